@@ -1,0 +1,1 @@
+"""Settings: every one once, in defaults.toml, with its unit and why."""

@@ -1,0 +1,108 @@
+"""Typed, frozen settings: defaults.toml, overridden by .run/env, overridden by the environment.
+
+Read by the composition roots only (cli, worker, api, monitor, importer, simulator), which hand values down.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+RUN = ROOT / ".run"
+
+Count = Annotated[int, Field(ge=1)]
+Milliseconds = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """What can be set. Meaning and units stand in defaults.toml; `Raises` pydantic.ValidationError on a bad value."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        env_prefix="STREAM_APP_",
+        toml_file=ROOT / "config" / "defaults.toml",
+        env_file=RUN / "env",
+        extra="ignore",
+        populate_by_name=True,
+    )
+
+    kafka_bootstrap_servers: str = Field(
+        validation_alias=AliasChoices(
+            "KAFKA_BOOTSTRAP_SERVERS", "STREAM_APP_KAFKA_BOOTSTRAP_SERVERS", "kafka_bootstrap_servers"
+        )
+    )
+    redis_url: str = Field(validation_alias=AliasChoices("REDIS_URL", "STREAM_APP_REDIS_URL", "redis_url"))
+    clickhouse_url: str = Field(
+        validation_alias=AliasChoices("CLICKHOUSE_URL", "STREAM_APP_CLICKHOUSE_URL", "clickhouse_url")
+    )
+    api_host: str
+    api_port: Annotated[int, Field(ge=1, le=65535)]
+
+    topic_sessions: str
+    topic_payments: str
+    topic_customer_groups: str
+    topic_groups: str
+    topic_operators: str
+    topic_cdrs: str
+    topic_events: str
+    topic_dead_letters: str
+    topic_monthly: str
+    topic_half_hour: str
+    topic_as_of: str
+    events_partitions: Annotated[int, Field(ge=1, le=65535)]
+    replication_factor: Count
+    generation: Annotated[int, Field(ge=1, le=4095)]
+    ce_type_prefix: str
+    ce_source: str
+
+    retention_months: Count
+    distribution_days: Count
+    default_currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    clock: Literal["wall", "stream"]
+    clickhouse_database: Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
+    ocpi_operators: dict[str, str]
+
+    tick_ms: Milliseconds
+    publish_ms: Milliseconds
+    redis_ms: Milliseconds
+    clickhouse_ms: Milliseconds
+    frontier_ms: Milliseconds
+    ingest_commit_ms: Milliseconds
+    clock_skew_ms_max: Milliseconds
+    session_timeout_ms: Milliseconds
+    state_dir: Path
+    block_cache_mb: Count
+
+    jwt_secret: SecretStr | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, the environment, .run/env, defaults.toml: the first that says something counts."""
+        del file_secret_settings, dotenv_settings
+        run_env = DotEnvSettingsSource(settings_cls, env_file=RUN / "env")
+        return init_settings, env_settings, run_env, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def events(self) -> str:
+        """The events topic of the generation."""
+        return f"{self.topic_events}-{self.generation}"
+
+
+def load() -> Settings:
+    """The settings of this process."""
+    return Settings()  # type: ignore[call-arg]  # the sources give what is required
