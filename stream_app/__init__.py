@@ -1,0 +1,1 @@
+"""Live, exact and explainable CRM statistics for EV-charging operators."""
