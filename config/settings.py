@@ -3,6 +3,7 @@
 Read by the composition roots only (cli, worker, api, monitor, importer, simulator), which hand values down.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,7 +17,7 @@ from pydantic_settings import (
 )
 
 ROOT = Path(__file__).resolve().parent.parent
-RUN = ROOT / ".run"
+RUN = Path(os.environ.get("STREAM_APP_RUN", ROOT / ".run"))  # of this checkout's local stack
 
 Count = Annotated[int, Field(ge=1)]
 Milliseconds = Annotated[int, Field(ge=1)]

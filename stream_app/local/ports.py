@@ -1,0 +1,37 @@
+"""Ports of loopback: which are free.
+
+A free port can be taken by another before its user binds it: whoever starts a server here tries again on another one.
+"""
+
+import socket
+
+HOST = "127.0.0.1"
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.socket() as candidate:
+        candidate.bind((HOST, 0))
+        return int(candidate.getsockname()[1])
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of loopback now."""
+    with socket.socket() as candidate:
+        # What a closed connection leaves behind for a minute does not hinder a server, so it must not count.
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            candidate.bind((HOST, port))
+            candidate.listen()
+        except OSError:
+            return False
+    return True
+
+
+def answers(port: int, timeout_seconds: float = 1.0) -> bool:
+    """Whether somebody listens on this port of loopback."""
+    try:
+        with socket.create_connection((HOST, port), timeout=timeout_seconds):
+            return True
+    except OSError:
+        return False

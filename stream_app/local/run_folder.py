@@ -1,0 +1,68 @@
+"""The run folder: where pid files, logs, data and downloads of one local stack lie, and its `env` file.
+
+Invariant: `env` is replaced in one step, so that a reader sees the old addresses or the new ones. It is readable by its
+owner only, for it holds the token secret. Must not start or stop anything.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One stack's folder. `lib` holds downloaded programs, may be shared by several stacks, and survives `clean`."""
+
+    root: Path
+    lib: Path
+
+    @property
+    def data(self) -> Path:
+        """What the servers store."""
+        return self.root / "data"
+
+    @property
+    def state(self) -> Path:
+        """What the workers store, a folder a worker; Kafka has it too."""
+        return self.root / "state"
+
+    @property
+    def conf(self) -> Path:
+        """Configuration files written at each start."""
+        return self.root / "conf"
+
+    def pid_file(self, name: str) -> Path:
+        """Where the process of this name leaves its pid."""
+        return self.root / f"{name}.pid"
+
+    def log_file(self, name: str) -> Path:
+        """Where the process of this name writes."""
+        return self.root / f"{name}.log"
+
+    def ready_file(self, name: str) -> Path:
+        """What a worker creates once its partitions are recovered."""
+        return self.root / f"{name}.ready"
+
+    def names(self) -> list[str]:
+        """The processes that left a pid file, sorted."""
+        return sorted(path.stem for path in self.root.glob("*.pid"))
+
+    def read_env(self) -> dict[str, str]:
+        """Variable -> value, as written last; empty before the first `up`."""
+        try:
+            lines = (self.root / "env").read_text().splitlines()
+        except FileNotFoundError:
+            return {}
+        return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+    def write_env(self, values: dict[str, str]) -> None:
+        """Replace the file by these variables; values hold no line breaks."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        text = "# Written by make up: where its servers are. The environment counts more.\n"
+        text += "".join(f"{name}={value}\n" for name, value in sorted(values.items()))
+        if (self.root / "env").exists() and (self.root / "env").read_text() == text:
+            return
+        new = self.root / "env.new"
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+        new.replace(self.root / "env")

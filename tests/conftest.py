@@ -1,0 +1,64 @@
+"""Real servers for the tests, each started when the first test asks for it and ended with the session.
+
+They lie in a temporary folder, on free ports: a running `make up` is neither used nor touched. With TEST_STACK=1 the
+addresses in the environment are taken instead, which must be of servers that tests may fill.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before anything imports config: no test may read the addresses of a stack that somebody works with.
+if os.environ.get("TEST_STACK") != "1":
+    for variable in [name for name in os.environ if name.startswith("STREAM_APP_")]:
+        del os.environ[variable]
+    for variable in ("KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", "CLICKHOUSE_URL"):
+        os.environ.pop(variable, None)
+os.environ["STREAM_APP_RUN"] = tempfile.mkdtemp(prefix="crm-stats-tests-")
+
+from stream_app.local.processes import find, stop
+from stream_app.local.run_folder import RunFolder
+from stream_app.local.servers import SERVERS, start_server
+
+LIB = Path(__file__).resolve().parent.parent / ".run" / "lib"
+
+
+@pytest.fixture(scope="session")
+def run_folder() -> RunFolder:
+    """The folder of the session's servers; downloads are those of the checkout."""
+    return RunFolder(Path(os.environ["STREAM_APP_RUN"]), LIB)
+
+
+@pytest.fixture(scope="session")
+def kafka(run_folder: RunFolder) -> Iterator[str]:
+    """Bootstrap address of a Kafka broker that makes no topics by itself."""
+    yield from _server(run_folder, "kafka")
+
+
+@pytest.fixture(scope="session")
+def redis_url(run_folder: RunFolder) -> Iterator[str]:
+    """URL of a Redis; whoever fills it uses keys of its own or empties it."""
+    yield from _server(run_folder, "redis")
+
+
+@pytest.fixture(scope="session")
+def clickhouse_url(run_folder: RunFolder) -> Iterator[str]:
+    """URL of a ClickHouse 18.16; whoever fills it uses a database of its own."""
+    yield from _server(run_folder, "clickhouse")
+
+
+def _server(run: RunFolder, name: str) -> Iterator[str]:
+    server = next(server for server in SERVERS if server.name == name)
+    if os.environ.get("TEST_STACK") == "1" and server.variable in os.environ:
+        yield os.environ[server.variable]
+        return
+    address = start_server(run, server, None, default_ports=False)
+    try:
+        yield address
+    finally:
+        running = find(run, name)
+        assert running is not None, f"{name} died during the tests; see {run.log_file(name)}"
+        stop(run, [running], seconds_max=10)
