@@ -23,12 +23,15 @@ START_TOLERANCE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A process of ours that lives. `note` is what it was started with; `child` is there when this process started it."""
+    """A process of ours that lives. `note` is what it was started with."""
 
     name: str
     process: psutil.Process
     note: str
-    child: subprocess.Popen[bytes] | None = None
+
+
+# What this very process started, by pid: kept to be waited for when it has ended.
+_children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 def find(run: RunFolder, name: str) -> Running | None:
@@ -68,7 +71,8 @@ def start(
     temporary = run.pid_file(name).with_suffix(".pid.new")
     temporary.write_text(f"{child.pid}\n{_started(process):.2f}\n{note}\n")
     temporary.replace(run.pid_file(name))
-    return Running(name, process, note, child)
+    _children[child.pid] = child
+    return Running(name, process, note)
 
 
 def wait_ready(run: RunFolder, running: Running, ready: Callable[[], bool], seconds_max: float) -> None:
@@ -91,8 +95,8 @@ def stop(run: RunFolder, running: Sequence[Running], *, seconds_max: float) -> N
         _signal(process, signal.SIGKILL)
     psutil.wait_procs(left, timeout=10)
     for one in running:
-        if one.child is not None:
-            one.child.poll()
+        if child := _children.pop(one.process.pid, None):
+            child.poll()
         run.pid_file(one.name).unlink(missing_ok=True)
         run.ready_file(one.name).unlink(missing_ok=True)
 
