@@ -1,0 +1,83 @@
+"""How many source records a CPU-second `stream_app.sources.decode` reads: python bench/sources.py."""
+
+import json
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from stream_app.domain.events import CDR, MEMBERSHIP, PAYMENT, SESSION
+from stream_app.sources import decode
+
+NOW_MS = 1_793_700_000_000
+BATCH, ROUNDS = 2_000, 40
+random_ = random.Random(1)
+
+
+def at_ms() -> int:
+    """A time within the last 13 months."""
+    return NOW_MS - random_.randrange(390 * 86_400_000)
+
+
+def session(**change: object) -> dict[str, object]:
+    """A session as in the contract."""
+    return {
+        "session_id": f"s-{random_.getrandbits(64):016x}", "operator_id": f"M{random_.randrange(20)}", "customer_id": f"c-{random_.randrange(10_000)}",
+        "status": "COMPLETED", "started_at": at_ms(), "ended_at": at_ms(), "energy_kwh": "12.4", "version": 1,
+    } | change  # fmt: skip
+
+
+def payment(**change: object) -> dict[str, object]:
+    """A payment as in the contract."""
+    return {
+        "payment_id": f"p-{random_.getrandbits(64):016x}", "session_id": f"s-{random_.getrandbits(64):016x}", "operator_id": f"M{random_.randrange(20)}",
+        "customer_id": f"c-{random_.randrange(10_000)}", "status": "SUCCEEDED", "amount_received": random_.randrange(5_000), "amount_discount": 150,
+        "amount_refunded": 0, "currency": "EUR", "paid_at": at_ms(), "version": 1,
+    } | change  # fmt: skip
+
+
+def text(ms: int, timespec: str = "seconds") -> str:
+    """A time as RFC 3339."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec=timespec)
+
+
+def cdr() -> dict[str, object]:
+    """A CDR of OCPI 2.2.1, without what no result uses."""
+    ms = at_ms()
+    return {
+        "country_code": "NL", "party_id": "ALF", "id": f"{random_.getrandbits(64):016x}", "start_date_time": text(ms), "end_date_time": text(ms),
+        "session_id": "1", "cdr_token": {"uid": "1", "type": "RFID", "contract_id": f"NL-TST-{random_.randrange(10_000)}"}, "currency": "EUR",
+        "total_cost": {"excl_vat": 10.17, "incl_vat": 12.31}, "total_energy": 15.342,
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Print a line a kind of traffic."""
+    plans: dict[str, tuple[int, Callable[[int], dict[str, object]]]] = {
+        "sessions, integer times": (SESSION, lambda _: session()),
+        "payments, integer times": (PAYMENT, lambda _: payment()),
+        "sessions, RFC 3339": (SESSION, lambda _: session(started_at=text(at_ms()))),
+        "payments, RFC 3339": (PAYMENT, lambda _: payment(paid_at=text(at_ms()))),
+        "payments, RFC 3339 with milliseconds": (PAYMENT, lambda _: payment(paid_at=text(at_ms(), "milliseconds"))),
+        "payments, Chinese ids": (PAYMENT, lambda _: payment(customer_id=f"大客户{random_.randrange(10_000)}")),
+        "payments, one in 100 unusable": (PAYMENT, lambda i: payment(status="?" if i % 100 == 3 else "SUCCEEDED")),
+        "payments, all unusable": (PAYMENT, lambda _: payment(status="?")),
+        "memberships": (
+            MEMBERSHIP,
+            lambda i: {"operator_id": "M1", "customer_id": f"c-{i}", "group_ids": ["vip", "fleet"], "version": 7},
+        ),
+        "CDRs": (CDR, lambda _: cdr()),
+    }
+    for name, (kind, make) in plans.items():
+        values = [json.dumps(make(i), ensure_ascii=False).encode() for i in range(BATCH)]
+        offsets, timestamps = list(range(BATCH)), [NOW_MS] * BATCH
+        taken = []
+        for _ in range(ROUNDS):
+            started = time.process_time()
+            decode(kind, values, offsets, timestamps, 0, now_ms=NOW_MS, ocpi_operators={})
+            taken.append(time.process_time() - started)
+        print(f"{name:40} {BATCH / sorted(taken)[ROUNDS // 2]:12,.0f} records per CPU-second")
+
+
+if __name__ == "__main__":
+    main()

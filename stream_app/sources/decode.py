@@ -1,0 +1,83 @@
+"""Values of a source partition to rows by operator: the door of `sources`, and ingest's hot path.
+
+Each value goes the fast way (msgspec, one call a value: as fast as one call a batch, and no two broken values can pair up into valid
+ones). Whatever raises there, or leaves a doubt, goes the exact way, which alone rejects. So the outcome of a value never depends on its
+neighbours, and both ways agree on what the fast one accepts.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from stream_app.domain.errors import Rejection
+from stream_app.domain.events import CDR, Part, Row
+from stream_app.sources import canonical, ocpi
+from stream_app.sources.exact import CONTROLS, Fields, UnusableError, parse
+from stream_app.sources.records import Source
+
+FUTURE_MS = 86_400_000  # how far ahead of the clock a time may be
+_DOUBTS = (msgspec.MsgspecError, RecursionError, TypeError, UnicodeDecodeError)  # TypeError: a tombstone
+
+
+class Decoded(NamedTuple):
+    """Rows by operator, in source order, and what could not be used by its index in the batch."""
+
+    parts: dict[str, Part]
+    rejections: list[tuple[int, Rejection]]
+
+
+def decode(
+    kind: int,
+    values: Sequence[bytes | None],
+    offsets: Sequence[int],
+    timestamps: Sequence[int],
+    partition: int,
+    *,
+    now_ms: int,
+    ocpi_operators: Mapping[str, str],
+) -> Decoded:
+    """Values of one kind, of one source partition. Raises for no value; too late is not known here."""
+    source = ocpi.source(ocpi_operators) if kind == CDR else canonical.SOURCES[kind]
+    read, make_row, latest_ms, plain = source.read, source.row, now_ms + FUTURE_MS, _plain(values)
+    result = Decoded({}, [])
+    appends: dict[str, tuple[Callable[[str], None], Callable[[Row], None], Callable[[int], None]]] = {}
+    for index, (value, offset, timestamp) in enumerate(zip(values, offsets, timestamps, strict=True)):
+        try:
+            record = read(value)
+            sure = record is not None and (plain or _clean(source, value, record))
+            row = make_row(record, timestamp, offset, partition, latest_ms) if sure else None
+        except _DOUBTS:
+            row = None
+        if row is None:
+            try:
+                record = source.exact(Fields(parse(value)), latest_ms)
+            except UnusableError as error:
+                result.rejections.append((index, error.rejection))
+                continue
+            row = make_row(record, timestamp, offset, partition, latest_ms)
+            assert row is not None
+        operator = record.operator_id
+        try:
+            add_id, add_row, add_index = appends[operator]
+        except KeyError:
+            part = result.parts[operator] = Part([], [], [])
+            add_id, add_row, add_index = appends[operator] = part.ids.append, part.rows.append, part.indexes.append
+        add_id(record.id)
+        add_row(row)
+        add_index(index)
+    return result
+
+
+def _plain(values: Sequence[bytes | None]) -> bool:
+    """Whether all of it is ASCII that can't name a control character: then it is UTF-8, and no id needs a look."""
+    joined = b"\n".join([value for value in values if value is not None])
+    return joined.isascii() and b"\\" not in joined and b"\x7f" not in joined
+
+
+def _clean(source: Source, value: bytes | None, record: object) -> bool:
+    """Whether the ids are free of control characters. `Raises` UnicodeDecodeError, also for a field that msgspec skips."""
+    assert value is not None  # it gave a record
+    if not value.isascii():
+        value.decode()
+    return not CONTROLS.search("".join(source.ids(record)))
