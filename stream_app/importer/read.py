@@ -1,0 +1,86 @@
+"""A file -> its header and rows, one after another: memory does not grow with the file.
+
+First half of an import's I/O. Another format is another class with `header`, `rows` and `position`. It reads with the standard library, not in
+columns: a broken line is then one refused row with its line number, and the rest of the file is read.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
+
+from stream_app.importer.cells import Reason
+from stream_app.importer.map_file import File
+from stream_app.importer.mapping import Refusal
+
+
+class FileError(Exception):
+    """The file can't be used; the message is one sentence."""
+
+
+class Row(NamedTuple):
+    """A row and the number of the line that it begins on; a broken one is a refusal already."""
+
+    line: int
+    cells: list[str] | Refusal
+
+
+class Reader(Protocol):
+    """What an import reads from."""
+
+    header: list[str]
+    size: int  # bytes
+
+    def rows(self) -> Iterator[Row]:
+        """All rows, once."""
+
+    def position(self) -> int:
+        """Bytes taken from the file so far, for a progress bar."""
+
+
+class CsvReader:
+    """A CSV file with a header line. To be used as a context. `Raises` FileError."""
+
+    def __init__(self, path: Path, how: File) -> None:
+        try:
+            self.size = path.stat().st_size
+            self._bytes = path.open("rb")
+        except OSError as error:
+            raise FileError(f"{path} can't be read: {(error.strerror or str(error)).lower()}") from None
+        try:
+            text = io.TextIOWrapper(self._bytes, encoding=how.encoding, errors="surrogateescape", newline="")
+            self._csv = csv.reader(text, delimiter=how.separator, strict=True)
+            self.header = next(self._csv)
+        except (StopIteration, csv.Error, UnicodeError, OSError) as error:
+            self._bytes.close()
+            raise FileError(f"{path} has no header line{f': {error}' if str(error) else ''}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bytes.close()
+
+    def rows(self) -> Iterator[Row]:
+        """All rows but blank lines, which are none."""
+        while True:
+            line = self._csv.line_num + 1
+            try:
+                cells = next(self._csv)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield Row(line, Refusal(Reason.NOT_CSV, "", str(error)))
+                continue
+            except (UnicodeError, OSError) as error:
+                raise FileError(f"{self._bytes.name} can't be read on after line {line - 1}: {error}") from None
+            if cells:
+                yield Row(line, cells)
+
+    def position(self) -> int:
+        """Where the file is read ahead to."""
+        return self._bytes.tell()

@@ -1,0 +1,72 @@
+"""Records -> Kafka: the second half of an import's I/O.
+
+Invariant: a call returns when the brokers have what it was given (acks = all, idempotent producer), in its order by operator. Sending again
+is harmless, for ids and versions are the same; so there is no transaction.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from stream_app.importer.mapping import Record, Topic
+
+
+class SendError(Exception):
+    """Kafka can't be used; the message is one sentence."""
+
+
+class Sender(Protocol):
+    """Where an import's records go."""
+
+    async def send(self, records: Sequence[Record]) -> None:
+        """Return when all are safe."""
+
+
+class Nowhere:
+    """The sender of a dry run."""
+
+    async def send(self, records: Sequence[Record]) -> None:
+        """Do nothing."""
+
+
+class KafkaSender:
+    """A sender to the source topics. To be used as a context. `Raises` SendError."""
+
+    def __init__(self, bootstrap_servers: str, topics: Mapping[Topic, str]) -> None:
+        self._servers = bootstrap_servers
+        self._topics = topics
+
+    async def __aenter__(self) -> Self:
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._servers, enable_idempotence=True, acks="all", compression_type="zstd"
+        )
+        try:
+            await self._producer.start()
+            known = (await self._producer.client.fetch_all_metadata()).topics()
+        except KafkaError:
+            await self._producer.stop()
+            raise SendError(f"Kafka does not answer at {self._servers}") from None
+        missing = sorted(set(self._topics.values()) - known)
+        if missing:
+            await self._producer.stop()
+            raise SendError(f"Kafka at {self._servers} lacks {', '.join(missing)}, which `make up` creates")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._producer.stop()
+
+    async def send(self, records: Sequence[Record]) -> None:
+        """Send, and wait for the brokers."""
+        try:
+            sent = [await self._producer.send(self._topics[topic], value, key) for topic, key, value in records]
+            await asyncio.gather(*sent)
+        except KafkaError as error:
+            raise SendError(
+                f"Kafka at {self._servers} took only a part ({error}); the import can be repeated"
+            ) from None

@@ -1,0 +1,58 @@
+"""What became of the rows: counts, refusals with their reasons and lines, records by topic.
+
+Filled by run.py, shown by the command. Invariant: bounded, whatever the file holds.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from stream_app.importer.mapping import Record, Refusal
+
+LINES_SHOWN = 5
+RECORDS_SHOWN = 2
+
+
+@dataclass
+class Refused:
+    """Rows that were refused for one reason at one key of the map."""
+
+    detail: str  # of the first
+    count: int = 0
+    lines: list[int] = field(default_factory=list)  # the first ones
+
+
+@dataclass
+class Tally:
+    """The summary of an import."""
+
+    read: int = 0
+    taken: int = 0
+    refused: dict[tuple[str, str], Refused] = field(default_factory=dict)  # (key of the map, reason)
+    records: Counter[str] = field(default_factory=Counter)  # by topic
+    first_records: list[Record] = field(default_factory=list)  # of each topic
+
+    @property
+    def refused_count(self) -> int:
+        """Rows that were refused."""
+        return self.read - self.taken
+
+    def refuse(self, line: int, refusal: Refusal) -> None:
+        """Count a refused row."""
+        self.read += 1
+        same = self.refused.setdefault((refusal.key, refusal.reason), Refused(refusal.detail))
+        same.count += 1
+        if len(same.lines) < LINES_SHOWN:
+            same.lines.append(line)
+
+    def take(self, records: list[Record]) -> None:
+        """Count a taken row."""
+        self.read += 1
+        self.taken += 1
+        self.add(records)
+
+    def add(self, records: list[Record]) -> None:
+        """Count records."""
+        for record in records:
+            if self.records[record.topic] < RECORDS_SHOWN:
+                self.first_records.append(record)
+            self.records[record.topic] += 1
