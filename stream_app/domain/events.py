@@ -36,6 +36,7 @@ NAME: Final = 4
 # Operator
 TIMEZONE, OPERATOR_CURRENCY, OPERATOR_NAME = range(4, 7)
 
+ENTITIES: Final = (SESSION, PAYMENT, CDR)
 ALL: Final = "ALL"
 
 

@@ -1,0 +1,105 @@
+"""Upsert of CDRs. A credit takes back the CDR that it names, whichever of the two comes first.
+
+The row of a CDR lists the credits that name it now (CREDITED: id -> time); while one does, it counts nowhere. A credit contributes
+nothing itself, and its correction (another reference, no credit any more) gives back what the old one took. A credit whose CDR never
+came leaves a placeholder, a row of version -1.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from stream_app.domain.calendar import count, is_known
+from stream_app.domain.cells import Operator
+from stream_app.domain.differences import Differences
+from stream_app.domain.events import CDR, COUNTED, CREDITED, CREDITS, CUSTOMER, HOLD, TIME, Row, later
+from stream_app.domain.working import Working
+
+
+class Events(NamedTuple):
+    """Events of one kind of one operator, in order. `ids` are UTF-8, `keys` name the rows of entities; `raws` as in formats.frames."""
+
+    operator: str
+    kind: int
+    ids: Sequence[bytes]
+    keys: Sequence[bytes]
+    rows: Sequence[Row]
+    raws: dict[int, list[bytes | None]]
+
+
+class Cdrs:
+    """One part of a batch, whose rows (and those of the CDRs that its credits name) and customers are loaded."""
+
+    def __init__(
+        self,
+        work: Working,
+        part: Events,
+        current: dict[bytes, Row],
+        difference: Differences,
+        reject: Callable[[Events, int, str], None],
+    ) -> None:
+        self._work, self._part, self._current, self._difference, self._reject = work, part, current, difference, reject
+        self._operator: Operator = work.operators[part.operator]
+        self._local = work.zone(part.operator).local
+
+    def upsert(self) -> None:
+        """Apply the events in order."""
+        for index, (cdr_id, key, event) in enumerate(
+            zip(self._part.ids, self._part.keys, self._part.rows, strict=True)
+        ):
+            old = self._current.get(key)
+            name = cdr_id.decode()
+            if old is not None and is_known(old, self._operator):
+                if not later(event, old):
+                    continue
+                self._add(old, -1)
+                if old[CREDITS] is not None:
+                    self._uncredit(old[CREDITS], name)
+                hold = old[HOLD] or old[TIME]
+                if hold > event[TIME]:
+                    event[HOLD] = hold
+            elif event[TIME] < self._operator.horizon:
+                self._reject(self._part, index, self._operator.timezone)
+                continue
+            credited = self._current[key][CREDITED] if key in self._current else {}
+            if old is None or not is_known(old, self._operator):  # a credit that has left retention is not known either
+                credited = {by: time for by, time in credited.items() if time >= self._operator.horizon}
+            event[CREDITED] = credited
+            self._store(key, event)
+            self._add(event, 1)
+            if event[CREDITS] is not None:
+                self._credit(event[CREDITS], name, event[TIME])
+
+    def _store(self, key: bytes, row: Row) -> None:
+        self._current[key] = self._work.entities[key] = row
+
+    def _add(self, row: Row, sign: int) -> None:
+        """Add what a CDR contributes, which is nothing while it is credited."""
+        if row[COUNTED] and not row[CREDITED]:
+            name, customer = row[CUSTOMER], None
+            if name is not None:
+                customer = self._work.customers[self._part.operator][name]
+                self._work.changed_customers[self._part.operator].add(name)
+            count(self._difference, CDR, row, customer, self._local, self._operator.horizon, sign)
+
+    def _credit(self, cdr_id: str, by: str, time: int) -> None:
+        key = self._work.rows.entity_key(self._part.operator, CDR, cdr_id)
+        row = self._current.get(key)
+        if row is None:
+            row = [-1, 0, 0, 0, 0, 0, 0, None, 0, 0, 0, "", 0, None, {}]
+        if is_known(row, self._operator):
+            self._add(row, -1)
+        row[CREDITED][by] = time
+        self._store(key, row)
+
+    def _uncredit(self, cdr_id: str, by: str) -> None:
+        key = self._work.rows.entity_key(self._part.operator, CDR, cdr_id)
+        row = self._current.get(key)
+        if row is None or by not in row[CREDITED]:
+            return
+        del row[CREDITED][by]
+        if is_known(row, self._operator):
+            self._add(row, 1)
+        self._store(key, row)
+
+
+__all__: Sequence[str] = ["Cdrs", "Events"]

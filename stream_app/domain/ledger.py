@@ -1,0 +1,315 @@
+"""The ledger of one events partition: from events to rows and cells.
+
+Theory of operation. An *entity* (a session, a payment, a CDR) is its latest record by (version, Kafka timestamp, offset, source
+partition): one total order, so duplicates, replays and disorder change nothing. A customer's groups, a group's name and an operator's zone and
+currency are their latest records, too. Cells are sums over the counted entities of a group's customers. Applying an event is an upsert: what the entity contributed
+is taken back, wherever it was counted, and what it contributes now is added; a changed membership moves the customer's whole contribution,
+which is kept per customer, without reading an entity; a changed zone counts the operator anew from its entities.
+
+So the outcome depends on the set of records only, but for two things that have a place in the log, and at which a batch is cut: clock records, which move
+retention, and changed zones. Hence the same whatever the batches.
+
+    apply(frames)            reads rows, changes them in memory; returns the events rejected as too late
+    freeze(version, as_of)   all that changed since the last freeze
+It knows neither Kafka nor Faust nor RocksDB, and has no clock. After an exception it must be dropped: nothing that was not frozen counts.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from stream_app.domain import calendar
+from stream_app.domain.cdrs import Cdrs, Events
+from stream_app.domain.cells import Customer, Group, HalfHour, HalfHourKey, Monthly, MonthlyKey, Operator
+from stream_app.domain.differences import Differences
+from stream_app.domain.differences import part as part_of
+from stream_app.domain.events import (
+    ALL,
+    CDR,
+    COUNTED,
+    CREDITS,
+    CUSTOMER,
+    ENTITIES,
+    GROUP,
+    GROUP_IDS,
+    HOLD,
+    MEMBERSHIP,
+    NAME,
+    OFFSET,
+    OPERATOR,
+    OPERATOR_CURRENCY,
+    OPERATOR_NAME,
+    PARTITION,
+    PAYMENT,
+    TIME,
+    TIMEZONE,
+    Row,
+    later,
+)
+from stream_app.domain.local_time import date_of, zone
+from stream_app.domain.working import Rows, Settings, Working
+
+
+class Late(NamedTuple):
+    """An event that was rejected as too late: which source record, as it came, and why."""
+
+    kind: int
+    partition: int
+    offset: int
+    source_key: bytes | None
+    value: bytes | None
+    detail: str
+
+
+class Frozen(NamedTuple):
+    """What changed since the last freeze; None: deleted. `dropped`: cells that left retention and the currencies they were shown in."""
+
+    entities: dict[bytes, Row | None]
+    customers: dict[tuple[str, str], Customer | None]
+    monthly: dict[MonthlyKey, Monthly | None]
+    half_hours: dict[HalfHourKey, HalfHour | None]
+    operators: dict[str, Operator]
+    groups: dict[tuple[str, str], Group | None]
+    relisted: set[str]
+    hidden: set[tuple[str, str]]
+    dropped: dict[MonthlyKey, list[str]]
+
+
+class Ledger:
+    """See the module. `now`: quarter hours, 0 while unknown."""
+
+    def __init__(self, rows: Rows, settings: Settings, now: int) -> None:
+        self.work = Working(rows, settings, now)
+        self.late: list[Late] = []
+
+    # -- applying
+
+    def apply(self, frames: Iterable[tuple[int | None, Sequence[Events]]]) -> list[Late]:
+        """Apply frames, each (clock, parts), in order."""
+        self.late = []
+        gathered: list[Events] = []
+        for clock, parts in frames:
+            if clock is not None and clock > self.work.now:
+                self._segment(gathered)
+                gathered = []
+                calendar.advance(self.work, clock)
+            for part in parts:
+                if part.kind == OPERATOR:
+                    self._segment(gathered)
+                    gathered = []
+                    for row in part.rows:
+                        self._announce(part.operator, row)
+                else:
+                    gathered.append(part)
+        self._segment(gathered)
+        return self.late
+
+    def _segment(self, gathered: Sequence[Events]) -> None:
+        """Events between which neither the clock nor a zone changes."""
+        gathered = [part for part in gathered if self._admit(part)]
+        if not gathered:
+            return
+        work = self.work
+        current = work.load_entities([key for part in gathered for key in part.keys])
+        credited = self._load_credited(gathered, current)
+        wanted: dict[str, set[str | None]] = defaultdict(set)
+        for part in gathered:
+            names = wanted[part.operator]
+            if part.kind == MEMBERSHIP:
+                names.update([name.decode() for name in part.ids])
+            elif part.kind != GROUP:
+                names.update([row[CUSTOMER] for row in part.rows])
+                if current:
+                    names.update([current[key][CUSTOMER] for key in part.keys if key in current])
+                    names.update([current[key][CUSTOMER] for key in credited if part.kind == CDR and key in current])
+        work.load_customers(wanted)
+        differences = {part.operator: work.differences(part.operator) for part in gathered}
+        for part in gathered:
+            if part.kind == GROUP:
+                self._name_groups(part)
+            elif part.kind == MEMBERSHIP:
+                self._move(part, differences[part.operator])
+            elif part.kind == CDR:
+                Cdrs(work, part, current, differences[part.operator], self._reject).upsert()
+            else:
+                self._upsert(part, current, differences[part.operator])
+        for operator, difference in differences.items():
+            work.fold(operator, difference)
+
+    def _admit(self, part: Events) -> bool:
+        """Is the operator known, or made known by one of the events? Else all of them are rejected."""
+        work = self.work
+        if part.operator not in work.operators:
+            horizon = calendar.horizon_of(work, "UTC")
+            if part.kind in ENTITIES and all(row[TIME] < horizon for row in part.rows):
+                for index in range(len(part.rows)):
+                    self._reject(part, index, "UTC")
+                return False
+            calendar.become_known(work, part.operator, "UTC")
+        return True
+
+    def _load_credited(self, gathered: Sequence[Events], current: dict[bytes, Row]) -> list[bytes]:
+        """The rows of CDRs that a credit names, or named before, into `current`."""
+        key_of = self.work.rows.entity_key
+        keys = {
+            key_of(part.operator, CDR, row[CREDITS])
+            for part in gathered
+            if part.kind == CDR
+            for row in [*part.rows, *(current[key] for key in part.keys if key in current)]
+            if row[CREDITS] is not None
+        }
+        absent = [key for key in keys if key not in current]
+        current.update(self.work.load_entities(absent))
+        return list(keys)
+
+    def _reject(self, part: Events, index: int, timezone: str) -> None:
+        row, (source_key, value) = part.rows[index], part.raws.get(index, (None, None))
+        local = zone(timezone).local(row[TIME])
+        detail = (
+            f"{part.ids[index].decode()} of {part.operator} is of {date_of(local // 96)}, and new; "
+            f"kept is what is of {date_of(zone(timezone).local(calendar.horizon_of(self.work, timezone)) // 96)} or later"
+        )
+        self.late.append(Late(part.kind, row[PARTITION], row[OFFSET], source_key, value, detail))
+
+    def _upsert(self, part: Events, current: dict[bytes, Row], difference: Differences) -> None:
+        """Sessions, or payments."""
+        work, operator = self.work, self.work.operators[part.operator]
+        horizon, local = operator.horizon, work.zone(part.operator).local
+        customers, changed, out = (
+            work.customers[part.operator],
+            work.changed_customers[part.operator].add,
+            work.entities,
+        )
+        add = difference.payment if part.kind == PAYMENT else difference.session
+        for index, (key, event) in enumerate(zip(part.keys, part.rows, strict=True)):
+            old, time = current.get(key), event[TIME]
+            if old is not None and (hold := old[HOLD] or old[TIME]) >= horizon:
+                if not later(event, old):
+                    continue
+                if old[COUNTED] and old[TIME] >= horizon:
+                    name = old[CUSTOMER]
+                    if name is None:
+                        add(None, old, local(old[TIME]), -1)
+                    else:
+                        changed(name)
+                        add(customers[name], old, local(old[TIME]), -1)
+                if hold > time:
+                    event[HOLD] = hold
+            elif time < horizon:
+                self._reject(part, index, operator.timezone)
+                continue
+            current[key] = out[key] = event
+            if event[COUNTED] and time >= horizon:
+                name = event[CUSTOMER]
+                if name is None:
+                    add(None, event, local(time), 1)
+                else:
+                    changed(name)
+                    add(customers[name], event, local(time), 1)
+
+    def _move(self, part: Events, difference: Differences) -> None:
+        """A changed membership takes the customer's contribution along."""
+        for customer_id, row in zip(part.ids, part.rows, strict=True):
+            name = customer_id.decode()
+            customer = self.work.customers[part.operator][name]
+            if not later(row, list(customer.stamp)):
+                continue
+            before, customer.groups, customer.stamp = customer.groups, (ALL, *row[GROUP_IDS]), tuple(row[:GROUP_IDS])
+            self.work.changed_customers[part.operator].add(name)
+            if gone := set(before) - set(customer.groups):
+                difference.customer(customer, sorted(gone), -1)
+            if came := set(customer.groups) - set(before):
+                difference.customer(customer, sorted(came), 1)
+
+    def _name_groups(self, part: Events) -> None:
+        groups = self.work.groups[part.operator]
+        for group_id, row in zip(part.ids, part.rows, strict=True):
+            group = groups.setdefault(group_id.decode(), Group())
+            if later(row, list(group.stamp)):
+                group.name, group.stamp = row[NAME], tuple(row[:NAME])
+                self.work.changed_groups.add((part.operator, group_id.decode()))
+                self.work.relisted.add(part.operator)
+
+    def _announce(self, name: str, row: Row) -> None:
+        work = self.work
+        operator = calendar.become_known(work, name, row[TIMEZONE])
+        if not later(row, list(operator.stamp)):
+            return
+        operator.stamp, operator.name, operator.announced_currency = (
+            tuple(row[:4]),
+            row[OPERATOR_NAME],
+            row[OPERATOR_CURRENCY],
+        )
+        work.changed_operators.add(name)
+        work.relisted.add(name)
+        if row[TIMEZONE] != operator.timezone:
+            calendar.rezone(work, name, row[TIMEZONE])
+
+    # -- freezing
+
+    def freeze(self, version: int, as_of: int) -> Frozen:
+        """All that changed since the last freeze, cells with this version and as-of (epoch milliseconds)."""
+        work = self.work
+        for name in work.changed_operators:
+            self._settle_currency(name)
+        for key, cell in work.monthly.changed.items():
+            if cell is not None:
+                cell.money.setdefault(work.operators[key.operator].currency, [0] * 6)
+                group = work.groups[key.operator][key.group]
+                cell.version = group.monthly_version = version
+                cell.as_of = group.monthly_as_of = as_of
+                work.changed_groups.add((key.operator, key.group))
+        for half_hour_key, half_hour in work.half_hours.changed.items():
+            if half_hour is not None:
+                group = work.groups[half_hour_key.operator][half_hour_key.group]
+                half_hour.version = group.half_hour_version = version
+                half_hour.as_of = group.half_hour_as_of = as_of
+                work.changed_groups.add((half_hour_key.operator, half_hour_key.group))
+        frozen = Frozen(
+            work.entities,
+            {
+                (operator, name): _kept(work.customers[operator][name])
+                for operator, names in work.changed_customers.items()
+                for name in names
+            },
+            work.monthly.freeze(),
+            work.half_hours.freeze(),
+            {name: work.operators[name] for name in work.changed_operators},
+            {(operator, group): work.groups[operator].get(group) for operator, group in work.changed_groups},
+            work.relisted,
+            work.hidden,
+            work.dropped,
+        )
+        work.restart()
+        return frozen
+
+    def _settle_currency(self, name: str) -> None:
+        """The announced currency, else that of most counted, retained payments (ties: first in the alphabet), else the default."""
+        work, operator = self.work, self.work.operators[name]
+        counts = {currency: sum(months.values()) for currency, months in operator.payments.items() if months}
+        most = min(counts, key=lambda currency: (-counts[currency], currency), default=work.settings.default_currency)
+        currency = operator.announced_currency or most
+        if currency != operator.currency:
+            operator.currency = currency
+            work.relisted.add(name)
+            for key in work.scan_monthly(name):  # each shows a row of the operator's currency
+                work.touch_month(key)
+
+    # -- cleaning
+
+    def sweep(self, name: str, after: tuple[bytes, str] | None, limit: int) -> tuple[bytes, str] | None:
+        """See calendar.sweep."""
+        return calendar.sweep(self.work, name, after, limit)
+
+    def unswept(self) -> list[str]:
+        """Operators with rows past retention."""
+        return [name for name, operator in self.work.operators.items() if operator.swept < operator.horizon]
+
+
+def _kept(customer: Customer) -> Customer | None:
+    """None for a customer about whom there is nothing to know."""
+    if customer.stamp[0] < 0 and not (
+        part_of(customer, "sessions") or part_of(customer, "slots") or any(part_of(customer, "money").values())
+    ):
+        return None
+    return customer

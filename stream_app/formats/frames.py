@@ -1,0 +1,101 @@
+"""Frames: the records of the events topic. One holds up to 1,000 events, so that the cost of a Kafka record is paid once per frame.
+
+A frame is msgpack: [format, clock, part, …]. `clock` is a quarter hour since 1970 (a clock record: now is at least that) or nil. A part is
+[operator, kind, ids, rows, raws]: ids as bytes, rows as in domain.events, raws {index: [source key, source value]} of events that the ledger
+may reject as too late, so that their dead letters hold the value as it came.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from stream_app.domain.events import Row
+
+FORMAT = 1
+EVENTS_MAX = 1000
+BYTES_MAX = 256 * 1024
+
+Raws = dict[int, list[bytes | None]]
+
+
+class FramePart(NamedTuple):
+    """Events of one kind of one operator."""
+
+    operator: str
+    kind: int
+    ids: list[bytes]
+    rows: list[Row]
+    raws: Raws
+
+
+class FrameError(Exception):
+    """A frame of another format. Operator action: run the version that wrote it, or rebuild."""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[Any]).decode
+
+
+def _slices(part: FramePart) -> Iterator[FramePart]:
+    if len(part.ids) <= EVENTS_MAX:
+        yield part
+        return
+    for start in range(0, len(part.ids), EVENTS_MAX):
+        yield _cut(part, start, start + EVENTS_MAX)
+
+
+def _cut(part: FramePart, start: int, end: int) -> FramePart:
+    raws = {i - start: raw for i, raw in part.raws.items() if start <= i < end}
+    return FramePart(part.operator, part.kind, part.ids[start:end], part.rows[start:end], raws)
+
+
+def _encoded(parts: list[FramePart]) -> Iterator[bytes]:
+    """One frame, or several where it would be too large; a single event may be larger than the limit."""
+    frame = _encode([FORMAT, None, *parts])
+    if len(frame) <= BYTES_MAX or (len(parts) == 1 and len(parts[0].ids) == 1):
+        yield frame
+    elif len(parts) > 1:
+        middle = len(parts) // 2
+        yield from _encoded(parts[:middle])
+        yield from _encoded(parts[middle:])
+    else:
+        middle = len(parts[0].ids) // 2
+        yield from _encoded([_cut(parts[0], 0, middle)])
+        yield from _encoded([_cut(parts[0], middle, len(parts[0].ids))])
+
+
+def frames(parts: Iterable[FramePart]) -> Iterator[bytes]:
+    """Parts as frames, in order."""
+    gathered: list[FramePart] = []
+    size = 0
+    for whole in parts:
+        for part in _slices(whole):
+            if size and size + len(part.ids) > EVENTS_MAX:
+                yield from _encoded(gathered)
+                gathered, size = [], 0
+            gathered.append(part)
+            size += len(part.ids)
+    if gathered:
+        yield from _encoded(gathered)
+
+
+def clock_frame(now: int) -> bytes:
+    """A clock record."""
+    return _encode([FORMAT, now])
+
+
+def probe_frame() -> bytes:
+    """A frame without anything: what the broker answers tells its clock."""
+    return _encode([FORMAT, None])
+
+
+def decode_frame(frame: bytes) -> tuple[int | None, list[FramePart]]:
+    """(clock, parts). `Raises` FrameError."""
+    try:
+        version, clock, *parts = _decode(frame)
+    except (msgspec.MsgspecError, ValueError) as exc:
+        raise FrameError(f"not a frame: {exc}") from exc
+    if version != FORMAT:
+        raise FrameError(f"a frame of format {version}, this version reads {FORMAT}")
+    return clock, [FramePart(*part) for part in parts]

@@ -1,0 +1,89 @@
+"""The RocksDB of one partition: the rows that the changelog said up to a position.
+
+Without a log of its own: what a crash takes is replayed from the changelog. One column family: without a log several would be flushed apart, and
+the position could come to stand for rows that are not there. Written only after the transaction that holds the rows is committed: behind the
+changelog at times, never ahead.
+"""
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    ReadOptions,
+    WriteBatch,
+    WriteOptions,
+)
+
+from stream_app.formats.rows import DELETED
+
+_LOG = b"l"  # the changelog position; only in the store
+_log = struct.Struct("<q")
+_MEMTABLE_BYTES = 16 << 20
+
+
+class Store:
+    """Rows by key."""
+
+    def __init__(self, path: Path, cache: Cache) -> None:
+        self.path = path
+        options = Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_write_buffer_size(_MEMTABLE_BYTES)
+        options.set_max_write_buffer_number(3)
+        table = BlockBasedOptions()
+        table.set_block_cache(cache)
+        table.set_bloom_filter(10, False)  # nearly every entity is new: half the time of a look-up of what is not there
+        options.set_block_based_table_factory(table)
+        options.set_compression_type(DBCompressionType.lz4())
+        self._db = Rdict(str(path), options)
+        self._writes = WriteOptions()
+        self._writes.disable_wal = True  # type: ignore[method-assign, assignment]  # a property in truth
+        raw = self._db.get(_LOG)
+        self.log: int = 0 if raw is None else _log.unpack(raw)[0]
+
+    def load(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Values in the order of keys."""
+        return self._db.get(list(keys)) if keys else []  # type: ignore[return-value]  # bytes by bytes in raw mode
+
+    def write(self, rows: Mapping[bytes, bytes | None], log: int) -> None:
+        """Rows (empty or None: deleted), and the changelog position that they stand for, at once."""
+        batch = WriteBatch(raw_mode=True)
+        put, delete = batch.put, batch.delete
+        for key, value in rows.items():
+            if value:
+                put(key, value)
+            else:
+                delete(key)
+        put(_LOG, _log.pack(log))
+        self._db.write(batch, write_opt=self._writes)
+        self.log = log
+
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Rows in order of keys, those with the prefix and above `after`."""
+        found = self._db.iter(ReadOptions())
+        found.seek(max(prefix, after))
+        while found.valid() and (key := found.key()).startswith(prefix):
+            if key > after:
+                yield key, found.value()
+            found.next()
+
+    def close(self) -> None:
+        """Flush what is in memory, so that the next start replays little."""
+        self._db.flush()
+        self._db.close()
+
+
+def new_cache(megabytes: int) -> Cache:
+    """A cache of blocks for all partitions of a worker."""
+    return Cache(megabytes << 20)
+
+
+def is_deleted(value: bytes | None) -> bool:
+    """Is it the value of a deletion?"""
+    return value is None or value == DELETED
