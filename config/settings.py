@@ -18,6 +18,7 @@ from pydantic_settings import (
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = Path(os.environ.get("STREAM_APP_RUN", ROOT / ".run"))  # of this checkout's local stack
+LIB = ROOT / ".run" / "lib"  # programs downloaded for it, shared by all run folders
 
 Count = Annotated[int, Field(ge=1)]
 Milliseconds = Annotated[int, Field(ge=1)]

@@ -80,6 +80,8 @@ def wait_ready(run: RunFolder, running: Running, ready: Callable[[], bool], seco
     deadline = time.monotonic() + seconds_max
     while not ready():
         if not _alive(running.process):
+            if child := _children.pop(running.process.pid, None):
+                child.wait()
             raise LocalError(f"{running.name} ended while starting; {_end_of_log(run, running.name)}")
         if time.monotonic() > deadline:
             raise LocalError(f"{running.name} is not ready after {seconds_max:.0f} s; {_end_of_log(run, running.name)}")

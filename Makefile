@@ -1,0 +1,87 @@
+# The commands of the checkout. Everything they need is brought into .venv and .run; nothing is installed into the machine,
+# except Chromium for `make test`.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+WORKERS ?= 2
+ARGS ?=
+BIN := .venv/bin
+export UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo "$(CURDIR)/.run/tools/bin/uv")
+export UV_PYTHON_DOWNLOADS := never
+
+help: ## list these targets
+	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+up: .venv/runtime ## start all that is not already running; WORKERS=2
+	@$(BIN)/stream-app up --workers $(WORKERS)
+
+down: .venv/runtime ## stop what up and demo started; data stays
+	@$(BIN)/stream-app down
+
+clean: .venv/runtime ## stop it and drop its data, and nothing else
+	@$(BIN)/stream-app clean
+
+token: .venv/runtime ## print a token: ARGS="--operator M1" ('*' for all)
+	@set -f # so that a * in ARGS stays one
+	$(BIN)/stream-app token $(ARGS)
+
+test: .venv/development chromium ## all tests, with real Kafka, Redis, ClickHouse and Chromium; ARGS for pytest
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/development ## lint, types, and the rules of the house
+	@$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/house
+
+bench: .venv/development ## the benchmarks, peers side by side, as a table
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: .venv/development ## pin the dependencies anew, after pyproject.toml changed
+	@"$$UV" pip compile -q --universal --generate-hashes --group dev pyproject.toml -o requirements-dev.lock
+	"$$UV" pip compile -q --universal --generate-hashes pyproject.toml -c requirements-dev.lock -o requirements.lock
+
+# -- what the targets stand on
+
+.venv/python: $(MAKEFILE_LIST)
+	@if ! "$$UV" --version >/dev/null 2>&1; then
+	  echo "Fetching uv into .run/tools" >&2
+	  python=$$(command -v python3.11 || command -v python3.12 || command -v python3) || {
+	    echo "Python is missing: install Python 3.11 or 3.12." >&2; exit 1; }
+	  "$$python" -m venv .run/tools >/dev/null 2>&1 || {
+	    rm -rf .run/tools
+	    echo "uv is missing, and $$python can't make an environment to fetch it into: install uv or python3-venv." >&2; exit 1; }
+	  .run/tools/bin/pip install --quiet --disable-pip-version-check uv
+	fi
+	if ! $(BIN)/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null; then
+	  python=$$("$$UV" python find --no-project --system '>=3.11,<3.13' 2>/dev/null) || {
+	    echo "No Python 3.11 or 3.12 is there: install one of them (Debian: apt-get install python3.11)." >&2; exit 1; }
+	  rm -rf .venv && "$$UV" venv --quiet --python "$$python" .venv
+	fi
+	touch $@
+
+.venv/runtime: .venv/python requirements.lock pyproject.toml
+	@echo "Installing what the service needs into .venv" >&2
+	"$$UV" pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	"$$UV" pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+.venv/development: .venv/runtime requirements-dev.lock
+	@echo "Installing what its development needs into .venv" >&2
+	"$$UV" pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	touch $@
+
+chromium:
+	@command -v chromium >/dev/null && exit 0
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+	  echo "Installing Chromium" >&2
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium >/dev/null
+	else
+	  echo "Chromium is missing, and make test needs it: install it (Debian: apt-get install chromium)." >&2; exit 1
+	fi
+
+.PHONY: help up down clean token test check bench lock chromium

@@ -1,0 +1,46 @@
+"""Which topics the stack needs, from the settings: those of the sources and ours.
+
+Must not make any: `stream_app.local.topics` does.
+"""
+
+from config.settings import Settings
+from stream_app.local.topics import Topic
+
+DAY_MS = 24 * 3600 * 1000
+# A dead letter is a source record and its headers; a source may have records of 1 MiB.
+RECORD_BYTES_MAX = 2 * 1024 * 1024
+
+
+def topics_of(settings: Settings) -> list[Topic]:
+    """All topics: sources as a team of another might have made them, ours as they have to be."""
+    sources = {
+        settings.topic_sessions: 3,
+        settings.topic_payments: 3,
+        settings.topic_customer_groups: 1,
+        settings.topic_groups: 1,
+        settings.topic_operators: 1,
+        settings.topic_cdrs: 1,
+    }
+    events = {
+        "cleanup.policy": "delete",
+        "retention.ms": "-1",
+        "retention.bytes": "-1",
+        # The order of clock records and the age of events must not depend on a producer's clock.
+        "message.timestamp.type": "LogAppendTime",
+        "max.message.bytes": str(RECORD_BYTES_MAX),
+    }
+    dead_letters = {
+        "cleanup.policy": "compact,delete",
+        "retention.ms": str(30 * DAY_MS),
+        "max.message.bytes": str(RECORD_BYTES_MAX),
+    }
+    compacted = {"cleanup.policy": "compact"}
+    replicas = settings.replication_factor
+    return [
+        *(Topic(name, partitions, replicas) for name, partitions in sources.items()),
+        Topic(settings.events, settings.events_partitions, replicas, events),
+        Topic(settings.topic_dead_letters, 1, replicas, dead_letters),
+        Topic(settings.topic_monthly, settings.events_partitions, replicas, compacted),
+        Topic(settings.topic_half_hour, settings.events_partitions, replicas, compacted),
+        Topic(settings.topic_as_of, 1, replicas, compacted),
+    ]

@@ -1,0 +1,78 @@
+"""`stream-app up`: the local stack, started and ready."""
+
+import hashlib
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from config import settings as config
+from stream_app.cli.topics import topics_of
+from stream_app.local.errors import LocalError
+from stream_app.local.lock import alone
+from stream_app.local.run_folder import RunFolder
+from stream_app.local.servers import SERVERS, start_servers
+from stream_app.local.stack import App, answers_http, check_port, start_apps, worker_ready
+from stream_app.local.topics import create_missing
+
+SECRET = "STREAM_APP_JWT_SECRET"  # noqa: S105  # the variable's name
+
+
+def command(
+    workers: Annotated[int, typer.Option(min=1, help="How many workers run")] = 2,
+    servers_only: Annotated[bool, typer.Option(help="Start Kafka, Redis and ClickHouse only")] = False,
+) -> None:
+    """Start all of the local stack that is not already running, and return when it is ready."""
+    run = run_folder()
+    with alone(run):
+        settings = config.load()
+        if not servers_only:
+            check_port(run, "api", settings.api_port, "choose another port with STREAM_APP_API_PORT")
+        addresses = start_servers(run, given_addresses())
+        secret = os.environ.get(SECRET) or run.read_env().get(SECRET) or secrets.token_urlsafe(32)
+        run.write_env({**addresses, SECRET: secret})
+        settings = config.load()
+        if made := create_missing(settings.kafka_bootstrap_servers, topics_of(settings)):
+            print("Made the topics " + ", ".join(made), file=sys.stderr)
+        if not servers_only:
+            start_apps(run, _apps(run, settings, workers), env=addresses, cwd=config.ROOT)
+    for name, address in addresses.items():
+        print(f"{name}={address}")
+    if not servers_only:
+        print(f"Dashboard: http://{settings.api_host}:{settings.api_port}/")
+
+
+def run_folder() -> RunFolder:
+    """The run folder of the checkout."""
+    return RunFolder(config.RUN, config.LIB)
+
+
+def given_addresses() -> dict[str, str]:
+    """Variable -> address of the servers that the environment names."""
+    given: dict[str, str] = {}
+    for server in SERVERS:
+        for variable in (server.variable, f"STREAM_APP_{server.variable}"):
+            if address := os.environ.get(variable):
+                given.setdefault(server.variable, address)
+    return given
+
+
+def _apps(run: RunFolder, settings: config.Settings, workers: int) -> list[App]:
+    """What runs beside the servers."""
+    program = Path(sys.executable).parent / "stream-app"
+    if not program.exists():
+        raise LocalError(f"{program} is missing: start the stack by make up.")
+    secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else ""
+    # Settings are part of the note, so that a changed one is not ignored by a process that runs already.
+    note = hashlib.sha256(f"{settings.model_dump_json()}{secret}".encode()).hexdigest()[:16]
+    apps = []
+    for number in range(1, workers + 1):
+        name = f"worker-{number}"
+        files: list[str | Path] = ["--state-dir", run.state / name, "--ready-file", run.ready_file(name)]
+        apps.append(App(name, [program, "worker", "--name", name, *files], note, worker_ready(run, name)))
+    health = f"http://{settings.api_host}:{settings.api_port}/readyz"
+    apps.append(App("api", [program, "api"], note, answers_http(health)))
+    return apps

@@ -1,0 +1,49 @@
+"""Topics of a local Kafka: those that are missing are made.
+
+Invariant: a topic that is there stays as it is, whatever its partitions and configuration. Must not know what the topics mean.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
+
+from stream_app.local.errors import LocalError
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as it is made. `config` is topic setting -> value."""
+
+    name: str
+    partitions: int
+    replication_factor: int = 1
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+def create_missing(bootstrap_servers: str, topics: Sequence[Topic]) -> list[str]:
+    """Make the topics that are missing and return their names. `Raises` LocalError when Kafka refuses."""
+    try:
+        return asyncio.run(_create_missing(bootstrap_servers, topics))
+    except KafkaError as error:
+        raise LocalError(f"Kafka at {bootstrap_servers} did not make the topics: {error}") from error
+
+
+async def _create_missing(bootstrap_servers: str, topics: Sequence[Topic]) -> list[str]:
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    try:
+        await client.start()
+        there = set(await client.list_topics())
+        missing = [topic for topic in topics if topic.name not in there]
+        if not missing:
+            return []
+        new = [NewTopic(t.name, t.partitions, t.replication_factor, topic_configs=dict(t.config)) for t in missing]
+        for answer in (await client.create_topics(new)).topic_errors:
+            error = for_code(answer[1])
+            if error not in (NoError, TopicAlreadyExistsError):
+                raise LocalError(f"Kafka did not make the topic {answer[0]}: {error.__name__}")
+        return [topic.name for topic in missing]
+    finally:
+        await client.close()

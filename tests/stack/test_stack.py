@@ -1,0 +1,130 @@
+"""Starting and stopping processes of ours, with small real ones in place of workers and the API."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from stream_app.local import downloads
+from stream_app.local.errors import LocalError
+from stream_app.local.ports import free_port, is_free
+from stream_app.local.processes import find, start, stop
+from stream_app.local.run_folder import RunFolder
+from stream_app.local.stack import App, answers_http, down, start_apps, worker_ready
+
+WORKER = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(f'{os.getpid()}\\n'); time.sleep(600)"
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
+)
+SERVER = """
+import http.server, sys
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = RunFolder(tmp_path / "run", tmp_path / "lib")
+    yield folder
+    down(folder)
+
+
+def worker(run, name, note="1"):
+    return App(name, [sys.executable, "-c", WORKER, run.ready_file(name)], note, worker_ready(run, name))
+
+
+def up(run, *apps):
+    start_apps(run, apps, env={}, cwd=run.root.parent)
+    return {app.name: find(run, app.name).process.pid for app in apps}
+
+
+def test_apps_are_ready_when_they_say_so(run):
+    port = free_port()
+    api = App("api", [sys.executable, "-c", SERVER, str(port)], "1", answers_http(f"http://127.0.0.1:{port}/readyz"))
+    pids = up(run, worker(run, "worker-1"), worker(run, "worker-2"), api)
+    assert run.ready_file("worker-2").read_text() == f"{pids['worker-2']}\n"
+    assert not is_free(port)
+    assert down(run) == ["api", "worker-1", "worker-2"]
+    assert is_free(port)
+    assert list(run.root.glob("*.pid")) + list(run.root.glob("*.ready")) == []
+
+
+def test_what_died_is_started_again_and_the_rest_left_alone(run):
+    before = up(run, worker(run, "worker-1"), worker(run, "worker-2"))
+    os.kill(before["worker-1"], signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(before["worker-1"])], timeout=10)
+    after = up(run, worker(run, "worker-1"), worker(run, "worker-2"))
+    assert after["worker-1"] != before["worker-1"]
+    assert after["worker-2"] == before["worker-2"]
+
+
+def test_changed_settings_start_an_app_again(run):
+    before = up(run, worker(run, "worker-1"))
+    after = up(run, worker(run, "worker-1", note="2"))
+    assert after != before
+    assert not psutil.pid_exists(before["worker-1"])
+
+
+def test_an_app_that_ends_while_starting_is_told_with_its_last_words(run):
+    broken = App("worker-1", [sys.executable, "-c", "raise SystemExit('no such topic')"], "1", lambda: False)
+    with pytest.raises(LocalError, match=r"worker-1 ended while starting; (.|\n)*no such topic"):
+        up(run, broken)
+
+
+def test_what_ignores_sigterm_is_killed(run):
+    running = start(run, "stubborn", [sys.executable, "-c", STUBBORN], note="", env=os.environ, cwd=run.root.parent)
+    while b"ready" not in run.log_file("stubborn").read_bytes():
+        assert running.process.is_running()
+    stop(run, [running], seconds_max=0.2)
+    assert not psutil.pid_exists(running.process.pid)
+
+
+def test_a_process_of_a_stack_survives_its_starter(run):
+    running = start(run, "worker-1", [sys.executable, "-c", STUBBORN], note="", env=os.environ, cwd=run.root.parent)
+    assert os.getsid(running.process.pid) == running.process.pid
+    stop(run, [running], seconds_max=0.1)
+
+
+def test_a_missing_program_is_one_clear_sentence(run):
+    with pytest.raises(LocalError, match=r"^redis can't be started: /nowhere/redis: No such file or directory\.$"):
+        start(run, "redis", ["/nowhere/redis"], note="", env={}, cwd=run.root.parent)
+
+
+def test_a_system_without_apt_is_told_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        LocalError, match=r"no apt-get to fetch it: install clickhouse-server, or give CLICKHOUSE_URL\.$"
+    ):
+        downloads.debian_packages(["clickhouse-server"], tmp_path, "install clickhouse-server, or give CLICKHOUSE_URL.")
+
+
+def test_a_download_is_complete_or_absent(tmp_path):
+    def broken(folder):
+        (folder / "half").touch()
+        raise LocalError("the line broke")
+
+    with pytest.raises(LocalError, match="the line broke"):
+        downloads.provide(tmp_path, "thing-1", broken)
+    assert list(tmp_path.iterdir()) == []
+    assert downloads.provide(tmp_path, "thing-1", lambda folder: (folder / "all").touch()).name == "thing-1"
+    assert downloads.provide(tmp_path, "thing-1", broken) == tmp_path / "thing-1"
+
+
+def test_a_child_does_not_keep_the_lock(run):
+    code = "from stream_app.local.lock import alone; import sys, pathlib, subprocess\n"
+    code += "from stream_app.local.run_folder import RunFolder\n"
+    code += f"run = RunFolder(pathlib.Path({str(run.root)!r}), pathlib.Path({str(run.lib)!r}))\n"
+    sleeper = "subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)"
+    holder = f"{code}with alone(run): print({sleeper}.pid)"
+    child = subprocess.run([sys.executable, "-c", holder], capture_output=True, text=True, check=True, timeout=20)
+    try:
+        subprocess.run([sys.executable, "-c", code + "with alone(run): pass"], check=True, timeout=20)
+    finally:
+        os.kill(int(child.stdout), signal.SIGKILL)

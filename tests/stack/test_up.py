@@ -1,0 +1,220 @@
+"""`stream-app up`, `down` and `clean` with real servers, on a machine whose usual ports are taken."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from clickhouse_driver import Client
+
+from config.settings import load
+from stream_app.cli.topics import topics_of
+
+PROGRAM = Path(sys.executable).parent / "stream-app"
+SERVERS = ["clickhouse", "kafka", "redis"]
+
+
+class Stack:
+    """A run folder of its own, and the commands on it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def popen(self, *arguments, **env):
+        return subprocess.Popen(
+            [PROGRAM, *arguments],
+            env={**os.environ, "STREAM_APP_RUN": str(self.folder), **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments, **env):
+        process = self.popen(*arguments, **env)
+        out, err = process.communicate(timeout=120)
+        return process.returncode, out, err
+
+    def ok(self, *arguments, **env):
+        code, out, err = self.run(*arguments, **env)
+        assert code == 0, err
+        return out
+
+    def pids(self):
+        return {path.stem: int(path.read_text().split()[0]) for path in self.folder.glob("*.pid")}
+
+    def env(self):
+        lines = (self.folder / "env").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+
+
+@pytest.fixture(scope="module")
+def taken():
+    """Somebody else's listeners on the usual ports, where nobody is there anyway."""
+    with ExitStack() as stack:
+        listeners = []
+        for port in (9092, 6379, 9000):
+            listener = stack.enter_context(socket.socket())
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue  # a real one is there
+            listener.listen()
+            listener.setblocking(False)
+            listeners.append(listener)
+        yield listeners
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory, taken):
+    """The servers, started by two `up` at once."""
+    stack = Stack(tmp_path_factory.mktemp("up"))
+    both = [stack.popen("up", "--servers-only") for _ in range(2)]
+    outputs = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    yield stack
+    stack.ok("clean")
+
+
+def test_two_ups_at_once_start_one_of_each(stack):
+    assert sorted(stack.pids()) == SERVERS
+    inside = [
+        process.pid
+        for process in psutil.process_iter(["cwd"])
+        if process.info["cwd"] and Path(process.info["cwd"]).is_relative_to(stack.folder)
+    ]
+    assert sorted(inside) == sorted(stack.pids().values())
+
+
+def test_a_busy_port_is_replaced_and_its_owner_untouched(stack, taken):
+    env = stack.env()
+    assert not env["KAFKA_BOOTSTRAP_SERVERS"].endswith(":9092")
+    assert ":6379/" not in env["REDIS_URL"]
+    assert not env["CLICKHOUSE_URL"].endswith(":9000")
+    for listener in taken:
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+def test_env_is_for_its_owner_only_for_it_holds_the_secret(stack):
+    assert (stack.folder / "env").stat().st_mode & 0o777 == 0o600
+    assert len(stack.env()["STREAM_APP_JWT_SECRET"]) >= 32
+
+
+def test_up_again_changes_nothing(stack):
+    before = stack.pids(), stack.env()
+    stack.ok("up", "--servers-only")
+    assert (stack.pids(), stack.env()) == before
+
+
+def test_up_makes_the_topics_as_the_flow_needs_them(stack):
+    async def look():
+        client = AIOKafkaAdminClient(bootstrap_servers=stack.env()["KAFKA_BOOTSTRAP_SERVERS"])
+        await client.start()
+        try:
+            topics = {t["topic"]: len(t["partitions"]) for t in await client.describe_topics()}
+            [answer] = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, load().events)])
+            return topics, {entry[0]: entry[1] for entry in answer.resources[0][4]}
+        finally:
+            await client.close()
+
+    topics, events = asyncio.run(look())
+    assert {topic.name: topic.partitions for topic in topics_of(load())}.items() <= topics.items()
+    assert events["retention.ms"] == "-1"
+    assert events["retention.bytes"] == "-1"
+    assert events["message.timestamp.type"] == "LogAppendTime"
+    assert int(events["max.message.bytes"]) >= 1024 * 1024
+
+
+def test_a_killed_server_is_started_again_where_it_was_with_its_data(stack):
+    address = stack.env()["REDIS_URL"]
+    with redis.Redis.from_url(address) as client:
+        client.set("stack", "kept")
+    before = stack.pids()
+    os.kill(before["redis"], signal.SIGKILL)
+    stack.ok("up", "--servers-only")
+    after = stack.pids()
+    assert after["redis"] != before["redis"]
+    assert {**after, "redis": 0} == {**before, "redis": 0}
+    assert stack.env()["REDIS_URL"] == address
+    with redis.Redis.from_url(address) as client:
+        assert client.get("stack") == b"kept"
+
+
+def test_a_recycled_pid_is_nobody_of_ours(stack):
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        try:
+            (stack.folder / "simulate.pid").write_text(f"{stranger.pid}\n1.00\n\n")
+            secret, clickhouse = stack.env()["STREAM_APP_JWT_SECRET"], stack.env()["CLICKHOUSE_URL"]
+            client = Client.from_url(clickhouse)
+            client.execute("CREATE TABLE kept (x UInt8) ENGINE = TinyLog")
+            client.disconnect()
+            stack.ok("down")
+            assert stack.pids() == {}
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
+    stack.ok("up", "--servers-only")
+    assert stack.env()["STREAM_APP_JWT_SECRET"] == secret
+    client = Client.from_url(stack.env()["CLICKHOUSE_URL"])
+    assert client.execute("SHOW TABLES") == [("kept",)]
+    client.disconnect()
+
+
+def test_clean_drops_data_and_nothing_else(stack):
+    (stack.folder / "state" / "worker-1").mkdir(parents=True)
+    before, pids = stack.env(), stack.pids()
+    stack.ok("clean")
+    assert not [pid for pid in pids.values() if psutil.pid_exists(pid)]
+    assert not (stack.folder / "data").exists()
+    assert not (stack.folder / "state").exists()
+    assert stack.env() == before
+    assert (stack.folder / "kafka.log").exists()
+
+
+def test_down_and_clean_of_nothing_are_fine(tmp_path):
+    assert Stack(tmp_path / "new").ok("down") == "Nothing was running\n"
+    Stack(tmp_path / "new").ok("clean")
+
+
+def test_servers_given_by_address_are_used_and_not_started(tmp_path, kafka, redis_url):
+    stack = Stack(tmp_path / "given")
+    try:
+        given = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "STREAM_APP_REDIS_URL": redis_url}
+        stack.ok("up", "--servers-only", STREAM_APP_TOPIC_EVENTS="stack.given", **given)
+        assert sorted(stack.pids()) == ["clickhouse"]
+        assert stack.env()["KAFKA_BOOTSTRAP_SERVERS"] == kafka
+
+        async def topics():
+            client = AIOKafkaAdminClient(bootstrap_servers=kafka)
+            await client.start()
+            try:
+                return await client.list_topics()
+            finally:
+                await client.close()
+
+        assert "stack.given-1" in asyncio.run(topics())
+    finally:
+        stack.ok("clean")
+
+
+def test_a_busy_api_port_is_one_clear_sentence(tmp_path):
+    stack = Stack(tmp_path / "busy")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        code, out, err = stack.run("up", STREAM_APP_API_PORT=str(port))
+    assert (code, out) == (1, "")
+    assert err.startswith(f"stream-app up: Port {port} is taken by another program (")
+    assert err.count("\n") == 1
+    assert stack.pids() == {}
