@@ -1,0 +1,21 @@
+"""Scripts that run inside Redis. Each touches keys of one hash tag only, so that a cluster takes them."""
+
+from hashlib import sha1
+from importlib.resources import files
+from typing import NamedTuple
+
+
+class Script(NamedTuple):
+    """A script and the name by which Redis caches it."""
+
+    text: str
+    sha: str
+
+
+def script(name: str) -> Script:
+    """The script of a file beside this one."""
+    text = files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+    return Script(text, sha1(text.encode()).hexdigest())  # noqa: S324  # Redis' own choice, no secret
+
+
+PUT, VERSIONS, BEGIN, AS_OF = map(script, ("put", "versions", "begin", "as_of"))

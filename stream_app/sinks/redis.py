@@ -1,0 +1,196 @@
+"""Redis: the default answers as JSON, one key one read. Writer and reader of the same keys.
+
+A document is set by a script that compares versions inside Redis, so a writer that lost its partition can't put an old one over a new one.
+As-of is raised by a script that refuses when Redis may have lost documents since the partition was compared: the mark that `compare` set
+before it looked is gone (emptied), or the server runs for another time (restarted with an older snapshot, or failed over to a replica).
+So as-of never runs ahead of the documents it speaks for. Must not hold what is dirty: that is the caller's.
+"""
+
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final, NamedTuple, TypeVar
+
+import orjson
+
+from stream_app.domain.cells import Group, HalfHourKey, MonthlyKey
+from stream_app.domain.events import ALL
+from stream_app.domain.local_time import month_of_day
+from stream_app.domain.report import Json, has_data, iso_ms
+from stream_app.sinks import redis_keys as keys
+from stream_app.sinks.lua import AS_OF, BEGIN, VERSIONS
+from stream_app.sinks.redis_calls import Call, commands, connect, in_order, scripts
+from stream_app.sinks.redis_documents import entry_document, groups_document, listed_groups, puts
+from stream_app.sinks.view import Dirty, View
+
+BATCH: Final = 200  # keys a pipeline: some hundred KB, and a pause for others after each
+T = TypeVar("T")
+
+
+class RedisSink:
+    """Copies of committed results in Redis."""
+
+    name = "redis"
+
+    def __init__(self, url: str) -> None:
+        self._client = connect(url)
+        self._marks: dict[int, tuple[str, str]] = {}  # partition: token and run of the server, of its last comparison
+
+    async def compare(self, view: View) -> Dirty:
+        """What of the partition Redis does not hold at its version; entries and groups by content."""
+        token = secrets.token_hex(8)
+        self._marks.pop(view.partition, None)
+        (run,) = await scripts(self._client, [Call(BEGIN, [keys.MARKS], [view.partition, token])])
+        self._marks[view.partition] = token, run.decode()
+        dirty = Dirty()
+        for operators in _batches(list(view.operators())):
+            await self._compare(view, operators, dirty)
+        return dirty
+
+    async def _compare(self, view: View, operators: list[str], dirty: Dirty) -> None:
+        entries, *documents = await commands(
+            self._client,
+            [("HMGET", keys.OPERATORS, *operators), *(("GET", keys.groups_key(operator)) for operator in operators)],
+        )
+        wanted: list[tuple[str, int | None, MonthlyKey | HalfHourKey]] = []  # key, its version if it should be there
+        for operator_id, entry, document in zip(operators, entries, documents, strict=True):
+            operator, groups = view.operator(operator_id), view.groups(operator_id)
+            if operator is None:
+                continue
+            if entry != entry_document(operator_id, operator) or document != groups_document(groups):
+                dirty.operators.add(operator_id)
+            if not operator.today:
+                continue
+            month = month_of_day(operator.today)
+            # Also groups that only Redis still knows: they left retention while nobody looked.
+            for group_id, group in (dict.fromkeys([*listed_groups(document), ALL], Group()) | groups).items():
+                there = has_data(group_id, group)
+                wanted += [
+                    (
+                        keys.monthly_key(operator_id, group_id),
+                        group.monthly_version if there else None,
+                        MonthlyKey(operator_id, group_id, month),
+                    ),
+                    (
+                        keys.distribution_key(operator_id, group_id),
+                        group.half_hour_version if there else None,
+                        HalfHourKey(operator_id, group_id, operator.today),
+                    ),
+                ]
+        for batch in _batches(wanted):
+            stored = await scripts(self._client, [Call(VERSIONS, [key], []) for key, _, _ in batch])
+            for (_, version, cell), (found,) in zip(batch, stored, strict=True):
+                if (found != b"") if version is None else (found == b"" or int(found) < version):
+                    if isinstance(cell, MonthlyKey):
+                        dirty.monthly.add(cell)
+                    else:
+                        dirty.half_hour.add(cell)
+
+    async def write(self, changes: Sequence[tuple[View, Dirty]]) -> None:
+        """Bring documents, groups and entries up to the views."""
+        for view, dirty in changes:
+            for calls in _batches(puts(view, dirty)):
+                await scripts(self._client, calls)
+            for operators in _batches(dirty.operators):
+                entries = [(name, operator) for name in operators if (operator := view.operator(name)) is not None]
+                fields = [part for name, operator in entries for part in (name, entry_document(name, operator))]
+                if fields:
+                    await commands(self._client, [("HSET", keys.OPERATORS, *fields)])
+
+    async def write_as_of(self, as_of_ms: dict[int, int]) -> set[int]:
+        """Raise as-of; returns partitions whose documents may be gone, or that were not compared yet."""
+        left_out = as_of_ms.keys() - self._marks.keys()
+        arguments: list[bytes | str | int] = []
+        for partition in as_of_ms.keys() - left_out:
+            arguments += [partition, iso_ms(as_of_ms[partition]), *self._marks[partition]]
+        if arguments:
+            (emptied,) = await scripts(self._client, [Call(AS_OF, [keys.AS_OF, keys.MARKS], arguments)])
+            left_out |= {int(partition) for partition in emptied}
+        return left_out
+
+    async def close(self) -> None:
+        """Give connections back."""
+        await self._client.aclose()
+
+
+class Document(NamedTuple):
+    """A document as it is stored, and what an answer needs to know of it."""
+
+    body: bytes
+    partition: int
+    version: int
+
+    @classmethod
+    def of(cls, body: bytes) -> "Document | None":
+        """What is stored, or None if that is no document of ours."""
+        partition, version = _PARTITION_FIELD.search(body), _VERSION_FIELD.search(body)
+        return cls(body, int(partition[1]), int(version[1])) if partition and version else None
+
+    def with_as_of(self, as_of: str) -> bytes:
+        """The body with the live as-of in place of that of its last change."""
+        return _AS_OF_FIELD.sub(lambda _: b'"asOf":"%b"' % as_of.encode(), self.body, count=1)
+
+
+# A quote inside an id is escaped, so the first of these is never one.
+_AS_OF_FIELD = re.compile(rb'"asOf":"[^"]*"')
+_PARTITION_FIELD = re.compile(rb'"partition":([0-9]+)')
+_VERSION_FIELD = re.compile(rb'"version":([0-9]+)')
+
+AsOf = dict[int, str]  # by partition, as in answers
+
+
+class RedisReader:
+    """What the default answers are made of; every read takes as-of before the document. `Raises` redis.RedisError."""
+
+    def __init__(self, url: str) -> None:
+        self.client = connect(url)
+
+    async def monthly(self, operator: str, group: str) -> tuple[Document | None, AsOf]:
+        """The default answer of `monthlyIndex`."""
+        return await self._document(keys.monthly_key(operator, group))
+
+    async def distribution(self, operator: str, group: str) -> tuple[Document | None, AsOf]:
+        """The default answer of `chargingDistribute`."""
+        return await self._document(keys.distribution_key(operator, group))
+
+    async def groups(self, operator: str) -> tuple[bytes | None, AsOf]:
+        """The answer of `groups`."""
+        return await self._read("GET", keys.groups_key(operator))
+
+    async def operators(self) -> tuple[dict[str, bytes], AsOf]:
+        """Entries of the known operators by id."""
+        stored, as_of = await self._read("HGETALL", keys.OPERATORS)
+        return {name.decode(): entry for name, entry in stored.items()}, as_of
+
+    async def operator(self, operator: str) -> Json | None:
+        """The entry of an operator."""
+        (entry,) = await commands(self.client, [("HGET", keys.OPERATORS, operator)])
+        return None if entry is None else dict(orjson.loads(entry))
+
+    async def as_of(self) -> AsOf:
+        """Up to when the documents of each partition hold."""
+        (stored,) = await commands(self.client, [("HGETALL", keys.AS_OF)])
+        return _as_of(stored)
+
+    async def close(self) -> None:
+        """Give connections back."""
+        await self.client.aclose()
+
+    async def _document(self, key: str) -> tuple[Document | None, AsOf]:
+        body, as_of = await self._read("GET", key)
+        return (None if body is None else Document.of(body)), as_of
+
+    async def _read(self, *command: str) -> tuple[Any, AsOf]:
+        as_of, stored = await in_order(self.client, [("HGETALL", keys.AS_OF), command])
+        return stored, _as_of(as_of)
+
+
+def _as_of(stored: dict[bytes, bytes]) -> AsOf:
+    return {int(partition): when.decode() for partition, when in stored.items()}
+
+
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    items = iter(items)
+    while batch := list(islice(items, BATCH)):
+        yield batch

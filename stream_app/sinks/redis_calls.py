@@ -1,0 +1,87 @@
+"""Many commands to Redis in one go: a pipeline, or side by side in a cluster, whose pipelines take no scripts.
+
+An answer that is an error is raised after all were read. Nothing is tried again for long: whoever calls has another place to ask, or waits.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError
+
+from stream_app.sinks.lua import Script
+
+Client = Redis | RedisCluster
+TIMEOUT_SECONDS = 5
+
+
+class Call(NamedTuple):
+    """A script with its keys and arguments."""
+
+    script: Script
+    keys: Sequence[str]
+    arguments: Sequence[bytes | str | int]
+
+    def command(self) -> tuple[bytes | str | int, ...]:
+        """The command that runs it."""
+        return ("EVALSHA", self.script.sha, len(self.keys), *self.keys, *self.arguments)
+
+
+def connect(url: str) -> Client:
+    """A client, not connected yet. `redis+cluster://` and `rediss+cluster://` name a node of a cluster."""
+    options: dict[str, Any] = {
+        "socket_timeout": TIMEOUT_SECONDS,
+        "socket_connect_timeout": TIMEOUT_SECONDS,
+        "retry": Retry(NoBackoff(), 1),  # a connection that died while it was idle
+    }
+    scheme, _, rest = url.partition("://")
+    if scheme.endswith("+cluster"):
+        return RedisCluster.from_url(f"{scheme.removesuffix('+cluster')}://{rest}", **options)
+    return Redis.from_url(url, **options)
+
+
+async def commands(client: Client, wanted: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Answers, in order. `Raises` the first error among them."""
+    return _checked(await _all(client, wanted))
+
+
+async def in_order(client: Client, wanted: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Answers of commands that run one after the other, in a cluster, too. `Raises` the first error among them."""
+    if isinstance(client, RedisCluster):
+        return [await client.execute_command(*command) for command in wanted]
+    return await commands(client, wanted)
+
+
+async def scripts(client: Client, calls: Sequence[Call]) -> list[Any]:
+    """Answers of scripts, in order; those that the server does not know yet are loaded. `Raises` the first error among them."""
+    answers = await _all(client, [call.command() for call in calls])
+    unknown = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+    if unknown:
+        for script in {calls[index].script for index in unknown}:
+            await client.script_load(script.text)
+        again = await _all(client, [calls[index].command() for index in unknown])
+        for index, answer in zip(unknown, again, strict=True):
+            answers[index] = answer
+    return _checked(answers)
+
+
+async def _all(client: Client, wanted: Sequence[tuple[Any, ...]]) -> list[Any]:
+    if not wanted:
+        return []
+    if isinstance(client, RedisCluster):
+        return await asyncio.gather(*(client.execute_command(*command) for command in wanted), return_exceptions=True)
+    async with client.pipeline(transaction=False) as pipeline:
+        for command in wanted:
+            pipeline.execute_command(*command)
+        return await pipeline.execute(raise_on_error=False)
+
+
+def _checked(answers: list[Any]) -> list[Any]:
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return answers

@@ -1,0 +1,29 @@
+"""Names of keys in Redis. Everything of an operator has its id as hash tag; `crm:as-of` and its marks share a slot, too."""
+
+from typing import Final
+
+from stream_app.formats.ids import encode_id
+
+OPERATORS: Final = "crm:operators"
+AS_OF: Final = "crm:as-of"
+MARKS: Final = "{crm:as-of}:filled"  # partition -> token of the writer that compared and filled it last
+
+
+def monthly_key(operator: str, group: str) -> str:
+    """The default answer of `monthlyIndex`."""
+    return f"crm:{{{encode_id(operator)}}}:monthly:{encode_id(group)}"
+
+
+def distribution_key(operator: str, group: str) -> str:
+    """The default answer of `chargingDistribute`."""
+    return f"crm:{{{encode_id(operator)}}}:distribution:{encode_id(group)}"
+
+
+def groups_key(operator: str) -> str:
+    """The answer of `groups`."""
+    return f"crm:{{{encode_id(operator)}}}:groups"
+
+
+def updates_channel(operator: str) -> str:
+    """The channel that gets the names of changed keys."""
+    return f"crm:{{{encode_id(operator)}}}:updates"
