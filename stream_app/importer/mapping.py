@@ -77,10 +77,10 @@ class Mapping:
             raise RefusedError(Reason.WRONG_CELL_COUNT, f"{len(row)} instead of {self._width}")
         operator = self._id("row.operator_id", self._map.row.operator_id, row)
         customer = self._customer(row)
-        made = [self._groups(row, operator, customer)]
         started, session = self._session(row, operator, customer)
-        made += [session, self._payment(row, operator, customer, started)]
-        return [record for record in made if record]
+        payment = self._payment(row, operator, customer, started)
+        groups = self._groups(row, operator, customer)
+        return [record for record in (groups, session, payment) if record]
 
     def _session(
         self, row: Sequence[str], operator: str, customer: str | None

@@ -1,0 +1,153 @@
+"""`stream-app import` as a user sees it, with a real Kafka."""
+
+import asyncio
+import json
+import uuid
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from typer.testing import CliRunner
+
+from stream_app.cli import load
+from stream_app.importer.send import KafkaSender, SendError
+from stream_app.local.topics import Topic, create_missing
+from tests.importer.maps import MAP, ROW, csv_text
+
+NAMES = ("operators", "customer_groups", "sessions", "payments")
+OPERATOR = '[[operators]]\noperator_id = "M1"\ntimezone = "Europe/Zurich"\ncurrency = "CHF"\n'
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A file of four rows, one of which is refused, and its map."""
+    rows = [ROW, ROW | {"id": "s-2", "who": "-"}, ROW | {"id": "s-3", "when": "soon"}, ROW | {"id": "s-4", "paid": ""}]
+    (tmp_path / "rows.csv").write_text(csv_text(rows))
+    (tmp_path / "map.toml").write_text(MAP + OPERATOR)
+    return [str(tmp_path / "rows.csv"), "--map", str(tmp_path / "map.toml")]
+
+
+@pytest.fixture
+def topics(kafka, monkeypatch):
+    """Source topics of this test alone; the command finds them by its settings."""
+    prefix = uuid.uuid4().hex
+    names = {name: f"{prefix}.{name}" for name in NAMES}
+    create_missing(kafka, [Topic(name, 2) for name in names.values()])
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka)
+    for name, topic in names.items():
+        monkeypatch.setenv(f"STREAM_APP_TOPIC_{name.upper()}", topic)
+    return names
+
+
+def command(*arguments):
+    return CliRunner(env={"COLUMNS": "200"}).invoke(load("import"), arguments)
+
+
+async def arrived(kafka, topics):
+    """All records of the topics: name -> [(key, JSON)] in the order of the partition."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        found = {}
+        for name, topic in topics.items():
+            found[name] = []
+            for partition in [TopicPartition(topic, number) for number in (0, 1)]:
+                consumer.assign([partition])
+                end = (await consumer.end_offsets([partition]))[partition]
+                consumer.seek(partition, 0)
+                while await consumer.position(partition) < end:
+                    record = await consumer.getone(partition)
+                    found[name].append((record.key, json.loads(record.value)))
+        return found
+    finally:
+        await consumer.stop()
+
+
+def in_thread(function, *arguments):
+    """The command has an event loop of its own."""
+    return asyncio.to_thread(function, *arguments)
+
+
+async def test_records_arrive_and_a_repeat_says_the_same(kafka, topics, files):
+    result = await in_thread(command, *files)
+    assert result.exit_code == 0, result.output
+    assert "4 rows read, 3 taken, 1 refused" in result.stdout
+    first = await arrived(kafka, topics)
+    assert {name: len(records) for name, records in first.items()} == {
+        "operators": 1,
+        "customer_groups": 2,
+        "sessions": 3,
+        "payments": 2,
+    }
+    assert [value["session_id"] for _, value in first["sessions"]] == ["s-1", "s-2", "s-4"]
+    assert {key for records in first.values() for key, _ in records} == {b"M1"}
+
+    assert (await in_thread(command, *files)).exit_code == 0
+    again = await arrived(kafka, topics)
+    assert again == {name: records * 2 for name, records in first.items()}
+
+
+async def test_a_dry_run_sends_nothing_and_shows_what_it_would(kafka, topics, files):
+    result = await in_thread(command, *files, "--dry-run")
+    assert result.exit_code == 0, result.output
+    shown = [line.split(" ", 1) for line in result.stdout.splitlines() if line.startswith(topics["sessions"] + " ")]
+    assert [json.loads(value)["session_id"] for _, value in shown] == ["s-1", "s-2"]
+    assert "4 rows read, 3 taken, 1 refused" in result.stdout
+    assert "would be sent" in result.stdout
+    assert all(not records for records in (await arrived(kafka, topics)).values())
+
+
+def test_a_dry_run_needs_no_kafka(monkeypatch, files):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    assert command(*files, "--dry-run").exit_code == 0
+
+
+def test_refused_rows_are_shown_with_reason_key_and_line_and_fail_a_strict_import(files):
+    lax = command(*files, "--dry-run")
+    (line,) = [line for line in lax.stdout.splitlines() if "not a time" in line]
+    assert [cell.strip() for cell in line.strip("│").split("│")] == [
+        "1",
+        "not a time",
+        "session.started_at",
+        "4",
+        "'soon' fits none of %d.%m.%Y %H:%M, iso8601",
+    ]
+    strict = command(*files, "--dry-run", "--strict")
+    assert (strict.exit_code, strict.stderr) == (1, "stream-app import: 1 of 4 rows were refused\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("map.toml", None, "the map {map} can't be used: no such file or directory"),
+        ("map.toml", "x = 1", "the map {map} can't be used: Object contains unknown field `x`"),
+        ("rows.csv", None, "{file} can't be read: no such file or directory"),
+        ("rows.csv", "", "{file} has no header line"),
+        (
+            "rows.csv",
+            "id\n",
+            "the map {map} can't be used: `row.customer_id` names the column 'who', which the file does not have; it has id",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence(tmp_path, files, name, content, sentence):
+    (tmp_path / name).unlink()
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    result = command(*files)
+    expected = sentence.format(map=tmp_path / "map.toml", file=tmp_path / "rows.csv")
+    assert (result.exit_code, result.stderr, result.stdout) == (1, f"stream-app import: {expected}\n", "")
+
+
+def test_kafka_that_does_not_answer_is_one_sentence(monkeypatch, files):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    result = command(*files)
+    assert result.exit_code == 1
+    assert result.stderr == "stream-app import: Kafka does not answer at 127.0.0.1:1\n"
+
+
+async def test_missing_topics_are_named_and_not_made(kafka):
+    missing = f"missing-{uuid.uuid4().hex}"
+    for _ in range(2):
+        with pytest.raises(SendError, match=f"lacks {missing}, which `make up` creates"):
+            async with KafkaSender(kafka, {"sessions": missing}):
+                pass
