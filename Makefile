@@ -45,6 +45,9 @@ lock: .venv/development ## pin the dependencies anew, after pyproject.toml chang
 	@"$$UV" pip compile -q --universal --generate-hashes --group dev pyproject.toml -o requirements-dev.lock
 	"$$UV" pip compile -q --universal --generate-hashes pyproject.toml -c requirements-dev.lock -o requirements.lock
 
+docs: .venv/runtime ## write what of docs/ is made from the sources
+	@$(BIN)/python docs/settings_page.py
+
 # -- what the targets stand on
 
 .venv/python: $(MAKEFILE_LIST)
@@ -84,4 +87,4 @@ chromium:
 	  echo "Chromium is missing, and make test needs it: install it (Debian: apt-get install chromium)." >&2; exit 1
 	fi
 
-.PHONY: help up down clean token test check bench lock chromium
+.PHONY: help up down clean token test check bench lock docs chromium

@@ -83,7 +83,9 @@ class Settings(BaseSettings):
     state_dir: Path
     block_cache_mb: Count
 
-    jwt_secret: SecretStr | None = None
+    jwt_secret: SecretStr | None = Field(
+        default=None, description="Shared secret of HS256 tokens; `make up` makes one and keeps it in `.run/env`"
+    )
 
     @classmethod
     def settings_customise_sources(
