@@ -3,8 +3,8 @@
 import json
 import random
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from stream_app.domain.events import CDR, MEMBERSHIP, PAYMENT, SESSION
 from stream_app.sources import decode
@@ -53,7 +53,7 @@ def cdr() -> dict[str, object]:
 
 def main() -> None:
     """Print a line a kind of traffic."""
-    plans: dict[str, tuple[int, Callable[[int], dict[str, object]]]] = {
+    plans: dict[str, tuple[int, Any]] = {
         "sessions, integer times": (SESSION, lambda _: session()),
         "payments, integer times": (PAYMENT, lambda _: payment()),
         "sessions, RFC 3339": (SESSION, lambda _: session(started_at=text(at_ms()))),

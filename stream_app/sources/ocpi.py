@@ -92,6 +92,12 @@ def _upper(text: str) -> str:
     return text.upper() if text.isascii() else text.translate(_UPPER)
 
 
+def _operator(country: str, party: str, operators: Mapping[str, str]) -> str:
+    """The operator of a country and party, by the setting where it has it."""
+    name = _upper(f"{country}-{party}")
+    return operators.get(name, name)
+
+
 def _row(record: Cdr, timestamp: int, offset: int, partition: int, latest_ms: int) -> Row | None:
     if record.end_ms > latest_ms:
         return None
@@ -105,14 +111,14 @@ def _plain(wire: _Wire, operators: Mapping[str, str]) -> Cdr | None:
     """A CDR without anything unusual; None for a credit and for anything in doubt."""
     amount = _plain_amount(wire.total_cost, wire.currency)
     start_ms, end_ms = _plain_time(wire.start_date_time), _plain_time(wire.end_date_time)
-    party, token = _upper(f"{wire.country_code}-{wire.party_id}"), wire.cdr_token
+    operator, token = _operator(wire.country_code, wire.party_id, operators), wire.cdr_token
     if (
         wire.credit
         or amount is None
         or start_ms is None
         or end_ms is None
-        or len(party) > ID_LENGTH
-        or CONTROLS.search(f"{party}{wire.id}{token.contract_id}")
+        or not is_id(operator)
+        or CONTROLS.search(f"{wire.country_code}{wire.party_id}{wire.id}{token.contract_id}")
     ):
         return None
     counted = AS_SESSION | AS_PAYMENT
@@ -124,7 +130,7 @@ def _plain(wire: _Wire, operators: Mapping[str, str]) -> Cdr | None:
             return None
     return Cdr(
         id=_upper(wire.id),
-        operator_id=operators.get(party, party),
+        operator_id=operator,
         customer_id=None if token.type == "AD_HOC_USER" else _upper(token.contract_id),
         version=wire.version or 0,
         start_ms=start_ms,
@@ -167,8 +173,7 @@ def minor_units(numbers: Iterable[str], currency: str) -> int | None:
 
 
 def _exact(fields: Fields, latest_ms: int, operators: Mapping[str, str]) -> Cdr:
-    party = _upper(f"{fields.id('country_code')}-{fields.id('party_id')}")
-    operator = operators.get(party, party)
+    operator = _operator(fields.id("country_code"), fields.id("party_id"), operators)
     if not is_id(operator):
         rule = f"must have 1 to {ID_LENGTH} characters, no control ones"
         raise UnusableError(Reason.BAD_ID, f"the operator of country_code and party_id is {shown(operator)}, {rule}")
