@@ -36,9 +36,11 @@ class Nowhere:
 class KafkaSender:
     """A sender to the source topics. To be used as a context. `Raises` SendError."""
 
-    def __init__(self, bootstrap_servers: str, topics: Mapping[Topic, str]) -> None:
+    def __init__(self, bootstrap_servers: str, topics: Mapping[Topic, str], ack_seconds_max: float = 60) -> None:
+        """`ack_seconds_max`: an idempotent producer retries for ever; this is more than a broker's restart takes."""
         self._servers = bootstrap_servers
         self._topics = topics
+        self._ack_seconds_max = ack_seconds_max
 
     async def __aenter__(self) -> Self:
         self._producer = AIOKafkaProducer(
@@ -59,13 +61,22 @@ class KafkaSender:
     async def __aexit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._producer.stop()
+        try:
+            # What was acknowledged is safe; what was not is retried no longer, and the client can't be told so.
+            await asyncio.wait_for(self._producer.stop(), None if kind is None else 1)
+        except TimeoutError:
+            await self._producer.client.close()
 
     async def send(self, records: Sequence[Record]) -> None:
         """Send, and wait for the brokers."""
         try:
-            sent = [await self._producer.send(self._topics[topic], value, key) for topic, key, value in records]
-            await asyncio.gather(*sent)
+            async with asyncio.timeout(self._ack_seconds_max):
+                sent = [await self._producer.send(self._topics[topic], value, key) for topic, key, value in records]
+                await asyncio.gather(*sent)
+        except TimeoutError:
+            raise SendError(
+                f"Kafka at {self._servers} stopped answering; what it took is safe, and the import can be repeated"
+            ) from None
         except KafkaError as error:
             raise SendError(
                 f"Kafka at {self._servers} took only a part ({error}); the import can be repeated"
