@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     api_host: str
     api_port: Annotated[int, Field(ge=1, le=65535)]
 
+    app_id: str
     topic_sessions: str
     topic_payments: str
     topic_customer_groups: str

@@ -5,6 +5,7 @@ the position could come to stand for rows that are not there. Written only after
 changelog at times, never ahead.
 """
 
+import shutil
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,32 +21,44 @@ from rocksdict import (
     WriteOptions,
 )
 
-from stream_app.formats.rows import DELETED
-
 _LOG = b"l"  # the changelog position; only in the store
 _log = struct.Struct("<q")
 _MEMTABLE_BYTES = 16 << 20
 
 
+class StoreClosed(OSError):  # noqa: N818  # what it is, not what failed
+    """The partition was given away meanwhile."""
+
+
 class Store:
-    """Rows by key."""
+    """Rows by key. After `close` every read raises StoreClosed."""
 
     def __init__(self, path: Path, cache: Cache) -> None:
         self.path = path
+        self._cache = cache
+        self._writes = WriteOptions()
+        self._writes.disable_wal = True  # type: ignore[method-assign, assignment]  # a property in truth
+        self._open()
+
+    def _open(self) -> None:
         options = Options(raw_mode=True)
         options.create_if_missing(True)
         options.set_write_buffer_size(_MEMTABLE_BYTES)
         options.set_max_write_buffer_number(3)
         table = BlockBasedOptions()
-        table.set_block_cache(cache)
+        table.set_block_cache(self._cache)
         table.set_bloom_filter(10, False)  # nearly every entity is new: half the time of a look-up of what is not there
         options.set_block_based_table_factory(table)
         options.set_compression_type(DBCompressionType.lz4())
-        self._db = Rdict(str(path), options)
-        self._writes = WriteOptions()
-        self._writes.disable_wal = True  # type: ignore[method-assign, assignment]  # a property in truth
+        self._rdict: Rdict | None = Rdict(str(self.path), options)
         raw = self._db.get(_LOG)
         self.log: int = 0 if raw is None else _log.unpack(raw)[0]
+
+    @property
+    def _db(self) -> Rdict:
+        if self._rdict is None:
+            raise StoreClosed(f"the store {self.path} is closed")
+        return self._rdict
 
     def load(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Values in the order of keys."""
@@ -73,17 +86,19 @@ class Store:
                 yield key, found.value()
             found.next()
 
+    def wipe(self) -> None:
+        """Forget everything: what the rows stand for is not in the changelog."""
+        self._db.close()
+        shutil.rmtree(self.path)
+        self._open()
+
     def close(self) -> None:
         """Flush what is in memory, so that the next start replays little."""
         self._db.flush()
         self._db.close()
+        self._rdict = None
 
 
 def new_cache(megabytes: int) -> Cache:
     """A cache of blocks for all partitions of a worker."""
     return Cache(megabytes << 20)
-
-
-def is_deleted(value: bytes | None) -> bool:
-    """Is it the value of a deletion?"""
-    return value is None or value == DELETED

@@ -56,9 +56,10 @@ class Dirty:
 
 
 class Sink(Protocol):
-    """A place that copies are written to. Every call may raise; the caller keeps what is dirty, waits, compares and tries again."""
+    """A place that copies are written to. Every call may raise OSError or one of `errors`; the caller waits, compares and tries again."""
 
     name: str
+    errors: tuple[type[Exception], ...]  # what its calls raise when the place fails, besides OSError
 
     async def compare(self, view: View) -> Dirty:
         """Make what is missing (tables), and say what of a partition's state the sink does not hold as it is: after each (re)connection."""

@@ -1,0 +1,37 @@
+"""Agent `ingest`: source topics -> events topic. A fetch is acknowledged when Kafka has all that came of it."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from faust.types import StreamT
+from mode import CrashingSupervisor
+
+from stream_app.partition.ingest import Ingest
+
+NAME = "ingest"
+_AT_ONCE = 8  # fetches on their way
+
+
+def add(app: Any, topics: Iterable[str], ingest: Ingest) -> None:
+    """Add the agent to an app. What fails in it stops the worker."""
+    sources = app.topic(*topics, key_type=bytes, value_type=bytes, value_serializer="raw")
+    room, tasks = asyncio.Semaphore(_AT_ONCE), set()
+
+    async def hand_on(stream: StreamT[Any], event: Any) -> None:
+        try:
+            await ingest.take(event.message.topic, event.message.partition, event.value)
+            await stream.ack(event)
+        except Exception as exc:  # noqa: BLE001  # whatever it is, nothing may be skipped
+            await app.crash(exc)
+        finally:
+            room.release()
+
+    async def ingest_agent(stream: StreamT[Any]) -> None:
+        async for event in stream.noack().events():  # type: ignore[attr-defined]  # of Faust's Stream
+            await room.acquire()
+            task = asyncio.create_task(hand_on(stream, event))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+    app.agent(sources, name=NAME, supervisor_strategy=CrashingSupervisor)(ingest_agent)

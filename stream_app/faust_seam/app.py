@@ -1,0 +1,81 @@
+"""A Faust app as this service runs it: our transport, our table manager, settings that the seam relies on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import faust
+from faust.types import TP
+
+from stream_app.faust_seam.tables import TableManager
+from stream_app.faust_seam.transport import Transport
+
+Hook = Callable[[], Awaitable[None]]
+
+
+class App(faust.App):
+    """Faust's, fetching whole batches. `starts` run before its services, `stops` after its consumer left the group, in order."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.positions: Callable[[], Mapping[TP, int]] = dict  # of partitions whose owner knows where to go on
+        self.running = asyncio.Event()  # tables are recovered, streams run
+        self.starts: list[Hook] = []
+        self.stops: list[Hook] = []
+
+    async def on_first_start(self) -> None:
+        """Faust's hook."""
+        await super().on_first_start()
+        for hook in self.starts:
+            await hook()
+
+    async def on_started(self) -> None:
+        """Faust's hook."""
+        await super().on_started()
+        self.running.set()
+
+    async def on_stop(self) -> None:
+        """Faust's hook."""
+        await super().on_stop()
+        for hook in self.stops:
+            await hook()
+
+    def _new_transport(self) -> Any:
+        return Transport(self.conf.broker_consumer, self)
+
+
+def new_app(
+    name: str,
+    *,
+    servers: str,
+    state_dir: Path,
+    partitions: int,
+    session_timeout_s: float,
+    commit_interval_s: float,
+    declares: bool,
+) -> App:
+    """An app without anything in it; `name` is its consumer group, too.
+
+    `partitions`: of topics that its tables declare; an app that `declares` none reads topics of others.
+    """
+    return App(
+        name,
+        broker=[f"kafka://{server}" for server in servers.split(",")],
+        datadir=str(state_dir / name),
+        store="memory://",
+        web_enabled=False,
+        TableManager=TableManager,
+        topic_partitions=partitions,
+        topic_disable_leader=True,
+        topic_allow_declare=declares,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=1 << 20,
+        consumer_metadata_max_age_ms=5000,  # a new topic or partition is seen within this time
+        stream_buffer_maxsize=16,  # counts fetches
+        stream_wait_empty=False,
+        broker_commit_interval=commit_interval_s,
+        broker_session_timeout=session_timeout_s,
+        broker_heartbeat_interval=min(1.0, session_timeout_s / 6),
+        worker_redirect_stdouts=False,
+    )

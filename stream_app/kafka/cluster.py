@@ -1,0 +1,73 @@
+"""Questions to a Kafka cluster about topics and consumer groups, by librdkafka: it knows topic ids, and finds added partitions by itself."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+__all__ = ["Cluster", "Ends", "KafkaException", "TopicState"]
+
+Ends = dict[tuple[str, int], int]  # (topic, partition) -> offset
+_TIMEOUT_S = 10.0
+
+
+class TopicState(NamedTuple):
+    """A topic as the cluster describes it."""
+
+    topic_id: str
+    partitions: int
+
+
+class Cluster:
+    """What can be asked about topics and consumer groups. Every call may raise KafkaException."""
+
+    def __init__(self, servers: str) -> None:
+        self._admin = AdminClient({"bootstrap.servers": servers, "socket.timeout.ms": int(_TIMEOUT_S * 1000)})
+
+    async def describe(self, topics: Sequence[str]) -> dict[str, TopicState]:
+        """Those topics that exist."""
+        futures = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=_TIMEOUT_S)
+        found = await asyncio.gather(*(asyncio.wrap_future(f) for f in futures.values()), return_exceptions=True)
+        out = {}
+        for topic, state in zip(futures, found, strict=True):
+            if not isinstance(state, BaseException):
+                out[topic] = TopicState(str(state.topic_id), len(state.partitions))
+            elif not isinstance(state, KafkaException) or state.args[0].name() != "UNKNOWN_TOPIC_OR_PART":
+                raise state
+        return out
+
+    async def _offsets(self, partitions: Sequence[tuple[str, int]], spec: OffsetSpec) -> Ends:
+        if not partitions:
+            return {}
+        futures = self._admin.list_offsets(
+            {TopicPartition(*tp): spec for tp in partitions},
+            isolation_level=IsolationLevel.READ_UNCOMMITTED,
+            request_timeout=_TIMEOUT_S,
+        )
+        found = await asyncio.gather(*(asyncio.wrap_future(f) for f in futures.values()))
+        return {(tp.topic, tp.partition): at.offset for tp, at in zip(futures, found, strict=True)}
+
+    async def starts(self, partitions: Sequence[tuple[str, int]]) -> Ends:
+        """Offsets of the first records that are kept."""
+        return await self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+
+    async def ends(self, partitions: Sequence[tuple[str, int]]) -> Ends:
+        """End offsets, with what is in open transactions."""
+        return await self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+
+    async def committed(self, consumer_group: str) -> Ends:
+        """The committed offsets of a consumer group."""
+        futures: dict[str, Any] = self._admin.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(consumer_group)], request_timeout=_TIMEOUT_S
+        )
+        found = await asyncio.wrap_future(futures[consumer_group])
+        return {(tp.topic, tp.partition): tp.offset for tp in found.topic_partitions if tp.offset >= 0}

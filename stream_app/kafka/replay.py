@@ -1,0 +1,55 @@
+"""Reading a changelog into stores, from where each stands to its last stable offset."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+
+class Replayed(Protocol):
+    """A store that follows a changelog: `log` is the offset that it stands for."""
+
+    log: int
+
+    def write(self, rows: Mapping[bytes, bytes | None], log: int) -> None:
+        """Take rows, and stand for the offset behind them."""
+
+
+class ChangelogLost(Exception):  # noqa: N818  # what it is, not what failed
+    """The changelog ends before the store's position: another changelog, or one that lost data. Operator action: drop the state directory."""
+
+
+async def replay(servers: str, topic: str, stores: Mapping[int, Replayed], wanted: Callable[[], bool]) -> int:
+    """Bring stores, by partition, up to the end of a changelog; the number of records. Stops early when not `wanted` any more.
+
+    `Raises` ChangelogLost. Needs batches.install.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=servers,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=4 << 20,
+        fetch_max_wait_ms=100,
+    )
+    await consumer.start()
+    try:
+        tps = {TopicPartition(topic, p): store for p, store in stores.items()}
+        consumer.assign(list(tps))
+        ends = await consumer.end_offsets(list(tps))  # read committed: the last stable offsets
+        for tp, store in tps.items():
+            if store.log > ends[tp]:
+                raise ChangelogLost(f"{tp.topic}/{tp.partition} ends at {ends[tp]}, the store stands for {store.log}")
+            consumer.seek(tp, store.log)
+        todo, count = {tp for tp, store in tps.items() if store.log < ends[tp]}, 0
+        while todo and wanted():
+            for tp, batches in (await consumer.getmany(*todo, timeout_ms=100)).items():
+                rows: dict[bytes, bytes | None] = {}
+                for batch in batches:
+                    rows.update(zip(batch.keys, batch.values, strict=True))
+                    count += len(batch)
+                tps[tp].write(rows, batches[-1].next_offset)
+            todo = {tp for tp in todo if await consumer.position(tp) < ends[tp]}
+        return count
+    finally:
+        await consumer.stop()

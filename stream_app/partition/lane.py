@@ -1,0 +1,231 @@
+"""One events partition, owned by this worker: a queue of frames, and a pipeline of two ticks.
+
+The order of a tick, and what a failure between two steps means:
+1. Frames are applied in memory. Lost: they are read again, onto a store that never saw them.
+2. Freeze, with nothing in between: rows, cells, position, results, dead letters of one offset.
+3. One Kafka transaction holds all of it. Not committed: aborted, as after 1. A zombie is fenced here.
+4. One RocksDB write. Lost: replayed from the changelog.
+5. Sinks are told. Lost: a sink is compared with the state at each start and connection.
+While a tick commits, the next frames are applied. After any failure everything in memory is dropped.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from stream_app.formats.rows import POSITION, Position, decode_position
+from stream_app.kafka.batches import Batch
+from stream_app.kafka.log import Fenced
+from stream_app.partition.books import Books, Tick
+from stream_app.partition.frontiers import Frontiers
+from stream_app.partition.ports import Conf, Crash, Log, Range
+from stream_app.partition.state import Committed, State
+from stream_app.partition.store import Store
+from stream_app.sinks.view import Dirty
+
+log = logging.getLogger(__name__)
+
+_SLICE_BYTES = 150_000  # of frames applied without letting other work in: some 20 ms
+_TICK_BYTES_MAX = 1_000_000  # of frames in a tick under load; an event is some 75
+_QUEUED_BYTES_MAX = 2 * _TICK_BYTES_MAX
+_FENCED_S_MAX = 60.0  # a lane that nobody takes over or gives back by then is a mistake
+
+
+class PositionError(Exception):
+    """The rows don't fit the events topic. Operator action: `stream-app rebuild`."""
+
+
+class Lane:
+    """See the module. `told` hears of each committed tick: what sinks must copy."""
+
+    def __init__(
+        self, conf: Conf, partition: int, store: Store, log_: Log, told: "Callable[[Lane, Dirty], None]", crash: Crash
+    ) -> None:
+        self._conf, self.partition, self.store, self._log, self._told, self._crash = (
+            conf,
+            partition,
+            store,
+            log_,
+            told,
+            crash,
+        )
+        self.view = Committed(partition, store)
+        self._state = State(store)
+        self._queue: deque[bytes] = deque()
+        self._queued = 0
+        self._wake, self._room = asyncio.Event(), asyncio.Event()
+        self._published_at = 0.0
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+        self.is_open = False
+        self.expected = self.committed = self.published = (
+            0  # offsets: to come next, in the store, in the results topics
+        )
+        self.frontiers = Frontiers(0)
+        self.ticks = self.frames = 0  # since the start, for the monitor
+
+    # -- becoming the owner, and giving it back
+
+    async def fence(self) -> None:
+        """Refuse what an earlier owner may still send."""
+        await self._log.open()
+
+    async def start(self, where: Range) -> None:
+        """Go on from the row of the position, which the store has by now. `Raises` PositionError."""
+        position = self._position(where)
+        topics = self._conf.topics
+        names = (topics.monthly, topics.half_hour, topics.dead_letters)
+        partitions = {topic: await self._log.partitions(topic) for topic in names}
+        self.frontiers = Frontiers(position.as_of)
+        self._books = Books(self._conf, self.partition, self._state, position, partitions)
+        self.expected = self.committed = position.offset
+        self.published = 0 if self._books.unpublished else position.offset
+        self.is_open = True
+        self._task = asyncio.create_task(self._run())
+
+    def _position(self, where: Range) -> Position:
+        conf, (raw,) = self._conf, self.store.load([POSITION])
+        if raw is None:
+            return Position(1, conf.topic_id, conf.generation, where.first, -1, 0, 0)
+        position, name = decode_position(raw), f"{conf.topics.events}/{self.partition}"
+        if (position.topic_id, position.generation) != (conf.topic_id, conf.generation):
+            raise PositionError(
+                f"{name} is another topic than the one the state was made from: run `stream-app rebuild`"
+            )
+        if not where.first <= position.offset <= where.end:
+            raise PositionError(
+                f"{name} has offsets {where.first} to {where.end}, the state goes on at {position.offset}: run `stream-app rebuild`"
+            )
+        return position
+
+    async def stop(self) -> None:
+        """Commit and publish what was applied, drop what was not."""
+        self._closing = True
+        self.is_open = False
+        self._wake.set()
+        self._room.set()
+        if self._task is not None:
+            await self._task
+            self._task = None
+        await self._log.close()
+
+    # -- work
+
+    async def put(self, batches: Sequence[Batch]) -> None:
+        """Queue frames. Waits while much is queued; known ones are dropped. `Raises` PositionError for a gap."""
+        while self.is_open and self._queued >= _QUEUED_BYTES_MAX:
+            self._room.clear()
+            await self._room.wait()
+        if not self.is_open:
+            return
+        for batch in batches:
+            if batch.offsets[0] > self.expected or batch.next_offset - batch.offsets[0] != len(batch):
+                raise PositionError(
+                    f"{self._conf.topics.events}/{self.partition}: expected offset {self.expected}, got {batch.offsets[0]}"
+                )
+            frames = batch.values[max(0, self.expected - batch.offsets[0]) :]
+            self.expected = max(self.expected, batch.next_offset)
+            for frame in frames:
+                if frame is None:
+                    raise PositionError(f"{self._conf.topics.events}/{self.partition} holds a record without a value")
+                self._queue.append(frame)
+                self._queued += len(frame)
+        self._wake.set()
+
+    async def _run(self) -> None:
+        commit: asyncio.Task[None] | None = None
+        try:
+            committed_at = 0.0
+            while not self._closing:
+                await self._gather(committed_at + self._conf.pace.tick_s)
+                if not (self._books.changed or self._is_publish_due()):
+                    due = self._published_at + self._conf.pace.publish_s if self._books.unpublished else None
+                    await self._sleep_until(due)
+                    continue
+                if commit is not None:
+                    await commit
+                committed_at = time.monotonic()
+                commit = asyncio.create_task(self._commit(self._freeze(publish=self._is_publish_due())))
+            if commit is not None:
+                await commit
+            if self._books.changed or self._books.unpublished:
+                await self._commit(self._freeze(publish=True))
+        except Fenced as exc:
+            self._drop()
+            log.warning("partition %d: fenced, somebody else has it (%s)", self.partition, exc)
+            await self._wait_for_a_rebalance()
+        except Exception as exc:
+            self._drop()
+            log.exception("partition %d failed", self.partition)
+            await self._crash(exc)
+
+    async def _gather(self, until: float) -> None:
+        """Apply what is queued, until the next tick is due or there is much."""
+        size = 0
+        while not self._closing and size < _TICK_BYTES_MAX:
+            if self._queue:
+                size += self._apply()
+                await asyncio.sleep(0)
+            elif self._books.changed and time.monotonic() < until:
+                await self._sleep_until(until)
+            else:
+                break
+        if not size:
+            self._books.sweep()
+
+    def _apply(self) -> int:
+        frames, size = [], 0
+        while self._queue and size < _SLICE_BYTES:
+            frames.append(self._queue.popleft())
+            size += len(frames[-1])
+        self._queued -= size
+        self._books.apply(frames)
+        self.frames += len(frames)
+        self._room.set()
+        return size
+
+    def _is_publish_due(self) -> bool:
+        return (
+            self._books.unpublished or self._books.changed
+        ) and time.monotonic() >= self._published_at + self._conf.pace.publish_s
+
+    def _freeze(self, *, publish: bool) -> Tick:
+        if publish:
+            self._published_at = time.monotonic()
+        return self._books.freeze(self.frontiers.as_of(self._books.applied), publish=publish)
+
+    async def _commit(self, tick: Tick) -> None:
+        log_position = await self._log.commit(tick.rows, tick.records, tick.offset)
+        self.store.write(tick.rows, log_position)
+        self._books.committed()
+        self.committed = tick.offset
+        if tick.published is not None:
+            self.published = tick.published
+        self.frontiers.forget(min(self.committed, self.published))
+        self.ticks += 1
+        self._told(self, tick.dirty)
+        self._wake.set()
+
+    async def _sleep_until(self, when: float | None) -> None:
+        """Or until there is news: records, the end of a commit, or of the lane."""
+        self._wake.clear()
+        if self._queue or self._closing:
+            return
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), None if when is None else max(0.0, when - time.monotonic()))
+
+    def _drop(self) -> None:
+        self.is_open = False
+        self._queue.clear()
+        self._room.set()
+
+    async def _wait_for_a_rebalance(self) -> None:
+        deadline = time.monotonic() + _FENCED_S_MAX
+        while not self._closing:
+            if time.monotonic() > deadline:
+                await self._crash(RuntimeError(f"partition {self.partition} was fenced, and no rebalance followed"))
+                return
+            await asyncio.sleep(0.5)

@@ -1,0 +1,128 @@
+"""All partitions that this worker owns: taking them over, and giving them away.
+
+Taking over: fence, replay the changelog, go on from the row of the position. The group's committed offset is never asked: it can be that of a
+zombie.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from stream_app.kafka.batches import Batch
+from stream_app.kafka.frontier import Sample
+from stream_app.kafka.replay import ChangelogLost, replay
+from stream_app.partition.lane import Lane
+from stream_app.partition.ports import Conf, Crash, Log, Range
+from stream_app.partition.pump import Pump
+from stream_app.partition.store import Store, new_cache
+from stream_app.sinks.view import Dirty
+
+log = logging.getLogger(__name__)
+
+
+class Kafka(Protocol):
+    """What the lanes need of Kafka beside their transactions."""
+
+    servers: str
+
+    def new_log(self, partition: int) -> Log:
+        """The transactions of a partition."""
+
+    async def ranges(self, topic: str, partitions: Sequence[int]) -> dict[int, Range]:
+        """Where partitions of a topic begin and end."""
+
+
+class Lanes:
+    """See the module. `sinks` are fed from all of them."""
+
+    _conf: Conf
+
+    def __init__(self, kafka: Kafka, path: Path, block_cache_mb: int, crash: Crash) -> None:
+        self._kafka, self._path, self._crash = kafka, path, crash
+        self._cache = new_cache(block_cache_mb)
+        self._lock = asyncio.Lock()
+        self._unwanted = False
+        self.lanes: dict[int, Lane] = {}
+        self.pumps: list[Pump] = []
+        self.recovered = asyncio.Event()  # for the first time
+
+    def configure(self, conf: Conf) -> None:
+        """What is known only when the cluster was asked; before the first recovery."""
+        self._conf = conf
+
+    def open_lanes(self) -> list[Lane]:
+        """Those at work."""
+        return [lane for lane in self.lanes.values() if lane.is_open]
+
+    def positions(self) -> dict[int, int]:
+        """By partition the offset to go on from."""
+        return {lane.partition: lane.expected for lane in self.open_lanes()}
+
+    def reached(self, sample: Sample) -> None:
+        """A sample of the frontier."""
+        for lane in self.open_lanes():
+            lane.frontiers.add(sample.time_ms, sample.ends[lane.partition])
+
+    def _told(self, lane: Lane, dirty: Dirty) -> None:
+        for pump in self.pumps:
+            pump.told(lane, dirty)
+
+    async def put(self, partition: int, batches: Sequence[Batch]) -> None:
+        """Hand frames to their lane; those of one that was given away are somebody else's."""
+        if (lane := self.lanes.get(partition)) is not None:
+            await lane.put(batches)
+
+    async def recover(self, partitions: set[int]) -> None:
+        """Own exactly these partitions, up to date with the changelog and running. Ends early when they are given away meanwhile."""
+        await self.park()
+        async with self._lock:
+            self._unwanted, started = False, time.monotonic()
+            self._path.mkdir(parents=True, exist_ok=True)
+            for partition in sorted(partitions):
+                self.lanes[partition] = self._new_lane(partition)
+            if self.lanes:
+                await asyncio.gather(*(lane.fence() for lane in self.lanes.values()))
+                count = await self._replay(lambda: not self._unwanted)
+                ranges = await self._kafka.ranges(self._conf.topics.events, list(self.lanes))
+                for partition, lane in self.lanes.items():
+                    if self._unwanted:
+                        return
+                    await lane.start(ranges[partition])
+                log.info(
+                    "recovered partitions %s: %d records in %.2f s",
+                    sorted(partitions),
+                    count,
+                    time.monotonic() - started,
+                )
+            self.recovered.set()
+
+    def _new_lane(self, partition: int) -> Lane:
+        store = Store(self._path / str(partition), self._cache)
+        return Lane(self._conf, partition, store, self._kafka.new_log(partition), self._told, self._crash)
+
+    async def _replay(self, wanted: Callable[[], bool]) -> int:
+        topic = self._conf.topics.changelog
+        try:
+            return await replay(self._kafka.servers, topic, {p: lane.store for p, lane in self.lanes.items()}, wanted)
+        except ChangelogLost as exc:
+            log.warning("the local state is dropped and read again: %s", exc)
+            for lane in self.lanes.values():
+                lane.store.wipe()
+            return await replay(self._kafka.servers, topic, {p: lane.store for p, lane in self.lanes.items()}, wanted)
+
+    async def park(self) -> None:
+        """Nothing at work: what was applied is committed, stores are closed. Called before partitions are given away."""
+        self._unwanted = True
+        async with self._lock:
+            lanes, self.lanes = self.lanes, {}
+            await asyncio.gather(*(lane.stop() for lane in lanes.values()))
+            for lane in lanes.values():
+                lane.store.close()
+
+    async def close(self) -> None:
+        """Disconnect the sinks."""
+        for pump in self.pumps:
+            await pump.close()

@@ -1,0 +1,28 @@
+"""Table `ledger`: all rows of a partition (entities, customers, cells, position), the one that owns store and changelog.
+
+Key and value are bytes, see stream_app.formats.rows. Changelog `<app>-ledger-changelog`, compacted, written by the transactions of the lanes.
+"""
+
+from typing import Any
+
+from stream_app.faust_seam.tables import RecoveringTable
+from stream_app.partition.lanes import Lanes
+
+NAME = "ledger"
+
+
+def changelog(app_id: str) -> str:
+    """The changelog of all tables."""
+    return f"{app_id}-{NAME}-changelog"
+
+
+class LedgerTable(RecoveringTable):
+    """Hands recovery to the lanes."""
+
+    def __init__(self, app: Any, *, source: str, partitions: int, lanes: Lanes) -> None:
+        super().__init__(app, source=source, name=NAME, partitions=partitions, key_type=bytes, value_type=bytes)
+        self._lanes = lanes
+
+    async def recover(self, partitions: set[int]) -> None:
+        """Own exactly these partitions, up to date with the changelog and running."""
+        await self._lanes.recover(partitions)
