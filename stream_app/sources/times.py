@@ -73,7 +73,7 @@ def _uncommon(text: str, offsets: Mapping[str, int]) -> int | None:
         fraction, zone = zone[1:], zone[1:].lstrip("0123456789")
         if fraction == zone:
             return None
-        fraction_ms = int(fraction[: len(fraction) - len(zone)][:3].ljust(3, "0"))
+        fraction_ms = int((fraction[: len(fraction) - len(zone)] + "00")[:3])
     leap = second == ":60"
     if leap:
         second, fraction_ms = ":59", 999

@@ -64,6 +64,7 @@ def test_the_operator_is_named_by_country_and_party_or_by_the_setting():
     assert one(CDR, sample(CDR, country_code="DE", party_id="TNM"))[0] == "DE-TNM"
     assert one(CDR, sample(CDR, country_code="x" * 100, party_id="y" * 99))[0] == "X" * 100 + "-" + "Y" * 99
     rejected(Reason.BAD_ID, "party_id", country_code="x" * 100, party_id="y" * 100)
+    assert one(CDR, sample(CDR, party_id="a\n"), {"NL-A\n": "M1"}).reason == Reason.BAD_ID
 
 
 def test_only_ascii_letters_are_upper_cased():
@@ -80,6 +81,7 @@ def test_the_customer():
     rejected(Reason.WRONG_TYPE, "cdr_token.type", cdr_token__type=1)
     rejected(Reason.MISSING_FIELD, "cdr_token.contract_id", cdr_token={"type": "AD_HOC_USER"})
     rejected(Reason.BAD_ID, "cdr_token.contract_id", cdr_token={"type": "AD_HOC_USER", "contract_id": ""})
+    rejected(Reason.BAD_ID, "cdr_token.contract_id", cdr_token={"type": "AD_HOC_USER", "contract_id": "a\nb"})
     for bad in (1, "x", [], True):
         rejected(Reason.WRONG_TYPE, "cdr_token", cdr_token=bad)
 
