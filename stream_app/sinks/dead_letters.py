@@ -51,6 +51,8 @@ def dead_letter(
 
 def read_dead_letter(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> DeadLetter | None:
     """The letter in a record; None for a letter that was removed, or a record of somebody else's."""
+    if value is None:
+        return None
     found = dict(headers)
     try:
         reason = found["reason"].decode()

@@ -1,0 +1,85 @@
+"""Connections to ClickHouse: the blocking driver, in threads, one at a time each.
+
+A connection that failed is closed and made anew by the next use. Nothing is tried again here. Knows no table.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from clickhouse_driver import Client
+
+from stream_app.sinks.sql import sql
+
+T = TypeVar("T")
+Rows = list[tuple[Any, ...]]
+
+CONNECT_SECONDS = 3
+ANSWER_SECONDS = 30
+
+
+class Connection:
+    """A connection that one thread at a time may use; its statements are named by their files."""
+
+    def __init__(self, url: str, database: str) -> None:
+        self.database = database
+        self._client = Client.from_url(url)
+        self._client.connection.connect_timeout = CONNECT_SECONDS
+        self._client.connection.send_receive_timeout = ANSWER_SECONDS
+        self._server: Any = None  # what the driver knows of the server since it connected; another object each time
+        self._insert_settings: dict[str, int] = {}
+
+    def run(self, statement: str, **parameters: Any) -> Rows:
+        """Rows that a statement gives."""
+        return list(self._client.execute(sql(statement, self.database), parameters or None) or ())
+
+    def insert(self, statement: str, columns: Sequence[list[Any]]) -> None:
+        """Insert columns; acknowledged when they are stored. Changes the lists."""
+        if not columns[0]:
+            return
+        if self._server is None or self._client.connection.server_info is not self._server:
+            ((known,),) = self.run("knows_async_insert")
+            self._insert_settings = {"async_insert": 0} if known else {}
+            self._server = self._client.connection.server_info
+        self._client.execute(
+            sql(statement, self.database), list(columns), columnar=True, settings=self._insert_settings
+        )
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._client.disconnect()
+
+
+class Connections:
+    """So many connections at most, made when they are needed."""
+
+    def __init__(self, url: str, database: str, connections_max: int) -> None:
+        self._url, self._database = url, database
+        self._free = threading.Semaphore(connections_max)
+        self._idle: list[Connection] = []
+        self._lock = threading.Lock()
+
+    async def use(self, work: Callable[[Connection], T]) -> T:
+        """What the work returns; it runs in a thread, and goes on there even if nobody waits for it any more."""
+        return await asyncio.to_thread(self._use, work)
+
+    def _use(self, work: Callable[[Connection], T]) -> T:
+        with self._free:
+            with self._lock:
+                connection = self._idle.pop() if self._idle else Connection(self._url, self._database)
+            try:
+                found = work(connection)
+            except BaseException:
+                connection.close()
+                raise
+            with self._lock:
+                self._idle.append(connection)
+            return found
+
+    async def close(self) -> None:
+        """Give connections back."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()

@@ -1,0 +1,1 @@
+INSERT INTO {database}.ads_operation_crm_groups (operator_id, group_id, name, listed, partition, version) VALUES

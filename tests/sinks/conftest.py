@@ -1,0 +1,55 @@
+"""Sinks on real servers, emptied for each test."""
+
+import pytest
+from clickhouse_driver import Client
+from redis.asyncio import Redis
+
+from stream_app.sinks.clickhouse import ClickHouseSink
+from stream_app.sinks.clickhouse_reader import ClickHouseReader
+from stream_app.sinks.redis import RedisReader, RedisSink
+
+DATABASE = "sinks_test"
+
+
+@pytest.fixture
+async def raw_redis(redis_url):
+    client = Redis.from_url(redis_url)
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def redis_sink(redis_url, raw_redis):
+    sink = RedisSink(redis_url)
+    yield sink
+    await sink.close()
+
+
+@pytest.fixture
+async def redis_reader(redis_url, raw_redis):
+    reader = RedisReader(redis_url)
+    yield reader
+    await reader.close()
+
+
+@pytest.fixture
+def raw_clickhouse(clickhouse_url):
+    client = Client.from_url(clickhouse_url)
+    client.execute(f"DROP DATABASE IF EXISTS {DATABASE}")
+    yield client
+    client.disconnect()
+
+
+@pytest.fixture
+async def clickhouse_sink(clickhouse_url, raw_clickhouse):
+    sink = ClickHouseSink(clickhouse_url, DATABASE)
+    yield sink
+    await sink.close()
+
+
+@pytest.fixture
+async def clickhouse_reader(clickhouse_url, raw_clickhouse):
+    reader = ClickHouseReader(clickhouse_url, DATABASE)
+    yield reader
+    await reader.close()

@@ -1,0 +1,76 @@
+"""Redis alone and ClickHouse alone give the same answers, versions included."""
+
+import orjson
+import pytest
+
+from stream_app.domain.events import ALL
+from stream_app.domain.report import default_days, default_months, groups_data
+from tests.sinks.fake_view import STRANGE, example
+
+
+@pytest.fixture
+async def view(redis_sink, clickhouse_sink):
+    view = example()
+    for sink in (redis_sink, clickhouse_sink):
+        await sink.write([(view, await sink.compare(view))])
+        assert await sink.write_as_of({3: 1_795_507_200_000}) == set()
+    return view
+
+
+async def test_default_answers(view, redis_reader, clickhouse_reader):
+    compared = 0
+    for operator_id in view.operators():
+        known = await clickhouse_reader.operator(operator_id)
+        assert known.partition == 3
+        months, days = default_months(known.operator), default_days(known.operator)
+        for group in view.groups(operator_id):
+            monthly, as_of = await redis_reader.monthly(operator_id, group)
+            distribution, _ = await redis_reader.distribution(operator_id, group)
+            if monthly is None:
+                assert group == "named"
+                continue
+            asked = await clickhouse_reader.monthly(operator_id, known, group, months, known.operator.currency)
+            assert orjson.dumps(asked) == monthly.with_as_of(as_of[3])
+            asked = await clickhouse_reader.distribution(operator_id, known, group, days)
+            assert orjson.dumps(asked) == distribution.with_as_of(as_of[3])
+            compared += 1
+    assert compared == 6
+
+
+async def test_groups_and_operators(view, redis_reader, clickhouse_reader):
+    for operator_id in view.operators():
+        document, _ = await redis_reader.groups(operator_id)
+        assert orjson.dumps(groups_data(await clickhouse_reader.groups(operator_id))) == document
+    entries, as_of = await redis_reader.operators()
+    asked = await clickhouse_reader.operators()
+    assert {name: orjson.dumps(entry) for name, entry in asked.items()} == entries
+    assert await clickhouse_reader.as_of_ms() == {3: 1_795_507_200_000}
+    assert as_of == {3: "2026-11-24T08:00:00.000Z"}
+
+
+async def test_what_nobody_knows(view, redis_reader, clickhouse_reader):
+    assert await clickhouse_reader.operator("nobody") is None
+    assert await clickhouse_reader.groups("nobody") == {}
+    known = await clickhouse_reader.operator("M1")
+    found = await clickhouse_reader.monthly("M1", known, "nobody", [202611], "EUR")
+    assert (found["version"], found["months"][0]["receivedAmount"]) == (0, "0.00")
+
+
+async def test_other_questions(view, clickhouse_reader):
+    known = await clickhouse_reader.operator("M1")
+    found = await clickhouse_reader.monthly("M1", known, ALL, [202611, 202512], "USD")
+    assert [month["month"] for month in found["months"]] == ["2026-11", "2025-12"]
+    assert [month["receivedAmount"] for month in found["months"]] == ["0.05", "0.00"]
+    assert found["currencies"] == ["EUR", "USD"]
+    assert found["version"] == 600
+    today = known.operator.today
+    found = await clickhouse_reader.distribution("M1", known, "vip", range(today - 40, today - 38))
+    assert (found["from"], found["to"], found["total"], found["version"]) == ("2026-10-15", "2026-10-16", 3, 555)
+    assert found["slots"][12]["chargeCount"] == 3
+
+
+async def test_ids_of_any_characters(view, clickhouse_reader):
+    known = await clickhouse_reader.operator(STRANGE)
+    assert known.operator.name == STRANGE
+    found = await clickhouse_reader.monthly(STRANGE, known, STRANGE, [202611], "KWD")
+    assert found["months"][0]["receivedAmount"] == f"{(2**62 - 1) // 1000}.{(2**62 - 1) % 1000:03d}"
