@@ -19,7 +19,7 @@ from stream_app.local.run_folder import RunFolder
 
 NAME = "clickhouse"
 PORT = 9000
-ADVICE = "install clickhouse-server, or give CLICKHOUSE_URL."
+ADVICE = "install clickhouse-server, or give CLICKHOUSE_URL"
 
 
 def install(lib: Path) -> tuple[Path, dict[str, str]]:

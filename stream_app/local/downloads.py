@@ -65,7 +65,7 @@ def debian_packages(wanted: Sequence[str], folder: Path, advice: str) -> None:
     Uses package lists and a cache of its own, so that it needs no rights and changes nothing.
     """
     if any(shutil.which(tool) is None for tool in ("apt-get", "dpkg")):
-        raise LocalError(f"{wanted[0]} is not there, and this system has no apt-get to fetch it: {advice}")
+        raise LocalError(f"{wanted[0]} is not there, and this system has no apt-get to fetch it: {advice}.")
     with tempfile.TemporaryDirectory(prefix="apt-", dir=folder.parent) as scratch:
         for part in ("lists/partial", "cache/archives/partial", "debs"):
             (Path(scratch) / part).mkdir(parents=True)
@@ -98,17 +98,19 @@ def maven(lib: Path, java_program: Path) -> tuple[list[str], dict[str, str]]:
         if shutil.which("java") is None:
             env["JAVA_HOME"] = str(java_program.parent.parent)
         return [found], env
-    advice = "install Maven (mvn), or give KAFKA_BOOTSTRAP_SERVERS."
+    advice = "install Maven (mvn), or give KAFKA_BOOTSTRAP_SERVERS"
     folder = provide(lib, "maven", lambda beside: debian_packages(["maven"], beside, advice))
     env["JAVA_HOME"] = str(java_program.parent.parent)
     home = folder / "usr" / "share" / "maven"
-    classpath = str(folder / "usr" / "share" / "java" / "plexus-classworlds2.jar")
+    # What the script mvn says, whose links lead out of an unpacked package.
     return [
         str(java_program),
+        f"-Duser.home={Path.home()}",
         "-classpath",
-        classpath,
+        f"{home}/boot/plexus-classworlds-2.x.jar",
         f"-Dclassworlds.conf={folder}/etc/maven/m2.conf",
         f"-Dmaven.home={home}",
+        f"-Dmaven.conf={folder}/etc/maven",
         f"-Dmaven.multiModuleProjectDirectory={folder}",
         "org.codehaus.plexus.classworlds.launcher.Launcher",
     ], env
@@ -117,7 +119,11 @@ def maven(lib: Path, java_program: Path) -> tuple[list[str], dict[str, str]]:
 def run_maven(lib: Path, java_program: Path, arguments: Sequence[str]) -> None:
     """Run Maven to its end."""
     command, env = maven(lib, java_program)
-    _run([*command, "--batch-mode", "--quiet", "--no-transfer-progress", *arguments], "Maven failed", env=env)
+    _run(
+        [*command, "--batch-mode", "--quiet", "--no-transfer-progress", "-Dstyle.color=never", *arguments],
+        "Maven failed",
+        env=env,
+    )
 
 
 def check_system() -> None:
@@ -142,6 +148,8 @@ def _run(command: Sequence[str], what: str, *, cwd: Path | None = None, env: dic
         command, capture_output=True, text=True, check=False, cwd=cwd, env=env, stdin=subprocess.DEVNULL
     )
     if done.returncode != 0:
-        words = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise LocalError(f"{what}: {command[0]} said: " + " / ".join(words[-3:]))
+        text = re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr)
+        lines = [line for line in text.splitlines() if line.strip()]
+        words = [line for line in lines if re.match(r"(E:|\[ERROR\]|error)\W*\w", line)][:2] or lines
+        raise LocalError(f"{what} ({Path(command[0]).name} said: {' / '.join(words[-3:])})")
     return done.stdout

@@ -8,14 +8,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from stream_app.local.errors import LocalError
 from stream_app.local.run_folder import RunFolder
 
 
 @contextmanager
 def alone(run: RunFolder) -> Iterator[None]:
-    """Wait until no other command works on this run folder, and keep others waiting meanwhile."""
-    run.root.mkdir(parents=True, exist_ok=True)
-    with (run.root / "lock").open("w") as file:  # Python opens files so that exec closes them
+    """Wait until no other command works on this run folder, and keep others waiting meanwhile.
+
+    `Raises` LocalError where the folder can't be written.
+    """
+    try:
+        run.root.mkdir(parents=True, exist_ok=True)
+        lock = (run.root / "lock").open("w")
+    except PermissionError as error:
+        raise LocalError(f"{run.root} can't be written: run this as the user who made it.") from error
+    with lock as file:  # Python opens files so that exec closes them
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

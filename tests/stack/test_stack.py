@@ -102,7 +102,7 @@ def test_a_system_without_apt_is_told_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(
         LocalError, match=r"no apt-get to fetch it: install clickhouse-server, or give CLICKHOUSE_URL\.$"
     ):
-        downloads.debian_packages(["clickhouse-server"], tmp_path, "install clickhouse-server, or give CLICKHOUSE_URL.")
+        downloads.debian_packages(["clickhouse-server"], tmp_path, "install clickhouse-server, or give CLICKHOUSE_URL")
 
 
 def test_a_download_is_complete_or_absent(tmp_path):
