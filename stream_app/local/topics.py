@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 
@@ -24,7 +25,7 @@ class Topic:
 
 
 def create_missing(bootstrap_servers: str, topics: Sequence[Topic]) -> list[str]:
-    """Make the topics that are missing and return their names. `Raises` LocalError when Kafka refuses."""
+    """Make the topics that are missing, usable at once, and return their names. `Raises` LocalError when Kafka refuses."""
     try:
         return asyncio.run(_create_missing(bootstrap_servers, topics))
     except KafkaError as error:
@@ -44,6 +45,17 @@ async def _create_missing(bootstrap_servers: str, topics: Sequence[Topic]) -> li
             error = for_code(answer[1])
             if error not in (NoError, TopicAlreadyExistsError):
                 raise LocalError(f"Kafka did not make the topic {answer[0]}: {error.__name__}")
-        return [topic.name for topic in missing]
     finally:
         await client.close()
+    await _wait_for_leaders(bootstrap_servers, missing)
+    return [topic.name for topic in missing]
+
+
+async def _wait_for_leaders(bootstrap_servers: str, topics: Sequence[Topic]) -> None:
+    """Return when every partition tells its end, so that nobody who starts next finds a topic half made."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers)
+    try:
+        await consumer.start()
+        await consumer.end_offsets([TopicPartition(topic.name, p) for topic in topics for p in range(topic.partitions)])
+    finally:
+        await consumer.stop()
