@@ -352,4 +352,4 @@ def murmur2(data: bytes) -> int:
 
 
 def _text(value: bytes | str | None) -> str:
-    return value.decode() if isinstance(value, bytes) else value or ""
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else value or ""
