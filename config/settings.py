@@ -84,6 +84,19 @@ class Settings(BaseSettings):
     state_dir: Path
     block_cache_mb: Count
 
+    jwt_jwks_url: Annotated[str, Field(pattern="^(https?://.+)?$")]
+    jwt_jwks_seconds: Count
+    jwt_issuer: str
+    jwt_audience: str
+    jwt_scope: Annotated[str, Field(min_length=1)]
+    jwt_scope_claim: Annotated[str, Field(min_length=1)]
+    jwt_operators_claim: Annotated[str, Field(min_length=1)]
+    api_rate: Count
+    api_cors_origins: list[str]
+    api_redis_timeout_ms: Milliseconds
+    api_clickhouse_timeout_ms: Milliseconds
+    api_log_level: Literal["debug", "info", "warning", "error"]
+
     jwt_secret: SecretStr | None = Field(
         default=None, description="Shared secret of HS256 tokens; `make up` makes one and keeps it in `.run/env`"
     )

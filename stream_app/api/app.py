@@ -1,0 +1,219 @@
+"""The application: stores, permissions and routes put together.
+
+Place: called by the command with the settings; holds no rule. Invariant: everything that it starts it ends again (`lifespan`).
+"""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import orjson
+from clickhouse_driver.errors import Error as ClickHouseError
+from fastapi import FastAPI
+from limits.aio.storage import Storage
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from config.settings import Settings
+from stream_app.api import parameters, reference
+from stream_app.api.answers import Answer, Answers
+from stream_app.api.auth import Principal, Rules, Tokens
+from stream_app.api.circuit import Circuit
+from stream_app.api.errors import NO_STORE, UNKNOWN_METHOD, UNKNOWN_PATH, ApiError, envelope
+from stream_app.api.http import Endpoint, Question, operator_of
+from stream_app.api.jwks import JwksKeys
+from stream_app.api.observe import Metrics, Observed
+from stream_app.api.rate import RateLimit, shared_storage
+from stream_app.api.redis_store import RedisDocuments
+from stream_app.api.reference import PREFIX
+from stream_app.api.store import Cells, Documents
+from stream_app.api.windows import Retention
+from stream_app.sinks.clickhouse_reader import ClickHouseReader
+from stream_app.sinks.redis_calls import connect
+
+REDIS_ERRORS = (RedisError,)
+CLICKHOUSE_ERRORS = (ClickHouseError,)
+
+
+class Stores(NamedTuple):
+    """What the API reads, and what ends it."""
+
+    documents: Documents
+    cells: Cells
+    windows: Storage  # of the rate limit
+    close: Callable[[], Awaitable[None]]
+
+
+def stores(settings: Settings) -> Stores:
+    """The stores of the settings' addresses; nothing is connected before the first question."""
+    seconds = settings.api_redis_timeout_ms / 1000
+    documents = RedisDocuments(connect(settings.redis_url), seconds)
+    cells = ClickHouseReader(settings.clickhouse_url, settings.clickhouse_database)
+    windows = shared_storage(settings.redis_url, seconds)
+
+    async def close() -> None:
+        await documents.close()
+        await cells.close()
+        await windows.bridge.storage.aclose()  # type: ignore[attr-defined]  # of each bridge, but not declared
+
+    return Stores(documents, cells, windows, close)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    redis: Circuit
+    clickhouse: Circuit
+    answers: Answers
+    tokens: Tokens
+    rate: RateLimit
+    metrics: Metrics
+
+
+def _now_quarter() -> int:
+    return int(time.time()) // 900
+
+
+def _parts(settings: Settings, found: Stores) -> _Parts:
+    redis = Circuit("redis", found.documents.ping, REDIS_ERRORS)
+    clickhouse = Circuit(
+        "clickhouse",
+        found.cells.as_of_ms,
+        CLICKHOUSE_ERRORS,
+        timeout_seconds=settings.api_clickhouse_timeout_ms / 1000,
+    )
+    metrics = Metrics()
+    for circuit in (redis, clickhouse):
+        metrics.watch(circuit.name, lambda circuit=circuit: circuit.closed)  # type: ignore[misc]
+    secret = settings.jwt_secret.get_secret_value().encode() if settings.jwt_secret else None
+    public = JwksKeys(settings.jwt_jwks_url, settings.jwt_jwks_seconds) if settings.jwt_jwks_url else None
+    rules = Rules(
+        scope=settings.jwt_scope,
+        scope_claim=settings.jwt_scope_claim,
+        operators_claim=settings.jwt_operators_claim,
+        issuer=settings.jwt_issuer or None,
+        audience=settings.jwt_audience or None,
+        rate=settings.api_rate,
+        keep_seconds=settings.jwt_jwks_seconds,
+    )
+    return _Parts(
+        redis=redis,
+        clickhouse=clickhouse,
+        answers=Answers(
+            (found.documents, redis),
+            (found.cells, clickhouse),
+            retention=Retention(settings.retention_months, settings.distribution_days),
+            events_partitions=settings.events_partitions,
+            default_currency=settings.default_currency,
+            now_quarter=_now_quarter,
+        ),
+        tokens=Tokens(rules, secret, public),
+        rate=RateLimit(found.windows, redis),
+        metrics=metrics,
+    )
+
+
+def _questions(answers: Answers, days_max: int) -> dict[str, Question]:
+    async def monthly(principal: Principal, asked: Any) -> Answer:
+        return await answers.monthly(operator_of(principal, asked.operator), asked)
+
+    async def distribution(principal: Principal, asked: Any) -> Answer:
+        return await answers.distribution(operator_of(principal, asked.operator), asked)
+
+    async def groups(principal: Principal, asked: Any) -> Answer:
+        return await answers.groups(operator_of(principal, asked.operator))
+
+    async def operators(principal: Principal, _: Any) -> Answer:
+        return await answers.operators(principal.operators)
+
+    return {
+        "monthlyIndex": Question(lambda raw, text: parameters.monthly(raw, text=text), monthly),
+        "chargingDistribute": Question(
+            lambda raw, text: parameters.distribution(raw, text=text, days_max=days_max), distribution
+        ),
+        "groups": Question(lambda raw, text: parameters.groups(raw, text=text), groups),
+        "operators": Question(lambda raw, text: parameters.operators(raw, text=text), operators),
+    }
+
+
+def _service_routes(parts: _Parts) -> list[Route]:
+    async def healthz(request: Request) -> Response:
+        request.scope["trace"].route = "/healthz"
+        return _json(envelope(b"{}"))
+
+    async def readyz(request: Request) -> Response:
+        request.scope["trace"].route = "/readyz"
+        found = {circuit.name: await circuit.answers() for circuit in (parts.redis, parts.clickhouse)}
+        if not any(found.values()):
+            request.scope["trace"].code = NO_STORE
+            error = ApiError(NO_STORE, "neither Redis nor ClickHouse answers")
+            return _json(error.body(), error.status)
+        return _json(envelope(orjson.dumps(found)))
+
+    async def metrics(request: Request) -> Response:
+        request.scope["trace"].route = "/metrics"
+        return Response(generate_latest(parts.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+
+
+def _json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(body, status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """What the framework refuses, in our envelope."""
+    assert isinstance(error, HTTPException)
+    ours = (
+        ApiError(UNKNOWN_METHOD, f"{request.method} is not answered here", error.headers)
+        if error.status_code == 405
+        else ApiError(UNKNOWN_PATH, "there is nothing at this path")
+    )
+    request.scope["trace"].code = ours.code
+    return _json(ours.body(), ours.status, dict(ours.headers))
+
+
+def create_app(settings: Settings, found: Stores | None = None) -> ASGIApp:
+    """The whole interface as an ASGI application; without stores given, those of the settings' addresses."""
+    found = found or stores(settings)
+    parts = _parts(settings, found)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await parts.rate.close()
+        await parts.redis.close()
+        await parts.clickhouse.close()
+        await found.close()
+
+    app = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _refused},
+    )
+    for name, question in _questions(parts.answers, settings.distribution_days).items():
+        path = f"{PREFIX}/{name}"
+        app.router.routes.append(Route(path, Endpoint(path, parts.tokens, parts.rate, question)))
+    app.router.routes.extend(_service_routes(parts))
+    app.router.routes.extend(reference.routes(version("crm-stats")))
+    if settings.api_cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.api_cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "If-None-Match", "X-Request-Id"],
+            expose_headers=["ETag", "Retry-After", "X-Data-As-Of", "X-Request-Id"],
+            max_age=600,
+        )
+    return Observed(app, parts.metrics)

@@ -1,0 +1,149 @@
+"""What is told about requests: metrics, request ids, a log line for what went wrong.
+
+Place: around the whole application. Invariant: neither a token nor a query string is ever logged; labels of metrics are of closed lists, so that
+no caller can make the series grow.
+"""
+
+import re
+import secrets
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, Final
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from stream_app.api.errors import INTERNAL, ApiError
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+OTHER: Final = "other"
+log = structlog.get_logger(__name__)
+
+
+class Trace:
+    """What a request turned out to be; filled in on its way."""
+
+    __slots__ = ("code", "operator", "request_id", "route", "started", "status", "store")
+
+    def __init__(self, request_id: bytes) -> None:
+        self.request_id = request_id
+        self.route = OTHER
+        self.code = 0
+        self.status = 0
+        self.store: str | None = None
+        self.operator: str | None = None
+        self.started = perf_counter()
+
+
+class Metrics:
+    """Series of one application."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "crm_api_requests", "Requests answered", ["route", "code"], registry=self.registry
+        )  # exposed as crm_api_requests_total
+        self._seconds = Histogram(
+            "crm_api_request_seconds",
+            "From the request's head to the answer's last byte",
+            ["route", "code"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._answers = Counter(
+            "crm_api_answers", "Answers by the store they came from", ["store"], registry=self.registry
+        )
+        self._up = Gauge("crm_api_store_up", "1 while the store may be asked", ["store"], registry=self.registry)
+        self._children: dict[tuple[str, int], tuple[Any, Any]] = {}
+        self._stores = {store: self._answers.labels(store) for store in ("redis", "clickhouse")}
+
+    def watch(self, store: str, up: Callable[[], bool]) -> None:
+        """Tell whether this store may be asked, at the time of the scrape."""
+        self._up.labels(store).set_function(lambda: float(up()))
+
+    def count(self, trace: Trace) -> None:
+        """A request is answered."""
+        key = (trace.route, trace.code)
+        found = self._children.get(key)
+        if found is None:
+            labels = (trace.route, str(trace.code))
+            found = self._children[key] = self._requests.labels(*labels), self._seconds.labels(*labels)
+        found[0].inc()
+        found[1].observe(perf_counter() - trace.started)
+        if trace.store is not None:
+            self._stores[trace.store].inc()
+
+
+class Observed:
+    """The application, with every request counted, named and, where it failed, logged."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, *, slow_seconds: float = 1.0) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._slow_seconds = slow_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        trace = scope["trace"] = Trace(_request_id(scope))
+
+        async def named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                trace.status = message["status"]
+                message["headers"].append((b"x-request-id", trace.request_id))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, named)
+        except Exception:
+            log.exception("fault", request_id=trace.request_id.decode(), route=trace.route, operator=trace.operator)
+            trace.code = INTERNAL
+            if trace.status:
+                raise
+            await _fault(named)
+        finally:
+            self._metrics.count(trace)
+            self._tell(trace, scope["method"])
+
+    def _tell(self, trace: Trace, method: str) -> None:
+        seconds = perf_counter() - trace.started
+        slow = seconds > self._slow_seconds
+        if trace.code == 0 and not slow:
+            return
+        tell = log.warning if slow or trace.status >= 500 else log.info
+        tell(
+            "slow" if slow else "refused",
+            request_id=trace.request_id.decode(),
+            method=method,
+            route=trace.route,
+            code=trace.code,
+            status=trace.status,
+            operator=trace.operator,
+            store=trace.store,
+            ms=round(seconds * 1000, 1),
+        )
+
+
+def _request_id(scope: Scope) -> bytes:
+    """The caller's, if it looks like one, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return secrets.token_hex(8).encode()
+
+
+async def _fault(send: Send) -> None:
+    error = ApiError(INTERNAL, "a fault of the service; say the request id when you report it")
+    body = error.body()
+    await send(
+        {
+            "type": "http.response.start",
+            "status": error.status,
+            "headers": [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})

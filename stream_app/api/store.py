@@ -1,0 +1,56 @@
+"""What the API needs of a store. Redis gives documents ready to send, ClickHouse cells of any window.
+
+Both `Raise` what their circuit knows as an outage; both take as-of before the rows or documents that it speaks for.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from stream_app.domain.report import Json
+from stream_app.sinks.clickhouse_reader import KnownOperator
+
+AsOf = dict[bytes, bytes]  # partition -> as-of, as they stand in documents
+
+
+class Documents(Protocol):
+    """The default answers."""
+
+    async def read(self, keys: Sequence[str]) -> "Read":
+        """Documents by key, in order."""
+
+    async def operators(self, ids: Collection[str] | None) -> tuple[dict[str, bytes], AsOf]:
+        """Entries of these operators by id, of all for None."""
+
+    async def ping(self) -> None:
+        """Return when the store answers."""
+
+
+class Read(NamedTuple):
+    """What was read in one go."""
+
+    documents: list[bytes | None]
+    as_of: AsOf
+
+
+class Cells(Protocol):
+    """Everything that the default answers don't cover."""
+
+    async def operator(self, operator_id: str) -> KnownOperator | None:
+        """An operator, if it is known."""
+
+    async def operators(self) -> Mapping[str, Json]:
+        """Entries of the known operators by id."""
+
+    async def groups(self, operator_id: str) -> Mapping[str, str | None]:
+        """Names of an operator's groups by id."""
+
+    async def as_of_ms(self) -> Mapping[int, int]:
+        """Up to when the rows of each partition hold."""
+
+    async def monthly(
+        self, operator_id: str, known: KnownOperator, group: str, months: Sequence[int], currency: str
+    ) -> Json:
+        """The answer of `monthlyIndex`; version 0 without any row."""
+
+    async def distribution(self, operator_id: str, known: KnownOperator, group: str, days: range) -> Json:
+        """The answer of `chargingDistribute`; version 0 without any row."""

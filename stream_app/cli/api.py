@@ -1,0 +1,54 @@
+"""`stream-app api`: serves the HTTP interface until it is told to stop."""
+
+import errno
+import socket
+
+import uvicorn
+
+from config.settings import Settings, load
+from stream_app.api.app import create_app
+from stream_app.api.logs import configure
+from stream_app.local.errors import LocalError
+
+_BACKLOG = 2048
+
+
+def command() -> None:
+    """Serve the HTTP interface on api_host and api_port."""
+    settings = load()
+    if settings.jwt_secret is None and not settings.jwt_jwks_url:
+        raise LocalError(
+            "nothing to check tokens with: set STREAM_APP_JWT_SECRET or STREAM_APP_JWT_JWKS_URL, or run make up."
+        )
+    listening = _listen(settings)
+    configure(settings.api_log_level)
+    config = uvicorn.Config(
+        create_app(settings),
+        loop="uvloop",
+        http="auto",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The socket, bound here so that a busy port is one sentence. `Raises` LocalError."""
+    where = f"{settings.api_host}:{settings.api_port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.api_host, settings.api_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise LocalError(f"{where} is in use: stop what listens there, or set STREAM_APP_API_PORT.") from None
+        raise LocalError(f"can't listen on {where}: {error.strerror or error}.") from None
+    return listening
