@@ -1,0 +1,87 @@
+"""`python -m bench [group …]`: run groups of rows and print them as one table.
+
+A group is a module with `rows(ctx) -> list[Row]`; a new one is a line in GROUPS. Nothing here passes or fails by a number: rows
+are to be compared with the other rows of the same run.
+"""
+
+import argparse
+import importlib
+import platform
+import sys
+from collections.abc import Sequence
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from bench.context import Context, Row
+from bench.stack import Stack
+from stream_app.local.errors import LocalError
+
+# name -> (module, what it measures)
+GROUPS = {
+    "whole": ("bench.whole", "the whole path catching up, and plain Faust beside it"),
+    "latency": ("bench.latency", "from Kafka's append to the result, at a steady pace"),
+    "restart": ("bench.restart", "from start to ready, with the state that `whole` makes"),
+    "sources": ("bench.decoding", "reading source records, without Kafka"),
+}
+
+
+def main() -> int:
+    """Measure what the arguments name; 1 when it could not be done."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        epilog="\n".join(f"{name:10} {text}" for name, (_, text) in GROUPS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("groups", nargs="*", metavar="group", help="which rows; all of them by default, see below")
+    parser.add_argument("--events", type=int, default=400_000, help="source records of the whole path")
+    parser.add_argument("--peer-events", type=int, default=100_000, help="at most so many of them for plain Faust")
+    parser.add_argument("--rate", type=int, default=1_000, help="source records a second while latency is measured")
+    parser.add_argument("--seconds", type=int, default=20, help="how long latency is measured")
+    arguments = parser.parse_args()
+    if unknown := [name for name in arguments.groups if name not in GROUPS]:
+        parser.error(f"no such rows: {', '.join(unknown)}")
+    for name, low, high in (
+        ("events", 1_000, 5_000_000),
+        ("peer_events", 500, 1_000_000),
+        ("rate", 1, 20_000),
+        ("seconds", 1, 600),
+    ):
+        if not low <= getattr(arguments, name) <= high:
+            parser.error(f"--{name.replace('_', '-')} must be {low:,} to {high:,}")
+    found: list[Row] = []
+    try:
+        with Stack() as stack:
+            ctx = Context(stack, arguments.events, arguments.peer_events, arguments.rate, arguments.seconds)
+            for name in GROUPS:
+                if name in arguments.groups or not arguments.groups:
+                    found += importlib.import_module(GROUPS[name][0]).rows(ctx)
+    except LocalError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    finally:
+        show(found)
+    return 0
+
+
+def show(found: Sequence[Row]) -> None:
+    """Print the rows measured so far."""
+    if not found:
+        return
+    cores = f"{psutil.cpu_count()} cores of {platform.machine()}, load {psutil.getloadavg()[0]:.1f} at the end"
+    table = Table(title=f"crm-stats, {cores}, servers on the same machine", title_justify="left")
+    table.add_column("measured", overflow="fold")
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("how", overflow="fold")
+    group = found[0].group
+    for row in found:
+        if row.group != group:
+            table.add_section()
+            group = row.group
+        table.add_row(row.name, row.value, row.note)
+    Console(width=None if sys.stdout.isatty() else 150).print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

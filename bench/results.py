@@ -1,0 +1,59 @@
+"""What the service shows: as-of in Redis, counts in ClickHouse."""
+
+from datetime import datetime
+from typing import Any
+
+import redis
+from clickhouse_driver import Client
+
+from bench.stack import Space
+
+
+class Results:
+    """The results of one space."""
+
+    def __init__(self, space: Space) -> None:
+        self._settings = space.settings
+        self.redis: Any = redis.Redis.from_url(
+            space.settings.redis_url, decode_responses=True
+        )  # its types are those of both kinds of client
+
+    def as_of(self) -> dict[int, int]:
+        """As-of of Redis by partition, epoch milliseconds."""
+        return parse_as_of(self.redis.hgetall("crm:as-of"))
+
+    def is_past(self, time_ms: int) -> bool:
+        """Does Redis hold every record that Kafka had taken before this time, of all partitions?"""
+        as_of = self.as_of()
+        return len(as_of) == self._settings.events_partitions and min(as_of.values()) >= time_ms
+
+    def is_clickhouse_past(self, time_ms: int) -> bool:
+        """Does ClickHouse? Its as-of is in whole seconds."""
+        rows = self._ask(
+            "SELECT partition, toUnixTimestamp(max(as_of)) FROM {}.ads_operation_crm_as_of GROUP BY partition"
+        )
+        return len(rows) == self._settings.events_partitions and min(as_of for _, as_of in rows) * 1000 >= time_ms
+
+    def counts(self) -> tuple[int, int]:
+        """Payments and sessions of all operators in all retained months, in ClickHouse."""
+        current, group = "{}.ads_operation_crm_monthly_current", "WHERE group_id = 'ALL'"
+        ((payments,),) = self._ask(f"SELECT sum(payment_count) FROM {current} {group}")
+        # The same in each currency.
+        each = f"SELECT max(session_count) AS sessions FROM {current} {group} GROUP BY operator_id, stat_month"
+        ((sessions,),) = self._ask(f"SELECT sum(sessions) FROM ({each})")
+        return payments, sessions
+
+    def _ask(self, question: str) -> list[tuple[int, ...]]:
+        client = Client.from_url(self._settings.clickhouse_url)
+        try:
+            rows: list[tuple[int, ...]] = client.execute(question.format(self._settings.clickhouse_database))
+            return rows
+        finally:
+            client.disconnect()
+
+
+def parse_as_of(stored: dict[str, str]) -> dict[int, int]:
+    """The hash `crm:as-of`: partition -> epoch milliseconds."""
+    return {
+        int(partition): round(datetime.fromisoformat(text).timestamp() * 1000) for partition, text in stored.items()
+    }
