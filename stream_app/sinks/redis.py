@@ -13,12 +13,11 @@ from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
+from redis.exceptions import RedisClusterException, RedisError
 
 from stream_app.domain.cells import Group, HalfHourKey, MonthlyKey
 from stream_app.domain.events import ALL
 from stream_app.domain.local_time import month_of_day
-from redis.exceptions import RedisError
-
 from stream_app.domain.report import Json, has_data, iso_ms
 from stream_app.sinks import redis_keys as keys
 from stream_app.sinks.lua import AS_OF, BEGIN, VERSIONS
@@ -34,7 +33,7 @@ class RedisSink:
     """Copies of committed results in Redis."""
 
     name = "redis"
-    errors: tuple[type[Exception], ...] = (RedisError,)
+    errors: tuple[type[Exception], ...] = (RedisError, RedisClusterException)
 
     def __init__(self, url: str) -> None:
         self._client = connect(url)

@@ -1,7 +1,5 @@
 """Redis holds what the view holds, never goes back, and as-of never speaks for documents that are gone."""
 
-import asyncio
-
 import orjson
 import pytest
 
@@ -9,7 +7,6 @@ from stream_app.domain.cells import Group
 from stream_app.domain.events import ALL
 from stream_app.domain.local_time import month_add
 from stream_app.sinks.redis import Document, RedisSink
-from stream_app.sinks.redis_calls import connect
 from stream_app.sinks.redis_keys import distribution_key, groups_key, monthly_key, updates_channel
 from stream_app.sinks.view import Dirty
 from tests.sinks.fake_view import MONTH, STRANGE, TODAY, FakeView, example
@@ -273,16 +270,3 @@ def test_an_id_that_looks_like_a_field_is_none():
     assert (document.partition, document.version) == (3, 7)
     assert orjson.loads(document.with_as_of("\\1"[:1] + "\\1")) == orjson.loads(body) | {"asOf": "\\1"}
     assert Document.of(b'{"a":1}') is None
-
-
-async def test_another_run_of_the_server_counts_as_emptied(redis_sink, redis_url, raw_redis):
-    """A snapshot that is older than the last comparison may come back with its marks."""
-    view = example()
-    await fill(redis_sink, view)
-    token, run = redis_sink._marks[3]
-    assert run == (await raw_redis.info("server"))["run_id"]
-    redis_sink._marks[3] = token, run[::-1]
-    assert await redis_sink.write_as_of({3: 1_795_507_300_000}) == {3}
-    client = connect(redis_url)
-    await asyncio.gather(*(client.ping() for _ in range(3)))
-    await client.aclose()

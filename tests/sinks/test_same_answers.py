@@ -1,11 +1,13 @@
 """Redis alone and ClickHouse alone give the same answers, versions included."""
 
+from random import Random
+
 import orjson
 import pytest
 
 from stream_app.domain.events import ALL
 from stream_app.domain.report import default_days, default_months, groups_data
-from tests.sinks.fake_view import STRANGE, example
+from tests.sinks.fake_view import STRANGE, FakeView, example
 
 
 @pytest.fixture
@@ -35,6 +37,42 @@ async def test_default_answers(view, redis_reader, clickhouse_reader):
             assert orjson.dumps(asked) == distribution.with_as_of(as_of[3])
             compared += 1
     assert compared == 6
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_default_answers_of_any_view(seed, redis_sink, clickhouse_sink, redis_reader, clickhouse_reader):
+    dice, view = Random(seed), FakeView(7)
+    for operator_id in ("a", "b|", "c'"):
+        view.add_operator(operator_id, currency=dice.choice(["EUR", "JPY", "KWD"]))
+        for group in (ALL, "g{1}", "g\\2"):
+            for month in default_months(view.known[operator_id]):
+                if dice.random() < 0.7:
+                    money = {
+                        currency: [dice.randrange(10**9) + 10**9, *(dice.randrange(10**9) for _ in range(5))]
+                        for currency in ("EUR", "USD", "JPY", "KWD")
+                        if dice.random() < 0.5
+                    }
+                    usage = sorted((dice.randrange(10**6) for _ in range(3)), reverse=True)
+                    view.set_month(operator_id, group, month, dice.randrange(2**53), usage, **money)
+            for day in default_days(view.known[operator_id]):
+                if dice.random() < 0.3:
+                    view.set_day(
+                        operator_id, group, day, dice.randrange(2**53), {dice.randrange(48): dice.randrange(99)}
+                    )
+    for sink in (redis_sink, clickhouse_sink):
+        await sink.write([(view, await sink.compare(view))])
+        assert await sink.write_as_of({7: 1_795_507_200_000}) == set()
+        assert not await sink.compare(view)
+    for operator_id, operator in view.known.items():
+        known = await clickhouse_reader.operator(operator_id)
+        months, days = default_months(operator), default_days(operator)
+        for group in view.groups(operator_id):
+            monthly, as_of = await redis_reader.monthly(operator_id, group)
+            distribution, _ = await redis_reader.distribution(operator_id, group)
+            asked = await clickhouse_reader.monthly(operator_id, known, group, months, operator.currency)
+            assert orjson.dumps(asked) == monthly.with_as_of(as_of[7])
+            asked = await clickhouse_reader.distribution(operator_id, known, group, days)
+            assert orjson.dumps(asked) == distribution.with_as_of(as_of[7])
 
 
 async def test_groups_and_operators(view, redis_reader, clickhouse_reader):

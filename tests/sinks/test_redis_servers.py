@@ -1,0 +1,92 @@
+"""Redis servers of these tests' own: one that comes back with older data, and one in cluster mode."""
+
+import asyncio
+import shutil
+
+import orjson
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
+
+from stream_app.domain.events import ALL
+from stream_app.local import ports
+from stream_app.local.processes import child_env, find, start, stop, wait_ready
+from stream_app.local.redis_server import answers, install, launch
+from stream_app.local.run_folder import RunFolder
+from stream_app.sinks.redis import RedisReader, RedisSink
+from stream_app.sinks.redis_keys import monthly_key
+from stream_app.sinks.view import Dirty
+from tests.sinks.fake_view import MONTH, STRANGE, example
+
+
+@pytest.fixture
+def own(tmp_path, run_folder):
+    """A folder for one server, which is ended with the test."""
+    run = RunFolder(tmp_path, run_folder.lib)
+    yield run
+    if running := find(run, "redis"):
+        stop(run, [running], seconds_max=10)
+
+
+async def test_as_of_waits_when_the_server_came_back_with_older_data(own):
+    port = ports.free_port()
+    running = launch(own, port)
+    sink, view = RedisSink(running.note), example()
+    await sink.write([(view, await sink.compare(view))])
+    assert await sink.write_as_of({3: 1_795_507_200_000}) == set()
+    shutil.copytree(own.data, own.root / "older")
+    key = view.set_month("M1", ALL, MONTH, 800, [12, 3, 1], EUR=[1] * 6)
+    await sink.write([(view, Dirty(monthly={key}))])
+    stop(own, [running], seconds_max=10)
+    shutil.rmtree(own.data)
+    shutil.move(own.root / "older", own.data)
+    launch(own, port)
+    redis = Redis.from_url(running.note)
+    assert orjson.loads(await redis.get(monthly_key("M1", ALL)))["version"] == 600
+    assert await sink.write_as_of({3: 1_795_507_300_000}) == {3}
+    assert await redis.hget("crm:as-of", "3") == b"2026-11-24T08:00:00.000Z"
+    dirty = await sink.compare(view)
+    assert {key[:2] for key in dirty.monthly} == {("M1", ALL)}
+    assert not dirty.half_hour
+    await sink.write([(view, dirty)])
+    assert await sink.write_as_of({3: 1_795_507_300_000}) == set()
+    assert orjson.loads(await redis.get(monthly_key("M1", ALL)))["version"] == 800
+    await redis.aclose()
+    await sink.close()
+
+
+@pytest.fixture
+async def cluster_address(own):
+    """host:port of a cluster of one node, which refuses what a larger one would: scripts over several slots."""
+    port = ports.free_port()
+    url, data = f"redis://{ports.HOST}:{port}/0", own.data / "redis"
+    data.mkdir(parents=True)
+    options = {"bind": ports.HOST, "port": port, "dir": data, "cluster-enabled": "yes", "save": ""}
+    command = [install(own.lib), *(str(part) for name, value in options.items() for part in (f"--{name}", value))]
+    running = start(own, "redis", command, note=url, env=child_env(), cwd=own.root)
+    wait_ready(own, running, lambda: answers(url), 30)
+    node = Redis.from_url(url)
+    await node.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+    async with asyncio.timeout(30):
+        while (await node.execute_command("CLUSTER INFO"))["cluster_state"] != "ok":  # noqa: ASYNC110  # of another process
+            await asyncio.sleep(0.01)
+    await node.aclose()
+    return f"{ports.HOST}:{port}"
+
+
+@pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
+async def test_a_cluster_takes_every_command(cluster_address, scheme):
+    url = f"{scheme}://{cluster_address}"
+    sink, reader, view = RedisSink(url), RedisReader(url), example()
+    assert isinstance(reader.client, RedisCluster) == (scheme == "redis+cluster")
+    await sink.write([(view, await sink.compare(view))])
+    assert await sink.write_as_of({3: 1_795_507_200_000}) == set()
+    assert not await sink.compare(view)
+    document, as_of = await reader.monthly(STRANGE, STRANGE)
+    assert document.version == 2**52 + 1
+    assert as_of == {3: "2026-11-24T08:00:00.000Z"}
+    assert set((await reader.operators())[0]) == {"M1", "yen", STRANGE}
+    await sink.write([(view, view.drop_group("M1", "vip"))])
+    assert (await reader.monthly("M1", "vip"))[0] is None
+    await sink.close()
+    await reader.close()
