@@ -17,11 +17,16 @@ def command(
     rate: Annotated[int | None, typer.Option(min=1, help="Requests a second, instead of the default limit")] = None,
 ) -> None:
     """Print a token that may read these operators."""
-    secret = load().jwt_secret
-    if secret is None:
+    settings = load()
+    if settings.jwt_secret is None:
         raise LocalError("there is no secret to sign with: run make up first, or set STREAM_APP_JWT_SECRET.")
     now = int(time.time())
-    claims: dict[str, Any] = {"scope": "crm:read", "operators": operator, "iat": now, "exp": now + int(hours * 3600)}
+    claims: dict[str, Any] = {"iat": now, "exp": now + int(hours * 3600)}
+    claims |= {settings.jwt_scope_claim: settings.jwt_scope, settings.jwt_operators_claim: operator}
+    if settings.jwt_issuer:
+        claims["iss"] = settings.jwt_issuer
+    if settings.jwt_audience:
+        claims["aud"] = settings.jwt_audience
     if rate is not None:
         claims["rate"] = rate
-    print(jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(secret.get_secret_value())))
+    print(jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(settings.jwt_secret.get_secret_value())))

@@ -47,6 +47,25 @@ def test_token_takes_its_life_and_rate():
     assert claims["rate"] == 7
 
 
+def test_token_names_its_claims_as_the_settings_do():
+    done = token(
+        *("--operator", "M1"),
+        STREAM_APP_JWT_SECRET=SECRET,
+        STREAM_APP_JWT_SCOPE_CLAIM="scp",
+        STREAM_APP_JWT_OPERATORS_CLAIM="merchants",
+        STREAM_APP_JWT_ISSUER="crm",
+        STREAM_APP_JWT_AUDIENCE="stats",
+    )
+    claims = jwt.decode(done.stdout.strip(), OctKey.import_key(SECRET)).claims
+    assert {name: claims[name] for name in ("scp", "merchants", "iss", "aud")} == {
+        "scp": "crm:read",
+        "merchants": ["M1"],
+        "iss": "crm",
+        "aud": "stats",
+    }
+    assert "scope" not in claims
+
+
 def test_token_without_a_secret_is_one_clear_sentence():
     done = token("--operator", "M1")
     assert (done.returncode, done.stdout) == (1, "")

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from clickhouse_driver import Client
 
 from config.settings import load
 from stream_app.cli.topics import topics_of
+from stream_app.local.ports import free_port
 
 PROGRAM = Path(sys.executable).parent / "stream-app"
 SERVERS = ["clickhouse", "kafka", "redis"]
@@ -40,7 +43,7 @@ class Stack:
 
     def run(self, *arguments, **env):
         process = self.popen(*arguments, **env)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
         return process.returncode, out, err
 
     def ok(self, *arguments, **env):
@@ -79,7 +82,7 @@ def stack(tmp_path_factory, taken):
     """The servers, started by two `up` at once."""
     stack = Stack(tmp_path_factory.mktemp("up"))
     both = [stack.popen("up", "--servers-only") for _ in range(2)]
-    outputs = [process.communicate(timeout=120) for process in both]
+    outputs = [process.communicate(timeout=300) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     yield stack
     stack.ok("clean")
@@ -170,8 +173,26 @@ def test_a_recycled_pid_is_nobody_of_ours(stack):
     client.disconnect()
 
 
+def test_up_starts_workers_and_api_and_again_what_died(stack):
+    env = {"STREAM_APP_API_PORT": str(free_port())}
+    out = stack.ok("up", "--workers", "1", **env)
+    before = stack.pids()
+    assert sorted(before) == ["api", *SERVERS, "worker-1"]
+    address = re.search(r"^Dashboard: (.*)$", out, re.MULTILINE)[1]
+    with urllib.request.urlopen(f"{address}readyz") as answer:
+        assert answer.status == 200
+    os.kill(before["worker-1"], signal.SIGKILL)
+    stack.ok("up", "--workers", "2", **env)
+    after = stack.pids()
+    assert sorted(after) == ["api", *SERVERS, "worker-1", "worker-2"]
+    assert after["worker-1"] != before["worker-1"]
+    assert {name: after[name] for name in before if name != "worker-1"}.items() <= before.items()
+    for name in ("worker-1", "worker-2"):
+        assert (stack.folder / f"{name}.ready").read_text().strip() == str(after[name])
+
+
 def test_clean_drops_data_and_nothing_else(stack):
-    (stack.folder / "state" / "worker-1").mkdir(parents=True)
+    assert (stack.folder / "state" / "worker-1").exists()
     before, pids = stack.env(), stack.pids()
     stack.ok("clean")
     assert not [pid for pid in pids.values() if psutil.pid_exists(pid)]
