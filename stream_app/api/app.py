@@ -28,7 +28,7 @@ from stream_app.api import parameters, reference
 from stream_app.api.answers import Answer, Answers
 from stream_app.api.auth import Principal, Rules, Tokens
 from stream_app.api.circuit import Circuit
-from stream_app.api.errors import NO_STORE, UNKNOWN_METHOD, UNKNOWN_PATH, ApiError, envelope
+from stream_app.api.errors import INTERNAL, NO_STORE, UNKNOWN_METHOD, UNKNOWN_PATH, ApiError, envelope
 from stream_app.api.http import Endpoint, Question, operator_of
 from stream_app.api.jwks import JwksKeys
 from stream_app.api.observe import Metrics, Observed
@@ -169,6 +169,13 @@ def _json(body: bytes, status: int = 200, headers: dict[str, str] | None = None)
     return Response(body, status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
 
 
+async def _fault(_: Request, error: Exception) -> Response:
+    """Says nothing of what happened; the log does, under the request id."""
+    del error
+    ours = ApiError(INTERNAL, "a fault of the service; say the request id when you report it")
+    return _json(ours.body(), ours.status)
+
+
 async def _refused(request: Request, error: Exception) -> Response:
     """What the framework refuses, in our envelope."""
     assert isinstance(error, HTTPException)
@@ -200,7 +207,7 @@ def create_app(settings: Settings, found: Stores | None = None) -> ASGIApp:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        exception_handlers={HTTPException: _refused},
+        exception_handlers={HTTPException: _refused, Exception: _fault},
     )
     for name, question in _questions(parts.answers, settings.distribution_days).items():
         path = f"{PREFIX}/{name}"

@@ -14,7 +14,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stream_app.api.errors import INTERNAL, ApiError
+from stream_app.api.errors import INTERNAL
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -25,15 +25,15 @@ log = structlog.get_logger(__name__)
 class Trace:
     """What a request turned out to be; filled in on its way."""
 
-    __slots__ = ("code", "operator", "request_id", "route", "started", "status", "store")
+    __slots__ = ("code", "finished", "request_id", "route", "started", "status", "store")
 
     def __init__(self, request_id: bytes) -> None:
         self.request_id = request_id
         self.route = OTHER
         self.code = 0
         self.status = 0
+        self.finished = False
         self.store: str | None = None
-        self.operator: str | None = None
         self.started = perf_counter()
 
 
@@ -95,16 +95,18 @@ class Observed:
             if message["type"] == "http.response.start":
                 trace.status = message["status"]
                 message["headers"].append((b"x-request-id", trace.request_id))
+            else:
+                trace.finished = not message.get("more_body", False)
             await send(message)
 
         try:
             await self._app(scope, receive, named)
         except Exception:
-            log.exception("fault", request_id=trace.request_id.decode(), route=trace.route, operator=trace.operator)
+            # The application has answered it; what could only be sent in part must end the connection.
+            log.exception("fault", request_id=trace.request_id.decode(), route=trace.route)
             trace.code = INTERNAL
-            if trace.status:
+            if not trace.finished:
                 raise
-            await _fault(named)
         finally:
             self._metrics.count(trace)
             self._tell(trace, scope["method"])
@@ -122,7 +124,6 @@ class Observed:
             route=trace.route,
             code=trace.code,
             status=trace.status,
-            operator=trace.operator,
             store=trace.store,
             ms=round(seconds * 1000, 1),
         )
@@ -134,16 +135,3 @@ def _request_id(scope: Scope) -> bytes:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return bytes(value)
     return secrets.token_hex(8).encode()
-
-
-async def _fault(send: Send) -> None:
-    error = ApiError(INTERNAL, "a fault of the service; say the request id when you report it")
-    body = error.body()
-    await send(
-        {
-            "type": "http.response.start",
-            "status": error.status,
-            "headers": [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})

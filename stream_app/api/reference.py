@@ -4,6 +4,7 @@ Place: beside the real routes, which hand bytes on and check nothing by models. 
 """
 
 from collections.abc import Callable
+from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -161,6 +162,7 @@ def _ready() -> None:
     """Never called."""
 
 
+@cache
 def document(version: str) -> bytes:
     """The OpenAPI document."""
     router = APIRouter()

@@ -102,7 +102,8 @@ async def test_another_window_or_currency_comes_from_clickhouse_with_its_as_of()
     assert [(month["month"], month["receivedAmount"]) for month in one["months"]] == [("2026-11", "0.05")]
     months = far["data"]["months"]
     assert (len(months), months[0]["month"], months[-1]["month"]) == (25, "2024-10", "2026-10")
-    assert months[0]["receivedAmount"] == "0.00" and months[-1]["receivedAmount"] == "1230.00"
+    assert months[0]["receivedAmount"] == "0.00"
+    assert months[-1]["receivedAmount"] == "1230.00"
     assert (days.json()["data"]["from"], days.json()["data"]["to"]) == ("2026-08-31", "2026-09-01")
     assert days.headers["x-data-as-of"] == STORED
 
@@ -169,7 +170,8 @@ async def test_an_operator_nobody_knows_is_zeros(down):
     assert (data["timezone"], data["currency"], data["version"]) == ("UTC", "EUR", 0)
     assert data["partition"] == shown["partition"] == partition_for("大客户?".encode(), 8)
     assert data["asOf"] == (STORED if down == "redis" else LIVE)
-    assert len(data["months"]) == 6 and len(shown["slots"]) == 48
+    assert len(data["months"]) == 6
+    assert len(shown["slots"]) == 48
     assert groups == {"groups": [{"groupId": "ALL", "name": None}]}
 
 
