@@ -73,26 +73,23 @@ class RateLimit:
         return lease
 
     async def _refill(self, token: str, rate: int, lease: _Lease) -> None:
-        now = monotonic()
-        busy = now < lease.until + _LEASE_SECONDS
+        busy = monotonic() < lease.until + _LEASE_SECONDS
         lease.size = min(lease.size * 2, max(1, rate // 20)) if busy else 1
         try:
-            granted = await self._hit(token, rate, max(lease.size, len(lease.waiting)))
-        except BaseException:
+            while lease.waiting:  # others may come while Redis is asked for the first ones
+                wanted = min(rate, max(lease.size, len(lease.waiting)))
+                granted = await self._hit(token, rate, wanted)
+                full = granted < wanted
+                granted = _serve(lease, granted)
+                lease.credits, lease.until = granted, monotonic() + _LEASE_SECONDS
+                if full and lease.waiting:
+                    # The window moves on by one request in 1 / rate seconds; asking sooner would only tell the same again.
+                    lease.refused_until = monotonic() + min(1 / rate, _REFUSED_SECONDS_MAX)
+                    while lease.waiting:
+                        _tell(lease.waiting.popleft(), granted=False)
+        finally:
             while lease.waiting:
                 lease.waiting.popleft().cancel()
-            raise
-        now = monotonic()
-        refused = granted < len(lease.waiting)
-        while lease.waiting:
-            waiter = lease.waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(granted > 0)
-                granted -= granted > 0
-        lease.credits, lease.until = granted, now + _LEASE_SECONDS
-        if refused:
-            # The window moves on by one request in 1 / rate seconds; asking sooner would only tell the same again.
-            lease.refused_until = now + min(1 / rate, _REFUSED_SECONDS_MAX)
 
     async def _hit(self, token: str, rate: int, wanted: int) -> int:
         """Take as much as there is, up to `wanted`; in halves, since the window grants an amount as a whole or not at all."""
@@ -115,6 +112,21 @@ class RateLimit:
     async def close(self) -> None:
         """Wait for questions under way."""
         await asyncio.gather(*self._refills, return_exceptions=True)
+
+
+def _serve(lease: _Lease, granted: int) -> int:
+    """Let as many go on as were granted, in the order they came; returns how many are left over."""
+    while granted and lease.waiting:
+        granted -= _tell(lease.waiting.popleft(), granted=True)
+    return granted
+
+
+def _tell(waiter: asyncio.Future[bool], *, granted: bool) -> bool:
+    """False, if nobody waits there any more."""
+    if waiter.done():
+        return False
+    waiter.set_result(granted)
+    return True
 
 
 def _over(rate: int) -> ApiError:

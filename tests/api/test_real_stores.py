@@ -26,7 +26,7 @@ from tests.sinks.fake_view import STRANGE, example
 
 DATABASE = "api_test"
 LIVE_MS, STORED_MS = 1_795_500_009_000, 1_795_500_004_000
-LIVE, STORED = iso_ms(LIVE_MS), iso_ms(STORED_MS)
+LIVE, STORED, NEVER = iso_ms(LIVE_MS), iso_ms(STORED_MS), iso_ms(0)
 NOBODY = "redis://127.0.0.1:1/0"
 NOBODYS = "clickhouse://default@127.0.0.1:1"
 
@@ -81,9 +81,6 @@ async def test_every_question_is_answered_alike_by_redis_and_by_clickhouse(fille
         assert other.json()["data"] == one.json()["data"] | as_of
         if name != "operators":  # other partitions of the token's operators hold nothing in this world
             assert (one.headers["x-data-as-of"], other.headers["x-data-as-of"]) in ((LIVE, STORED), (NEVER, NEVER))
-
-
-NEVER = iso_ms(0)
 
 
 async def test_other_windows_come_from_clickhouse(filled):
@@ -149,6 +146,16 @@ async def test_the_limit_is_one_for_all_processes(filled):
     passed = [answer.status_code for answer in answers].count(200)
     assert 30 <= passed <= 40 * (1 + seconds)
     assert {answer.json()["code"] for answer in answers} == {0, 42901}
+
+
+async def test_who_stays_under_the_limit_is_never_refused_however_many_ask_at_once(filled):
+    async with real(*filled) as client:
+        headers = bearer("M1", rate=100_000)
+
+        async def ask():
+            return {(await client.get(f"{PREFIX}/groups", headers=headers)).status_code for _ in range(20)}
+
+        assert set.union(*await asyncio.gather(*(ask() for _ in range(30)))) == {200}
 
 
 async def test_the_limit_holds_in_the_process_while_redis_is_down(filled):
