@@ -5,6 +5,7 @@ addresses in the environment are taken instead, which must be of servers that te
 """
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,12 @@ from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server
 
 LIB = Path(__file__).resolve().parent.parent / ".run" / "lib"
+
+
+def pytest_sessionfinish(exitstatus):
+    """What the servers wrote is worth a look only when something failed."""
+    if exitstatus == 0:
+        shutil.rmtree(os.environ["STREAM_APP_RUN"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

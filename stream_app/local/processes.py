@@ -80,9 +80,8 @@ def wait_ready(run: RunFolder, running: Running, ready: Callable[[], bool], seco
     deadline = time.monotonic() + seconds_max
     while not ready():
         if not _alive(running.process):
-            if child := _children.pop(running.process.pid, None):
-                child.wait()
-            raise LocalError(f"{running.name} ended while starting; {_end_of_log(run, running.name)}")
+            how = _how_it_ended(running.process.pid)
+            raise LocalError(f"{running.name} ended while starting{how}; {_end_of_log(run, running.name)}")
         if time.monotonic() > deadline:
             raise LocalError(f"{running.name} is not ready after {seconds_max:.0f} s; {_end_of_log(run, running.name)}")
         time.sleep(0.05)
@@ -126,6 +125,13 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
         process.send_signal(number)
     except psutil.NoSuchProcess:
         return
+
+
+def _how_it_ended(pid: int) -> str:
+    """The signal that ended a child of this process, for a log does not tell it."""
+    child = _children.pop(pid, None)
+    code = child.wait() if child else 0
+    return f" (by {signal.Signals(-code).name})" if code < 0 else ""
 
 
 def _end_of_log(run: RunFolder, name: str) -> str:

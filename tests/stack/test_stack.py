@@ -78,6 +78,12 @@ def test_an_app_that_ends_while_starting_is_told_with_its_last_words(run):
         up(run, broken)
 
 
+def test_an_app_that_a_signal_ended_while_starting_is_told_so(run):
+    crash = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    with pytest.raises(LocalError, match=r"^worker-1 ended while starting \(by SIGKILL\); "):
+        up(run, App("worker-1", [sys.executable, "-c", crash], "1", lambda: False))
+
+
 def test_what_ignores_sigterm_is_killed(run):
     running = start(run, "stubborn", [sys.executable, "-c", STUBBORN], note="", env=os.environ, cwd=run.root.parent)
     while b"ready" not in run.log_file("stubborn").read_bytes():
