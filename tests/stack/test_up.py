@@ -81,11 +81,13 @@ def taken():
 def stack(tmp_path_factory, taken):
     """The servers, started by two `up` at once."""
     stack = Stack(tmp_path_factory.mktemp("up"))
-    both = [stack.popen("up", "--servers-only") for _ in range(2)]
-    outputs = [process.communicate(timeout=300) for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
-    yield stack
-    stack.ok("clean")
+    try:
+        both = [stack.popen("up", "--servers-only") for _ in range(2)]
+        outputs = [process.communicate(timeout=300) for process in both]
+        assert [process.returncode for process in both] == [0, 0], outputs
+        yield stack
+    finally:
+        stack.ok("clean")
 
 
 def test_two_ups_at_once_start_one_of_each(stack):
