@@ -34,4 +34,8 @@ def add(app: Any, topics: Iterable[str], ingest: Ingest) -> None:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
+    async def drain() -> None:
+        await asyncio.gather(*tasks)
+
+    app.stops.append(drain)  # before what they write to is closed
     app.agent(sources, name=NAME, supervisor_strategy=CrashingSupervisor)(ingest_agent)

@@ -234,6 +234,9 @@ def _conf(settings: Settings, group: str, topic_id: str) -> Conf:
 def run(settings: Settings, state_dir: Path, only: str | None, ready_file: Path | None) -> None:
     """Run until a signal or an error; the process's exit code says which. `only`: `ingest` or `ledger`, None: both."""
     batches.install()
+    logging.getLogger("mode.timers").setLevel(
+        logging.ERROR
+    )  # a commit that takes longer than its interval is nobody's trouble
     state_dir.mkdir(parents=True, exist_ok=True)
     gc.set_threshold(
         100_000, 10, 10

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
+    Consumer,
     IsolationLevel,
     KafkaException,
     TopicCollection,
@@ -31,7 +31,9 @@ class Cluster:
     """What can be asked about topics and consumer groups. Every call may raise KafkaException."""
 
     def __init__(self, servers: str) -> None:
+        self._servers = servers
         self._admin = AdminClient({"bootstrap.servers": servers, "socket.timeout.ms": int(_TIMEOUT_S * 1000)})
+        self._watchers: dict[str, Consumer] = {}
 
     async def describe(self, topics: Sequence[str]) -> dict[str, TopicState]:
         """Those topics that exist."""
@@ -64,10 +66,17 @@ class Cluster:
         """End offsets, with what is in open transactions."""
         return await self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
-    async def committed(self, consumer_group: str) -> Ends:
-        """The committed offsets of a consumer group."""
-        futures: dict[str, Any] = self._admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(consumer_group)], request_timeout=_TIMEOUT_S
-        )
-        found = await asyncio.wrap_future(futures[consumer_group])
-        return {(tp.topic, tp.partition): tp.offset for tp in found.topic_partitions if tp.offset >= 0}
+    async def committed(self, consumer_group: str, partitions: Sequence[tuple[str, int]]) -> Ends:
+        """The committed offsets of a consumer group, of those partitions that have one.
+
+        By a consumer that joins nothing: the admin client's own call ends the process (librdkafka 2.16) while a new cluster has no coordinator yet.
+        """
+        if not partitions:
+            return {}
+        consumer = self._watchers.get(consumer_group)
+        if consumer is None:
+            settings = {"bootstrap.servers": self._servers, "group.id": consumer_group, "enable.auto.commit": False}
+            consumer = self._watchers[consumer_group] = Consumer(settings)
+        asked = [TopicPartition(*tp) for tp in partitions]
+        found = await asyncio.to_thread(consumer.committed, asked, _TIMEOUT_S)
+        return {(tp.topic, tp.partition): tp.offset for tp in found if tp.offset >= 0}

@@ -56,8 +56,9 @@ class Frontier:
         for topic in self._sources:
             if topic not in topics:
                 self._say(topic, "the source topic %s does not exist; it is waited for", topic)
-        ends = await self._cluster.ends([(t, p) for t, state in topics.items() for p in range(state.partitions)])
-        committed = await self._cluster.committed(self._consumer_group)
+        partitions = [(topic, p) for topic, state in topics.items() for p in range(state.partitions)]
+        ends = await self._cluster.ends(partitions)
+        committed = await self._cluster.committed(self._consumer_group, partitions)
         if self._made_anew(topics, ends, committed):
             self._pending.clear()
             return None

@@ -6,7 +6,7 @@ Records are packed into Kafka's batches by us, since a call per record costs six
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -62,11 +62,17 @@ def _settings(servers: str) -> dict[str, Any]:
 
 
 class Appender:
-    """Idempotent appends, acknowledged by all replicas when `append` returns."""
+    """Idempotent appends, acknowledged by all replicas when `append` returns.
+
+    What is asked for while an append is on its way goes together with the next one: aiokafka takes one batch of a partition at a time, and
+    counts the waiting of several callers against each of them many times over.
+    """
 
     def __init__(self, servers: str) -> None:
         self._servers = servers
         self._started: AIOKafkaProducer | None = None
+        self._waiting: list[tuple[Records, asyncio.Future[int | None]]] = []
+        self._sending: asyncio.Task[None] | None = None
 
     @property
     def _producer(self) -> AIOKafkaProducer:
@@ -84,10 +90,32 @@ class Appender:
             await self._started.stop()
 
     async def append(self, records: Records) -> int | None:
-        """Append; the broker's time of the last one in epoch milliseconds, where its topic keeps log append time. `Raises` KafkaError."""
-        last = await _send(self._producer, records)
-        delivered = [delivery.result().timestamp for delivery, _ in last.values()]
-        return max(delivered, default=None)
+        """Append; the broker's time of it in epoch milliseconds, where a topic keeps log append time. `Raises` KafkaError."""
+        if not records:
+            return None
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append((records, done))
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send_waiting())
+        return await done
+
+    async def _send_waiting(self) -> None:
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            together: dict[tuple[str, int], list[Record]] = {}
+            for records, _ in waiting:
+                for at, some in records.items():
+                    together.setdefault(at, []).extend(some)
+            try:
+                last = await _send(self._producer, together)
+            except Exception as exc:  # noqa: BLE001  # each caller hears of it
+                for _, done in waiting:
+                    if not done.done():
+                        done.set_exception(exc)
+                continue
+            for records, done in waiting:
+                if not done.done():
+                    done.set_result(max(last[at][0].result().timestamp for at in records))
 
     async def partitions(self, topic: str) -> int:
         """How many partitions a topic has. `Raises` KafkaError where there is none."""

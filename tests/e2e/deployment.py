@@ -1,0 +1,228 @@
+"""A whole deployment of one test: its own servers, workers and API, each a real process that can be killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import redis
+from clickhouse_driver import Client
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from stream_app.local.ports import free_port
+from stream_app.local.processes import find, stop
+from stream_app.local.run_folder import RunFolder
+from stream_app.local.servers import SERVERS, start_server, start_servers
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(sys.executable).parent / "stream-app"
+SOURCES = {
+    "charging.sessions": 3,
+    "charging.payments": 5,
+    "crm.customer-groups": 2,
+    "crm.groups": 1,
+    "crm.operators": 1,
+    "ocpi.cdrs": 1,
+}
+DATABASE = "energy_smart_bi"
+DEADLINE_S = 120.0
+
+
+def wait_until(what: str, condition: Callable[[], Any], seconds: float = DEADLINE_S) -> Any:
+    """The first true value of the condition; fails with its name after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {seconds:.0f} s still waiting until {what}")
+        time.sleep(0.05)
+    return found
+
+
+class Deployment:
+    """See the module. `sources`: topics and partitions that other teams would have made; settings as STREAM_APP_… has them."""
+
+    def __init__(self, path: Path, *, sources: Mapping[str, int] = SOURCES, **settings: str) -> None:
+        self.run = RunFolder(path, ROOT / ".run" / "lib")
+        path.mkdir(parents=True, exist_ok=True)
+        self._addresses = start_servers(self.run, {}, default_ports=False)
+        self.kafka = self._addresses["KAFKA_BOOTSTRAP_SERVERS"]
+        self.api = f"http://127.0.0.1:{(port := free_port())}"
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("STREAM_APP_")}
+        own = {f"STREAM_APP_{name.upper()}": value for name, value in settings.items()}
+        self._env = {
+            **clean,
+            **self._addresses,
+            "STREAM_APP_RUN": str(path),
+            "STREAM_APP_JWT_SECRET": "a secret of the tests, long enough",
+            "STREAM_APP_API_PORT": str(port),
+            "STREAM_APP_SESSION_TIMEOUT_MS": "6000",
+            "PYTHONFAULTHANDLER": "1",
+            **own,
+        }
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.admin = AdminClient({"bootstrap.servers": self.kafka})
+        self.make_topics(sources)
+        subprocess.run([PROGRAM, "up", "--servers-only"], env=self._env, check=True, capture_output=True)  # our topics
+
+    # -- processes
+
+    def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a process of ours; its log is in the run folder."""
+        with self.run.log_file(name).open("ab") as log:
+            process = subprocess.Popen([PROGRAM, *arguments], env=self._env, stdout=log, stderr=log, cwd=ROOT)
+        self._processes[name] = process
+        return process
+
+    def start_worker(self, number: int) -> subprocess.Popen[bytes]:
+        """Start a worker, with the state it left."""
+        name = f"worker-{number}"
+        self.run.ready_file(name).unlink(missing_ok=True)
+        return self.start(
+            name,
+            "worker",
+            "--name",
+            name,
+            "--state-dir",
+            str(self.run.state / name),
+            "--ready-file",
+            str(self.run.ready_file(name)),
+        )
+
+    def wait_ready(self, number: int) -> None:
+        """Until the worker's partitions are recovered."""
+        name = f"worker-{number}"
+
+        def ready() -> bool:
+            assert self._processes[name].poll() is None, f"{name} ended: {self.log(name)[-3000:]}"
+            return self.run.ready_file(name).exists()
+
+        wait_until(f"{name} is ready", ready)
+
+    def start_api(self) -> None:
+        """Start the API, and wait until it answers."""
+        process = self.start("api", "api")
+
+        def ready() -> bool:
+            assert process.poll() is None, self.log("api")[-3000:]
+            try:
+                with urllib.request.urlopen(f"{self.api}/readyz", timeout=2) as answer:
+                    return bool(answer.status == 200)
+            except OSError:
+                return False
+
+        wait_until("the API is ready", ready)
+
+    def process(self, name: str) -> subprocess.Popen[bytes]:
+        return self._processes[name]
+
+    def log(self, name: str) -> str:
+        return self.run.log_file(name).read_text(errors="replace")
+
+    def kill(self, name: str) -> None:
+        """kill -9."""
+        self._processes[name].kill()
+        self._processes[name].wait()
+
+    def stop(self, name: str) -> int:
+        """SIGTERM; the exit code."""
+        process = self._processes[name]
+        process.terminate()
+        try:
+            return process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise AssertionError(f"{name} did not stop: {self.log(name)[-3000:]}") from None
+
+    def restart_server(self, name: str, *, empty: bool) -> None:
+        """Stop a server (kill -9), drop its data if so, and start it on the same port."""
+        server = next(server for server in SERVERS if server.name == name)
+        running = find(self.run, name)
+        assert running is not None
+        os.kill(running.process.pid, signal.SIGKILL)
+        wait_until(f"{name} has ended", lambda: find(self.run, name) is None, 20)
+        if empty:
+            for file in (self.run.data / name).rglob("*"):
+                if file.is_file():
+                    file.unlink()
+        start_server(self.run, server, self._addresses[server.variable], default_ports=False)
+
+    def close(self) -> None:
+        """End everything that was started."""
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+            process.wait()
+        for name in ("redis", "clickhouse"):
+            if name in self.__dict__:
+                (self.redis.close if name == "redis" else self.clickhouse.disconnect)()
+        running = [found for server in SERVERS if (found := find(self.run, server.name))]
+        stop(self.run, running, seconds_max=20)
+
+    # -- Kafka
+
+    def make_topics(self, topics: Mapping[str, int]) -> None:
+        futures = self.admin.create_topics([NewTopic(name, count, 1) for name, count in topics.items()])
+        for future in futures.values():
+            future.result(20)
+
+    def producer(self, **settings: Any) -> Producer:
+        return Producer({"bootstrap.servers": self.kafka, "linger.ms": 5, **settings})
+
+    # -- outputs
+
+    @cached_property
+    def redis(self) -> "redis.Redis":
+        return redis.Redis.from_url(self._addresses["REDIS_URL"])
+
+    @cached_property
+    def clickhouse(self) -> Client:
+        return Client.from_url(self._addresses["CLICKHOUSE_URL"])
+
+    def token(self, *arguments: str) -> str:
+        found = subprocess.run([PROGRAM, "token", *arguments], env=self._env, check=True, capture_output=True, text=True)
+        return found.stdout.strip()
+
+    def post(self, path: str, body: Mapping[str, Any], token: str) -> Any:
+        """The `data` of an answer."""
+        request = urllib.request.Request(
+            f"{self.api}/smart-bi/crm/{path}",
+            json.dumps(body).encode(),
+            {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read())["data"]
+
+    def as_of(self) -> dict[int, str]:
+        """Redis' as-of by partition."""
+        try:
+            found = self.redis.hgetall("crm:as-of")
+        except redis.RedisError:
+            return {}
+        return {int(partition): time_.decode() for partition, time_ in found.items()}
+
+    def wait_as_of(self, time_ms: int, *, names: Sequence[str] = (), seconds: float = DEADLINE_S) -> None:
+        """Until everything taken before has reached Redis, ClickHouse and the topics, in all eight partitions. `names`: who must live on."""
+        wanted = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time_ms / 1000)) + f".{time_ms % 1000:03d}Z"
+
+        def passed() -> bool:
+            for name in names:
+                assert self._processes[name].poll() is None, f"{name} ended: {self.log(name)[-4000:]}"
+            found = self.as_of()
+            return len(found) == 8 and min(found.values()) >= wanted
+
+        wait_until(f"Redis' as-of has passed {wanted} ({self.as_of()})", passed, seconds)
+
+        def clickhouse_passed() -> bool:
+            rows = self.clickhouse.execute(f"SELECT partition, max(as_of) FROM {DATABASE}.ads_operation_crm_as_of GROUP BY partition")
+            return len(rows) == 8 and min(as_of.timestamp() for _, as_of in rows) * 1000 >= time_ms
+
+        wait_until(f"ClickHouse's as-of has passed {wanted}", clickhouse_passed, seconds)

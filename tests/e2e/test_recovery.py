@@ -1,0 +1,51 @@
+"""The state comes from the changelog alone."""
+
+import json
+import time
+from pathlib import Path
+
+from stream_app.kafka import batches
+from stream_app.kafka.replay import replay
+from stream_app.partition.store import Store, new_cache
+from tests.e2e.deployment import Deployment
+
+GROUP = "crm-stats-ledger-1"
+
+
+def _feed(deployment: Deployment) -> int:
+    producer, now = deployment.producer(), int(time.time() * 1000)
+    for n in range(3000):
+        event = {"operator_id": f"M{n % 11}", "customer_id": f"c-{n % 97}", "version": n % 4}
+        session = {**event, "session_id": f"s-{n % 900}", "status": "COMPLETED", "started_at": now - n * 7_200_000}
+        producer.produce("charging.sessions", json.dumps(session))
+        producer.produce("crm.customer-groups", json.dumps({**event, "group_ids": [f"g-{n % 5}"]}))
+    producer.flush(20)
+    return int(time.time() * 1000)
+
+
+def _rows(path: Path, partition: int) -> dict[bytes, bytes]:
+    store = Store(path / str(partition), new_cache(8))
+    try:
+        return {key: value for key, value in store.scan(b"") if key != b"l"}
+    finally:
+        store.close()
+
+
+async def test_the_state_recovered_on_an_empty_disk_equals_the_state_before_row_by_row(deploy, tmp_path):
+    """All rows of all partitions, read from RocksDB as the worker left them, and from the changelog."""
+    deployment = deploy()
+    deployment.start_worker(1)
+    deployment.wait_ready(1)
+    deployment.wait_as_of(_feed(deployment), names=["worker-1"])
+    assert deployment.stop("worker-1") == 0
+    before = {p: _rows(deployment.run.state / "worker-1" / GROUP, p) for p in range(8)}
+    assert sum(map(len, before.values())) > 2000
+
+    batches.install()
+    stores = {p: Store(tmp_path / "new" / str(p), new_cache(8)) for p in range(8)}
+    (tmp_path / "new").mkdir(exist_ok=True)
+    await replay(deployment.kafka, f"{GROUP}-ledger-changelog", stores, lambda: True)
+    for store in stores.values():
+        store.close()
+    after = {p: _rows(tmp_path / "new", p) for p in range(8)}
+    assert after == before

@@ -1,0 +1,217 @@
+"""A world in memory for the real code of ingest and lanes: an events topic, changelogs, results topics, and crashes between any two steps.
+
+Everything that is random comes from one seed, so a failure can be run again.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from random import Random
+
+from stream_app.domain import working
+from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
+from stream_app.formats.frames import clock_frame
+from stream_app.kafka.batches import Batch
+from stream_app.kafka.log import Records
+from stream_app.partition.ingest import Ingest, IngestConf
+from stream_app.partition.lane import Lane
+from stream_app.partition.ports import Conf, Pace, Range, Topics
+from tests.oracle import Clock, Record
+
+KINDS = {
+    "charging.sessions": SESSION,
+    "charging.payments": PAYMENT,
+    "ocpi.cdrs": CDR,
+    "crm.customer-groups": MEMBERSHIP,
+    "crm.groups": GROUP,
+    "crm.operators": OPERATOR,
+}
+EVENTS_PARTITIONS = 3
+TOPICS = Topics("events", "changelog", "monthly", "half-hour", "dead-letters", {kind: t for t, kind in KINDS.items()})
+
+
+class Crash(Exception):
+    """kill -9."""
+
+
+class Disk:
+    """A store that outlives a crash, and can be lost."""
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, bytes] = {}
+        self.log = 0
+        self.fails_before = self.fails_after = False
+
+    def load(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return [self.rows.get(key) for key in keys]
+
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        return iter(sorted((k, v) for k, v in self.rows.items() if k.startswith(prefix) and k > after))
+
+    def write(self, rows: Mapping[bytes, bytes | None], log: int) -> None:
+        if self.fails_before:
+            raise Crash
+        for key, value in rows.items():
+            if value:
+                self.rows[key] = value
+            else:
+                self.rows.pop(key, None)
+        self.log = log
+        if self.fails_after:
+            raise Crash
+
+
+class Kafka:
+    """The topics. A transaction appends all or nothing."""
+
+    def __init__(self) -> None:
+        self.events: list[list[bytes]] = [[] for _ in range(EVENTS_PARTITIONS)]
+        self.changelog: list[list[tuple[bytes, bytes | None]]] = [[] for _ in range(EVENTS_PARTITIONS)]
+        self.results: dict[str, list[tuple[bytes, bytes | None]]] = defaultdict(list)
+
+    def replay(self, partition: int, disk: Disk) -> None:
+        records = self.changelog[partition]
+        disk.write(dict(records[disk.log :]), len(records))
+
+
+class Log:
+    """The transactions of a partition; fails before or after the commit."""
+
+    def __init__(self, kafka: Kafka, partition: int) -> None:
+        self._kafka, self._partition = kafka, partition
+        self.fails_before = self.fails_after = False
+
+    async def open(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def partitions(self, topic: str) -> int:
+        return 2
+
+    async def commit(self, rows: Mapping[bytes, bytes | None], records: Records, offset: int) -> int:
+        await asyncio.sleep(0)
+        if self.fails_before:
+            raise Crash
+        self._kafka.changelog[self._partition] += [(key, value or None) for key, value in rows.items()]
+        for (topic, _), some in records.items():
+            self._kafka.results[topic] += [(key or b"", value) for key, value, _ in some]
+        if self.fails_after:
+            raise Crash
+        return len(self._kafka.changelog[self._partition])
+
+
+class Appender:
+    """What ingest appends, into the world."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+
+    async def start(self) -> None:
+        pass
+
+    async def partitions(self, topic: str) -> int:
+        return 1
+
+    async def append(self, records: Records) -> int | None:
+        for (topic, partition), some in records.items():
+            for key, value, _ in some:
+                if topic == "events":
+                    assert value is not None
+                    self._kafka.events[partition].append(value)
+                else:
+                    self._kafka.results[topic].append((key or b"", value))
+        return None
+
+
+class World:
+    """Feeds source records to ingest, in batches of random size, and runs lanes over the events, which crash at random."""
+
+    def __init__(self, seed: int, *, crashes: float = 0.0, retention_months: int = 13, now_ms: int = 0) -> None:
+        self.rng, self.crashes, self.now_ms = Random(seed), crashes, now_ms
+        self.kafka = Kafka()
+        self.disks = [Disk() for _ in range(EVENTS_PARTITIONS)]
+        settings = working.Settings(retention_months, 92, "EUR")
+        self.conf = Conf(TOPICS, Pace(0.0, 0.0), settings, 1, "topic", "test", "/test")
+        conf = IngestConf(KINDS, "events", EVENTS_PARTITIONS, "dead-letters", {}, retention_months, True, 0)
+        self.ingest = Ingest(conf, Appender(self.kafka))  # type: ignore[arg-type]  # a stand-in
+        self.crashed = 0
+
+    async def feed(self, records: Iterable[Record | Clock]) -> None:
+        """Ingest records in this order, some of them again."""
+        await self.ingest.start()
+        batch: list[Record] = []
+        for item in records:
+            if isinstance(item, Clock):
+                await self._take(batch)
+                batch = []
+                for partition in self.kafka.events:
+                    partition.append(clock_frame(item.now_ms // 900_000))
+                continue
+            if batch and (item[:2] != batch[0][:2] or self.rng.random() < 0.2):
+                await self._take(batch)
+                if self.rng.random() < 0.2:  # ingest was killed before it committed
+                    await self._take(batch)
+                batch = []
+            batch.append(item)
+        await self._take(batch)
+
+    async def _take(self, records: Sequence[Record]) -> None:
+        if records:
+            batch = Batch([], 0)
+            batch.keys = [r.key for r in records]
+            batch.values = [r.value for r in records]
+            batch.offsets = [r.offset for r in records]
+            batch.timestamps = [r.timestamp_ms for r in records]
+            await self.ingest.take(records[0].topic, records[0].partition, [batch])
+
+    async def run(self, partition: int, up_to: int) -> None:
+        """Let the lane of a partition apply its events up to an offset, whatever crashes on the way."""
+        disk = self.disks[partition]
+        while True:
+            if self.rng.random() < self.crashes / 2:
+                disk.rows, disk.log = {}, 0  # another machine
+            self.kafka.replay(partition, disk)
+            try:
+                await self._run(partition, disk, up_to)
+            except Crash:
+                self.crashed += 1
+                disk.fails_before = disk.fails_after = False
+                continue
+            return
+
+    async def _run(self, partition: int, disk: Disk, up_to: int) -> None:
+        failure: list[Exception] = []
+
+        async def crash(exc: Exception) -> None:
+            failure.append(exc)
+
+        log = Log(self.kafka, partition)
+        if self.rng.random() < self.crashes:
+            where, which = self.rng.choice((log, disk)), self.rng.choice(("fails_before", "fails_after"))
+            setattr(where, which, True)
+        lane = Lane(self.conf, partition, disk, log, lambda _lane, _dirty: None, crash)  # type: ignore[arg-type]  # stand-ins
+        await lane.fence()
+        events = self.kafka.events[partition]
+        await lane.start(Range(0, len(events)))
+        at = lane.expected
+        while at < up_to and not failure:
+            end = min(up_to, at + self.rng.randrange(1, 6))
+            batch = Batch([], end)
+            first = max(0, at - self.rng.randrange(3))  # a fetch may begin before
+            batch.values, batch.offsets = list(events[first:end]), list(range(first, end))
+            batch.keys, batch.timestamps = [None] * (end - first), [0] * (end - first)
+            await lane.put([batch])
+            for _ in range(self.rng.randrange(4)):
+                await asyncio.sleep(0)
+            at = end
+        while lane.committed < up_to and not failure:
+            await asyncio.sleep(0)
+        await lane.stop()
+        if failure:
+            if isinstance(failure[0], Crash):
+                raise failure[0]
+            raise AssertionError("the lane failed") from failure[0]
+
+
