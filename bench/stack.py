@@ -6,6 +6,7 @@ measure.
 """
 
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -14,10 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from config.settings import LIB, ROOT, RUN, Settings
 from stream_app.cli.topics import topics_of
+from stream_app.local.errors import LocalError
 from stream_app.local.lock import alone
 from stream_app.local.processes import Running, child_env, start, stop
 from stream_app.local.run_folder import RunFolder
@@ -65,6 +67,8 @@ class Stack:
         """Variable -> address of the servers, which run."""
         self._exit.enter_context(alone(self.run))
         self._clean()  # of a run that was killed
+        for log in self.run.root.glob("*.log"):
+            log.unlink()
         self._exit.callback(self._clean)
         addresses = start_servers(self.run, {}, default_ports=False)
         _make_coordinators(addresses["KAFKA_BOOTSTRAP_SERVERS"])
@@ -124,8 +128,19 @@ class Stack:
 
 def _make_coordinators(servers: str) -> None:
     """Let Kafka make the topic of consumer groups, which it does when the first group asks: no part of what is measured."""
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": "bench"})
+    consumer, deadline, answered = (
+        Consumer({"bootstrap.servers": servers, "group.id": "bench"}),
+        time.monotonic() + 60,
+        False,
+    )
     try:
-        consumer.committed([TopicPartition("bench", 0)], timeout=30)
+        while not answered:
+            try:
+                consumer.committed([TopicPartition("bench", 0)], timeout=10)
+                answered = True
+            except KafkaException as error:  # not yet
+                if time.monotonic() > deadline:
+                    raise LocalError(f"Kafka answers no consumer group: {error}") from error
+                time.sleep(0.1)
     finally:
         consumer.close()
