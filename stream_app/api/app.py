@@ -28,8 +28,8 @@ from stream_app.api import parameters, reference
 from stream_app.api.answers import Answer, Answers
 from stream_app.api.auth import Principal, Rules, Tokens
 from stream_app.api.circuit import Circuit
-from stream_app.api.errors import INTERNAL, NO_STORE, UNKNOWN_METHOD, UNKNOWN_PATH, ApiError, envelope
-from stream_app.api.http import Endpoint, Question, operator_of
+from stream_app.api.errors import FAULT, INTERNAL, NO_STORE, UNKNOWN_METHOD, UNKNOWN_PATH, ApiError, envelope
+from stream_app.api.http import Endpoint, Question, Switch, operator_of
 from stream_app.api.jwks import JwksKeys
 from stream_app.api.observe import Metrics, Observed
 from stream_app.api.rate import RateLimit, shared_storage
@@ -172,7 +172,7 @@ def _json(body: bytes, status: int = 200, headers: dict[str, str] | None = None)
 async def _fault(_: Request, error: Exception) -> Response:
     """Says nothing of what happened; the log does, under the request id."""
     del error
-    ours = ApiError(INTERNAL, "a fault of the service; say the request id when you report it")
+    ours = ApiError(INTERNAL, FAULT)
     return _json(ours.body(), ours.status)
 
 
@@ -209,18 +209,21 @@ def create_app(settings: Settings, found: Stores | None = None) -> ASGIApp:
         lifespan=lifespan,
         exception_handlers={HTTPException: _refused, Exception: _fault},
     )
-    for name, question in _questions(parts.answers, settings.distribution_days).items():
-        path = f"{PREFIX}/{name}"
-        app.router.routes.append(Route(path, Endpoint(path, parts.tokens, parts.rate, question)))
+    endpoints = {
+        path: Endpoint(path, parts.tokens, parts.rate, question)
+        for name, question in _questions(parts.answers, settings.distribution_days).items()
+        for path in [f"{PREFIX}/{name}"]
+    }
     app.router.routes.extend(_service_routes(parts))
     app.router.routes.extend(reference.routes(version("crm-stats")))
+    whole: ASGIApp = Switch(endpoints, app)
     if settings.api_cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
+        whole = CORSMiddleware(
+            whole,
             allow_origins=settings.api_cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "If-None-Match", "X-Request-Id"],
             expose_headers=["ETag", "Retry-After", "X-Data-As-Of", "X-Request-Id"],
             max_age=600,
         )
-    return Observed(app, parts.metrics)
+    return Observed(whole, parts.metrics)

@@ -48,6 +48,8 @@ class Circuit:
         if self._probing is not None:
             raise Unavailable(self.name)
         try:
+            if self._timeout_seconds is None:
+                return await work()
             async with asyncio.timeout(self._timeout_seconds):
                 return await work()
         except self._errors as error:

@@ -37,6 +37,9 @@ WHEN: Final[Mapping[int, str]] = MappingProxyType(
 )
 
 
+FAULT: Final = "a fault of the service; say the request id when you report it"
+
+
 class ApiError(Exception):
     """An answer that is an error: a code of the table, and what to tell the caller."""
 

@@ -5,16 +5,18 @@ permission, parameters, data permission, store. Invariant: POST and GET of a que
 the way out.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from time import time
 from typing import Final, NamedTuple
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stream_app.api.answers import Answer
 from stream_app.api.auth import Principal, Tokens
 from stream_app.api.errors import (
     BAD_PARAMETER,
+    FAULT,
+    INTERNAL,
     NO_DATA_PERMISSION,
     NO_INTERFACE_PERMISSION,
     UNKNOWN_METHOD,
@@ -39,6 +41,18 @@ class Question(NamedTuple):
     answer: Callable[[Principal, object], Awaitable[Answer]]
 
 
+class Switch:
+    """Hands the questions to their endpoints and the rest to the framework, whose layers cost as much as an answer does."""
+
+    def __init__(self, endpoints: Mapping[str, ASGIApp], rest: ASGIApp) -> None:
+        self._endpoints = endpoints
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on."""
+        await self._endpoints.get(scope.get("path", ""), self._rest)(scope, receive, send)
+
+
 class Endpoint:
     """An ASGI application that answers one question."""
 
@@ -56,8 +70,11 @@ class Endpoint:
             answer = await self._answer(scope, receive)
         except ApiError as error:
             trace.code = error.code
-            await send_error(send, error)
+            await _send_error(send, error)
             return
+        except Exception:
+            await _send_error(send, ApiError(INTERNAL, FAULT))
+            raise
         trace.store = answer.store
         headers = [(b"x-data-as-of", answer.as_of)]
         if scope["method"] == "POST":
@@ -124,7 +141,7 @@ async def _body(receive: Receive) -> bytes:
             return body
 
 
-async def send_error(send: Send, error: ApiError) -> None:
+async def _send_error(send: Send, error: ApiError) -> None:
     """The envelope of an error."""
     headers = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
     await _send(send, error.status, [JSON, _NOSNIFF, _NO_STORE, *headers], error.body())

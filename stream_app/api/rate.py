@@ -2,7 +2,7 @@
 
 Place: after the signature of a token, before anything is read. Invariant: a process hands out only what the shared window granted, so
 all of them together never pass the limit; while Redis is down each process keeps a window of its own.
-A token that asks often takes up to a twentieth of its rate at a time and uses it up within 50 ms: that saves a question to Redis for most
+A token that asks often takes up to a twentieth of its rate at a time and uses it up within 100 ms: that saves a question to Redis for most
 requests, and at worst a busy token loses what it did not use. The first request after a pause takes one.
 """
 
@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 from stream_app.api.circuit import Circuit, Unavailable
 from stream_app.api.errors import OVER_RATE, ApiError
 
-_LEASE_SECONDS: Final = 0.05
+_LEASE_SECONDS: Final = 0.1
 _REFUSED_SECONDS_MAX: Final = 0.02
 _TOKENS_MAX: Final = 10_000
 

@@ -1,0 +1,100 @@
+"""The limit, with a window that answers when the test lets it."""
+
+import asyncio
+
+import pytest
+from limits.aio.storage import MemoryStorage
+
+from stream_app.api.circuit import Circuit
+from stream_app.api.errors import ApiError
+from stream_app.api.rate import RateLimit
+
+
+class SlowWindow(MemoryStorage):
+    """Counts questions, and answers none before it may."""
+
+    def __init__(self):
+        super().__init__()
+        self.may, self.begun, self.asked = asyncio.Event(), asyncio.Event(), 0
+
+    async def acquire_sliding_window_entry(self, key, limit, expiry, amount=1):
+        self.asked += 1
+        self.begun.set()
+        await self.may.wait()
+        return await super().acquire_sliding_window_entry(key, limit, expiry, amount)
+
+
+async def ping():
+    return None
+
+
+@pytest.fixture
+async def window():
+    return SlowWindow()
+
+
+@pytest.fixture
+async def limit(window):
+    circuit = Circuit("redis", ping, (KeyError,))
+    limit = RateLimit(window, circuit)
+    yield limit
+    await limit.close()
+    await circuit.close()
+
+
+async def take(limit, count, rate, token="t"):
+    async def one():
+        try:
+            await limit.take(token, rate)
+        except ApiError as error:
+            return error.code
+        return 0
+
+    return [asyncio.create_task(one()) for _ in range(count)]
+
+
+async def test_who_comes_while_the_window_is_asked_is_not_refused(limit, window):
+    first = await take(limit, 1, 1000)
+    await window.begun.wait()
+    later = await take(limit, 50, 1000)
+    await asyncio.sleep(0)
+    window.may.set()
+    assert set(await asyncio.gather(*first, *later)) == {0}
+    assert window.asked <= 3
+
+
+@pytest.mark.parametrize("rate", [1, 7, 200])
+async def test_no_more_pass_at_once_than_the_rate_and_no_fewer(limit, window, rate):
+    window.may.set()
+    answers = await asyncio.gather(*await take(limit, rate + 30, rate))
+    assert answers.count(0) == rate
+    assert answers.count(42901) == 30
+
+
+async def test_one_after_the_other_all_of_the_rate_pass(limit, window):
+    window.may.set()
+    answers = [await (await take(limit, 1, 20))[0] for _ in range(25)]
+    assert answers == [0] * 20 + [42901] * 5
+
+
+async def test_a_busy_token_asks_seldom(limit, window):
+    window.may.set()
+    for _ in range(300):
+        await limit.take("t", 1000)
+    assert window.asked < 30
+
+
+async def test_who_gave_up_takes_nothing(limit, window):
+    waiting = await take(limit, 3, 2)
+    await window.begun.wait()
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+    window.may.set()
+    assert await asyncio.gather(*waiting[1:]) == [0, 0]
+
+
+async def test_tokens_do_not_share(limit, window):
+    window.may.set()
+    assert await (await take(limit, 1, 1, "a"))[0] == 0
+    assert await (await take(limit, 1, 1, "b"))[0] == 0
+    assert await (await take(limit, 1, 1, "a"))[0] == 42901
