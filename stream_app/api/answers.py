@@ -118,13 +118,12 @@ class Answers:
             return await self._clickhouse.call(lambda: kind.compose(self._cells, operator_id, subject, of, window))
 
         data = await composed(group)
-        if data["version"] == 0:
-            if zero and zero.version is not None:
-                data["version"] = zero.version
-            elif found and not known and group != ALL:
-                data["version"] = (await composed(ALL))["version"]
-            if zero and zero.live is not None:
-                data["asOf"] = max(data["asOf"], zero.live.decode())
+        if data["version"] == 0 and found and not known and group != ALL:
+            data["version"] = (await composed(ALL))["version"]
+        if zero and _nothing_counts(data):
+            # Both stores say so. Rows of a group that lost everything outlive its document: the operator's is the newer one.
+            data["version"] = max(data["version"], zero.version or 0)
+            data["asOf"] = max(data["asOf"], (zero.live or _NEVER).decode())
         return _composed(data, CLICKHOUSE)
 
     def _without_cells(
@@ -211,6 +210,12 @@ class Answers:
 def _default(document: bytes, seen: Read | None) -> Answer | None:
     found = spliced(document, seen.as_of if seen else {})
     return Answer(found.data, found.as_of, found.version, REDIS) if found else None
+
+
+def _nothing_counts(data: Json) -> bool:
+    if "total" in data:
+        return bool(data["total"] == 0)
+    return all(month["paymentCount"] == month["sessionCount"] == 0 for month in data["months"])
 
 
 def _composed(data: Json, store: str) -> Answer:

@@ -159,6 +159,16 @@ async def test_a_group_without_data_is_zeros_at_the_version_of_all(name, clickho
         assert (none["from"], none["to"], none["total"], len(none["slots"])) == (all_["from"], all_["to"], 0, 48)
 
 
+@pytest.mark.parametrize("clickhouse_down", [False, True])
+async def test_rows_of_a_group_that_outlived_its_document_do_not_lower_the_version(clickhouse_down):
+    documents, cells = world()
+    documents.documents.pop(monthly_key("M1", STRANGE), None)
+    cells.down = clickhouse_down
+    async with api(documents, cells) as client:
+        data = (await post(client, "monthlyIndex", {"operatorId": "M1", "groupId": STRANGE})).json()["data"]
+    assert (data["version"], data["asOf"]) == (600, LIVE)
+
+
 @pytest.mark.parametrize("down", ["", "redis", "clickhouse"])
 async def test_an_operator_nobody_knows_is_zeros(down):
     documents, cells = world()

@@ -5,6 +5,7 @@ import re
 
 import pytest
 import structlog
+from fastapi.openapi.models import OpenAPI
 from limits.aio.storage import MemoryStorage
 
 from stream_app.api import models
@@ -137,6 +138,7 @@ async def test_docs_load_nothing_from_elsewhere(client):
 
 async def test_openapi_describes_every_question_with_examples(client):
     document = (await client.get("/openapi.json")).json()
+    OpenAPI.model_validate(document)
     assert document["openapi"].startswith("3.1")
     for name in QUESTIONS:
         for method in ("get", "post"):
