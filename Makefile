@@ -24,6 +24,13 @@ down: .venv/runtime ## stop what up and demo started; data stays
 clean: .venv/runtime ## stop it and drop its data, and nothing else
 	@$(BIN)/stream-app clean
 
+demo: .venv/runtime ## up, with 13 months of a plausible network, its report, and live traffic
+	@$(BIN)/stream-app up --workers $(WORKERS)
+	$(BIN)/stream-app demo $(ARGS)
+
+pay: .venv/runtime ## send one payment and say when it shows: ARGS="--operator M1 --amount 12.50"
+	@$(BIN)/stream-app pay $(ARGS)
+
 token: .venv/runtime ## print a token: ARGS="--operator M1" ('*' for all)
 	@set -f # so that a * in ARGS stays one
 	$(BIN)/stream-app token $(ARGS)
@@ -87,4 +94,4 @@ chromium:
 	  echo "Chromium is missing, and make test needs it: install it (Debian: apt-get install chromium)." >&2; exit 1
 	fi
 
-.PHONY: help up down clean token test check bench lock docs chromium
+.PHONY: help up down clean demo pay token test check bench lock docs chromium
