@@ -178,7 +178,8 @@ def rezone(work: Working, name: str, timezone: str) -> None:
     difference, local = work.differences(name), zone(timezone).local
     for kind, _, row in work.scan_entities(name):
         if row[COUNTED] and is_known(row, operator) and not (kind == CDR and row[CREDITED]):
-            of = None if row[CUSTOMER] is None else customers[row[CUSTOMER]]
+            # One who contributes nothing to what is kept has no row.
+            of = None if row[CUSTOMER] is None else customers.setdefault(row[CUSTOMER], Customer())
             count(difference, kind, row, of, local, operator.horizon, 1)
     work.fold(name, difference)
     for key in work.scan_monthly(name):

@@ -149,9 +149,9 @@ def distribution_data(
     }
 
 
-def has_data(group_id: str, group: Group) -> bool:
-    """Does the group have documents of its own? ALL always has."""
-    return group_id == ALL or bool(group.months)
+def has_documents(operator: Operator, group_id: str, group: Group) -> bool:
+    """Does the group have documents? ALL always; another one as long as it has a cell of the current month."""
+    return group_id == ALL or month_of_day(operator.today) in group.months
 
 
 def is_listed(group: Group) -> bool:

@@ -11,6 +11,8 @@ Ids hold no control characters, so the separators are safe, and everything of an
 empty is a deletion (in overlays; the changelog has a null). The format's number stands in the row Position.
 """
 
+from functools import lru_cache
+
 import msgspec
 
 from stream_app.domain.cells import Customer, Group, HalfHour, HalfHourKey, Monthly, MonthlyKey, Operator
@@ -43,6 +45,7 @@ def version_of(generation: int, offset: int) -> int:
     return generation << 40 | offset
 
 
+@lru_cache(100_000)
 def entity_prefix(operator: str, kind: int) -> bytes:
     """Of the entities of a kind."""
     return b"e%b\0%c" % (operator.encode(), kind)
@@ -53,6 +56,7 @@ def entities_prefix(operator: str) -> bytes:
     return b"e%b\0" % operator.encode()
 
 
+@lru_cache(100_000)
 def customer_prefix(operator: str) -> bytes:
     """Of the customers; the rest of the key is the id."""
     return b"c%b\0" % operator.encode()

@@ -4,7 +4,7 @@
 gives lists of `Batch` instead of records. Aborted transactions and control batches are stepped over, and positions with them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from aiokafka.consumer import fetcher
@@ -16,12 +16,46 @@ class Batch:
 
     __slots__ = ("keys", "next_offset", "offsets", "timestamps", "values")
 
-    def __init__(self, records: list[Any], next_offset: int) -> None:
-        self.keys: list[bytes | None] = [r.key for r in records]
-        self.values: list[bytes | None] = [r.value for r in records]
-        self.offsets: list[int] = [r.offset for r in records]
-        self.timestamps: list[int] = [r.timestamp for r in records]
+    keys: list[bytes | None]
+    values: list[bytes | None]
+    offsets: list[int]
+    timestamps: list[int]
+    next_offset: int
+
+    @classmethod
+    def of(cls, records: list[Any], next_offset: int) -> "Batch":
+        """The batch of aiokafka's records."""
+        return cls(
+            [r.key for r in records],
+            [r.value for r in records],
+            [r.offset for r in records],
+            [r.timestamp for r in records],
+            next_offset,
+        )
+
+    def __init__(
+        self,
+        keys: list[bytes | None],
+        values: list[bytes | None],
+        offsets: list[int],
+        timestamps: list[int],
+        next_offset: int,
+    ) -> None:
+        self.keys, self.values, self.offsets, self.timestamps = keys, values, offsets, timestamps
         self.next_offset = next_offset
+
+    @classmethod
+    def joined(cls, batches: Sequence["Batch"]) -> "Batch":
+        """Batches of one partition that follow each other, as one."""
+        if len(batches) == 1:
+            return batches[0]
+        return cls(
+            [key for batch in batches for key in batch.keys],
+            [value for batch in batches for value in batch.values],
+            [offset for batch in batches for offset in batch.offsets],
+            [timestamp for batch in batches for timestamp in batch.timestamps],
+            batches[-1].next_offset,
+        )
 
     def __len__(self) -> int:
         return len(self.values)
@@ -39,7 +73,7 @@ class PartitionBatches(fetcher.PartitionRecords):  # type: ignore[misc]
                 raise CorruptRecordException(f"Invalid CRC - {self._tp}")
             if self._is_visible(batch):
                 first: int = self.next_fetch_offset
-                found = Batch([r for r in batch if r.offset >= first], batch.next_offset)
+                found = Batch.of([r for r in batch if r.offset >= first], batch.next_offset)
                 self.next_fetch_offset = batch.next_offset
                 if found:
                     yield found

@@ -36,6 +36,7 @@ class Frontier:
         self._events = [(events, partition) for partition in range(events_partitions)]
         self._pending: deque[tuple[int, Ends]] = deque()
         self._ids: dict[str, str] = {}
+        self._committed: Ends = {}
         self._said: set[str] = set()
 
     async def run(self, interval_s: float, publish: Callable[[Sample], None]) -> None:
@@ -58,11 +59,12 @@ class Frontier:
                 self._say(topic, "the source topic %s does not exist; it is waited for", topic)
         partitions = [(topic, p) for topic, state in topics.items() for p in range(state.partitions)]
         ends = await self._cluster.ends(partitions)
-        committed = await self._cluster.committed(self._consumer_group, partitions)
-        if self._made_anew(topics, ends, committed):
+        if self._made_anew(topics, ends):
             self._pending.clear()
+            self._committed = await self._cluster.committed(self._consumer_group, partitions)
             return None
         self._pending.append((now_ms, ends))
+        committed = self._committed = await self._cluster.committed(self._consumer_group, partitions)
         reached = None
         while self._pending and _passed(committed, self._pending[0][1]):
             reached = self._pending.popleft()[0]
@@ -71,7 +73,7 @@ class Frontier:
         found = await self._cluster.ends(self._events)
         return Sample(reached, {partition: end for (_, partition), end in found.items()})
 
-    def _made_anew(self, topics: dict[str, TopicState], ends: Ends, committed: Ends) -> bool:
+    def _made_anew(self, topics: dict[str, TopicState], ends: Ends) -> bool:
         held = False
         for topic, state in topics.items():
             if self._ids.setdefault(topic, state.topic_id) != state.topic_id:
@@ -80,7 +82,7 @@ class Frontier:
                 )
                 held = True
         for tp, end in ends.items():
-            if committed.get(tp, 0) > end:
+            if self._committed.get(tp, 0) > end:  # as it was before the ends were asked for
                 self._say(f"{tp}", "as-of is held: %s/%d ends at %d, before what was read of it", *tp, end)
                 held = True
         return held

@@ -115,7 +115,7 @@ class Appender:
                 continue
             for records, done in waiting:
                 if not done.done():
-                    done.set_result(max(last[at][0].result().timestamp for at in records))
+                    done.set_result(max(int(last[at][0].result().timestamp) for at in records))
 
     async def partitions(self, topic: str) -> int:
         """How many partitions a topic has. `Raises` KafkaError where there is none."""

@@ -7,7 +7,7 @@ reject as too late carries its source record along, so that its dead letter hold
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from stream_app.domain.events import ENTITIES, TIME, Part
@@ -42,8 +42,8 @@ class IngestConf(NamedTuple):
 class Ingest:
     """See the module."""
 
-    def __init__(self, conf: IngestConf, appender: Appender) -> None:
-        self._conf, self._appender = conf, appender
+    def __init__(self, conf: IngestConf, appender: Appender, now: Callable[[], float] = time.time) -> None:
+        self._conf, self._appender, self._now = conf, appender, now
         self._time_max = 0  # the highest event time that is in the events topic, quarter hours
         self._clock_written = 0
         self._skewed = False
@@ -63,12 +63,12 @@ class Ingest:
 
     async def take(self, topic: str, partition: int, batches: Sequence[Batch]) -> None:
         """Append what the records of one source partition say; back when Kafka has all of it."""
-        for batch in batches:
-            for start in range(0, len(batch), _CHUNK):
-                await self._take(topic, partition, batch, slice(start, start + _CHUNK))
+        whole = Batch.joined(batches)  # a producer that does not linger makes batches of one record
+        for start in range(0, len(whole), _CHUNK):
+            await self._take(topic, partition, whole, slice(start, start + _CHUNK))
 
     async def _take(self, topic: str, partition: int, batch: Batch, chunk: slice) -> None:
-        kind, now_ms = self._conf.kinds[topic], int(time.time() * 1000)
+        kind, now_ms = self._conf.kinds[topic], int(self._now() * 1000)
         keys, values, offsets = batch.keys[chunk], batch.values[chunk], batch.offsets[chunk]
         decoded = decode(
             kind,
@@ -113,7 +113,7 @@ class Ingest:
     async def run_clock(self) -> None:
         """Write clock records for ever: when a quarter of an hour has passed, of the wall clock or of event time."""
         while True:
-            now = self._time_max if self._conf.stream_clock else int(time.time() * 1000) // QUARTER_MS
+            now = self._time_max if self._conf.stream_clock else int(self._now() * 1000) // QUARTER_MS
             if now > self._clock_written and (self._conf.stream_clock or await self._is_clock_right()):
                 frame: Record = (None, clock_frame(now), [])
                 partitions = range(self._conf.events_partitions)
@@ -124,7 +124,7 @@ class Ingest:
     async def _is_clock_right(self) -> bool:
         """Does the broker, which stamps the events topic, have about the same time?"""
         broker_ms = await self._appender.append({(self._conf.events, 0): [(None, probe_frame(), [])]})
-        skew_ms = int(time.time() * 1000) - (broker_ms or 0)
+        skew_ms = int(self._now() * 1000) - (broker_ms or 0)
         skewed = abs(skew_ms) > self._conf.clock_skew_ms_max
         if skewed and not self._skewed:
             log.error(

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 _SLICE_BYTES = 150_000  # of frames applied without letting other work in: some 20 ms
 _TICK_BYTES_MAX = 1_000_000  # of frames in a tick under load; an event is some 75
 _QUEUED_BYTES_MAX = 2 * _TICK_BYTES_MAX
+_BEHIND_S = 5.0  # as-of older than this: catching up
 _FENCED_S_MAX = 60.0  # a lane that nobody takes over or gives back by then is a mistake
 
 
@@ -140,7 +141,10 @@ class Lane:
         try:
             committed_at = 0.0
             while not self._closing:
-                await self._gather(committed_at + self._conf.pace.tick_s)
+                if commit is not None and commit.done():
+                    await commit  # a failure must not wait for the next tick
+                    commit = None
+                await self._gather(committed_at + self._tick_s())
                 if not (self._books.changed or self._is_publish_due()):
                     due = self._published_at + self._conf.pace.publish_s if self._books.unpublished else None
                     await self._sleep_until(due)
@@ -149,6 +153,7 @@ class Lane:
                     await commit
                 committed_at = time.monotonic()
                 commit = asyncio.create_task(self._commit(self._freeze(publish=self._is_publish_due())))
+                commit.add_done_callback(lambda _: self._wake.set())
             if commit is not None:
                 await commit
             if self._books.changed or self._books.unpublished:
@@ -187,6 +192,11 @@ class Lane:
         self._room.set()
         return size
 
+    def _tick_s(self) -> float:
+        """Seconds between two commits: fewer, larger ones while there is a backlog that nobody sees the end of yet."""
+        behind_s = time.time() - self.frontiers.as_of(self._books.applied) / 1000
+        return self._conf.pace.tick_s if behind_s < _BEHIND_S else self._conf.pace.publish_s
+
     def _is_publish_due(self) -> bool:
         return (
             self._books.unpublished or self._books.changed
@@ -207,7 +217,6 @@ class Lane:
         self.frontiers.forget(min(self.committed, self.published))
         self.ticks += 1
         self._told(self, tick.dirty)
-        self._wake.set()
 
     async def _sleep_until(self, when: float | None) -> None:
         """Or until there is news: records, the end of a commit, or of the lane."""

@@ -18,7 +18,7 @@ from redis.exceptions import RedisClusterException, RedisError
 from stream_app.domain.cells import Group, HalfHourKey, MonthlyKey
 from stream_app.domain.events import ALL
 from stream_app.domain.local_time import month_of_day
-from stream_app.domain.report import Json, has_data, iso_ms
+from stream_app.domain.report import Json, has_documents, iso_ms
 from stream_app.sinks import redis_keys as keys
 from stream_app.sinks.lua import AS_OF, BEGIN, VERSIONS
 from stream_app.sinks.redis_calls import Call, commands, connect, in_order, scripts
@@ -67,7 +67,7 @@ class RedisSink:
             month = month_of_day(operator.today)
             # Also groups that only Redis still knows: they left retention while nobody looked.
             for group_id, group in (dict.fromkeys([*listed_groups(document), ALL], Group()) | groups).items():
-                there = has_data(group_id, group)
+                there = has_documents(operator, group_id, group)
                 wanted += [
                     (
                         keys.monthly_key(operator_id, group_id),

@@ -11,7 +11,7 @@ from stream_app.domain.report import (
     default_months,
     distribution_data,
     groups_data,
-    has_data,
+    has_documents,
     monthly_data,
     operator_entry,
     shown_groups,
@@ -26,8 +26,8 @@ REMOVED = b""  # what the script takes for the document when there should be non
 
 
 def monthly_document(view: View, operator_id: str, operator: Operator, group_id: str, group: Group) -> bytes:
-    """The default answer of `monthlyIndex`; removed, when the group has no retained data."""
-    if not has_data(group_id, group):
+    """The default answer of `monthlyIndex`; removed, when the group has none."""
+    if not has_documents(operator, group_id, group):
         return REMOVED
     months = default_months(operator)
     cells = dict(zip(months, view.monthly(operator_id, group_id, months), strict=True))
@@ -47,8 +47,8 @@ def monthly_document(view: View, operator_id: str, operator: Operator, group_id:
 
 
 def distribution_document(view: View, operator_id: str, operator: Operator, group_id: str, group: Group) -> bytes:
-    """The default answer of `chargingDistribute`; removed, when the group has no retained data."""
-    if not has_data(group_id, group):
+    """The default answer of `chargingDistribute`; removed, when the group has none."""
+    if not has_documents(operator, group_id, group):
         return REMOVED
     days = default_days(operator)
     counts = sum_slots(view.half_hours(operator_id, group_id, days))

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.domain.cells import Group, HalfHour, Monthly, Operator
-from stream_app.domain.local_time import day_of
+from stream_app.domain.local_time import day_of, month_of_day
 from stream_app.domain.report import (
     currencies_of,
     default_days,
     default_months,
     distribution_data,
     groups_data,
-    has_data,
+    has_documents,
     iso_ms,
     monthly_data,
     monthly_row,
@@ -110,9 +110,10 @@ def test_groups_are_all_then_by_code_points_and_only_those_that_count_or_have_a_
 
 
 def test_a_group_of_zeros_has_documents_and_one_of_a_name_only_has_none():
-    assert has_data("zeros", Group(months={202611: False}))
-    assert not has_data("named", Group(name="x"))
-    assert has_data("ALL", Group())
+    assert has_documents(OPERATOR, "zeros", Group(months={month_of_day(OPERATOR.today): False}))
+    assert not has_documents(OPERATOR, "named", Group(name="x"))
+    assert not has_documents(OPERATOR, "past", Group(months={202510: False}))
+    assert has_documents(OPERATOR, "ALL", Group())
 
 
 def test_an_operator_s_entry():

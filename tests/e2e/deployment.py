@@ -188,7 +188,9 @@ class Deployment:
         return Client.from_url(self._addresses["CLICKHOUSE_URL"])
 
     def token(self, *arguments: str) -> str:
-        found = subprocess.run([PROGRAM, "token", *arguments], env=self._env, check=True, capture_output=True, text=True)
+        found = subprocess.run(
+            [PROGRAM, "token", *arguments], env=self._env, check=True, capture_output=True, text=True
+        )
         return found.stdout.strip()
 
     def post(self, path: str, body: Mapping[str, Any], token: str) -> Any:
@@ -222,7 +224,9 @@ class Deployment:
         wait_until(f"Redis' as-of has passed {wanted} ({self.as_of()})", passed, seconds)
 
         def clickhouse_passed() -> bool:
-            rows = self.clickhouse.execute(f"SELECT partition, max(as_of) FROM {DATABASE}.ads_operation_crm_as_of GROUP BY partition")
+            rows = self.clickhouse.execute(
+                f"SELECT partition, max(as_of) FROM {DATABASE}.ads_operation_crm_as_of GROUP BY partition"
+            )
             return len(rows) == 8 and min(as_of.timestamp() for _, as_of in rows) * 1000 >= time_ms
 
         wait_until(f"ClickHouse's as-of has passed {wanted}", clickhouse_passed, seconds)

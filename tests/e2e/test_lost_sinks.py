@@ -15,7 +15,14 @@ def _feed(deployment: Deployment, count: int, first: int = 0) -> int:
     )
     for n in range(first, first + count):
         event = {"operator_id": f"M{n % 3}", "customer_id": f"c-{n % 7}"}
-        payment = {**event, "payment_id": f"p-{n}", "status": "SUCCEEDED", "amount_received": n, "currency": "EUR", "paid_at": NOW}
+        payment = {
+            **event,
+            "payment_id": f"p-{n}",
+            "status": "SUCCEEDED",
+            "amount_received": n,
+            "currency": "EUR",
+            "paid_at": NOW,
+        }
         session = {**event, "session_id": f"s-{n}", "status": "COMPLETED", "started_at": NOW - n * 3_600_000}
         producer.produce("charging.payments", json.dumps(payment))
         producer.produce("charging.sessions", json.dumps(session))

@@ -4,6 +4,7 @@ Everything that is random comes from one seed, so a failure can be run again.
 """
 
 import asyncio
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from random import Random
@@ -16,6 +17,8 @@ from stream_app.kafka.log import Records
 from stream_app.partition.ingest import Ingest, IngestConf
 from stream_app.partition.lane import Lane
 from stream_app.partition.ports import Conf, Pace, Range, Topics
+from stream_app.partition.state import Committed
+from stream_app.sinks.topics import ResultRecords
 from tests.oracle import Clock, Record
 
 KINDS = {
@@ -27,6 +30,7 @@ KINDS = {
     "crm.operators": OPERATOR,
 }
 EVENTS_PARTITIONS = 3
+RESULTS = ResultRecords("test", "/test")
 TOPICS = Topics("events", "changelog", "monthly", "half-hour", "dead-letters", {kind: t for t, kind in KINDS.items()})
 
 
@@ -128,15 +132,18 @@ class Appender:
 class World:
     """Feeds source records to ingest, in batches of random size, and runs lanes over the events, which crash at random."""
 
-    def __init__(self, seed: int, *, crashes: float = 0.0, retention_months: int = 13, now_ms: int = 0) -> None:
-        self.rng, self.crashes, self.now_ms = Random(seed), crashes, now_ms
+    def __init__(
+        self, seed: int, *, crashes: float = 0.0, wall_now_ms: int, ocpi_operators: Mapping[str, str] | None = None
+    ) -> None:
+        self.rng, self.crashes = Random(seed), crashes
         self.kafka = Kafka()
         self.disks = [Disk() for _ in range(EVENTS_PARTITIONS)]
-        settings = working.Settings(retention_months, 92, "EUR")
+        settings = working.Settings(13, 92, "EUR")
         self.conf = Conf(TOPICS, Pace(0.0, 0.0), settings, 1, "topic", "test", "/test")
-        conf = IngestConf(KINDS, "events", EVENTS_PARTITIONS, "dead-letters", {}, retention_months, True, 0)
-        self.ingest = Ingest(conf, Appender(self.kafka))  # type: ignore[arg-type]  # a stand-in
+        conf = IngestConf(KINDS, "events", EVENTS_PARTITIONS, "dead-letters", ocpi_operators or {}, 13, True, 0)
+        self.ingest = Ingest(conf, Appender(self.kafka), lambda: wall_now_ms / 1000)  # type: ignore[arg-type]  # a stand-in
         self.crashed = 0
+        self.repeats = True  # ingest may be killed before it commits
 
     async def feed(self, records: Iterable[Record | Clock]) -> None:
         """Ingest records in this order, some of them again."""
@@ -151,7 +158,7 @@ class World:
                 continue
             if batch and (item[:2] != batch[0][:2] or self.rng.random() < 0.2):
                 await self._take(batch)
-                if self.rng.random() < 0.2:  # ingest was killed before it committed
+                if self.repeats and self.rng.random() < 0.2:
                     await self._take(batch)
                 batch = []
             batch.append(item)
@@ -159,17 +166,20 @@ class World:
 
     async def _take(self, records: Sequence[Record]) -> None:
         if records:
-            batch = Batch([], 0)
-            batch.keys = [r.key for r in records]
-            batch.values = [r.value for r in records]
-            batch.offsets = [r.offset for r in records]
-            batch.timestamps = [r.timestamp_ms for r in records]
+            batch = Batch(
+                [r.key for r in records],
+                [r.value for r in records],
+                [r.offset for r in records],
+                [r.timestamp_ms for r in records],
+                records[-1].offset + 1,
+            )
             await self.ingest.take(records[0].topic, records[0].partition, [batch])
 
     async def run(self, partition: int, up_to: int) -> None:
         """Let the lane of a partition apply its events up to an offset, whatever crashes on the way."""
         disk = self.disks[partition]
         while True:
+            disk.fails_before = disk.fails_after = False
             if self.rng.random() < self.crashes / 2:
                 disk.rows, disk.log = {}, 0  # another machine
             self.kafka.replay(partition, disk)
@@ -177,7 +187,6 @@ class World:
                 await self._run(partition, disk, up_to)
             except Crash:
                 self.crashed += 1
-                disk.fails_before = disk.fails_after = False
                 continue
             return
 
@@ -198,10 +207,9 @@ class World:
         at = lane.expected
         while at < up_to and not failure:
             end = min(up_to, at + self.rng.randrange(1, 6))
-            batch = Batch([], end)
             first = max(0, at - self.rng.randrange(3))  # a fetch may begin before
-            batch.values, batch.offsets = list(events[first:end]), list(range(first, end))
-            batch.keys, batch.timestamps = [None] * (end - first), [0] * (end - first)
+            count = end - first
+            batch = Batch([None] * count, list(events[first:end]), list(range(first, end)), [0] * count, end)
             await lane.put([batch])
             for _ in range(self.rng.randrange(4)):
                 await asyncio.sleep(0)
@@ -214,4 +222,31 @@ class World:
                 raise failure[0]
             raise AssertionError("the lane failed") from failure[0]
 
+    # -- what came out
 
+    def dead_letters(self) -> Iterator[tuple[tuple[str, int, int], bytes | None]]:
+        """Source place and value of each dead letter."""
+        for key, value in self.kafka.results["dead-letters"]:
+            topic, partition, offset = key.decode().rsplit("/", 2)
+            yield (topic, int(partition), int(offset)), value
+
+    def check_topics(self, views: Iterable[Committed]) -> None:
+        """The last record of each key of the results topics shows its cell, and versions never fell."""
+        shown: dict[tuple[str, bytes], int | None] = {}
+        for topic in ("monthly", "half-hour"):
+            versions: dict[bytes, int] = {}
+            for key, value in self.kafka.results[topic]:
+                version = None if value is None else int(json.loads(value)["version"])
+                assert version is None or version >= versions.get(key, 0), f"{key!r}: the version fell"
+                versions[key] = version or versions.get(key, 0)
+                shown[topic, key] = version
+        cells: dict[tuple[str, bytes], int] = {}
+        for view in views:
+            for name in view.operators():
+                for month, cell in view.monthly_cells(name):
+                    for record in RESULTS.monthly(view.operator(name), month, cell, view.partition):  # type: ignore[arg-type]
+                        cells["monthly", record.key] = cell.version
+                for day, half_hour in view.half_hour_cells(name):
+                    record = RESULTS.half_hour(view.operator(name), day, half_hour, view.partition)  # type: ignore[arg-type]
+                    cells["half-hour", record.key] = half_hour.version
+        assert {at: version for at, version in shown.items() if version is not None} == cells
