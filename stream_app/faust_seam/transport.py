@@ -6,12 +6,12 @@ aborted transactions and compacted gaps. Faust's accounting of gaps is switched 
 goes on is for its owner to say (`App.positions`); the group's offset is asked only where there is none.
 """
 
+import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
-from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
@@ -21,8 +21,18 @@ _POLL_S = 0.2  # how long a fetch waits for records, so that positions past cont
 _FETCH_WAIT_MS = 100  # a waiting fetch holds up all partitions of its broker; Faust fixes 1,500
 
 
+class Fetched(NamedTuple):
+    """What a fetch brought: batches by partition, and the positions right after them."""
+
+    records: dict[TP, list[Any]]
+    positions: dict[TP, int]
+    epoch: int
+
+
 class Thread(driver.AIOKafkaConsumerThread):
-    """The thread that fetches."""
+    """The thread that fetches. `epoch` counts its seeks: what was fetched in an earlier one is not what the partitions go on with."""
+
+    epoch = 0
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -30,14 +40,11 @@ class Thread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = _FETCH_WAIT_MS  # noqa: SLF001
         return consumer
 
-    async def fetch(self, active: set[TP], timeout_s: float) -> tuple[dict[TP, list[Any]], dict[TP, int]]:
-        """Records, and the positions right after them: read in the thread that moves them."""
-        consumer = self._ensure_consumer()
-        return await self.call_thread(self._fetch, consumer, active, timeout_s)  # type: ignore[no-any-return]
+    async def fetch(self, active: set[TP], timeout_s: float) -> Fetched:
+        """Records, positions and epoch of one moment: read in the thread that moves them."""
+        return await self.call_thread(self._fetch, self._ensure_consumer(), active, timeout_s)  # type: ignore[no-any-return]
 
-    async def _fetch(
-        self, consumer: Any, active: set[TP], timeout_s: float
-    ) -> tuple[dict[TP, list[Any]], dict[TP, int]]:
+    async def _fetch(self, consumer: Any, active: set[TP], timeout_s: float) -> Fetched:
         records = await self._fetch_records(consumer, active, timeout=timeout_s)
         positions = {}
         assignment = consumer._subscription.subscription and consumer._subscription.subscription.assignment  # noqa: SLF001
@@ -46,7 +53,25 @@ class Thread(driver.AIOKafkaConsumerThread):
                 state = assignment.state_value(tp)
                 if state is not None and state.has_valid_position:
                     positions[ensure_TP(tp)] = state.position
-        return {ensure_TP(tp): found for tp, found in records.items()}, positions
+        return Fetched({ensure_TP(tp): found for tp, found in records.items()}, positions, self.epoch)
+
+    async def seek_all(self, own: Mapping[TP, int]) -> dict[TP, int | None]:
+        """Seek every partition, to where its owner says or to the committed offset, else to its beginning; the committed ones."""
+        return await self.call_thread(self._seek_all, self._ensure_consumer(), own)  # type: ignore[no-any-return]
+
+    async def _seek_all(self, consumer: Any, own: Mapping[TP, int]) -> dict[TP, int | None]:
+        others = [tp for tp in consumer.assignment() if ensure_TP(tp) not in own]
+        found = dict(zip(others, await asyncio.gather(*map(consumer.committed, others)), strict=True))
+        fresh = [tp for tp, offset in found.items() if offset is None]
+        first = await consumer.beginning_offsets(fresh) if fresh else {}
+        # From here on nothing may come between: a fetch belongs to the time before all seeks, or after them.
+        for tp in consumer.assignment():
+            if ensure_TP(tp) in own:
+                consumer.seek(tp, own[ensure_TP(tp)])
+            elif tp in found:
+                consumer.seek(tp, first[tp] if found[tp] is None else found[tp])
+        self.epoch += 1
+        return {ensure_TP(tp): offset for tp, offset in found.items()}
 
 
 class Consumer(driver.Consumer):
@@ -54,7 +79,7 @@ class Consumer(driver.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._in_flight: dict[TP, deque[int]] = defaultdict(deque)  # last offsets of delivered messages, in order
+        self._in_flight: dict[TP, deque[ConsumerMessage]] = defaultdict(deque)  # delivered, in order
         self._read_up_to: dict[TP, int] = {}
 
     def _new_consumer_thread(self) -> Thread:
@@ -78,50 +103,41 @@ class Consumer(driver.Consumer):
         if not active:
             await self.sleep(_POLL_S)
             return
-        generation_id = self.app.consumer_generation_id
-        records, positions = await self._thread.fetch(active, _POLL_S)  # type: ignore[attr-defined]  # our Thread
-        if self.should_stop:
+        thread: Thread = self._thread  # type: ignore[assignment]  # _new_consumer_thread
+        records, positions, epoch = await thread.fetch(active, _POLL_S)
+        if self.should_stop or epoch != thread.epoch:  # the seek came later: it is all read again
             return
-        if not self.flow_active:  # a rebalance: the recovery that follows seeks again
+        if not self.flow_active:  # a rebalance; if its seek was before this fetch, none would follow
             with suppress(IllegalStateError):
                 await self.perform_seek()
             return
         for tp, batches in records.items():
-            if not self.flow_active or self.app.consumer_generation_id != generation_id:
-                return
-            if tp not in active and tp not in self._buffered_partitions:
+            if not self.flow_active or epoch != thread.epoch:  # a rebalance began, its seek follows
                 return
             with suppress(IllegalStateError):  # revoked this moment
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
-            last = batches[-1].offsets[-1]
-            if (self._read_offset[tp] or 0) > last:  # a topic made anew begins at zero
+            message = _message(tp, batches, self.app.consumer_generation_id)
+            if (self._read_offset[tp] or 0) > message.offset:  # a topic made anew begins at zero
                 self._read_offset[tp] = self._committed_offset[tp] = None
-            self._in_flight[tp].append(last)
+            self._in_flight[tp].append(message)
             self._read_up_to.pop(tp, None)
-            yield tp, _message(tp, last, batches, generation_id)
-        if self.flow_active and self.app.consumer_generation_id == generation_id:
+            yield tp, message
+        if self.flow_active and epoch == thread.epoch:
             self._read_up_to.update(positions)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Where every partition goes on. Faust asks after each recovery, before it lets records through."""
-        assigned = self.assignment()
-        self._forget(list(self._in_flight) + list(self._read_up_to))
-        own = {tp: offset for tp, offset in self.app.positions().items() if tp in assigned}  # type: ignore[attr-defined]  # our App
-        committed: dict[Any, int] = {}
-        if others := [TopicPartition(*tp) for tp in assigned if tp not in own]:
-            consumer = self._thread._ensure_consumer()  # noqa: SLF001
-            committed = await self._thread.call_thread(consumer.seek_to_committed, *others)
-            # without a committed offset it would stay past records that a rebalance threw away
-            if fresh := [tp for tp, offset in committed.items() if not offset]:
-                await self._thread.seek_to_beginning(*fresh)
-        if own:
-            await self.seek_wait(own)
-        return {**{ensure_TP(tp): offset for tp, offset in committed.items()}, **own}
+        await self.perform_seek()
+        return {tp: offset for tp, offset in self._committed_offset.items() if offset is not None}
 
     async def perform_seek(self) -> None:
-        """Go on where `seek_to_committed` says."""
-        for tp, offset in (await self.seek_to_committed()).items():
-            self._read_offset[tp] = self._committed_offset[tp] = offset or None
+        """Go on where the owners say, or the group's committed offsets."""
+        self._forget(list(self._in_flight) + list(self._read_up_to))
+        thread: Thread = self._thread  # type: ignore[assignment]  # _new_consumer_thread
+        committed = await thread.seek_all(self.app.positions())  # type: ignore[attr-defined]  # our App
+        self._forget(list(self._in_flight) + list(self._read_up_to))
+        for tp in self.assignment():
+            self._read_offset[tp], self._committed_offset[tp] = None, committed.get(tp)
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Gaps lie inside messages."""
@@ -132,24 +148,26 @@ class Consumer(driver.Consumer):
         return (tp for tp in tps if topics is None or tp in topics or tp.topic in topics)
 
     def _new_offset(self, tp: TP) -> int | None:
-        """The offset that may be committed: behind the last message of an unbroken row of acknowledged ones."""
-        acked, in_flight, new = self._acked_index[tp], self._in_flight[tp], None
-        while in_flight and in_flight[0] in acked:
-            last = in_flight.popleft()
-            acked.discard(last)
-            new = last + 1
-        self._acked[tp][:] = acked
+        """The offset that may be committed: behind the last message of an unbroken row of acknowledged ones.
+
+        Messages count, not their offsets: one of before a seek says nothing about one that ends at the same offset after it.
+        """
+        in_flight, new = self._in_flight[tp], None
+        while in_flight and in_flight[0].acked:
+            new = in_flight.popleft().offset + 1
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
         return new if in_flight else self._read_up_to.get(tp, new)
 
     def _should_commit(self, tp: TP, offset: int) -> bool:
         return offset != self._committed_offset[tp]  # lower ones too: a topic made anew begins at zero
 
 
-def _message(tp: TP, last: int, batches: list[Any], generation_id: int) -> ConsumerMessage:
+def _message(tp: TP, batches: list[Any], generation_id: int) -> ConsumerMessage:
     return ConsumerMessage(
         tp.topic,
         tp.partition,
-        last,
+        batches[-1].offsets[-1],
         batches[-1].timestamps[-1] / 1000,
         0,
         None,

@@ -93,7 +93,7 @@ class Appender:
         """Append; the broker's time of it in epoch milliseconds, where a topic keeps log append time. `Raises` KafkaError."""
         if not records:
             return None
-        done = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((records, done))
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send_waiting())

@@ -190,17 +190,18 @@ class Fields:
 
     def time(self, field: str, of_text: Callable[[str], int | None], latest_ms: int | None) -> int:
         """A required time in epoch milliseconds; one after `latest_ms` is in the future."""
+        ms: int | None
         found = self.required(field)
         if type(found) is str:
             ms = of_text(found)
         elif type(found) is int:
-            ms = found if found >= 0 else None
+            ms = max(found, 0)  # all before 1970 is as old as 1970: past any retention
         else:
             self.bad(Reason.WRONG_TYPE, field, "must be a string or an integer")
         if ms is not None and latest_ms is not None and ms > latest_ms:
             self.bad(Reason.IN_THE_FUTURE, field, "must not be more than a day ahead of the clock")
         if ms is None or ms > LAST_MS:
-            self.bad(Reason.BAD_TIME, field, "must be RFC 3339 with an offset or epoch milliseconds, from 1970 to 9999")
+            self.bad(Reason.BAD_TIME, field, "must be RFC 3339 with an offset or epoch milliseconds, up to the year 9999")
         return ms
 
 

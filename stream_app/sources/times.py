@@ -25,7 +25,8 @@ class _Days(dict[str, int]):
         if not _DATE.fullmatch(text):
             raise KeyError(text)
         try:
-            midnight = (date.fromisoformat(text) - EPOCH).days * _DAY_MS
+            # RFC 3339 has a year 0000, Python's dates begin at 1; all before 1970 is the same to us.
+            midnight = (date.fromisoformat(text.replace("0000-", "0004-", 1)) - EPOCH).days * _DAY_MS
         except ValueError:
             raise KeyError(text) from None
         if len(self) >= _DAYS_KEPT:
@@ -50,7 +51,7 @@ _OFFSETS_OR_NONE = _OFFSETS | {"": 0}
 
 
 def epoch_ms(text: str) -> int | None:
-    """An RFC 3339 time in epoch milliseconds; None for anything else, for times before 1970 and after 9999."""
+    """An RFC 3339 time in epoch milliseconds, 0 for all before 1970; None for anything else, and for times after 9999."""
     zone = text[19:]
     if zone not in _OFFSETS:
         return _uncommon(text, _OFFSETS)
@@ -58,7 +59,7 @@ def epoch_ms(text: str) -> int | None:
         ms = _DAYS[text[:10]] + _MINUTES[text[10:16]] + _SECONDS[text[16:19]] - _OFFSETS[zone]
     except KeyError:
         return _uncommon(text, _OFFSETS)
-    return ms if 0 <= ms <= LAST_MS else None
+    return max(ms, 0) if ms <= LAST_MS else None
 
 
 def epoch_ms_or_utc(text: str) -> int | None:
@@ -81,7 +82,7 @@ def _uncommon(text: str, offsets: Mapping[str, int]) -> int | None:
         ms = _DAYS[text[:10]] + _MINUTES[text[10:16]] + _SECONDS[second] - offsets[zone] + fraction_ms
     except KeyError:
         return None
-    return ms if 0 <= ms <= LAST_MS and not (leap and not _ends_a_month(ms)) else None
+    return max(ms, 0) if ms <= LAST_MS and not (leap and not _ends_a_month(ms)) else None
 
 
 def _ends_a_month(ms: int) -> bool:

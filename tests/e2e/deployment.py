@@ -15,7 +15,7 @@ from typing import Any
 import redis
 from clickhouse_driver import Client
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from stream_app.local.ports import free_port
 from stream_app.local.processes import find, stop
@@ -172,6 +172,15 @@ class Deployment:
     def make_topics(self, topics: Mapping[str, int]) -> None:
         futures = self.admin.create_topics([NewTopic(name, count, 1) for name, count in topics.items()])
         for future in futures.values():
+            future.result(20)
+
+    def keep_for_ever(self, topic: str) -> None:
+        """Records with old timestamps must not be swept away by Kafka."""
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+        resource.add_incremental_config(
+            ConfigEntry("retention.ms", "-1", incremental_operation=AlterConfigOpType.SET)
+        )
+        for future in self.admin.incremental_alter_configs([resource]).values():
             future.result(20)
 
     def producer(self, **settings: Any) -> Producer:
