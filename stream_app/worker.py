@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
+import stamina
 from faust.types import TP
 
 from agents import ingest as ingest_agent
@@ -22,7 +23,7 @@ from stream_app.domain import working
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
 from stream_app.faust_seam.app import App, new_app
 from stream_app.kafka import batches
-from stream_app.kafka.cluster import Cluster
+from stream_app.kafka.cluster import Cluster, KafkaException
 from stream_app.kafka.frontier import Frontier
 from stream_app.kafka.log import Appender, TransactionLog
 from stream_app.partition.announcer import Announcer
@@ -38,6 +39,7 @@ from tables.ledger import LedgerTable, changelog
 log = logging.getLogger(__name__)
 
 INGEST, LEDGER = "ingest", "ledger"
+_BROKER_S_MAX = 120.0  # a broker that restarts is waited for; one that is away longer ends the worker with an error
 
 
 def consumer_group(settings: Settings, app: str) -> str:
@@ -77,7 +79,9 @@ class LedgerKafka:
     async def ranges(self, topic: str, partitions: Sequence[int]) -> dict[int, Range]:
         """Where partitions of a topic begin and end."""
         tps = [(topic, partition) for partition in partitions]
-        starts, ends = await self._cluster.starts(tps), await self._cluster.ends(tps)
+        async for attempt in stamina.retry_context(on=KafkaException, attempts=None, timeout=_BROKER_S_MAX):
+            with attempt:
+                starts, ends = await self._cluster.starts(tps), await self._cluster.ends(tps)
         return {partition: Range(starts[topic, partition], ends[topic, partition]) for partition in partitions}
 
 
@@ -165,13 +169,16 @@ def create_ledger(settings: Settings, state_dir: Path) -> App:
         session_timeout_s=settings.session_timeout_ms / 1000,
         commit_interval_s=1.0,
         declares=True,
+        replication_factor=settings.replication_factor,
     )
     background, appender = Background(app), Appender(settings.kafka_bootstrap_servers)
     cluster = Cluster(settings.kafka_bootstrap_servers)
 
     async def build() -> None:
         """What needs the cluster, or a running loop."""
-        found = await cluster.describe([settings.events])
+        async for attempt in stamina.retry_context(on=KafkaException, attempts=None, timeout=_BROKER_S_MAX):
+            with attempt:
+                found = await cluster.describe([settings.events])
         if settings.events not in found or found[settings.events].partitions != settings.events_partitions:
             raise RuntimeError(
                 f"the topic {settings.events} must have {settings.events_partitions} partitions: {found}"

@@ -121,14 +121,13 @@ def _show(run: RunFolder, settings: config.Settings, program: Path) -> None:
     console.print(day_curve(ask(base, token, "chargingDistribute", of)))
     console.print(groups_line(ask(base, token, "groups", of)))
     print(f"""
-The dashboard, with a token for a day:
-  {base}/#token={token}
+The API, to be tried in a browser:
+  {base}/docs
 
 Try next:
   make pay ARGS="--operator {SHOWN_OPERATOR} --amount 12.50"    a payment, and how long until it shows
   TOKEN=$(make token ARGS="--operator '*'")
   curl -s -H "Authorization: Bearer $TOKEN" "{base}/smart-bi/crm/monthlyIndex?operatorId={SHOWN_OPERATOR}&groupId=vip"
-  curl -sN -H "Authorization: Bearer $TOKEN" "{base}/smart-bi/crm/stream?operatorId={SHOWN_OPERATOR}"
   tail -f {run.log_file("worker-1")}
 
 make down stops it all and keeps the data; make clean drops them.""")

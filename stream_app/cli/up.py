@@ -42,7 +42,7 @@ def command(
     for name, address in addresses.items():
         print(f"{name}={address}")
     if not servers_only:
-        print(f"Dashboard: http://{settings.api_host}:{settings.api_port}/")
+        print(f"API: http://{settings.api_host}:{settings.api_port}/docs")
 
 
 def run_folder() -> RunFolder:

@@ -29,6 +29,11 @@ def part(customer: Customer, name: str) -> dict[Any, Any]:
     return value  # type: ignore[no-any-return]
 
 
+def is_something(value: Any) -> bool:
+    """Does a part hold anything, decoded or not?"""
+    return len(value) > (type(value) is msgspec.Raw)  # an empty map is one byte
+
+
 def _adjust(counts: dict[int, int], key: int, by: int) -> int:
     count = counts.get(key, 0) + by
     if count:
@@ -58,7 +63,10 @@ class Differences:
             anonymous = sign * (received - refunded)
         else:
             groups = customer.groups
-            months = part(customer, "money").setdefault(currency, {})
+            money: Any = customer.money
+            if type(money) is msgspec.Raw:
+                money = part(customer, "money")
+            months = money.setdefault(currency, {})
             own = months.get(month)
             if own is None:
                 own = months[month] = [0, 0, 0, 0, 0]

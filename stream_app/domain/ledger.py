@@ -18,11 +18,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from stream_app.domain import calendar
 from stream_app.domain.cdrs import Cdrs, Events
 from stream_app.domain.cells import Customer, Group, HalfHour, HalfHourKey, Monthly, MonthlyKey, Operator
-from stream_app.domain.differences import Differences
-from stream_app.domain.differences import part as part_of
+from stream_app.domain.differences import Differences, is_something
 from stream_app.domain.events import (
     ALL,
     CDR,
@@ -308,8 +309,7 @@ class Ledger:
 
 def _kept(customer: Customer) -> Customer | None:
     """None for a customer about whom there is nothing to know."""
-    if customer.stamp[0] < 0 and not (
-        part_of(customer, "sessions") or part_of(customer, "slots") or any(part_of(customer, "money").values())
-    ):
-        return None
-    return customer
+    if customer.stamp[0] >= 0 or is_something(customer.sessions) or is_something(customer.slots):
+        return customer
+    money = customer.money
+    return customer if (is_something(money) if isinstance(money, msgspec.Raw) else any(money.values())) else None

@@ -54,10 +54,11 @@ def new_app(
     session_timeout_s: float,
     commit_interval_s: float,
     declares: bool,
+    replication_factor: int = 1,
 ) -> App:
     """An app without anything in it; `name` is its consumer group, too.
 
-    `partitions`: of topics that its tables declare; an app that `declares` none reads topics of others.
+    `partitions`, `replication_factor`: of topics that its tables declare; an app that `declares` none reads topics of others.
     """
     return App(
         name,
@@ -67,6 +68,7 @@ def new_app(
         web_enabled=False,
         TableManager=TableManager,
         topic_partitions=partitions,
+        topic_replication_factor=replication_factor,
         topic_disable_leader=True,
         topic_allow_declare=declares,
         consumer_auto_offset_reset="earliest",

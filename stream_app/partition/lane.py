@@ -36,7 +36,7 @@ _FENCED_S_MAX = 60.0  # a lane that nobody takes over or gives back by then is a
 
 
 class PositionError(Exception):
-    """The rows don't fit the events topic. Operator action: `stream-app rebuild`."""
+    """The rows don't fit the events topic. Operator action: see "Another history" in docs/operating.md."""
 
 
 class Lane:
@@ -94,11 +94,11 @@ class Lane:
         position, name = decode_position(raw), f"{conf.topics.events}/{self.partition}"
         if (position.topic_id, position.generation) != (conf.topic_id, conf.generation):
             raise PositionError(
-                f"{name} is another topic than the one the state was made from: run `stream-app rebuild`"
+                f"{name} is another topic than the one the state was made from: see docs/operating.md, Another history"
             )
         if not where.first <= position.offset <= where.end:
             raise PositionError(
-                f"{name} has offsets {where.first} to {where.end}, the state goes on at {position.offset}: run `stream-app rebuild`"
+                f"{name} has offsets {where.first} to {where.end}, the state goes on at {position.offset}: see docs/operating.md, Another history"
             )
         return position
 

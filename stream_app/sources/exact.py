@@ -201,7 +201,9 @@ class Fields:
         if ms is not None and latest_ms is not None and ms > latest_ms:
             self.bad(Reason.IN_THE_FUTURE, field, "must not be more than a day ahead of the clock")
         if ms is None or ms > LAST_MS:
-            self.bad(Reason.BAD_TIME, field, "must be RFC 3339 with an offset or epoch milliseconds, up to the year 9999")
+            self.bad(
+                Reason.BAD_TIME, field, "must be RFC 3339 with an offset or epoch milliseconds, up to the year 9999"
+            )
         return ms
 
 

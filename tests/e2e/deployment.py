@@ -57,7 +57,7 @@ class Deployment:
         self.api = f"http://127.0.0.1:{(port := free_port())}"
         clean = {k: v for k, v in os.environ.items() if not k.startswith("STREAM_APP_")}
         own = {f"STREAM_APP_{name.upper()}": value for name, value in settings.items()}
-        self._env = {
+        self.env = {
             **clean,
             **self._addresses,
             "STREAM_APP_RUN": str(path),
@@ -70,14 +70,14 @@ class Deployment:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.admin = AdminClient({"bootstrap.servers": self.kafka})
         self.make_topics(sources)
-        subprocess.run([PROGRAM, "up", "--servers-only"], env=self._env, check=True, capture_output=True)  # our topics
+        subprocess.run([PROGRAM, "up", "--servers-only"], env=self.env, check=True, capture_output=True)  # our topics
 
     # -- processes
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a process of ours; its log is in the run folder."""
         with self.run.log_file(name).open("ab") as log:
-            process = subprocess.Popen([PROGRAM, *arguments], env=self._env, stdout=log, stderr=log, cwd=ROOT)
+            process = subprocess.Popen([PROGRAM, *arguments], env=self.env, stdout=log, stderr=log, cwd=ROOT)
         self._processes[name] = process
         return process
 
@@ -198,7 +198,7 @@ class Deployment:
 
     def token(self, *arguments: str) -> str:
         found = subprocess.run(
-            [PROGRAM, "token", *arguments], env=self._env, check=True, capture_output=True, text=True
+            [PROGRAM, "token", *arguments], env=self.env, check=True, capture_output=True, text=True
         )
         return found.stdout.strip()
 
@@ -211,6 +211,10 @@ class Deployment:
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read())["data"]
+
+    @staticmethod
+    def now_ms() -> int:
+        return int(time.time() * 1000)
 
     def as_of(self) -> dict[int, str]:
         """Redis' as-of by partition."""
