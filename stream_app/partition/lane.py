@@ -32,6 +32,7 @@ _SLICE_BYTES = 150_000  # of frames applied without letting other work in: some 
 _TICK_BYTES_MAX = 1_000_000  # of frames in a tick under load; an event is some 75
 _QUEUED_BYTES_MAX = 2 * _TICK_BYTES_MAX
 _BEHIND_S = 5.0  # as-of older than this: catching up
+BEHIND_FACTOR = 3  # then results topics and sinks are written so much more seldom
 _FENCED_S_MAX = 60.0  # a lane that nobody takes over or gives back by then is a mistake
 
 
@@ -146,7 +147,7 @@ class Lane:
                     commit = None
                 await self._gather(committed_at + self._tick_s())
                 if not (self._books.changed or self._is_publish_due()):
-                    due = self._published_at + self._conf.pace.publish_s if self._books.unpublished else None
+                    due = self._published_at + self._publish_s() if self._books.unpublished else None
                     await self._sleep_until(due)
                     continue
                 if commit is not None:
@@ -178,8 +179,7 @@ class Lane:
                 await self._sleep_until(until)
             else:
                 break
-        if not size:
-            self._books.sweep()
+        self._books.sweep()
 
     def _apply(self) -> int:
         frames, size = [], 0
@@ -192,15 +192,21 @@ class Lane:
         self._room.set()
         return size
 
+    @property
+    def is_behind(self) -> bool:
+        """Is as-of so old that fewer, larger steps are better than fresh results?"""
+        return time.time() - self.frontiers.as_of(self._books.applied) / 1000 > _BEHIND_S
+
     def _tick_s(self) -> float:
-        """Seconds between two commits: fewer, larger ones while there is a backlog that nobody sees the end of yet."""
-        behind_s = time.time() - self.frontiers.as_of(self._books.applied) / 1000
-        return self._conf.pace.tick_s if behind_s < _BEHIND_S else self._conf.pace.publish_s
+        return self._conf.pace.publish_s if self.is_behind else self._conf.pace.tick_s
+
+    def _publish_s(self) -> float:
+        return self._conf.pace.publish_s * (BEHIND_FACTOR if self.is_behind else 1)
 
     def _is_publish_due(self) -> bool:
-        return (
-            self._books.unpublished or self._books.changed
-        ) and time.monotonic() >= self._published_at + self._conf.pace.publish_s
+        if not (self._books.unpublished or self._books.changed):
+            return False
+        return time.monotonic() >= self._published_at + self._publish_s()
 
     def _freeze(self, *, publish: bool) -> Tick:
         if publish:

@@ -10,7 +10,7 @@ import logging
 import random
 from collections.abc import Callable
 
-from stream_app.partition.lane import Lane
+from stream_app.partition.lane import BEHIND_FACTOR, Lane
 from stream_app.sinks.view import Dirty, Sink, View
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,6 @@ class Pump:
         self._sink, self._interval_s, self._lanes = sink, interval_s, lanes
         self._dirty: dict[Lane, Dirty] = {}
         self._compared: set[Lane] = set()
-        self._wake = asyncio.Event()
         self.failing = False
         self.as_of_ms: dict[int, int] = {}  # by partition, for the monitor
 
@@ -38,7 +37,6 @@ class Pump:
         """A tick of a lane was committed."""
         if lane in self._compared:  # else the comparison will see it
             self._dirty.setdefault(lane, Dirty()).update(dirty)
-        self._wake.set()
 
     async def run(self) -> None:
         """For ever. A sink that fails is tried again; an error of our own is raised."""
@@ -49,8 +47,8 @@ class Pump:
                 if self.failing:
                     log.warning("%s answers again", self._sink.name)
                 self.failing, backoff = False, _BACKOFF_S[0]
-                self._wake.clear()
-                await asyncio.sleep(self._interval_s)
+                behind = any(lane.is_behind for lane in self._lanes())
+                await asyncio.sleep(self._interval_s * (BEHIND_FACTOR if behind else 1))
             except (OSError, *self._sink.errors) as exc:  # type: ignore[misc]  # a tuple of exceptions
                 if not self.failing:
                     log.warning("%s fails, results are kept for it: %s: %s", self._sink.name, type(exc).__name__, exc)

@@ -6,7 +6,7 @@ Everything that is random comes from one seed, so a failure can be run again.
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from random import Random
 
 from stream_app.domain import working
@@ -34,7 +34,7 @@ RESULTS = ResultRecords("test", "/test")
 TOPICS = Topics("events", "changelog", "monthly", "half-hour", "dead-letters", {kind: t for t, kind in KINDS.items()})
 
 
-class Crash(Exception):
+class Crash(Exception):  # noqa: N818  # what happens to the process, not an error of it
     """kill -9."""
 
 
@@ -129,6 +129,10 @@ class Appender:
         return None
 
 
+async def _fail(exc: Exception) -> None:
+    raise exc
+
+
 class World:
     """Feeds source records to ingest, in batches of random size, and runs lanes over the events, which crash at random."""
 
@@ -189,6 +193,22 @@ class World:
                 self.crashed += 1
                 continue
             return
+
+    async def idle(self, partition: int, until: Callable[[], bool]) -> None:
+        """Let the lane of a partition apply all its events, and then do what it does when there is nothing else to do."""
+        self.kafka.replay(partition, self.disks[partition])
+        events = self.kafka.events[partition]
+        lane = Lane(
+            self.conf, partition, self.disks[partition], Log(self.kafka, partition), lambda _lane, _dirty: None, _fail
+        )  # type: ignore[arg-type]  # stand-ins
+        await lane.start(Range(0, len(events)))
+        count = len(events) - lane.expected
+        offsets = list(range(lane.expected, len(events)))
+        await lane.put([Batch([None] * count, list(events[lane.expected :]), offsets, [0] * count, len(events))])
+        async with asyncio.timeout(20):
+            while lane.committed < len(events) or not until():
+                await asyncio.sleep(0.01)
+        await lane.stop()
 
     async def _run(self, partition: int, disk: Disk, up_to: int) -> None:
         failure: list[Exception] = []
