@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from bisect import bisect_left
+from datetime import datetime
 
 from tests.e2e.deployment import Deployment, wait_until
 
@@ -99,6 +100,4 @@ def test_a_record_appended_before_an_as_of_is_in_the_result_that_carries_it(depl
 
 
 def _ms(text: str) -> int:
-    from datetime import datetime
-
     return int(datetime.fromisoformat(text).timestamp() * 1000)
