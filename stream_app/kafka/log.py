@@ -91,6 +91,7 @@ class Appender:
 
     async def append(self, records: Records) -> int | None:
         """Append; the broker's time of it in epoch milliseconds, where a topic keeps log append time. `Raises` KafkaError."""
+        records = {at: kept for at, some in records.items() if (kept := list(some))}
         if not records:
             return None
         done: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
