@@ -1,0 +1,173 @@
+"""Transactions and appends on a real broker."""
+
+import asyncio
+from random import Random
+
+import pytest
+from aiokafka.errors import KafkaError
+
+from stream_app.kafka.cluster import Cluster
+from stream_app.kafka.log import Appender, Fenced, TransactionLog
+
+
+@pytest.fixture
+async def appender(kafka):
+    made = Appender(kafka)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def new_log(kafka):
+    """Makes logs of one transactional id, not opened yet."""
+    made: list[TransactionLog] = []
+
+    def make(topic: str, changelog: str) -> TransactionLog:
+        made.append(TransactionLog(kafka, f"id-{topic}", f"group-{topic}", (topic, 0), (changelog, 0)))
+        return made[-1]
+
+    yield make
+    for log in made:
+        await log.close()
+
+
+# -- Appender
+
+
+async def test_concurrent_appends_go_together_and_each_callers_records_stay_in_order(appender, new_topic, read):
+    """Of 200 callers the first goes at once, and all that waited meanwhile in a few appends."""
+    topic = new_topic(2, message_timestamp_type="LogAppendTime")
+    await appender.append({(topic, 0): [(None, b"first", [])]})  # connected
+    answers = await asyncio.gather(
+        *(appender.append({(topic, n % 2): [(b"%d" % n, b"%d" % i, []) for i in range(5)]}) for n in range(200))
+    )
+    found = [read(topic, partition) for partition in (0, 1)]
+    assert len(found[0]) + len(found[1]) == 1001
+    for n in range(200):
+        assert [m.value() for m in found[n % 2] if m.key() == b"%d" % n] == [b"0", b"1", b"2", b"3", b"4"]
+    # Log append time is one of a whole batch: so many batches there were at most.
+    assert len({m.timestamp()[1] for m in found[0]}) < 20
+    stamps = {m.timestamp()[1] for some in found for m in some}
+    assert set(answers) <= stamps
+
+
+async def test_headers_null_values_and_null_keys_arrive_as_they_are(appender, new_topic, read):
+    """A null value is no empty one."""
+    topic = new_topic()
+    records = [(b"k", None, []), (None, b"", [("a", b"1"), ("a", b""), ("大", b"2")]), (b"", b"v", [])]
+    await appender.append({(topic, 0): records})
+    assert [(m.key(), m.value(), m.headers() or []) for m in read(topic)] == records
+
+
+async def test_each_caller_hears_of_a_failure_and_the_next_append_succeeds(appender, new_topic, read):
+    """What the broker refuses fails all that went with it: none of them may count on Kafka having it."""
+    topic, small = new_topic(), new_topic(max_message_bytes="1000")
+    large = Random(1).randbytes(50_000)  # too large for the topic, even packed
+    answers = await asyncio.gather(
+        appender.append({(topic, 0): [(None, b"first", [])]}),
+        appender.append({(small, 0): [(None, large, [])]}),
+        appender.append({(topic, 0): [(None, b"second", [])]}),
+        appender.append({(topic, 0): [(None, b"third", [])]}),
+        return_exceptions=True,
+    )
+    assert [isinstance(answer, KafkaError) for answer in answers] == [True] * 4
+    for n in range(3):
+        await appender.append({(topic, 0): [(None, b"after %d" % n, [])], (small, 0): [(None, b"small", [])]})
+    assert [m.value() for m in read(topic)][-3:] == [b"after 0", b"after 1", b"after 2"]
+    assert [m.value() for m in read(small)] == [b"small"] * 3
+
+
+async def test_a_caller_that_gave_up_takes_nobody_with_it(appender, new_topic, read):
+    """Its records may be there or not; the others' are."""
+    topic = new_topic()
+    tasks = [asyncio.create_task(appender.append({(topic, 0): [(None, b"%d" % n, [])]})) for n in range(4)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    tasks[2].cancel()
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(answer, asyncio.CancelledError) for answer in found] == [True, False, True, False]
+    assert {b"1", b"3"} <= {m.value() for m in read(topic)}
+
+
+async def test_an_append_of_nothing_returns(appender, new_topic):
+    """No topics, and a topic without records."""
+    assert await appender.append({}) is None
+    assert await asyncio.wait_for(appender.append({(new_topic(), 0): []}), 5) is None
+
+
+# -- TransactionLog
+
+
+async def test_a_commit_gives_the_position_behind_its_rows(new_log, new_topic, read, kafka):
+    """Over several batches, and control records of the transactions before; the group's offset is in the transaction."""
+    source, changelog, results = new_topic(), new_topic(), new_topic(2)
+    log = new_log(source, changelog)
+    await log.open()
+    noise = [Random(n).randbytes(1000) for n in range(3000)]  # several batches of 900 kB
+    position = 0
+    for count, offset in ((1, 10), (3000, 20), (2, 30)):
+        rows = {b"k%d" % n: noise[n] for n in range(count)}
+        position = await log.commit(rows, {(results, 1): [(b"r", b"%d" % offset, [("h", b"1")])]}, offset)
+        found = read(changelog)
+        assert position == found[-1].offset() + 1
+        assert {m.key(): m.value() for m in found[-count:]} == rows
+    assert len(found) == 3003
+    assert [m.value() for m in read(results, 1)] == [b"10", b"20", b"30"]
+    assert await Cluster(kafka).committed(f"group-{source}", [(source, 0)]) == {(source, 0): 30}
+
+
+async def test_a_deleted_row_is_a_tombstone(new_log, new_topic, read):
+    """An empty value says deletion in overlays, and null in the changelog, which compacts it away."""
+    source, changelog = new_topic(), new_topic()
+    log = new_log(source, changelog)
+    await log.open()
+    assert await log.commit({b"a": b"1", b"b": b"", b"c": None}, {}, 1) == 3
+    assert [(m.key(), m.value()) for m in read(changelog)] == [(b"a", b"1"), (b"b", None), (b"c", None)]
+
+
+async def test_an_earlier_owner_is_fenced_and_nothing_of_it_becomes_visible(new_log, new_topic, read, kafka):
+    """However often it tries; the later owner goes on."""
+    source, changelog, results = new_topic(), new_topic(), new_topic()
+    zombie, owner = new_log(source, changelog), new_log(source, changelog)
+    await zombie.open()
+    await zombie.commit({b"k": b"zombie's first"}, {}, 1)
+    await owner.open()
+    with pytest.raises(Fenced):
+        await zombie.commit({b"k": b"zombie's"}, {(results, 0): [(b"r", b"zombie's", [])]}, 99)
+    position = await owner.commit({b"k": b"owner's"}, {(results, 0): [(b"r", b"owner's", [])]}, 2)
+    found = read(changelog)
+    assert [m.value() for m in found] == [b"zombie's first", b"owner's"]
+    assert position == found[-1].offset() + 1
+    assert [m.value() for m in read(results)] == [b"owner's"]
+    assert await Cluster(kafka).committed(f"group-{source}", [(source, 0)]) == {(source, 0): 2}
+
+
+async def test_opening_ends_what_an_earlier_owner_had_open(new_log, new_topic, producer, read):
+    """A killed owner leaves a transaction at the tail: it is aborted at once, not after its timeout."""
+    source, changelog = new_topic(), new_topic()
+    killed = producer(transactional_id=f"id-{source}", transaction_timeout_ms=300_000)
+    killed.begin_transaction()
+    killed.produce(changelog, b"half a tick", b"k")
+    killed.flush(20)
+    log = new_log(source, changelog)
+    await log.open()
+    position = await log.commit({b"k": b"whole"}, {}, 1)
+    found = read(changelog)
+    assert [m.value() for m in found] == [b"whole"]
+    assert position == found[-1].offset() + 1 == 3  # behind the aborted record and its control record
+
+
+async def test_a_refused_transaction_leaves_nothing_visible(new_log, new_topic, read):
+    """The results of one topic are too large: rows and the other results are aborted with them."""
+    source, changelog, small = new_topic(), new_topic(), new_topic(max_message_bytes="1000")
+    log = new_log(source, changelog)
+    await log.open()
+    large = Random(1).randbytes(50_000)
+    with pytest.raises(KafkaError):
+        await log.commit({b"k": b"v"}, {(small, 0): [(b"r", large, [])]}, 1)
+    again = new_log(source, changelog)  # as the recovery of the partition does
+    await again.open()
+    await again.commit({b"k": b"again"}, {}, 1)
+    assert [m.value() for m in read(changelog)] == [b"again"]
+    assert read(small) == []
