@@ -177,9 +177,7 @@ class Deployment:
     def keep_for_ever(self, topic: str) -> None:
         """Records with old timestamps must not be swept away by Kafka."""
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-        resource.add_incremental_config(
-            ConfigEntry("retention.ms", "-1", incremental_operation=AlterConfigOpType.SET)
-        )
+        resource.add_incremental_config(ConfigEntry("retention.ms", "-1", incremental_operation=AlterConfigOpType.SET))
         for future in self.admin.incremental_alter_configs([resource]).values():
             future.result(20)
 
@@ -197,9 +195,7 @@ class Deployment:
         return Client.from_url(self._addresses["CLICKHOUSE_URL"])
 
     def token(self, *arguments: str) -> str:
-        found = subprocess.run(
-            [PROGRAM, "token", *arguments], env=self.env, check=True, capture_output=True, text=True
-        )
+        found = subprocess.run([PROGRAM, "token", *arguments], env=self.env, check=True, capture_output=True, text=True)
         return found.stdout.strip()
 
     def post(self, path: str, body: Mapping[str, Any], token: str) -> Any:

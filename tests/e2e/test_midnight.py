@@ -36,7 +36,9 @@ def _versions(deployment: Deployment) -> dict[str, int]:
     client = deployment.clickhouse
     topics = {topic: compacted(read_topic(deployment.kafka, topic, "read_committed")) for topic in (MONTHLY, HALF_HOUR)}
     newest = {
-        topic: max(json.loads(value)["version"] for key, (value, _) in found.items() if key.startswith(b"M1|") and value)
+        topic: max(
+            json.loads(value)["version"] for key, (value, _) in found.items() if key.startswith(b"M1|") and value
+        )
         for topic, found in topics.items()
     }
     tables = {
@@ -68,7 +70,9 @@ def test_midnight_and_a_month_s_end_pass_without_any_event(deploy):
     deployment.start_worker(1)
     deployment.wait_ready(1)
     producer = deployment.producer()
-    producer.produce("crm.operators", json.dumps({"operator_id": "M1", "timezone": "Asia/Kathmandu", "currency": "NPR"}))
+    producer.produce(
+        "crm.operators", json.dumps({"operator_id": "M1", "timezone": "Asia/Kathmandu", "currency": "NPR"})
+    )
     producer.produce(
         "crm.customer-groups", json.dumps({"operator_id": "M1", "customer_id": "c-1", "group_ids": ["vip"]})
     )
@@ -82,7 +86,9 @@ def test_midnight_and_a_month_s_end_pass_without_any_event(deploy):
     wait_until("all outputs show one version", lambda: _same(deployment), 10)
     before = _versions(deployment)
 
-    _session(deployment, "M2", "s-2", LAST + timedelta(hours=1, minutes=15))  # 00:05 of April in Kathmandu, still March in UTC
+    _session(
+        deployment, "M2", "s-2", LAST + timedelta(hours=1, minutes=15)
+    )  # 00:05 of April in Kathmandu, still March in UTC
     wait_until("Redis rolls on", lambda: _document(deployment, "distribution")["to"] == "2025-04-01", 10)
     for group in ("ALL", "vip"):
         distribution, monthly = _document(deployment, "distribution", group), _document(deployment, "monthly", group)
@@ -101,7 +107,9 @@ def test_midnight_and_a_month_s_end_pass_without_any_event(deploy):
     assert rows == [(48, 0)]
 
     _session(deployment, "M2", "s-3", LAST + timedelta(days=92))
-    wait_until("Redis rolls on by three months", lambda: _document(deployment, "distribution")["to"] == "2025-07-01", 10)
+    wait_until(
+        "Redis rolls on by three months", lambda: _document(deployment, "distribution")["to"] == "2025-07-01", 10
+    )
     assert _document(deployment, "distribution")["total"] == 0
 
     def tombstone() -> bool:

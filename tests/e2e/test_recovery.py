@@ -4,6 +4,8 @@ import json
 import time
 from pathlib import Path
 
+from aiokafka.consumer import fetcher
+
 from stream_app.kafka import batches
 from stream_app.kafka.replay import replay
 from stream_app.partition.store import Store, new_cache
@@ -31,7 +33,7 @@ def _rows(path: Path, partition: int) -> dict[bytes, bytes]:
         store.close()
 
 
-async def test_the_state_recovered_on_an_empty_disk_equals_the_state_before_row_by_row(deploy, tmp_path):
+async def test_the_state_recovered_on_an_empty_disk_equals_the_state_before_row_by_row(deploy, tmp_path, monkeypatch):
     """All rows of all partitions, read from RocksDB as the worker left them, and from the changelog."""
     deployment = deploy()
     deployment.start_worker(1)
@@ -41,7 +43,7 @@ async def test_the_state_recovered_on_an_empty_disk_equals_the_state_before_row_
     before = {p: _rows(deployment.run.state / "worker-1" / GROUP, p) for p in range(8)}
     assert sum(map(len, before.values())) > 2000
 
-    batches.install()
+    monkeypatch.setattr(fetcher, "PartitionRecords", batches.PartitionBatches)  # for this test only
     stores = {p: Store(tmp_path / "new" / str(p), new_cache(8)) for p in range(8)}
     (tmp_path / "new").mkdir(exist_ok=True)
     await replay(deployment.kafka, f"{GROUP}-ledger-changelog", stores, lambda: True)

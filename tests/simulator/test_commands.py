@@ -204,7 +204,7 @@ def test_the_demo_shows_what_was_sent_and_a_payment_shows_at_once(kafka, stack):
     assert "Stadtwerke Musterstadt (M1), ALL, EUR, months of Europe/Berlin" in done.stdout
     assert "vip (大客户)" in done.stdout
     assert re.search(r"Peak half-hour of \S+ to \S+: \d\d:[03]0-\d\d:[03]0, \d+ of \d+ charges", done.stdout)
-    assert f"http://127.0.0.1:{env['STREAM_APP_API_PORT']}/#token=" in done.stdout
+    assert f"http://127.0.0.1:{env['STREAM_APP_API_PORT']}/docs" in done.stdout
     # The month before is not touched by live traffic: it is what was sent, to the cent.
     sent = paid_months(read(kafka, env["STREAM_APP_TOPIC_PAYMENTS"], 3))
     month, (received, count) = min(sent.items())

@@ -60,7 +60,7 @@ class FakeView:
         own = {self.known[operator].currency: [0] * 6}
         self.months[key] = cell = Monthly(version, AS_OF + version % 10_000, own | money, usage)
         known = self.named[operator].setdefault(group, Group())
-        known.months = known.months | {month: cell.counts()}
+        known.months = {MONTH: False} | known.months | {month: cell.counts()}  # what has data is shown
         if version >= known.monthly_version:
             known.monthly_version, known.monthly_as_of = version, cell.as_of
         return key
@@ -69,6 +69,7 @@ class FakeView:
         key = HalfHourKey(operator, group, day)
         self.days[key] = cell = HalfHour(version, AS_OF + version % 10_000, [slots.get(slot, 0) for slot in range(48)])
         known = self.named[operator].setdefault(group, Group())
+        known.months = {MONTH: False} | known.months
         if version >= known.half_hour_version:
             known.half_hour_version, known.half_hour_as_of = version, cell.as_of
         return key

@@ -18,6 +18,8 @@ from stream_app.sinks.redis_keys import monthly_key
 from stream_app.sinks.view import Dirty
 from tests.sinks.fake_view import MONTH, STRANGE, example
 
+CLUSTER_PORT_MAX = 55_535  # its nodes talk 10,000 ports above
+
 
 @pytest.fixture
 def own(tmp_path, run_folder):
@@ -58,7 +60,7 @@ async def test_as_of_waits_when_the_server_came_back_with_older_data(own):
 @pytest.fixture
 async def cluster_address(own):
     """host:port of a cluster of one node, which refuses what a larger one would: scripts over several slots."""
-    port = ports.free_port()
+    port = next(port for port in iter(ports.free_port, None) if port <= CLUSTER_PORT_MAX)
     url, data = f"redis://{ports.HOST}:{port}/0", own.data / "redis"
     data.mkdir(parents=True)
     options = {"bind": ports.HOST, "port": port, "dir": data, "cluster-enabled": "yes", "save": ""}

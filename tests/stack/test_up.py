@@ -180,8 +180,8 @@ def test_up_starts_workers_and_api_and_again_what_died(stack):
     out = stack.ok("up", "--workers", "1", **env)
     before = stack.pids()
     assert sorted(before) == ["api", *SERVERS, "worker-1"]
-    address = re.search(r"^Dashboard: (.*)$", out, re.MULTILINE)[1]
-    with urllib.request.urlopen(f"{address}readyz") as answer:
+    address = re.search(r"^API: (.*)/docs$", out, re.MULTILINE)[1]
+    with urllib.request.urlopen(f"{address}/readyz") as answer:
         assert answer.status == 200
     os.kill(before["worker-1"], signal.SIGKILL)
     stack.ok("up", "--workers", "2", **env)
