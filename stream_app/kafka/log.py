@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
+from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
 REQUEST_BYTES_MAX = 16 << 20  # a source record travels whole to the dead letters
@@ -33,20 +33,31 @@ async def _send(producer: AIOKafkaProducer, records: Records) -> dict[tuple[str,
     sent: list[Any] = []
     last: dict[tuple[str, int], tuple[Any, int]] = {}
     now = int(time.time() * 1000)
-    for (topic, partition), some in records.items():
-        batch = None
-        for key, value, headers in some:
-            if batch is not None and batch.append(timestamp=now, key=key, value=value, headers=headers) is None:
+    try:
+        for (topic, partition), some in records.items():
+            batch = None
+            for key, value, headers in some:
+                if batch is not None and batch.append(timestamp=now, key=key, value=value, headers=headers) is None:
+                    sent.append(await producer.send_batch(batch, topic, partition=partition))
+                    batch = None
+                if batch is None:
+                    batch = producer.create_batch()
+                    batch.append(timestamp=now, key=key, value=value, headers=headers)
+            if batch is not None:
                 sent.append(await producer.send_batch(batch, topic, partition=partition))
-                batch = None
-            if batch is None:
-                batch = producer.create_batch()
-                batch.append(timestamp=now, key=key, value=value, headers=headers)
-        if batch is not None:
-            sent.append(await producer.send_batch(batch, topic, partition=partition))
-            last[topic, partition] = sent[-1], batch.record_count()
+                last[topic, partition] = sent[-1], batch.record_count()
+    except KafkaError as exc:
+        raise (await _cause(sent) or exc) from exc
     await asyncio.gather(*sent)
     return last
+
+
+async def _cause(sent: list[Any]) -> BaseException | None:
+    """Why a producer takes no more records, when it failed while some were on their way: to the next it says only that no transaction is open."""
+    if not sent:
+        return None
+    done, _ = await asyncio.wait(sent, timeout=1.0)
+    return next((found for delivery in done if (found := delivery.exception())), None)
 
 
 def _settings(servers: str) -> dict[str, Any]:
