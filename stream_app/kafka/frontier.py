@@ -36,7 +36,7 @@ class Frontier:
         self._events = [(events, partition) for partition in range(events_partitions)]
         self._pending: deque[tuple[int, Ends]] = deque()
         self._ids: dict[str, str] = {}
-        self._committed: Ends = {}
+        self._committed: Ends | None = None
         self._said: set[str] = set()
 
     async def run(self, interval_s: float, publish: Callable[[Sample], None]) -> None:
@@ -58,8 +58,10 @@ class Frontier:
             if topic not in topics:
                 self._say(topic, "the source topic %s does not exist; it is waited for", topic)
         partitions = [(topic, p) for topic, state in topics.items() for p in range(state.partitions)]
+        if self._committed is None:
+            self._committed = await self._cluster.committed(self._consumer_group, partitions)
         ends = await self._cluster.ends(partitions)
-        if self._made_anew(topics, ends):
+        if self._made_anew(topics, ends, self._committed):
             self._pending.clear()
             self._committed = await self._cluster.committed(self._consumer_group, partitions)
             return None
@@ -73,7 +75,7 @@ class Frontier:
         found = await self._cluster.ends(self._events)
         return Sample(reached, {partition: end for (_, partition), end in found.items()})
 
-    def _made_anew(self, topics: dict[str, TopicState], ends: Ends) -> bool:
+    def _made_anew(self, topics: dict[str, TopicState], ends: Ends, committed: Ends) -> bool:
         held = False
         for topic, state in topics.items():
             if self._ids.setdefault(topic, state.topic_id) != state.topic_id:
@@ -82,7 +84,7 @@ class Frontier:
                 )
                 held = True
         for tp, end in ends.items():
-            if self._committed.get(tp, 0) > end:  # as it was before the ends were asked for
+            if committed.get(tp, 0) > end:  # as it was before the ends were asked for
                 self._say(f"{tp}", "as-of is held: %s/%d ends at %d, before what was read of it", *tp, end)
                 held = True
         return held
