@@ -1,0 +1,149 @@
+"""Whole record batches: what a consumer sees of transactions, control records and compaction."""
+
+import asyncio
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from tests.kafka.conftest import until
+
+pytestmark = pytest.mark.usefixtures("whole_batches")
+
+
+@pytest.fixture
+async def consumer(kafka):
+    """Makes consumers of one partition, from an offset on."""
+    made = []
+
+    async def make(topic, offset=0, isolation_level="read_committed"):
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=kafka,
+            isolation_level=isolation_level,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=50,
+        )
+        made.append(consumer)
+        await consumer.start()
+        consumer.assign([TopicPartition(topic, 0)])
+        consumer.seek(TopicPartition(topic, 0), offset)
+        return consumer
+
+    yield make
+    for each in made:
+        await each.stop()
+
+
+async def fetched(consumer, topic, end):
+    """All batches until the position is `end`; the position is never behind what was returned."""
+    tp, batches = TopicPartition(topic, 0), []
+    async with asyncio.timeout(20):
+        while await consumer.position(tp) < end:
+            for some in (await consumer.getmany(tp, timeout_ms=50)).values():
+                batches += some
+                assert await consumer.position(tp) >= some[-1].next_offset
+    return batches
+
+
+def values(batches):
+    return [value for batch in batches for value in batch.values]
+
+
+def offsets(batches):
+    return [offset for batch in batches for offset in batch.offsets]
+
+
+async def test_aborted_transactions_and_control_records_are_stepped_over(consumer, new_topic, producer, read):
+    """Two producers' transactions interleaved, one of them aborted, and plain records between; the position goes past the last marker."""
+    topic = new_topic()
+    good, bad, plain = (
+        producer(transactional_id=f"good-{topic}"),
+        producer(transactional_id=f"bad-{topic}"),
+        producer(),
+    )
+
+    def send(who, value):
+        who.produce(topic, value, b"k")
+        who.flush(20)
+
+    good.begin_transaction()
+    bad.begin_transaction()
+    send(good, b"g1")
+    send(bad, b"b1")
+    send(plain, b"p1")
+    send(bad, b"b2")
+    bad.abort_transaction(20)
+    send(good, b"g2")
+    bad.begin_transaction()  # the same producer, committed this time
+    send(bad, b"c1")
+    bad.commit_transaction(20)
+    good.commit_transaction(20)
+    bad.begin_transaction()
+    send(bad, b"b3")
+    bad.abort_transaction(20)  # control record at the tail
+
+    committed = [b"g1", b"p1", b"g2", b"c1"]
+    as_read = read(topic)  # by another client; where control records lie is for the broker to say
+    assert [m.value() for m in as_read] == committed
+    found = await fetched(await consumer(topic), topic, 11)
+    assert values(found) == committed
+    assert offsets(found) == [m.offset() for m in as_read]
+    assert all(batch.keys == [b"k"] and batch.timestamps[0] > 1_600_000_000_000 for batch in found)
+    everything = await fetched(await consumer(topic, isolation_level="read_uncommitted"), topic, 11)
+    assert values(everything) == [b"g1", b"b1", b"p1", b"b2", b"g2", b"c1", b"b3"]
+
+
+async def test_nothing_is_read_of_an_open_transaction_nor_past_it(consumer, new_topic, producer):
+    """The last stable offset: a plain record behind the open transaction waits for its end."""
+    topic = new_topic()
+    open_, plain = producer(transactional_id=f"open-{topic}"), producer()
+    plain.produce(topic, b"before")
+    plain.flush(20)
+    open_.begin_transaction()
+    open_.produce(topic, b"open")
+    open_.flush(20)
+    plain.produce(topic, b"behind")
+    plain.flush(20)
+    reader, tp = await consumer(topic), TopicPartition(topic, 0)
+    assert values(await fetched(reader, topic, 1)) == [b"before"]
+    assert await reader.getmany(tp, timeout_ms=500) == {}
+    assert await reader.position(tp) == 1
+    open_.commit_transaction(20)
+    assert values(await fetched(reader, topic, 4)) == [b"open", b"behind"]
+
+
+async def test_a_position_inside_a_batch_cuts_it(consumer, new_topic, producer):
+    """Parallel lists begin at the position, not at the batch's first record; a null stays a null."""
+    topic = new_topic()
+    sender = producer(linger_ms=500)
+    for n in range(10):
+        sender.produce(topic, None if n == 8 else b"%d" % n, b"k%d" % n)
+    sender.flush(20)
+    (batch,) = await fetched(await consumer(topic, 7), topic, 10)
+    assert (batch.offsets, batch.values) == ([7, 8, 9], [b"7", None, b"9"])
+    assert batch.keys == [b"k7", b"k8", b"k9"]
+    assert (len(batch), batch.next_offset) == (3, 10)
+
+
+async def test_compacted_gaps_are_stepped_over(consumer, new_topic, producer, read):
+    """Offsets inside and between batches are gone; what is left is read once, and the position goes past all."""
+    topic = new_topic(cleanup_policy="compact", min_cleanable_dirty_ratio="0.001", segment_ms="200")
+    sender = producer(linger_ms=200)
+    for round_ in range(3):
+        for n in range(20):
+            sender.produce(topic, b"%d" % round_, b"k%d" % (n if round_ else n * 2))
+        sender.flush(20)
+
+    async def compacted():
+        sender.produce(topic, b"roll", b"roll")  # the active segment is never compacted
+        sender.flush(20)
+        await asyncio.sleep(0.5)
+        return len(await asyncio.to_thread(read, topic)) < 60
+
+    await until("Kafka has compacted the topic", compacted, 90)
+    left = [(m.offset(), m.key(), m.value()) for m in await asyncio.to_thread(read, topic)]
+    end = left[-1][0] + 1
+    assert len(left) < end
+    found = await fetched(await consumer(topic), topic, end)
+    assert list(zip(offsets(found), [k for b in found for k in b.keys], values(found), strict=True)) == left
+    assert all(b.next_offset > b.offsets[-1] for b in found)
