@@ -1,9 +1,10 @@
-"""`stream-app import FILE --map MAP.toml`: rows of a file as records of the source topics. Thin: the rules are the importer's."""
+"""`stream-app import FILE`: rows of a file as records of the source topics. Thin: the rules are the importer's."""
 
 import asyncio
 import logging
 import sys
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,40 +15,65 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from config import settings
+from stream_app.importer.cdr_file import CdrMapping, CdrReader
 from stream_app.importer.map_file import MapError, MapFile
 from stream_app.importer.map_load import load
 from stream_app.importer.mapping import Mapping, Topic
-from stream_app.importer.read import CsvReader, FileError
-from stream_app.importer.run import run
+from stream_app.importer.parquet import ParquetReader
+from stream_app.importer.read import CsvReader, FileError, Reader
+from stream_app.importer.resume import Note
+from stream_app.importer.run import Rules, run
 from stream_app.importer.send import KafkaSender, Nowhere, SendError
 from stream_app.importer.tally import Tally
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="The file; CSV with a header line.", show_default=False)],
-    map_: Annotated[
-        Path,
-        typer.Option("--map", help="The map: which columns make which fields (docs/import.md).", show_default=False),
+    file: Annotated[
+        Path, typer.Argument(help="The file: CSV with a header line, Parquet, or OCPI CDRs.", show_default=False)
     ],
+    map_: Annotated[
+        Path | None,
+        typer.Option(
+            "--map",
+            help="The map: which columns make which fields (docs/import.md). OCPI CDRs need none.",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Send nothing; show the summary and the first records.")
     ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail when a row was refused; the others are sent all the same.")
     ] = False,
+    restart: Annotated[
+        bool,
+        typer.Option("--restart", help="Begin with the first row, even if an import of this file was interrupted."),
+    ] = False,
 ) -> None:
-    """Import a file's sessions, payments, customer groups and operators. Safe to repeat."""
+    """Import a file's sessions, payments, customer groups and operators, or its OCPI CDRs. Safe to repeat."""
     # The client reports on its own what is one sentence of ours.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     chosen = settings.load()
-    topics = {
-        Topic.OPERATORS: chosen.topic_operators,
-        Topic.CUSTOMER_GROUPS: chosen.topic_customer_groups,
-        Topic.SESSIONS: chosen.topic_sessions,
-        Topic.PAYMENTS: chosen.topic_payments,
-    }
+    topics = (
+        {
+            Topic.CDRS: chosen.topic_cdrs,
+        }
+        if map_ is None
+        else {
+            Topic.OPERATORS: chosen.topic_operators,
+            Topic.CUSTOMER_GROUPS: chosen.topic_customer_groups,
+            Topic.SESSIONS: chosen.topic_sessions,
+            Topic.PAYMENTS: chosen.topic_payments,
+        }
+    )
     try:
-        tally = asyncio.run(_import(file, _load(map_), None if dry_run else chosen.kafka_bootstrap_servers, topics))
+        loaded = None if map_ is None else _load(map_)
+        to = (
+            None
+            if dry_run
+            else _Target(chosen.kafka_bootstrap_servers, topics, settings.RUN / "state" / "imports", restart)
+        )
+        tally = asyncio.run(_import(file, loaded, to))
     except MapError as error:
         _fail(f"the map {map_} can't be used: {error}")
     except (FileError, SendError) as error:
@@ -64,8 +90,34 @@ def _load(path: Path) -> MapFile:
         raise MapError((error.strerror or str(error)).lower()) from None
 
 
-async def _import(file: Path, loaded: MapFile, bootstrap_servers: str | None, topics: dict[Topic, str]) -> Tally:
-    """Without bootstrap servers: a dry run."""
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where records go, and the folder of the notes of interrupted imports."""
+
+    bootstrap_servers: str
+    topics: dict[Topic, str]
+    notes: Path
+    restart: bool
+
+    def note(self, file: Path, loaded: MapFile | None) -> Note:
+        """The note of an import of this file to here. `Raises` FileError."""
+        others = [repr(loaded), self.bootstrap_servers, *self.topics.values()]
+        try:
+            return Note(self.notes, file, [other.encode() for other in others])
+        except OSError as error:
+            raise FileError(f"{file} can't be read: {(error.strerror or str(error)).lower()}") from None
+
+
+def _open(stack: AsyncExitStack, file: Path, loaded: MapFile | None) -> Reader:
+    if loaded is None:
+        return stack.enter_context(CdrReader(file))
+    if loaded.file.format == "parquet":
+        return stack.enter_context(ParquetReader(file))
+    return stack.enter_context(CsvReader(file, loaded.file))
+
+
+async def _import(file: Path, loaded: MapFile | None, target: _Target | None) -> Tally:
+    """Without a target: a dry run."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -74,15 +126,24 @@ async def _import(file: Path, loaded: MapFile, bootstrap_servers: str | None, to
         console=Console(stderr=True),
     )
     async with AsyncExitStack() as stack:
-        reader = stack.enter_context(CsvReader(file, loaded.file))
-        mapping = Mapping(loaded, reader.header)
-        sender = (
-            await stack.enter_async_context(KafkaSender(bootstrap_servers, topics)) if bootstrap_servers else Nowhere()
-        )
+        reader = _open(stack, file, loaded)
+        rules: Rules = Mapping(loaded, reader.header) if loaded else CdrMapping()
         bar.disable = not bar.console.is_terminal
         stack.enter_context(bar)
         task = bar.add_task(escape(file.name), total=reader.size)
-        return await run(reader, mapping, sender, lambda position: bar.update(task, completed=position))
+
+        def progress(position: int) -> None:
+            bar.update(task, completed=position)
+
+        if target is None:
+            return await run(reader, rules, Nowhere(), progress)
+        note = target.note(file, loaded)
+        if target.restart:
+            note.drop()
+        sender = await stack.enter_async_context(KafkaSender(target.bootstrap_servers, target.topics))
+        tally = await run(reader, rules, sender, progress, note.write, note.read())
+        note.drop()
+        return tally
 
 
 def _show(tally: Tally, topics: dict[Topic, str], dry_run: bool) -> None:
@@ -91,6 +152,11 @@ def _show(tally: Tally, topics: dict[Topic, str], dry_run: bool) -> None:
         for record in tally.first_records:
             print(f"{topics[record.topic]} {record.value.decode()}")
     console.print(f"{tally.read} rows read, {tally.taken} taken, {tally.refused_count} refused", highlight=False)
+    if tally.skipped:
+        console.print(
+            f"before them {tally.skipped} rows that an interrupted import had done (--restart repeats them)",
+            highlight=False,
+        )
     counts = Table("topic", "would be sent" if dry_run else "records sent")
     for topic, name in topics.items():
         counts.add_row(escape(name), str(tally.records[topic]))

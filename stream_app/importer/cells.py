@@ -26,6 +26,8 @@ class Reason(StrEnum):
     """Why a row is refused: a closed list."""
 
     NOT_CSV = "not CSV"
+    NOT_JSON = "not JSON"
+    NOT_A_CDR = "not a CDR"
     WRONG_CELL_COUNT = "not as many cells as the header"
     WRONG_ENCODING = "bytes that are not of the encoding"
     EMPTY = "empty cell"

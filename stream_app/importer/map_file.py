@@ -30,7 +30,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class File(Part, frozen=True):
     """How the file is written."""
 
-    format: Literal["csv"] = "csv"
+    format: Literal["csv", "parquet"] = "csv"
     separator: Annotated[str, msgspec.Meta(min_length=1, max_length=1)] = ","
     encoding: Name = "utf-8-sig"  # UTF-8 with or without a byte order mark
 

@@ -24,6 +24,7 @@ class Topic(StrEnum):
     CUSTOMER_GROUPS = "customer_groups"
     SESSIONS = "sessions"
     PAYMENTS = "payments"
+    CDRS = "cdrs"
 
 
 class Record(NamedTuple):

@@ -6,7 +6,7 @@ columns: a broken line is then one refused row with its line number, and the res
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
@@ -30,7 +30,10 @@ class Row(NamedTuple):
 class Reader(Protocol):
     """What an import reads from."""
 
-    header: list[str]
+    @property
+    def header(self) -> Sequence[str]:
+        """The columns."""
+
     size: int  # bytes
 
     def rows(self) -> Iterator[Row]:

@@ -3,9 +3,11 @@
 Invariant: rows go out in the file's order and at most `BATCH_ROWS` of them are held; a row that is counted as taken was acknowledged.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Protocol
 
-from stream_app.importer.mapping import Mapping, Record, Refusal
+from stream_app.importer.mapping import Record, Refusal
 from stream_app.importer.read import Reader
 from stream_app.importer.send import Sender
 from stream_app.importer.tally import Tally
@@ -13,10 +15,28 @@ from stream_app.importer.tally import Tally
 BATCH_ROWS = 1000
 
 
+class Rules(Protocol):
+    """What makes records of rows."""
+
+    def announcements(self) -> list[Record]:
+        """What goes before all rows."""
+
+    def records(self, row: Sequence[str]) -> list[Record] | Refusal:
+        """What a row says."""
+
+
 async def run(
-    reader: Reader, mapping: Mapping, sender: Sender, progress: Callable[[int], None] = lambda _: None
+    reader: Reader,
+    mapping: Rules,
+    sender: Sender,
+    progress: Callable[[int], None] = lambda _: None,
+    done: Callable[[int], None] = lambda _: None,
+    skip: int = 0,
 ) -> Tally:
-    """Import all rows; `progress` is told the bytes read so far. `Raises` FileError, SendError."""
+    """Import all rows but the first `skip`. `progress` is told the bytes read so far, `done` how many of the file's rows need not be sent again.
+
+    `Raises` FileError, SendError.
+    """
     tally = Tally()
     announcements = mapping.announcements()
     await sender.send(announcements)
@@ -28,9 +48,12 @@ async def run(
         for records in taken:
             tally.take(records)
         taken.clear()
+        done(tally.skipped + tally.read)
         progress(reader.position())
 
-    for line, cells in reader.rows():
+    rows = reader.rows()
+    tally.skipped = sum(1 for _ in islice(rows, skip))
+    for line, cells in rows:
         result = cells if isinstance(cells, Refusal) else mapping.records(cells)
         if isinstance(result, Refusal):
             tally.refuse(line, result)

@@ -26,6 +26,7 @@ class Tally:
     """The summary of an import."""
 
     read: int = 0
+    skipped: int = 0  # rows that an interrupted import had done; counted nowhere else
     taken: int = 0
     refused: dict[tuple[str, str], Refused] = field(default_factory=dict)  # (key of the map, reason)
     records: Counter[str] = field(default_factory=Counter)  # by topic

@@ -8,7 +8,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from typer.testing import CliRunner
 
-from stream_app.cli import load
+from config import settings
+from stream_app.cli import import_, load
+from stream_app.importer import run as importer_run
 from stream_app.importer.mapping import Record
 from stream_app.importer.mapping import Topic as ImportTopic
 from stream_app.importer.send import KafkaSender, SendError
@@ -100,6 +102,47 @@ async def test_a_dry_run_sends_nothing_and_shows_what_it_would(kafka, topics, fi
     assert "4 rows read, 3 taken, 1 refused" in result.stdout
     assert "would be sent" in result.stdout
     assert all(not records for records in (await arrived(kafka, topics)).values())
+
+
+async def test_cdrs_need_no_map(kafka, tmp_path, monkeypatch):
+    topic = f"{uuid.uuid4().hex}.cdrs"
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka)
+    monkeypatch.setenv("STREAM_APP_TOPIC_CDRS", topic)
+    await in_thread(create_missing, kafka, [Topic(topic, 2)])
+    file = tmp_path / "cdrs.json"
+    file.write_text('{"data": [{"country_code": "NL", "party_id": "ALF", "id": "c-1"}, {"id": "c-2"}]}')
+    result = await in_thread(command, str(file))
+    assert result.exit_code == 0, result.output
+    assert "2 rows read, 1 taken, 1 refused" in result.stdout
+    found = await arrived(kafka, {"cdrs": topic})
+    assert found == {"cdrs": [(b"NL-ALF", {"country_code": "NL", "party_id": "ALF", "id": "c-1"})]}
+
+
+async def test_an_interrupted_import_goes_on_unless_it_is_told_to_restart(kafka, topics, files, tmp_path, monkeypatch):
+    class Stopped(KafkaSender):
+        """Takes the announcements and one batch."""
+
+        calls = 0
+
+        async def send(self, records):
+            self.calls += 1
+            if self.calls > 2:
+                raise SendError("stopped")
+            await super().send(records)
+
+    monkeypatch.setattr(settings, "RUN", tmp_path)
+    monkeypatch.setattr(importer_run, "BATCH_ROWS", 2)
+    for arguments, before, records in ([], 2, 3), (["--restart"], 0, 5):
+        with monkeypatch.context() as patch:
+            patch.setattr(import_, "KafkaSender", Stopped)
+            stopped = await in_thread(command, *files)
+        assert (stopped.exit_code, stopped.stderr) == (1, "stream-app import: stopped\n")
+        result = await in_thread(command, *files, *arguments)
+        assert result.exit_code == 0, result.output
+        assert (f"{before} rows that an interrupted import had done" in result.stdout) == (before > 0)
+        sent = [value["session_id"] for _, value in (await arrived(kafka, topics))["sessions"]]
+        assert sent[-records:] == ["s-1", "s-2", *(["s-1", "s-2"] if arguments else []), "s-4"]
+    assert list((tmp_path / "state" / "imports").iterdir()) == []
 
 
 def test_a_dry_run_needs_no_kafka(monkeypatch, files):

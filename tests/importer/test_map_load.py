@@ -52,7 +52,7 @@ def test_columns_are_found_with_the_keys_that_name_them():
         ),
         ('customer_id = { column = "who", anonymous = ["-", "unknown"] }', "", "`groups` needs `row.customer_id`"),
         ("[times]", '[file]\nseparator = ";;"\n[times]', "file.separator"),
-        ("[times]", '[file]\nformat = "parquet"\n[times]', "file.format"),
+        ("[times]", '[file]\nformat = "xlsx"\n[times]', "file.format"),
         ("[times]", '[file]\nencoding = "utf-9"\n[times]', "`file.encoding` is 'utf-9'"),
         ("[times]", '[file]\nencoding = "base64"\n[times]', "`file.encoding` is 'base64'"),
         ("[times]", '[money]\ndecimal = ","\nthousands = ","\n[times]', "`money.thousands`"),

@@ -1,0 +1,85 @@
+"""A Parquet file -> its header and rows, in batches: memory does not grow with the file.
+
+Beside read.py's CSV. Invariant: a cell is the exact text of its value, so that one map reads a value alike from both kinds of files.
+"""
+
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import polars as pl
+
+from stream_app.importer.read import FileError, Row
+
+BATCH_ROWS = 10_000
+
+
+class ParquetReader:
+    """A Parquet file; columns that hold lists or structs are none of it. To be used as a context. `Raises` FileError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = 0
+        try:
+            self.size = path.stat().st_size
+            with path.open("rb"):  # its errors are clearer
+                pass
+            frame = pl.scan_parquet(path, glob=False)
+            self.header = [name for name, kind in frame.collect_schema().items() if not kind.is_nested()]
+            self._count = int(frame.select(pl.len()).collect().item())
+        except OSError as error:
+            raise FileError(f"{path} can't be read: {(error.strerror or str(error)).lower()}") from None
+        except pl.exceptions.PolarsError as error:
+            raise FileError(f"{path} is no Parquet file: {_first_line(error)}") from None
+        self._frame = frame.select(self.header)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is held open."""
+
+    def rows(self) -> Iterator[Row]:
+        """All rows; their numbers count from 1."""
+        try:
+            for batch in self._frame.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+                for values in batch.iter_rows():
+                    self._read += 1
+                    yield Row(self._read, [_text(value) for value in values])
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise FileError(f"{self._path} can't be read on after row {self._read}: {_first_line(error)}") from None
+
+    def position(self) -> int:
+        """The part of the rows that was read, as bytes."""
+        return self.size * self._read // max(self._count, 1)
+
+
+def _text(value: Any) -> str:  # noqa: PLR0911  # whatever a column holds
+    """The text that a CSV file would hold; null is an empty cell."""
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case float():  # without an exponent, where it is a number
+            exact = Decimal(repr(value))
+            return f"{exact:f}" if exact.is_finite() else repr(value)
+        case Decimal():
+            return f"{value:f}"
+        case datetime() | date() | time():
+            return value.isoformat()
+        case bytes():
+            return value.decode(errors="surrogateescape")
+        case _:
+            return str(value)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
