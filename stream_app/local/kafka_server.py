@@ -59,8 +59,7 @@ def launch(run: RunFolder, port: int) -> Running:
         storage = [
             "kafka.tools.StorageTool",
             "format",
-            "-t",
-            _cluster_id(),
+            f"--cluster-id={_cluster_id()}",  # one word: an id may begin with a hyphen
             "-c",
             str(properties),
             "--ignore-formatted",
