@@ -3,10 +3,12 @@
 Place: called by the command with the settings; holds no rule. Invariant: everything that it starts it ends again (`lifespan`).
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -15,6 +17,7 @@ from clickhouse_driver.errors import Error as ClickHouseError
 from fastapi import FastAPI
 from limits.aio.storage import Storage
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -29,6 +32,7 @@ from stream_app.api.answers import Answer, Answers
 from stream_app.api.auth import Principal, Rules, Tokens
 from stream_app.api.circuit import Circuit
 from stream_app.api.errors import FAULT, INTERNAL, NO_STORE, UNKNOWN_METHOD, UNKNOWN_PATH, ApiError, envelope
+from stream_app.api.feed import Feed
 from stream_app.api.http import Endpoint, Question, Switch, operator_of
 from stream_app.api.jwks import JwksKeys
 from stream_app.api.observe import Metrics, Observed
@@ -36,6 +40,8 @@ from stream_app.api.rate import RateLimit, shared_storage
 from stream_app.api.redis_store import RedisDocuments
 from stream_app.api.reference import PREFIX
 from stream_app.api.store import Cells, Documents
+from stream_app.api.stream import Stream
+from stream_app.api.updates import Updates, subscriber
 from stream_app.api.windows import Retention
 from stream_app.sinks.clickhouse_reader import ClickHouseReader
 from stream_app.sinks.redis_calls import connect
@@ -51,6 +57,7 @@ class Stores(NamedTuple):
     cells: Cells
     windows: Storage  # of the rate limit
     close: Callable[[], Awaitable[None]]
+    updates: Redis | None = None  # to hear of changes with; streams without it begin, and say that they are stale
 
 
 def stores(settings: Settings) -> Stores:
@@ -59,13 +66,15 @@ def stores(settings: Settings) -> Stores:
     documents = RedisDocuments(connect(settings.redis_url), seconds)
     cells = ClickHouseReader(settings.clickhouse_url, settings.clickhouse_database)
     windows = shared_storage(settings.redis_url, seconds)
+    updates = subscriber(settings.redis_url, seconds)
 
     async def close() -> None:
         await documents.close()
+        await updates.aclose()
         await cells.close()
         await windows.bridge.storage.aclose()  # type: ignore[attr-defined]  # of each bridge, but not declared
 
-    return Stores(documents, cells, windows, close)
+    return Stores(documents, cells, windows, close, updates)
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,7 @@ class _Parts:
     tokens: Tokens
     rate: RateLimit
     metrics: Metrics
+    feed: Feed
 
 
 def _now_quarter() -> int:
@@ -104,20 +114,25 @@ def _parts(settings: Settings, found: Stores) -> _Parts:
         rate=settings.api_rate,
         keep_seconds=settings.jwt_jwks_seconds,
     )
+    answers = Answers(
+        (found.documents, redis),
+        (found.cells, clickhouse),
+        retention=Retention(settings.retention_months, settings.distribution_days),
+        events_partitions=settings.events_partitions,
+        default_currency=settings.default_currency,
+        now_quarter=_now_quarter,
+    )
+    updates = partial(Updates, found.updates) if found.updates else None
+    feed = Feed(answers, (found.documents, redis), settings.distribution_days, updates)
+    metrics.watch_viewers(feed.viewers)
     return _Parts(
         redis=redis,
         clickhouse=clickhouse,
-        answers=Answers(
-            (found.documents, redis),
-            (found.cells, clickhouse),
-            retention=Retention(settings.retention_months, settings.distribution_days),
-            events_partitions=settings.events_partitions,
-            default_currency=settings.default_currency,
-            now_quarter=_now_quarter,
-        ),
+        answers=answers,
         tokens=Tokens(rules, secret, public),
         rate=RateLimit(found.windows, redis),
         metrics=metrics,
+        feed=feed,
     )
 
 
@@ -188,14 +203,25 @@ async def _refused(request: Request, error: Exception) -> Response:
     return _json(ours.body(), ours.status, dict(ours.headers))
 
 
-def create_app(settings: Settings, found: Stores | None = None) -> ASGIApp:
-    """The whole interface as an ASGI application; without stores given, those of the settings' addresses."""
+async def _end(feed: Feed, ending: asyncio.Event) -> None:
+    await ending.wait()
+    feed.end()
+
+
+def create_app(settings: Settings, found: Stores | None = None, *, ending: asyncio.Event | None = None) -> ASGIApp:
+    """The whole interface as an ASGI application; without stores given, those of the settings' addresses.
+
+    `ending` is set by a server that is about to stop: it would wait for open streams, which end by nothing else.
+    """
     found = found or stores(settings)
     parts = _parts(settings, found)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(_end(parts.feed, ending or asyncio.Event()))
         yield
+        watching.cancel()
+        await parts.feed.close()
         await parts.rate.close()
         await parts.redis.close()
         await parts.clickhouse.close()
@@ -209,11 +235,13 @@ def create_app(settings: Settings, found: Stores | None = None) -> ASGIApp:
         lifespan=lifespan,
         exception_handlers={HTTPException: _refused, Exception: _fault},
     )
-    endpoints = {
+    endpoints: dict[str, ASGIApp] = {
         path: Endpoint(path, parts.tokens, parts.rate, question)
         for name, question in _questions(parts.answers, settings.distribution_days).items()
         for path in [f"{PREFIX}/{name}"]
     }
+    path = f"{PREFIX}/stream"
+    endpoints[path] = Stream(path, parts.tokens, parts.rate, parts.feed)
     app.router.routes.extend(_service_routes(parts))
     app.router.routes.extend(reference.routes(version("crm-stats")))
     whole: ASGIApp = Switch(endpoints, app)
@@ -222,7 +250,7 @@ def create_app(settings: Settings, found: Stores | None = None) -> ASGIApp:
             whole,
             allow_origins=settings.api_cors_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "If-None-Match", "X-Request-Id"],
+            allow_headers=["Authorization", "Content-Type", "If-None-Match", "Last-Event-ID", "X-Request-Id"],
             expose_headers=["ETag", "Retry-After", "X-Data-As-Of", "X-Request-Id"],
             max_age=600,
         )

@@ -28,7 +28,7 @@ from stream_app.api.parameters import REQUEST_BYTES_MAX, bad
 from stream_app.api.rate import RateLimit
 
 JSON: Final = (b"content-type", b"application/json")
-_NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
+NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 _CACHED: Final = [(b"cache-control", b"private, no-cache"), (b"vary", b"Authorization")]
 _NO_STORE: Final = (b"cache-control", b"no-store")
 _METHODS: Final = ("GET", "HEAD", "POST")
@@ -70,31 +70,28 @@ class Endpoint:
             answer = await self._answer(scope, receive)
         except ApiError as error:
             trace.code = error.code
-            await _send_error(send, error)
+            await send_error(send, error)
             return
         except Exception:
-            await _send_error(send, ApiError(INTERNAL, FAULT))
+            await send_error(send, ApiError(INTERNAL, FAULT))
             raise
         trace.store = answer.store
         headers = [(b"x-data-as-of", answer.as_of)]
         if scope["method"] == "POST":
-            await _send(send, 200, [JSON, _NOSNIFF, _NO_STORE, *headers], envelope(answer.data))
+            await _send(send, 200, [JSON, NOSNIFF, _NO_STORE, *headers], envelope(answer.data))
             return
         headers += [(b"etag", b'W/"' + answer.tag + b'"'), *_CACHED]
-        none_match = _header(scope, b"if-none-match")
+        none_match = header(scope, b"if-none-match")
         if none_match is not None and _matches(none_match, answer.tag):
             await _send(send, 304, headers, b"")
         else:
-            await _send(send, 200, [JSON, _NOSNIFF, *headers], envelope(answer.data))
+            await _send(send, 200, [JSON, NOSNIFF, *headers], envelope(answer.data))
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         method = scope["method"]
         if method not in _METHODS:
             raise ApiError(UNKNOWN_METHOD, f"{self._route} answers GET and POST", {"Allow": "GET, HEAD, POST"})
-        principal = await self._tokens.principal(_header(scope, b"authorization"), time())
-        await self._rate.take(principal.token, principal.rate)
-        if not principal.may_read:
-            raise ApiError(NO_INTERFACE_PERMISSION, "the token lacks the permission to use this interface")
+        principal = await admit(scope, self._tokens, self._rate)
         if method == "POST":
             asked = self._question.parse(await _body(receive), False)
         else:
@@ -102,11 +99,21 @@ class Endpoint:
         return await self._question.answer(principal, asked)
 
 
-def _header(scope: Scope, wanted: bytes) -> bytes | None:
+def header(scope: Scope, wanted: bytes) -> bytes | None:
+    """The value of a header, named in lower case."""
     for name, value in scope["headers"]:
         if name == wanted:
             return bytes(value)
     return None
+
+
+async def admit(scope: Scope, tokens: Tokens, rate: RateLimit) -> Principal:
+    """Who asks, if they may: token, rate, interface permission. `Raises` ApiError."""
+    principal = await tokens.principal(header(scope, b"authorization"), time())
+    await rate.take(principal.token, principal.rate)
+    if not principal.may_read:
+        raise ApiError(NO_INTERFACE_PERMISSION, "the token lacks the permission to use this interface")
+    return principal
 
 
 def operator_of(principal: Principal, named: str | None) -> str:
@@ -141,10 +148,10 @@ async def _body(receive: Receive) -> bytes:
             return body
 
 
-async def _send_error(send: Send, error: ApiError) -> None:
+async def send_error(send: Send, error: ApiError) -> None:
     """The envelope of an error."""
     headers = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
-    await _send(send, error.status, [JSON, _NOSNIFF, _NO_STORE, *headers], error.body())
+    await _send(send, error.status, [JSON, NOSNIFF, _NO_STORE, *headers], error.body())
 
 
 async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:

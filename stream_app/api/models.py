@@ -66,6 +66,13 @@ class OperatorsRequest(Model):
     """operators has no parameters."""
 
 
+class StreamRequest(Model):
+    """Parameters of stream."""
+
+    operator_id: OperatorId = None
+    group_id: GroupId = "ALL"
+
+
 class Month(Model):
     """Key figures of a group in a month and currency."""
 
@@ -213,6 +220,18 @@ DISTRIBUTION_EXAMPLE = example(
         ],
     }
 )
+STREAM_EXAMPLE = """event: monthly
+id: 1234-0
+data: {"operatorId":"M1","groupId":"ALL", ...}
+
+event: distribution
+id: 1234-1230
+data: {"operatorId":"M1","groupId":"ALL", ...}
+
+event: as-of
+data: {"partition":3,"asOf":"2026-11-24T08:00:00.000Z"}
+
+"""
 GROUPS_EXAMPLE = example({"groups": [{"groupId": "ALL", "name": None}, {"groupId": "vip", "name": "大客户"}]})
 OPERATORS_EXAMPLE = example(
     {"operators": [{"operatorId": "M1", "name": "Stadtwerke", "timezone": "Europe/Berlin", "currency": "EUR"}]}

@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 class Trace:
     """What a request turned out to be; filled in on its way."""
 
-    __slots__ = ("code", "finished", "request_id", "route", "started", "status", "store")
+    __slots__ = ("answered", "code", "finished", "request_id", "route", "started", "status", "store")
 
     def __init__(self, request_id: bytes) -> None:
         self.request_id = request_id
@@ -35,6 +35,11 @@ class Trace:
         self.finished = False
         self.store: str | None = None
         self.started = perf_counter()
+        self.answered: float | None = None  # of what goes on afterwards on purpose: when its first answer was there
+
+    def seconds(self) -> float:
+        """How long the asker waited, so far."""
+        return (self.answered or perf_counter()) - self.started
 
 
 class Metrics:
@@ -56,12 +61,17 @@ class Metrics:
             "crm_api_answers", "Answers by the store they came from", ["store"], registry=self.registry
         )
         self._up = Gauge("crm_api_store_up", "1 while the store may be asked", ["store"], registry=self.registry)
+        self._viewers = Gauge("crm_api_viewers", "Open streams", registry=self.registry)
         self._children: dict[tuple[str, int], tuple[Any, Any]] = {}
         self._stores = {store: self._answers.labels(store) for store in ("redis", "clickhouse")}
 
     def watch(self, store: str, up: Callable[[], bool]) -> None:
         """Tell whether this store may be asked, at the time of the scrape."""
         self._up.labels(store).set_function(lambda: float(up()))
+
+    def watch_viewers(self, viewers: Callable[[], int]) -> None:
+        """Tell how many streams are open, at the time of the scrape."""
+        self._viewers.set_function(lambda: float(viewers()))
 
     def count(self, trace: Trace) -> None:
         """A request is answered."""
@@ -71,7 +81,7 @@ class Metrics:
             labels = (trace.route, str(trace.code))
             found = self._children[key] = self._requests.labels(*labels), self._seconds.labels(*labels)
         found[0].inc()
-        found[1].observe(perf_counter() - trace.started)
+        found[1].observe(trace.seconds())
         if trace.store is not None:
             self._stores[trace.store].inc()
 
@@ -112,7 +122,7 @@ class Observed:
             self._tell(trace, scope["method"])
 
     def _tell(self, trace: Trace, method: str) -> None:
-        seconds = perf_counter() - trace.started
+        seconds = trace.seconds()
         slow = seconds > self._slow_seconds
         if trace.code == 0 and not slow:
             return

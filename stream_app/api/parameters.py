@@ -54,6 +54,13 @@ class Distribution(NamedTuple):
     end_day: int | None
 
 
+class Stream(NamedTuple):
+    """What to watch. None: what the token implies."""
+
+    operator: str | None
+    group: str
+
+
 class Groups(NamedTuple):
     """A question for groups."""
 
@@ -183,6 +190,13 @@ def distribution(source: bytes, *, text: bool, days_max: int) -> Distribution:
         days=_number(raw, "days", min(DEFAULT_DAYS, days_max), days_max, text=text),
         end_day=_day(raw, "endDate"),
     )
+
+
+@lru_cache(1024)
+def stream(source: bytes) -> Stream:
+    """Parse a query string. `Raises` ApiError."""
+    raw = _raw(source, text=True)
+    return Stream(operator=_id(raw, "operatorId"), group=_id(raw, "groupId") or ALL)
 
 
 @lru_cache(1024)

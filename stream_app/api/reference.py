@@ -12,6 +12,7 @@ import orjson
 from fastapi import APIRouter, Depends, Query
 from fastapi.openapi.utils import get_openapi
 from fastapi.security import HTTPBearer
+from fastapi.sse import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
@@ -50,6 +51,12 @@ _GET_HEADERS: Final = {
     "Cache-Control": {"schema": {"type": "string"}, "description": "private, no-cache"},
     "Vary": {"schema": {"type": "string"}, "description": "Authorization"},
 }
+_STREAM: Final = """Server-sent events, at once and on each change, until the token expires.
+
+`monthly` and `distribution`: the `data` of the default answer of monthlyIndex and of chargingDistribute. `as-of`, every two seconds: up to when what
+was sent holds. `stale`: changes can't be seen at the moment; what was sent stays as it was at `asOf`, until the next `as-of`. An event's id holds the
+versions of both documents; sent back as `Last-Event-ID` it keeps an unchanged document from being sent again.
+"""
 _QUESTION_ERRORS: Final = (
     BAD_PARAMETER,
     BAD_TOKEN,
@@ -154,8 +161,36 @@ def _describe(router: APIRouter, name: str, described: _Described) -> None:
             tags=["statistics"],
             response_model=models.Envelope[described.data],  # type: ignore[name-defined]  # made from the value
             responses={200: answer, **unchanged, **_errors(_QUESTION_ERRORS)},
-            dependencies=[Depends(HTTPBearer(description="JWT: HS256, or RS256 or ES256 by a JWKS"))],
+            dependencies=[Depends(_bearer())],
         )
+
+
+def _describe_stream(router: APIRouter) -> None:
+    last_event = {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "schema": {"type": "string"},
+        "description": "The id of the last event that arrived",
+    }
+    router.add_api_route(
+        f"{PREFIX}/stream",
+        _asker(models.StreamRequest, query=True),
+        operation_id="stream_get",
+        summary="Both default answers, and their changes",
+        description=_STREAM,
+        tags=["statistics"],
+        response_class=EventSourceResponse,
+        responses={
+            200: {"description": "Events", "content": {"text/event-stream": {"example": models.STREAM_EXAMPLE}}},
+            **_errors(_QUESTION_ERRORS),
+        },
+        openapi_extra={"parameters": [last_event]},
+        dependencies=[Depends(_bearer())],
+    )
+
+
+def _bearer() -> HTTPBearer:
+    return HTTPBearer(description="JWT: HS256, or RS256 or ES256 by a JWKS")
 
 
 def _ready() -> None:
@@ -168,6 +203,7 @@ def document(version: str) -> bytes:
     router = APIRouter()
     for name, described in _QUESTIONS.items():
         _describe(router, name, described)
+    _describe_stream(router)
     up: Responses = {200: {"description": "Always", "content": {"application/json": {"example": models.example({})}}}}
     router.add_api_route("/healthz", _ready, summary="Is the process up?", tags=["service"], responses=up)
     stores = models.example({"redis": True, "clickhouse": True})

@@ -1,5 +1,6 @@
 """`stream-app api`: serves the HTTP interface until it is told to stop."""
 
+import asyncio
 import errno
 import socket
 
@@ -11,6 +12,20 @@ from stream_app.api.logs import configure
 from stream_app.local.errors import LocalError
 
 _BACKLOG = 2048
+_UNREAD_MS_MAX = 20_000  # that a client may leave what was sent to it, before its connection is ended
+
+
+class _Server(uvicorn.Server):
+    """Tells the application before it waits for open connections."""
+
+    def __init__(self, config: uvicorn.Config, ending: asyncio.Event) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn."""
+        self._ending.set()
+        await super().shutdown(sockets)
 
 
 def command() -> None:
@@ -22,8 +37,9 @@ def command() -> None:
         )
     listening = _listen(settings)
     configure(settings.api_log_level)
+    ending = asyncio.Event()
     config = uvicorn.Config(
-        create_app(settings),
+        create_app(settings, ending=ending),
         loop="uvloop",
         http="auto",
         lifespan="on",
@@ -33,7 +49,7 @@ def command() -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=5,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    _Server(config, ending).run(sockets=[listening])
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -45,6 +61,8 @@ def _listen(settings: Settings) -> socket.socket:
         )[0]
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS_MAX)
         listening.bind(address)
         listening.listen(_BACKLOG)
     except OSError as error:
