@@ -16,6 +16,8 @@ from pathlib import Path
 
 from stream_app.local.errors import LocalError
 
+_COMPOSE = "run it all in containers by compose.yaml (docs/operating.md, Containers)"
+
 
 def provide(lib: Path, name: str, build: Callable[[Path], None]) -> Path:
     """The folder `lib/name`, built by `build` when it is absent; `name` holds the version, so a new one is built anew."""
@@ -65,6 +67,8 @@ def debian_packages(wanted: Sequence[str], folder: Path, advice: str) -> None:
     Uses package lists and a cache of its own, so that it needs no rights and changes nothing.
     """
     if any(shutil.which(tool) is None for tool in ("apt-get", "dpkg")):
+        if docker_answers():
+            advice += f", or {_COMPOSE}"
         raise LocalError(f"{wanted[0]} is not there, and this system has no apt-get to fetch it: {advice}.")
     with tempfile.TemporaryDirectory(prefix="apt-", dir=folder.parent) as scratch:
         for part in ("lists/partial", "cache/archives/partial", "debs"):
@@ -131,8 +135,22 @@ def check_system() -> None:
     if platform.system() != "Linux":
         raise LocalError(
             f"The local servers start on Linux only, and this is {platform.system()}: "
-            "give KAFKA_BOOTSTRAP_SERVERS, REDIS_URL and CLICKHOUSE_URL of servers you run."
+            f"give KAFKA_BOOTSTRAP_SERVERS, REDIS_URL and CLICKHOUSE_URL of servers you run, or {_COMPOSE}."
         )
+
+
+def docker_answers() -> bool:
+    """Whether a Docker engine runs that could bring the servers."""
+    program = shutil.which("docker")
+    if program is None:
+        return False
+    try:
+        asked = subprocess.run(
+            [program, "version"], capture_output=True, check=False, timeout=10, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return asked.returncode == 0
 
 
 def _java_version(program: str) -> int:
