@@ -1,10 +1,12 @@
 """`stream-app import FILE`: rows of a file as records of the source topics. Thin: the rules are the importer's."""
 
 import asyncio
+import codecs
 import logging
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +18,10 @@ from rich.table import Table
 
 from config import settings
 from stream_app.importer.cdr_file import CdrMapping, CdrReader
-from stream_app.importer.map_file import MapError, MapFile
+from stream_app.importer.map_file import File, MapError, MapFile
 from stream_app.importer.map_load import load
 from stream_app.importer.mapping import Mapping, Topic
+from stream_app.importer.new_map import SAMPLE_ROWS, first_map, separator_of
 from stream_app.importer.parquet import ParquetReader
 from stream_app.importer.read import CsvReader, FileError, Reader
 from stream_app.importer.resume import Note
@@ -45,12 +48,21 @@ def command(
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail when a row was refused; the others are sent all the same.")
     ] = False,
+    new_map: Annotated[
+        bool, typer.Option("--new-map", help="Print a first map for the file, to be completed, and import nothing.")
+    ] = False,
     restart: Annotated[
         bool,
         typer.Option("--restart", help="Begin with the first row, even if an import of this file was interrupted."),
     ] = False,
 ) -> None:
     """Import a file's sessions, payments, customer groups and operators, or its OCPI CDRs. Safe to repeat."""
+    if new_map:
+        try:
+            print(_new_map(file), end="")
+        except FileError as error:
+            _fail(str(error))
+        return
     # The client reports on its own what is one sentence of ours.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     chosen = settings.load()
@@ -81,6 +93,28 @@ def command(
     _show(tally, topics, dry_run)
     if strict and tally.refused_count:
         _fail(f"{tally.refused_count} of {tally.read} rows were refused")
+
+
+def _new_map(file: Path) -> str:
+    """A first map. `Raises` FileError."""
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(1 << 16)
+    except OSError as error:
+        raise FileError(f"{file} can't be read: {(error.strerror or str(error)).lower()}") from None
+    if start.startswith(b"PAR1"):
+        how = File(format="parquet")
+    else:
+        try:
+            encoding = "utf-8-sig"
+            text = codecs.getincrementaldecoder(encoding)().decode(start)
+        except UnicodeDecodeError:
+            encoding = "cp1252"
+            text = start.decode(encoding, errors="replace")
+        how = File(separator=separator_of(text.partition("\n")[0]), encoding=encoding)
+    with ParquetReader(file) if how.format == "parquet" else CsvReader(file, how) as reader:
+        rows = [row.cells for row in islice(reader.rows(), SAMPLE_ROWS) if isinstance(row.cells, list)]
+        return first_map(reader.header, rows, how)
 
 
 def _load(path: Path) -> MapFile:
