@@ -3,10 +3,10 @@
 import json
 from datetime import UTC, datetime
 
+from stream_app.partition.state import Committed
 from tests.oracle import Clock, Record, truth
 from tests.simulation.compare import differences
 from tests.simulation.world import EVENTS_PARTITIONS, World
-from stream_app.partition.state import Committed
 
 FIRST = int(datetime(2025, 3, 10, 12, tzinfo=UTC).timestamp() * 1000)
 LATER = int(datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp() * 1000)
