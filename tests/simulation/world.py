@@ -207,7 +207,7 @@ class World:
         await lane.put([Batch([None] * count, list(events[lane.expected :]), offsets, [0] * count, len(events))])
         async with asyncio.timeout(20):
             while lane.committed < len(events) or not until():
-                await asyncio.sleep(0.01)  # noqa: ASYNC110  # the lane has no event for it
+                await asyncio.sleep(0.01)  # the lane has no event for it
         await lane.stop()
 
     async def _run(self, partition: int, disk: Disk, up_to: int) -> None:
