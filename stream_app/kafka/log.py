@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
 REQUEST_BYTES_MAX = 16 << 20  # a source record travels whole to the dead letters
@@ -46,7 +46,7 @@ async def _send(producer: AIOKafkaProducer, records: Records) -> dict[tuple[str,
             if batch is not None:
                 sent.append(await producer.send_batch(batch, topic, partition=partition))
                 last[topic, partition] = sent[-1], batch.record_count()
-    except KafkaError as exc:
+    except (IllegalOperation, KafkaError) as exc:
         raise (await _cause(sent) or exc) from exc
     await asyncio.gather(*sent)
     return last
