@@ -285,7 +285,8 @@ class Feed:
     async def close(self) -> None:
         """End what runs in the background."""
         self.end()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while tasks := list(self._tasks):
+            for task in tasks:
+                task.cancel()
+            # Again, for one that is cancelled in the moment in which its answer comes may go on with the answer.
+            await asyncio.wait(tasks, timeout=0.2)

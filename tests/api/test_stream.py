@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from stream_app.api import stream as stream_module
 from stream_app.api.app import create_app, stores
+from stream_app.api.feed import Feed
 from stream_app.domain.report import iso_ms
 from stream_app.local.processes import find, stop
 from stream_app.local.run_folder import RunFolder
@@ -417,3 +418,17 @@ async def test_a_connection_for_updates_that_is_cut_is_made_again_and_documents_
         world.version = 2**52 + 80
         version = await world.pay(count=71)
         assert (await events.next("monthly"))[2]["version"] == version
+
+
+async def test_the_feed_ends_a_task_that_missed_its_first_cancellation():
+    async def deaf():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+        await asyncio.sleep(3600)
+
+    feed = Feed(None, (None, None), 30, None)
+    task = feed._start(deaf())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await feed.close()
+    assert task.cancelled()
