@@ -1,0 +1,246 @@
+"""Source topics belong to others: transactions, added partitions, missing topics, values of no use, a broker that goes away."""
+
+import itertools
+import json
+import threading
+import time
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import NewPartitions
+
+from stream_app.formats.murmur2 import partition_for
+from tests.e2e.deployment import SOURCES, Deployment, wait_until
+
+_numbers = itertools.count()
+
+
+def payment(operator: str) -> str:
+    return json.dumps(
+        {
+            "payment_id": f"p-{next(_numbers)}",
+            "operator_id": operator,
+            "status": "SUCCEEDED",
+            "amount_received": 1,
+            "currency": "EUR",
+            "paid_at": int(time.time() * 1000),
+        }
+    )
+
+
+def count(deployment: Deployment, operator: str) -> int:
+    """Payments in the operator's document of the last months."""
+    document = deployment.redis.get(f"crm:{{{operator}}}:monthly:ALL")
+    return sum(month["paymentCount"] for month in json.loads(document)["months"]) if document else 0
+
+
+def read(deployment: Deployment, topic: str, partitions: int = 1) -> list:
+    """All records of a topic."""
+    settings = {
+        "bootstrap.servers": deployment.kafka,
+        "group.id": "test",
+        "enable.auto.commit": False,
+        "isolation.level": "read_committed",
+        "enable.partition.eof": True,
+    }
+    consumer, found, ended = Consumer(settings), [], 0
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
+    while ended < partitions:
+        message = consumer.poll(20)
+        assert message is not None, f"{topic} does not answer"
+        if message.error():
+            assert message.error().name() == "_PARTITION_EOF"
+            ended += 1
+        else:
+            found.append(message)
+    consumer.close()
+    return found
+
+
+@pytest.fixture
+def running(deploy) -> Deployment:
+    """A deployment with one worker that is ready."""
+    deployment = deploy()
+    deployment.start_worker(1)
+    deployment.wait_ready(1)
+    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"])
+    return deployment
+
+
+def test_transactions_of_a_source_count_when_committed_and_hold_nothing_up(running):
+    """As-of waits for an open one, and goes past the control records at the tail of a topic where nothing follows."""
+    producer = running.producer(**{"transactional.id": "billing"})
+    producer.init_transactions(20)
+
+    def send(number: int) -> None:
+        for n in range(number):
+            producer.produce("charging.payments", payment("T"), partition=n % 5)
+        producer.flush(20)
+
+    producer.begin_transaction()
+    send(7)
+    opened_ms = running.now_ms()
+    with pytest.raises(AssertionError, match="still waiting until Redis' as-of has passed"):
+        running.wait_as_of(opened_ms, names=["worker-1"], seconds=3)
+    producer.commit_transaction(20)
+    running.wait_as_of(opened_ms, names=["worker-1"], seconds=15)
+    assert count(running, "T") == 7
+    producer.begin_transaction()
+    send(9)
+    producer.abort_transaction(20)
+    running.wait_as_of(running.now_ms(), names=["worker-1"], seconds=15)
+    assert count(running, "T") == 7
+    assert running.stop("worker-1") == 0
+
+
+def test_records_of_an_added_partition_count_and_as_of_stays_true(running):
+    """The source's team adds one and writes to it at once; no result claims to hold those records before it does."""
+    admin, operator = running.admin, "A"
+    admin.create_partitions([NewPartitions("charging.payments", 7)])["charging.payments"].result(20)
+    producer = running.producer(**{"topic.metadata.refresh.interval.ms": 200})
+    wait_until(
+        "the partitions are there",
+        lambda: len(producer.list_topics("charging.payments", 5).topics["charging.payments"].partitions) == 7,
+        20,
+    )
+    own = partition_for(operator.encode(), 8)
+    for round_ in range(1, 4):
+        for partition in (5, 6):
+            producer.produce("charging.payments", payment(operator), partition=partition)
+        assert producer.flush(20) == 0
+        taken_ms = running.now_ms()
+        wanted = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(taken_ms / 1000)) + f".{taken_ms % 1000:03d}Z"
+        wait_until("as-of has passed", lambda w=wanted: running.as_of().get(own, "") >= w, 30)
+        assert count(running, operator) == 2 * round_
+    assert running.process("worker-1").poll() is None
+
+
+def test_as_of_of_an_idle_deployment_moves_on_each_second(running):
+    """In Redis and in its topic: that nothing came is known, too."""
+    topic = running.admin.list_topics("crm-stats.as-of.v1", 10).topics["crm-stats.as-of.v1"]
+    partitions = len(topic.partitions)
+    before, seen, ends = read(running, "crm-stats.as-of.v1", partitions), set(), time.monotonic() + 10
+    while time.monotonic() < ends:
+        found = running.as_of()
+        assert len(found) == 8
+        lowest = min(found.values())
+        seen.add(lowest[:19])
+        time.sleep(0.1)
+    assert len(seen) >= 9, sorted(seen)
+    after = read(running, "crm-stats.as-of.v1", partitions)[len(before) :]
+    by_partition = {n: [m for m in after if m.key() == b"%d" % n] for n in range(8)}
+    assert all(8 <= len(some) <= 13 for some in by_partition.values()), {n: len(s) for n, s in by_partition.items()}
+    for some in by_partition.values():
+        times = [json.loads(m.value())["asOf"] for m in some]
+        assert times == sorted(times)
+
+
+def test_a_missing_source_is_named_and_waited_for_and_counts_when_it_is_made(deploy):
+    """The others count meanwhile."""
+    deployment = deploy(sources={name: n for name, n in SOURCES.items() if name != "crm.groups"})
+    deployment.admin.delete_topics(["crm.groups"])["crm.groups"].result(20)  # `up` made it
+    wait_until("crm.groups is gone", lambda: "crm.groups" not in deployment.admin.list_topics(timeout=10).topics, 20)
+    deployment.start_worker(1)
+    deployment.wait_ready(1)
+    producer = deployment.producer()
+    producer.produce("charging.payments", payment("G"))
+    producer.flush(20)
+    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"], seconds=30)
+    assert count(deployment, "G") == 1
+    assert "the source topic crm.groups does not exist; it is waited for" in deployment.log("worker-1")
+    deployment.make_topics({"crm.groups": 2})
+    producer.produce("crm.groups", json.dumps({"operator_id": "G", "group_id": "vip", "name": "大客户"}))
+    assert producer.flush(20) == 0
+
+    def named() -> bool:
+        groups = json.loads(deployment.redis.get("crm:{G}:groups"))["groups"]
+        return {"groupId": "vip", "name": "大客户"} in groups
+
+    wait_until("the group has its name", named, 30)
+    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"], seconds=30)
+    assert deployment.stop("worker-1") == 0
+
+
+def test_records_of_no_use_go_to_the_dead_letters_as_they_came(running):
+    """A null value, one that is not UTF-8, any key; what is around them counts."""
+    values = {0: (b"\xff\x00key", None), 1: (None, b'\xff{"payment_id"'), 2: ("钥匙".encode(), b"[]")}
+    producer, offsets = running.producer(), {}
+    for partition, (key, value) in values.items():
+        producer.produce("charging.payments", payment("D"), partition=partition)
+        producer.produce(
+            "charging.payments",
+            value,
+            key=key,
+            partition=partition,
+            on_delivery=lambda _, message: offsets.setdefault(message.partition(), message.offset()),
+        )
+        producer.produce("charging.payments", payment("D"), partition=partition)
+    assert producer.flush(20) == 0
+    running.wait_as_of(running.now_ms(), names=["worker-1"], seconds=30)
+    assert count(running, "D") == 6
+    topic = running.admin.list_topics("crm-stats.dead-letters", 10).topics["crm-stats.dead-letters"]
+    letters = {m.key().decode(): m for m in read(running, "crm-stats.dead-letters", len(topic.partitions))}
+    assert letters.keys() == {f"charging.payments/{p}/{offset}" for p, offset in offsets.items()}
+    reasons = {0: b"tombstone", 1: b"not_json", 2: b"not_json"}
+    for partition, (key, value) in values.items():
+        letter = letters[f"charging.payments/{partition}/{offsets[partition]}"]
+        headers = dict(letter.headers())
+        assert letter.value() == (value or b"")
+        assert headers["reason"] == reasons[partition]
+        assert headers["source-key"] == (key or b"")
+        assert headers["source-topic"] == b"charging.payments"
+        assert headers["source-partition"] == b"%d" % partition
+        assert headers["source-offset"] == b"%d" % offsets[partition]
+        assert headers["detail"]
+        assert headers["failed-at"].endswith(b"Z")
+
+
+def test_a_broker_restarted_under_live_workers_loses_nothing_and_counts_nothing_twice(deploy):
+    """Workers live on, or end with an error that is in their log, and go on when started again."""
+    deployment = deploy()
+    for number in (1, 2):
+        deployment.start_worker(number)
+    for number in (1, 2):
+        deployment.wait_ready(number)
+    producer = deployment.producer(**{"enable.idempotence": True, "message.timeout.ms": 120_000})
+    sent, failed, ended = [0], [], threading.Event()
+
+    def feed() -> None:
+        while not ended.wait(0.05):
+            for n in range(10):
+                producer.produce(
+                    "charging.payments",
+                    payment(f"B{n % 4}"),
+                    on_delivery=lambda error, _: failed.append(error) if error else None,
+                )
+                sent[0] += 1
+            producer.poll(0)
+
+    feeding = threading.Thread(target=feed)
+    feeding.start()
+    try:
+        deployment.wait_as_of(deployment.now_ms(), names=["worker-1", "worker-2"])
+        deployment.restart_server("kafka", empty=False)
+        restarted_ms = deployment.now_ms()
+
+        def passed() -> bool:
+            for number in (1, 2):
+                code = deployment.process(f"worker-{number}").poll()
+                if code is not None:
+                    assert code > 0, f"worker-{number} ended with {code}"
+                    assert "Error" in deployment.log(f"worker-{number}")
+                    deployment.start_worker(number)
+            found = deployment.as_of()
+            wanted = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(restarted_ms / 1000 + 5))
+            return len(found) == 8 and min(found.values()) >= wanted
+
+        wait_until("as-of has passed the restart", passed, 120)
+    finally:
+        ended.set()
+        feeding.join()
+    assert producer.flush(60) == 0
+    assert failed == []
+    deployment.wait_as_of(deployment.now_ms())
+    counted = {f"B{n}": count(deployment, f"B{n}") for n in range(4)}
+    assert sum(counted.values()) == sent[0], counted
+    assert all(deployment.stop(f"worker-{number}") == 0 for number in (1, 2))
