@@ -114,10 +114,10 @@ class Background:
 
     async def stop(self) -> None:
         """End all."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
+        while self._tasks:  # asyncio.wait_for of Python 3.11 can swallow a cancellation
+            for task in self._tasks:
+                task.cancel()
+            _, self._tasks = await asyncio.wait(self._tasks, timeout=1)
 
 
 def create_ingest(settings: Settings, state_dir: Path) -> App:

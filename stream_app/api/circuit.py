@@ -85,5 +85,6 @@ class Circuit:
     async def close(self) -> None:
         """End the probe."""
         if self._probing is not None:
-            self._probing.cancel()
-            await asyncio.gather(self._probing, return_exceptions=True)
+            while not self._probing.done():
+                self._probing.cancel()  # again, for one can be swallowed in the moment in which an answer comes
+                await asyncio.wait([self._probing], timeout=0.2)

@@ -206,8 +206,8 @@ class World:
         offsets = list(range(lane.expected, len(events)))
         await lane.put([Batch([None] * count, list(events[lane.expected :]), offsets, [0] * count, len(events))])
         async with asyncio.timeout(20):
-            while lane.committed < len(events) or not until():
-                await asyncio.sleep(0.01)  # the lane has no event for it
+            while lane.committed < len(events) or not until():  # noqa: ASYNC110  # the lane has no event for it
+                await asyncio.sleep(0.01)
         await lane.stop()
 
     async def _run(self, partition: int, disk: Disk, up_to: int) -> None:
