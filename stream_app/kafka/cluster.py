@@ -7,6 +7,7 @@ from typing import NamedTuple
 from confluent_kafka import (
     Consumer,
     IsolationLevel,
+    KafkaError,
     KafkaException,
     TopicCollection,
     TopicPartition,
@@ -56,7 +57,11 @@ class Cluster:
             request_timeout=_TIMEOUT_S,
         )
         found = await asyncio.gather(*(asyncio.wrap_future(f) for f in futures.values()))
-        return {(tp.topic, tp.partition): at.offset for tp, at in zip(futures, found, strict=True)}
+        out = {(tp.topic, tp.partition): at.offset for tp, at in zip(futures, found, strict=True)}
+        for tp, offset in out.items():
+            if offset < 0:  # librdkafka's answer for a partition whose broker went away meanwhile
+                raise KafkaException(KafkaError(KafkaError._TRANSPORT, f"no offset of {tp[0]}/{tp[1]}"))  # noqa: SLF001
+        return out
 
     async def starts(self, partitions: Sequence[tuple[str, int]]) -> Ends:
         """Offsets of the first records that are kept."""

@@ -1,6 +1,9 @@
 """Questions to a cluster: a used one, and one that was started this moment."""
 
+import asyncio
+
 import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream_app.kafka.cluster import Cluster, KafkaException
 from stream_app.local.processes import find, stop
@@ -11,9 +14,13 @@ from tests.kafka.conftest import until
 
 
 @pytest.fixture
-def new_kafka(tmp_path):
+def run(tmp_path):
+    return RunFolder(tmp_path / "run", LIB)
+
+
+@pytest.fixture
+def new_kafka(run):
     """A cluster of this test that nobody asked anything yet."""
-    run = RunFolder(tmp_path / "run", LIB)
     server = next(server for server in SERVERS if server.name == "kafka")
     try:
         yield start_server(run, server, None, default_ports=False)
@@ -76,3 +83,28 @@ async def test_unknown_topics_and_partitions_are_an_error_where_offsets_are_aske
         with pytest.raises(KafkaException):
             await cluster.ends([(topic, 0), unknown])
     assert await cluster.committed("nobody", [(topic, 0), ("unknown", 0)]) == {}
+
+
+async def test_a_broker_that_goes_away_is_an_error_and_no_offset(run, new_kafka):
+    """Whatever the moment: an end of -1001 would be passed by everything, and as-of with it."""
+    cluster, partitions = Cluster(new_kafka), [("t", partition) for partition in range(20)]
+    admin = AdminClient({"bootstrap.servers": new_kafka})
+    admin.create_topics([NewTopic("t", 20, 1)])["t"].result(20)
+    await until("the topic answers", lambda: _answers(cluster, partitions))
+    asked = [asyncio.create_task(cluster.ends(partitions)) for _ in range(50)]
+    await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    find(run, "kafka").process.kill()
+    while len(asked) < 100:
+        asked.append(asyncio.create_task(cluster.ends(partitions)))
+        await asyncio.sleep(0.01)
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    assert any(isinstance(answer, KafkaException) for answer in found)
+    for answer in found:
+        assert isinstance(answer, KafkaException) or answer == dict.fromkeys(partitions, 0)
+
+
+async def _answers(cluster, partitions):
+    try:
+        return await cluster.ends(partitions)
+    except KafkaException:
+        return False
