@@ -1,0 +1,97 @@
+"""The seam in real workers: what fails ends the process, and Faust's own monitor still counts."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from tests.e2e.deployment import ROOT, Deployment, wait_until
+
+EVENTS = "crm-stats.events-1"
+
+MONITOR = """
+import asyncio, json, os, signal, sys
+from pathlib import Path
+import faust
+from config import settings
+from stream_app import worker
+from stream_app.kafka import batches
+
+batches.install()
+app = worker.create_ingest(settings.load(), Path(sys.argv[1]))
+
+async def watch():
+    tps = lambda offsets: {f"{tp.topic}/{tp.partition}": offset for tp, offset in offsets.items()}
+    while not all(app.monitor.tp_committed_offsets.get(("charging.payments", p), 0) == 300 for p in range(2)):
+        await asyncio.sleep(0.05)
+    found = {
+        "messages": app.monitor.messages_received_total,
+        "by_topic": dict(app.monitor.messages_received_by_topic),
+        "events": app.monitor.events_total,
+        "ends": tps(app.monitor.tp_end_offsets),
+        "committed": tps(app.monitor.tp_committed_offsets),
+    }
+    Path(sys.argv[2]).write_text(json.dumps(found))
+    os.kill(os.getpid(), signal.SIGTERM)
+
+background = worker.Background(app)
+app.starts.append(background.starter(watch))
+faust.Worker(app, loglevel="INFO", redirect_stdouts=False).execute_from_commandline()
+"""
+
+
+@pytest.fixture
+def deployment(tmp_path):
+    made = Deployment(tmp_path / "run")
+    yield made
+    made.close()
+
+
+def test_a_frame_that_cannot_be_read_ends_the_worker_and_is_not_skipped(deployment):
+    """With an exit code and a traceback, each time it is started; what came before is committed, nothing behind it is read."""
+    deployment.start_worker(1)
+    deployment.wait_ready(1)
+    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"])
+    delivered = []
+    producer = deployment.producer()
+    producer.produce(EVENTS, b"\x92\x07\xc0", partition=2, on_delivery=lambda _, message: delivered.append(message))
+    producer.produce(EVENTS, b"\x92\x01\xc0", partition=2)
+    assert producer.flush(20) == 0
+    (broken,) = delivered
+    for _ in range(2):
+        process = deployment.process("worker-1")
+        wait_until("the worker has ended", lambda process=process: process.poll() is not None, 60)
+        assert process.returncode > 0
+        log = deployment.log("worker-1")
+        assert "Traceback (most recent call last)" in log
+        assert "FrameError: a frame of format 7, this version reads 1" in log
+        asked = [TopicPartition(EVENTS, 2)]
+        consumer = Consumer({"bootstrap.servers": deployment.kafka, "group.id": "crm-stats-ledger-1"})
+        assert consumer.committed(asked, 10)[0].offset <= broken.offset()
+        consumer.close()
+        deployment.run.log_file("worker-1").unlink()
+        deployment.start_worker(1)
+
+
+def test_fausts_monitor_counts_messages_end_offsets_and_commits(deployment, tmp_path):
+    """A message is a fetch of a partition; ends and commits are offsets of Kafka."""
+    producer = deployment.producer()
+    for partition in range(2):
+        for n in range(300):
+            producer.produce("charging.payments", b'{"n": %d}' % n, partition=partition)
+    assert producer.flush(20) == 0
+    (tmp_path / "state").mkdir()
+    arguments = [sys.executable, "-c", MONITOR, str(tmp_path / "state"), str(tmp_path / "found.json")]
+    done = subprocess.run(
+        arguments, env=deployment.env, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads((tmp_path / "found.json").read_text())
+    ours = {"charging.payments/0": 300, "charging.payments/1": 300}
+    assert found["committed"].items() >= ours.items()
+    assert found["ends"] == ours
+    assert 2 <= found["messages"] <= 600
+    assert found["by_topic"] == {"charging.payments": found["messages"]}
+    assert found["events"] == found["messages"]
