@@ -56,7 +56,14 @@ class Cluster:
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
             request_timeout=_TIMEOUT_S,
         )
-        found = await asyncio.gather(*(asyncio.wrap_future(f) for f in futures.values()))
+        try:
+            found = await asyncio.gather(*(asyncio.wrap_future(f) for f in futures.values()))
+        except KafkaException as exc:
+            if (
+                exc.args[0].name() == "FENCED_LEADER_EPOCH"
+            ):  # after an election; librdkafka keeps asking with the old one
+                await asyncio.to_thread(self._admin.list_topics, timeout=_TIMEOUT_S)
+            raise
         out = {(tp.topic, tp.partition): at.offset for tp, at in zip(futures, found, strict=True)}
         for tp, offset in out.items():
             if offset < 0:  # librdkafka's answer for a partition whose broker went away meanwhile

@@ -6,6 +6,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream_app.kafka.cluster import Cluster, KafkaException
+from stream_app.local.ports import is_free
 from stream_app.local.processes import find, stop
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server
@@ -20,10 +21,11 @@ def run(tmp_path):
 
 @pytest.fixture
 def new_kafka(run):
-    """A cluster of this test that nobody asked anything yet."""
+    """A cluster of this test that nobody asked anything yet, on a port that no client is given for its own end."""
+    port = next(port for port in range(20_000, 30_000) if is_free(port))
     server = next(server for server in SERVERS if server.name == "kafka")
     try:
-        yield start_server(run, server, None, default_ports=False)
+        yield start_server(run, server, f"127.0.0.1:{port}", default_ports=False)
     finally:
         stop(run, [running for running in [find(run, "kafka")] if running], seconds_max=10)
 
@@ -101,6 +103,24 @@ async def test_a_broker_that_goes_away_is_an_error_and_no_offset(run, new_kafka)
     assert any(isinstance(answer, KafkaException) for answer in found)
     for answer in found:
         assert isinstance(answer, KafkaException) or answer == dict.fromkeys(partitions, 0)
+
+
+async def test_a_broker_that_comes_back_answers_the_same_client(run, new_kafka):
+    """Its partitions have a later leader epoch: who asks with the one it knows is refused, again and again."""
+    cluster, partitions = Cluster(new_kafka), [("t", partition) for partition in range(5)]
+    admin = AdminClient({"bootstrap.servers": new_kafka})
+    admin.create_topics([NewTopic("t", 5, 1)])["t"].result(20)
+    await until("the topic answers", lambda: _answers(cluster, partitions))
+    port = int(new_kafka.rsplit(":", 1)[1])
+    find(run, "kafka").process.kill()
+    await until("the broker has let go of its port", lambda: not find(run, "kafka") and is_free(port))
+    server = next(server for server in SERVERS if server.name == "kafka")
+    assert await asyncio.to_thread(start_server, run, server, new_kafka, default_ports=False) == new_kafka
+    await until("the topic answers again", lambda: _answers(cluster, partitions), 30)
+    for _ in range(20):
+        assert await cluster.ends(partitions) == await cluster.starts(partitions) == dict.fromkeys(partitions, 0)
+    assert list(await cluster.describe(["t"])) == ["t"]
+    assert await cluster.committed("group", partitions) == {}
 
 
 async def _answers(cluster, partitions):
