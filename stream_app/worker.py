@@ -145,14 +145,6 @@ def create_ingest(settings: Settings, state_dir: Path) -> App:
     ingest, background = Ingest(conf, Appender(settings.kafka_bootstrap_servers)), Background(app)
     ingest_agent.add(app, kinds, ingest)
 
-    async def start(*_: Any, **__: Any) -> None:
-        await ingest.start()
-        background.start(ingest.run_clock())
-
-    async def stop(*_: Any, **__: Any) -> None:
-        await background.stop()
-        await ingest.stop()
-
     app.starts += [ingest.start, background.starter(ingest.run_clock)]
     app.stops += [background.stop, ingest.stop]
     return app

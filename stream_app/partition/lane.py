@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from stream_app.formats.rows import POSITION, Position, decode_position
+from stream_app.formats.rows import FORMAT, POSITION, Position, decode_position
 from stream_app.kafka.batches import Batch
 from stream_app.kafka.log import Fenced
 from stream_app.partition.books import Books, Tick
@@ -91,7 +91,7 @@ class Lane:
     def _position(self, where: Range) -> Position:
         conf, (raw,) = self._conf, self.store.load([POSITION])
         if raw is None:
-            return Position(1, conf.topic_id, conf.generation, where.first, -1, 0, 0)
+            return Position(FORMAT, conf.topic_id, conf.generation, where.first, -1, 0, 0)
         position, name = decode_position(raw), f"{conf.topics.events}/{self.partition}"
         if (position.topic_id, position.generation) != (conf.topic_id, conf.generation):
             raise PositionError(

@@ -80,5 +80,5 @@ class Pump:
         self._compared -= {lane for lane in lanes if lane.partition in emptied}
 
     async def close(self) -> None:
-        """Write what is left, if the sink takes it, and disconnect."""
+        """Disconnect. What is not written yet is found by the next owner's comparison."""
         await self._sink.close()
