@@ -52,6 +52,12 @@ lock: .venv/development ## pin the dependencies anew, after pyproject.toml chang
 	@"$$UV" pip compile -q --universal --generate-hashes --group dev pyproject.toml -o requirements-dev.lock
 	"$$UV" pip compile -q --universal --generate-hashes pyproject.toml -c requirements-dev.lock -o requirements.lock
 
+dashboard: ## build the dashboard from its sources; needs Node, which nothing else does
+	@cd stream_app/api/dashboard
+	command -v npm >/dev/null || { echo "npm is missing, and only this target needs it: install Node 20 or newer." >&2; exit 1; }
+	npm ci --silent --ignore-scripts
+	npm run --silent build
+
 docs: .venv/runtime ## write what of docs/ is made from the sources
 	@$(BIN)/python docs/settings_page.py
 
@@ -94,4 +100,4 @@ chromium:
 	  echo "Chromium is missing, and make test needs it: install it (Debian: apt-get install chromium)." >&2; exit 1
 	fi
 
-.PHONY: help up down clean demo pay token test check bench lock docs chromium
+.PHONY: help up down clean demo pay token test check bench lock dashboard docs chromium

@@ -1,0 +1,3 @@
+/** The dashboard's page. */
+
+document.title = 'CRM statistics';
