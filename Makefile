@@ -80,15 +80,16 @@ docs: .venv/runtime ## write what of docs/ is made from the sources
 	fi
 	touch $@
 
+# Compiled here, once: where bytecode may not be written later, each start would compile all of it again, for more than a second.
 .venv/runtime: .venv/python requirements.lock pyproject.toml
 	@echo "Installing what the service needs into .venv" >&2
-	"$$UV" pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	"$$UV" pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock
 	"$$UV" pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@
 
 .venv/development: .venv/runtime requirements-dev.lock
 	@echo "Installing what its development needs into .venv" >&2
-	"$$UV" pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	"$$UV" pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-dev.lock
 	touch $@
 
 chromium:
