@@ -1,16 +1,29 @@
 """Models of what goes in and out, for the documentation only: no request is checked and no answer is built by them."""
 
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from stream_app.api.parameters import DEFAULT_DAYS, DEFAULT_MONTHS, ID_CODE_POINTS_MAX, MONTHS_MAX
+from stream_app.domain.money import DIGITS
 
 T = TypeVar("T")
-Id = Annotated[str, Field(min_length=1, max_length=ID_CODE_POINTS_MAX)]
-Money = Annotated[str, Field(description="In major units, with the currency's digits", examples=["1234.50"])]
-Average = Annotated[str, Field(description="Rounded half-up; zero when there is nobody to divide by")]
+# Patterns say what a whole value is, in the regular expressions of JSON Schema.
+_ID: Final = r"^[^\u0000-\u001f\u007f-\u009f]+$"
+_MONTH: Final = r"^(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])$"
+_DATE: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_TIME: Final = r"^([01][0-9]|2[0-4]):[03]0$"
+_DECIMAL: Final = r"^[0-9]+(\.[0-9]+)?$"
+_KNOWN_CURRENCY: Final = {"enum": sorted(DIGITS)}
+Id = Annotated[str, Field(min_length=1, max_length=ID_CODE_POINTS_MAX, json_schema_extra={"pattern": _ID})]
+Money = Annotated[
+    str, Field(pattern=_DECIMAL, description="In major units, with the currency's digits", examples=["1234.50"])
+]
+Average = Annotated[str, Field(pattern=_DECIMAL, description="Rounded half-up; zero when there is nobody to divide by")]
+Count = Annotated[int, Field(ge=0)]
+Currency = Annotated[str, Field(json_schema_extra=_KNOWN_CURRENCY)]
+Partition = Annotated[int, Field(ge=0, description="The one of the events topic that the result comes from")]
 AsOf = Annotated[
     str,
     Field(
@@ -21,7 +34,7 @@ AsOf = Annotated[
 ]
 Version = Annotated[int, Field(description="Grows with every change", ge=0, examples=[1234])]
 OperatorId = Annotated[Id | None, Field(description="May be left out when the token is for exactly one operator")]
-GroupId = Annotated[Id, Field(description="A customer group; ALL is everything of the operator")]
+GroupId = Annotated[Id | None, Field(description="A customer group; ALL is everything of the operator")]
 
 
 class Model(BaseModel):
@@ -35,13 +48,11 @@ class MonthlyRequest(Model):
 
     operator_id: OperatorId = None
     group_id: GroupId = "ALL"
-    months: Annotated[int, Field(ge=1, le=MONTHS_MAX)] = DEFAULT_MONTHS
+    months: Annotated[int, Field(ge=1, le=MONTHS_MAX)] | None = DEFAULT_MONTHS
     end_month: Annotated[
-        str | None, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", description="The last month; the current one by default")
+        Annotated[str, Field(pattern=_MONTH)] | None, Field(description="The last month; the current one by default")
     ] = None
-    currency: Annotated[str | None, Field(pattern="^[A-Z]{3}$", description="ISO 4217; the operator's by default")] = (
-        None
-    )
+    currency: Annotated[Currency | None, Field(description="ISO 4217; the operator's by default")] = None
 
 
 class DistributionRequest(Model):
@@ -49,10 +60,10 @@ class DistributionRequest(Model):
 
     operator_id: OperatorId = None
     group_id: GroupId = "ALL"
-    days: Annotated[int, Field(ge=1, le=92)] = DEFAULT_DAYS
+    days: Annotated[int, Field(ge=1, le=92)] | None = DEFAULT_DAYS
     end_date: Annotated[
-        str | None,
-        Field(description="The last date; today by default", json_schema_extra={"format": "date"}),
+        Annotated[str, Field(pattern=_DATE, json_schema_extra={"format": "date"})] | None,
+        Field(description="The last date; today by default"),
     ] = None
 
 
@@ -76,18 +87,18 @@ class StreamRequest(Model):
 class Month(Model):
     """Key figures of a group in a month and currency."""
 
-    month: Annotated[str, Field(examples=["2026-11"])]
+    month: Annotated[str, Field(pattern=_MONTH, examples=["2026-11"])]
     received_amount: Money
     discount_amount: Money
     refunded_amount: Money
-    payment_count: int
-    paying_customers: int
+    payment_count: Count
+    paying_customers: Count
     per_capita_payment: Average
-    session_count: int
-    charging_customers: int
+    session_count: Count
+    charging_customers: Count
     per_capita_frequency: Average
     anonymous_amount: Money
-    anonymous_session_count: int
+    anonymous_session_count: Count
 
 
 class MonthlyData(Model):
@@ -96,9 +107,9 @@ class MonthlyData(Model):
     operator_id: Id
     group_id: Id
     timezone: str
-    currency: str
-    currencies: list[str]
-    partition: int
+    currency: Currency
+    currencies: list[Currency]
+    partition: Partition
     as_of: AsOf
     version: Version
     months: list[Month]
@@ -108,9 +119,9 @@ class Slot(Model):
     """Half an hour of the local day."""
 
     slot: Annotated[int, Field(ge=0, le=47)]
-    start: str
-    end: str
-    charge_count: int
+    start: Annotated[str, Field(pattern=_TIME)]
+    end: Annotated[str, Field(pattern=_TIME)]
+    charge_count: Count
 
 
 class DistributionData(Model):
@@ -119,12 +130,12 @@ class DistributionData(Model):
     operator_id: Id
     group_id: Id
     timezone: str
-    partition: int
+    partition: Partition
     as_of: AsOf
     version: Version
-    from_: Annotated[str, Field(alias="from")]
-    to: str
-    total: int
+    from_: Annotated[str, Field(alias="from", pattern=_DATE)]
+    to: Annotated[str, Field(pattern=_DATE)]
+    total: Count
     slots: Annotated[list[Slot], Field(min_length=48, max_length=48)]
 
 
@@ -147,13 +158,24 @@ class Operator(Model):
     operator_id: Id
     name: str | None
     timezone: str
-    currency: str
+    currency: Currency
 
 
 class OperatorsData(Model):
     """The answer of operators: those that the token covers, by id."""
 
     operators: list[Operator]
+
+
+class StateData(Model):
+    """What `as-of` and `stale` say in a stream."""
+
+    partition: Partition
+    as_of: AsOf
+
+
+class NoData(Model):
+    """The answer of healthz."""
 
 
 class StoresData(Model):
@@ -176,63 +198,3 @@ class Error(Model):
 
     code: int
     message: str
-
-
-def example(data: Any) -> dict[str, Any]:
-    """An answer with this data."""
-    return {"code": 0, "message": "ok", "data": data}
-
-
-MONTH_EXAMPLE: dict[str, Any] = {
-    "month": "2026-06",
-    "receivedAmount": "1234.50",
-    "discountAmount": "12.00",
-    "refundedAmount": "0.00",
-    "paymentCount": 101,
-    "payingCustomers": 40,
-    "perCapitaPayment": "30.86",
-    "sessionCount": 120,
-    "chargingCustomers": 44,
-    "perCapitaFrequency": "2.73",
-    "anonymousAmount": "0.00",
-    "anonymousSessionCount": 0,
-}
-_HEAD = {"operatorId": "M1", "groupId": "ALL", "timezone": "Europe/Berlin"}
-_STATE = {"partition": 3, "asOf": "2026-11-24T08:00:00.000Z", "version": 1234}
-MONTHLY_EXAMPLE = example(
-    {**_HEAD, "currency": "EUR", "currencies": ["EUR"], **_STATE, "months": [MONTH_EXAMPLE]},
-)
-DISTRIBUTION_EXAMPLE = example(
-    {
-        **_HEAD,
-        **_STATE,
-        "from": "2026-10-26",
-        "to": "2026-11-24",
-        "total": 576,
-        "slots": [
-            {
-                "slot": slot,
-                "start": f"{slot // 2:02d}:{slot % 2 * 30:02d}",
-                "end": f"{(slot + 1) // 2:02d}:{(slot + 1) % 2 * 30:02d}",
-                "chargeCount": 12,
-            }
-            for slot in range(48)
-        ],
-    }
-)
-STREAM_EXAMPLE = """event: monthly
-id: 1234-0
-data: {"operatorId":"M1","groupId":"ALL", ...}
-
-event: distribution
-id: 1234-1230
-data: {"operatorId":"M1","groupId":"ALL", ...}
-
-event: as-of
-data: {"partition":3,"asOf":"2026-11-24T08:00:00.000Z"}
-
-"""
-GROUPS_EXAMPLE = example({"groups": [{"groupId": "ALL", "name": None}, {"groupId": "vip", "name": "大客户"}]})
-OPERATORS_EXAMPLE = example(
-    {"operators": [{"operatorId": "M1", "name": "Stadtwerke", "timezone": "Europe/Berlin", "currency": "EUR"}]}
-)

@@ -1,23 +1,19 @@
-"""/openapi.json and /docs: the interface described by routes that are never called, shown by files that come with us.
+"""The OpenAPI document: the interface described by routes that are never called.
 
-Place: beside the real routes, which hand bytes on and check nothing by models. Invariant: neither page loads anything from another host.
+Place: beside the real routes, which hand bytes on and check nothing by models; `reference_pages` serves it.
 """
 
 from collections.abc import Callable
 from functools import cache
-from importlib.resources import files
 from typing import Annotated, Any, Final, NamedTuple
 
 import orjson
 from fastapi import APIRouter, Depends, Query
 from fastapi.openapi.utils import get_openapi
 from fastapi.security import HTTPBearer
-from fastapi.sse import EventSourceResponse
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.responses import Response
 
-from stream_app.api import models
+from stream_app.api import examples, models
 from stream_app.api.errors import (
     BAD_PARAMETER,
     BAD_TOKEN,
@@ -67,28 +63,6 @@ _QUESTION_ERRORS: Final = (
     NO_STORE,
     NO_KEYS,
 )
-_STATIC: Final = {
-    "swagger-ui-bundle.js": "text/javascript",
-    "swagger-ui.css": "text/css",
-    "start.js": "text/javascript",
-}
-_PAGE: Final = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>CRM statistics: HTTP interface</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="docs/swagger-ui.css">
-</head>
-<body>
-<div id="reference"></div>
-<script src="docs/swagger-ui-bundle.js"></script>
-<script src="docs/start.js"></script>
-</body>
-</html>
-"""
-_POLICY: Final = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
 
 
 class _Described(NamedTuple):
@@ -96,23 +70,43 @@ class _Described(NamedTuple):
     data: type[models.Model]
     example: dict[str, Any]
     summary: str
+    description: str
 
 
 _QUESTIONS: Final = {
     "monthlyIndex": _Described(
-        models.MonthlyRequest, models.MonthlyData, models.MONTHLY_EXAMPLE, "Key figures by month"
+        models.MonthlyRequest,
+        models.MonthlyData,
+        examples.MONTHLY_EXAMPLE,
+        "Key figures by month",
+        "Of a group, in a currency; months without data are there, as zeros. Months past retention stay as they last were.",
     ),
     "chargingDistribute": _Described(
         models.DistributionRequest,
         models.DistributionData,
-        models.DISTRIBUTION_EXAMPLE,
+        examples.DISTRIBUTION_EXAMPLE,
         "Charging sessions by half hour of the local day",
+        "How many of a group's sessions started in each, over the dates asked for.",
     ),
-    "groups": _Described(models.GroupsRequest, models.GroupsData, models.GROUPS_EXAMPLE, "Customer groups"),
+    "groups": _Described(
+        models.GroupsRequest,
+        models.GroupsData,
+        examples.GROUPS_EXAMPLE,
+        "Customer groups",
+        "ALL first, then by id: each in which something counts, and each that has a name.",
+    ),
     "operators": _Described(
-        models.OperatorsRequest, models.OperatorsData, models.OPERATORS_EXAMPLE, "Operators that the token covers"
+        models.OperatorsRequest,
+        models.OperatorsData,
+        examples.OPERATORS_EXAMPLE,
+        "Operators that the token covers",
+        "Those that are known, by id.",
     ),
 }
+
+
+def _schema_of(model: type[models.Model]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
 def _errors(codes: tuple[int, ...]) -> Responses:
@@ -120,7 +114,7 @@ def _errors(codes: tuple[int, ...]) -> Responses:
     for code in codes:
         entry = found.setdefault(
             code // 100,
-            {"model": models.Error, "description": "", "content": {"application/json": {"examples": {}}}},
+            {"description": "", "content": {"application/json": {"schema": _schema_of(models.Error), "examples": {}}}},
         )
         entry["description"] += f"{'; ' if entry['description'] else ''}{code}: {WHEN[code]}"
         entry["content"]["application/json"]["examples"][str(code)] = {
@@ -158,6 +152,7 @@ def _describe(router: APIRouter, name: str, described: _Described) -> None:
             methods=[method],
             operation_id=f"{name}_{method.lower()}",
             summary=described.summary,
+            description=described.description,
             tags=["statistics"],
             response_model=models.Envelope[described.data],  # type: ignore[name-defined]  # made from the value
             responses={200: answer, **unchanged, **_errors(_QUESTION_ERRORS)},
@@ -172,6 +167,9 @@ def _describe_stream(router: APIRouter) -> None:
         "schema": {"type": "string"},
         "description": "The id of the last event that arrived",
     }
+    kinds = [_event("monthly", models.MonthlyData), _event("distribution", models.DistributionData)]
+    kinds += [_event("as-of", models.StateData, numbered=False), _event("stale", models.StateData, numbered=False)]
+    events = {"itemSchema": {"oneOf": kinds}, "example": examples.STREAM_EXAMPLE}
     router.add_api_route(
         f"{PREFIX}/stream",
         _asker(models.StreamRequest, query=True),
@@ -179,14 +177,26 @@ def _describe_stream(router: APIRouter) -> None:
         summary="Both default answers, and their changes",
         description=_STREAM,
         tags=["statistics"],
-        response_class=EventSourceResponse,
+        response_class=Response,
         responses={
-            200: {"description": "Events", "content": {"text/event-stream": {"example": models.STREAM_EXAMPLE}}},
+            200: {"description": "Events", "content": {"text/event-stream": events}},
             **_errors(_QUESTION_ERRORS),
         },
         openapi_extra={"parameters": [last_event]},
         dependencies=[Depends(_bearer())],
     )
+
+
+def _event(name: str, data: type[models.Model], *, numbered: bool = True) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            "event": {"const": name},
+            "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": _schema_of(data)},
+            "id": {"type": "string", "pattern": "^[0-9]+-[0-9]+$"},
+        },
+        "required": ["event", "data", *(["id"] if numbered else [])],
+    }
 
 
 def _bearer() -> HTTPBearer:
@@ -197,6 +207,13 @@ def _ready() -> None:
     """Never called."""
 
 
+def _forget_null(schema: dict[str, Any]) -> None:
+    """A query has no null: one alternative is left of what a body may hold."""
+    for alternative in schema.pop("anyOf", []):
+        if alternative != {"type": "null"}:
+            schema |= alternative
+
+
 @cache
 def document(version: str) -> bytes:
     """The OpenAPI document."""
@@ -204,14 +221,24 @@ def document(version: str) -> bytes:
     for name, described in _QUESTIONS.items():
         _describe(router, name, described)
     _describe_stream(router)
-    up: Responses = {200: {"description": "Always", "content": {"application/json": {"example": models.example({})}}}}
-    router.add_api_route("/healthz", _ready, summary="Is the process up?", tags=["service"], responses=up)
-    stores = models.example({"redis": True, "clickhouse": True})
+    up: Responses = {200: {"description": "Always", "content": {"application/json": {"example": examples.example({})}}}}
+    router.add_api_route(
+        "/healthz",
+        _ready,
+        operation_id="healthz",
+        summary="Is the process up?",
+        description="It says so, whatever the stores do.",
+        tags=["service"],
+        response_model=models.Envelope[models.NoData],
+        responses=up,
+    )
+    stores = examples.example({"redis": True, "clickhouse": True})
     router.add_api_route(
         "/readyz",
         _ready,
         operation_id="readyz",
         summary="Does a store answer?",
+        description="One that does is enough.",
         tags=["service"],
         response_model=models.Envelope[models.StoresData],
         responses={
@@ -226,31 +253,11 @@ def document(version: str) -> bytes:
     for path in found["paths"].values():
         for operation in path.values():
             operation["responses"].pop("422", None)  # wrong parameters are 40001 here
+            operation.get("requestBody", {}).pop("required", None)  # all parameters have defaults
+            for parameter in operation.get("parameters", []):
+                _forget_null(parameter["schema"])
     schemas = found["components"]["schemas"]
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
+    schemas |= {model.__name__: model.model_json_schema() for model in (models.Error, models.StateData)}
     return orjson.dumps(found)
-
-
-def routes(version: str) -> list[Route]:
-    """The pages."""
-    openapi = document(version)
-    static = {name: files(__package__).joinpath("static", name).read_bytes() for name in _STATIC}
-
-    async def schema(request: Request) -> Response:
-        request.scope["trace"].route = "/openapi.json"
-        return Response(openapi, media_type="application/json")
-
-    async def page(request: Request) -> Response:
-        request.scope["trace"].route = "/docs"
-        return HTMLResponse(_PAGE, headers={"Content-Security-Policy": _POLICY})
-
-    def file(name: str) -> Route:
-        async def send(request: Request) -> Response:
-            request.scope["trace"].route = "/docs"
-            headers = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
-            return Response(static[name], media_type=_STATIC[name], headers=headers)
-
-        return Route(f"/docs/{name}", send)
-
-    return [Route("/openapi.json", schema), Route("/docs", page), *map(file, _STATIC)]

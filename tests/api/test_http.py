@@ -8,7 +8,7 @@ import structlog
 from fastapi.openapi.models import OpenAPI
 from limits.aio.storage import MemoryStorage
 
-from stream_app.api import models
+from stream_app.api import examples, models
 from stream_app.api.app import Stores
 from tests.api.worlds import PREFIX, FakeCells, FakeDocuments, api, bearer, token
 from tests.sinks.fake_view import STRANGE, example
@@ -175,7 +175,7 @@ async def test_real_answers_fit_the_documented_models(client, name):
     read = models.Envelope[data].model_validate(answer)
     assert read.model_dump(by_alias=True) == answer
     example_ = getattr(
-        models,
+        examples,
         {"monthlyIndex": "MONTHLY", "chargingDistribute": "DISTRIBUTION"}.get(name, name.upper()) + "_EXAMPLE",
     )
     assert models.Envelope[data].model_validate(example_).model_dump(by_alias=True) == example_

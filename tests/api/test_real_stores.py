@@ -2,61 +2,28 @@
 
 import asyncio
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
-from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from clickhouse_driver import Client
 from redis.asyncio import Redis
 
-from config.settings import ROOT
-from stream_app.api.app import stores
 from stream_app.domain.report import iso_ms
-from stream_app.sinks.clickhouse import ClickHouseSink
-from stream_app.sinks.redis import RedisSink
 from stream_app.sinks.redis_keys import monthly_key
-from tests.api.worlds import PREFIX, SECRET, api, bearer, settings
+from tests.api.real import LIVE_MS, NOBODY, NOBODYS, STORED_MS, fill, free_port, real, run
+from tests.api.worlds import PREFIX, SECRET, bearer
 from tests.sinks.fake_view import STRANGE, example
 
-DATABASE = "api_test"
-LIVE_MS, STORED_MS = 1_795_500_009_000, 1_795_500_004_000
 LIVE, STORED, NEVER = iso_ms(LIVE_MS), iso_ms(STORED_MS), iso_ms(0)
-NOBODY = "redis://127.0.0.1:1/0"
-NOBODYS = "clickhouse://default@127.0.0.1:1"
-
-
-async def fill(sink, view, as_of_ms):
-    await sink.write([(view, await sink.compare(view))])
-    assert await sink.write_as_of({view.partition: as_of_ms}) == set()
-    await sink.close()
 
 
 @pytest.fixture
 async def filled(redis_url, clickhouse_url):
     """Both stores with what the example view holds."""
-    view = example()
-    client = Redis.from_url(redis_url)
-    await client.flushall()
-    await client.aclose()
-    raw = Client.from_url(clickhouse_url)
-    raw.execute(f"DROP DATABASE IF EXISTS {DATABASE}")
-    raw.disconnect()
-    await fill(RedisSink(redis_url), view, LIVE_MS)
-    await fill(ClickHouseSink(clickhouse_url, DATABASE), view, STORED_MS)
+    await fill(redis_url, clickhouse_url, example())
     return redis_url, clickhouse_url
-
-
-@asynccontextmanager
-async def real(redis_url, clickhouse_url, **changes):
-    addresses = {"redis_url": redis_url, "clickhouse_url": clickhouse_url, "clickhouse_database": DATABASE}
-    async with api(found=stores(settings(**addresses)), **changes) as client:
-        yield client
 
 
 QUESTIONS = [
@@ -157,22 +124,6 @@ async def test_the_limit_holds_in_the_process_while_redis_is_down(filled):
         codes = [(await client.get(f"{PREFIX}/operators", headers=headers)).json()["code"] for _ in range(6)]
     assert codes[0] == 0
     assert 42901 in codes
-
-
-def run(port, **environment):
-    names = {"STREAM_APP_API_PORT": str(port), "STREAM_APP_CLICKHOUSE_DATABASE": DATABASE} | environment
-    return subprocess.Popen(
-        [sys.executable, "-c", "from stream_app.cli import main; main()", "api"],
-        cwd=ROOT,
-        env=os.environ | names,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
 
 
 async def test_the_command_serves_and_ends_on_a_signal(filled):
