@@ -10,6 +10,8 @@ month's end as long as something of it counts in a retained month.
 from collections.abc import Callable
 from itertools import islice
 
+from msgspec import Raw
+
 from stream_app.domain.cells import Customer, Group, HalfHourKey, MonthlyKey, Operator
 from stream_app.domain.differences import Differences, part
 from stream_app.domain.events import (
@@ -172,7 +174,7 @@ def rezone(work: Working, name: str, timezone: str) -> None:
             work.touch_day(half_hour_key).slots = [0] * 48
     customers = work.customers[name]
     for customer_name, customer in work.scan_customers(name):
-        customer.money, customer.sessions, customer.slots = {}, {}, {}
+        customer.money = customer.sessions = customer.slots = Raw(b"\x80")
         customers[customer_name] = customer
         work.changed_customers[name].add(customer_name)
     difference, local = work.differences(name), zone(timezone).local

@@ -92,6 +92,6 @@ class Customer(msgspec.Struct, array_like=True, gc=False):
 
     groups: tuple[str, ...] = (ALL,)  # sorted, ALL first
     stamp: tuple[int, int, int, int] = (-1, 0, 0, 0)
-    money: msgspec.Raw | dict = msgspec.Raw(b"\x80")  # type: ignore[type-arg]  # currency: month: received, discount, refunded, payments, positive ones
-    sessions: msgspec.Raw | dict = msgspec.Raw(b"\x80")  # type: ignore[type-arg]  # month: count
-    slots: msgspec.Raw | dict = msgspec.Raw(b"\x80")  # type: ignore[type-arg]  # day * 48 + slot: count
+    money: msgspec.Raw = msgspec.Raw(b"\x80")  # currency: month: received, discount, refunded, payments, positive ones
+    sessions: msgspec.Raw = msgspec.Raw(b"\x80")  # month: count
+    slots: msgspec.Raw = msgspec.Raw(b"\x80")  # day * 48 + slot: count

@@ -16,7 +16,7 @@ It knows neither Kafka nor Faust nor RocksDB, and has no clock. After an excepti
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -311,5 +311,5 @@ def _kept(customer: Customer) -> Customer | None:
     """None for a customer about whom there is nothing to know."""
     if customer.stamp[0] >= 0 or is_something(customer.sessions) or is_something(customer.slots):
         return customer
-    money = customer.money
+    money: Any = customer.money
     return customer if (is_something(money) if isinstance(money, msgspec.Raw) else any(money.values())) else None
