@@ -80,6 +80,8 @@ class Differences:
                     payers = sign
             if not own[3]:
                 del months[month]
+                if not months:
+                    del money[currency]
         cell = self.money[groups, month, currency]
         cell[0] += sign * received
         cell[1] += sign * discount

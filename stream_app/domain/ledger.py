@@ -16,9 +16,7 @@ It knows neither Kafka nor Faust nor RocksDB, and has no clock. After an excepti
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import NamedTuple
 
 from stream_app.domain import calendar
 from stream_app.domain.cdrs import Cdrs, Events
@@ -309,7 +307,5 @@ class Ledger:
 
 def _kept(customer: Customer) -> Customer | None:
     """None for a customer about whom there is nothing to know."""
-    if customer.stamp[0] >= 0 or is_something(customer.sessions) or is_something(customer.slots):
-        return customer
-    money: Any = customer.money
-    return customer if (is_something(money) if isinstance(money, msgspec.Raw) else any(money.values())) else None
+    parts = customer.money, customer.sessions, customer.slots
+    return customer if customer.stamp[0] >= 0 or any(map(is_something, parts)) else None
