@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 
 from stream_app.partition.lane import BEHIND_FACTOR, Lane
+from stream_app.partition.store import StoreClosed
 from stream_app.sinks.view import Dirty, Sink, View
 
 log = logging.getLogger(__name__)
@@ -49,14 +50,20 @@ class Pump:
                 self.failing, backoff = False, _BACKOFF_S[0]
                 behind = any(lane.is_behind for lane in self._lanes())
                 await asyncio.sleep(self._interval_s * (BEHIND_FACTOR if behind else 1))
+            except StoreClosed:  # a partition was given away in the middle; what was taken of the others is not known to be written
+                self._forget()
+                await asyncio.sleep(self._interval_s)
             except (OSError, *self._sink.errors) as exc:  # type: ignore[misc]  # a tuple of exceptions
                 if not self.failing:
                     log.warning("%s fails, results are kept for it: %s: %s", self._sink.name, type(exc).__name__, exc)
                 self.failing = True
-                self._compared.clear()
-                self._dirty.clear()
+                self._forget()
                 await asyncio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311  # spreads workers, hides nothing
                 backoff = min(backoff * 2, _BACKOFF_S[1])
+
+    def _forget(self) -> None:
+        self._compared.clear()
+        self._dirty.clear()
 
     async def _step(self) -> None:
         lanes = self._lanes()

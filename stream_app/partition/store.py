@@ -26,7 +26,7 @@ _log = struct.Struct("<q")
 _MEMTABLE_BYTES = 16 << 20
 
 
-class StoreClosed(OSError):  # noqa: N818  # what it is, not what failed
+class StoreClosed(Exception):  # noqa: N818  # what it is, not what failed
     """The partition was given away meanwhile."""
 
 

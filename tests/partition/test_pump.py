@@ -222,7 +222,7 @@ async def test_a_lane_that_is_given_away_is_forgotten_with_its_keys(world):
     await sink.until("compare", 3, times=2)
 
 
-async def test_a_store_closed_meanwhile_only_makes_it_compare_the_others_again(world):
+async def test_a_store_closed_meanwhile_only_makes_it_compare_the_others_again(world, caplog):
     """A rebalance in the middle of a write or a comparison."""
     sink, lanes, pump = world
     lanes += [one := Lane(3), Lane(5)]
@@ -233,6 +233,8 @@ async def test_a_store_closed_meanwhile_only_makes_it_compare_the_others_again(w
     await sink.until("compare", 5, times=2)
     await sink.until("as of", {5: 1000})
     assert sink.calls.count(("compare", 3)) == 1
+    assert not pump.failing
+    assert not caplog.records
 
 
 async def test_an_error_of_our_own_is_raised():
