@@ -22,7 +22,7 @@ from config.settings import Settings
 from stream_app.domain import working
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
 from stream_app.faust_seam.app import App, new_app
-from stream_app.kafka import batches
+from stream_app.kafka import batches, logs
 from stream_app.kafka.cluster import Cluster, KafkaException
 from stream_app.kafka.frontier import Frontier
 from stream_app.kafka.log import Appender, TransactionLog
@@ -39,6 +39,7 @@ from tables.ledger import LedgerTable, changelog
 log = logging.getLogger(__name__)
 
 INGEST, LEDGER = "ingest", "ledger"
+_SAME_LOG_S = 10.0  # between two lines of aiokafka that are the same but for numbers
 _BROKER_S_MAX = 120.0  # a broker that restarts is waited for; one that is away longer ends the worker with an error
 
 
@@ -233,6 +234,7 @@ def _conf(settings: Settings, group: str, topic_id: str) -> Conf:
 def run(settings: Settings, state_dir: Path, only: str | None, ready_file: Path | None) -> None:
     """Run until a signal or an error; the process's exit code says which. `only`: `ingest` or `ledger`, None: both."""
     batches.install()
+    logs.install(_SAME_LOG_S)
     logging.getLogger("mode.timers").setLevel(
         logging.ERROR
     )  # a commit that takes longer than its interval is nobody's trouble

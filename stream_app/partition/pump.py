@@ -50,10 +50,8 @@ class Pump:
                 self.failing, backoff = False, _BACKOFF_S[0]
                 behind = any(lane.is_behind for lane in self._lanes())
                 await asyncio.sleep(self._interval_s * (BEHIND_FACTOR if behind else 1))
-            except (
-                StoreClosed
-            ):  # a partition was given away in the middle; what was taken of the others is not known to be written
-                self._forget()
+            except StoreClosed:
+                self._forget()  # a partition was given away in the middle: nobody knows what of the others is written
                 await asyncio.sleep(self._interval_s)
             except (OSError, *self._sink.errors) as exc:  # type: ignore[misc]  # a tuple of exceptions
                 if not self.failing:

@@ -1,0 +1,63 @@
+"""What aiokafka logs while a broker is away."""
+
+import asyncio
+import logging
+from contextlib import suppress
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError
+
+from stream_app.kafka import logs
+from stream_app.kafka.logs import Seldom
+
+
+@pytest.fixture
+def lines():
+    """(the time, what passed) of a logger with the filter."""
+    now, passed = [100.0], []
+    logger, handler = logging.getLogger("seldom"), logging.Handler()
+    seldom = Seldom(10, lambda: now[0])
+    handler.emit = lambda record: passed.append(record.getMessage())
+    logger.addFilter(seldom)
+    logger.addHandler(handler)
+    yield now, passed, logger
+    logger.removeFilter(seldom)
+    logger.removeHandler(handler)
+
+
+def test_one_line_of_a_place_passes_and_the_next_tells_how_many_did_not(lines):
+    now, passed, logger = lines
+    for second in (0, 1, 9.9, 10, 11, 25):
+        now[0] = 100.0 + second
+        logger.warning("no broker after %s s", second)
+    assert passed == [
+        "no broker after 0 s",
+        "no broker after 10 s (and 2 more in 10 s)",
+        "no broker after 25 s (and 1 more in 15 s)",
+    ]
+
+
+def test_other_places_and_other_levels_are_said_at_once(lines):
+    _, passed, logger = lines
+    for level in (logging.WARNING, logging.ERROR):
+        logger.log(level, "no broker")
+    logger.error("another place")
+    assert passed == ["no broker", "no broker", "another place"]
+
+
+async def test_a_broker_that_is_away_is_told_once(caplog):
+    """A real client of a port where nobody listens."""
+    filters = {name: list(logging.getLogger(name).filters) for name in logging.root.manager.loggerDict}
+    logs.install(60)
+    try:
+        for _ in range(5):
+            producer = AIOKafkaProducer(bootstrap_servers="127.0.0.1:9", retry_backoff_ms=20)
+            with suppress(KafkaConnectionError):
+                await asyncio.wait_for(producer.start(), 20)
+            await producer.stop()
+    finally:
+        for name, before in filters.items():
+            logging.getLogger(name).filters[:] = before
+    said = [record for record in caplog.records if "Unable connect" in record.getMessage()]
+    assert len(said) == 1
