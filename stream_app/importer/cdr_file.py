@@ -8,12 +8,11 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from stream_app.importer.cells import Reason
 from stream_app.importer.mapping import Record, Refusal, Topic
-from stream_app.importer.read import FileError, Row
+from stream_app.importer.read import FileError, OpenFile, Row, unreadable
 
 PIECE = 1 << 16  # characters; what comes before an envelope's `data` must fit
 CDR_CHARACTERS_MAX = 128 * PIECE  # more than Kafka takes; a bracket that is never closed ends here
@@ -21,42 +20,30 @@ _BLANK = " \t\r\n"
 _raw_decode = json.JSONDecoder().raw_decode
 
 
-class CdrReader:
+class CdrReader(OpenFile):
     """A file of CDRs; a row's one cell is a CDR's text. To be used as a context. `Raises` FileError."""
 
     header = ("cdr",)
 
     def __init__(self, path: Path) -> None:
+        super().__init__(path)
         self._path = path
         try:
-            self.size = path.stat().st_size
-            self._bytes = path.open("rb")
             # The line ends stay as they are written: a CDR is sent byte for byte.
             self._text = io.TextIOWrapper(self._bytes, encoding="utf-8-sig", errors="surrogateescape", newline="\n")
             self._piece = self._text.read(PIECE)
         except OSError as error:
-            raise FileError(f"{path} can't be read: {(error.strerror or str(error)).lower()}") from None
+            self._bytes.close()
+            raise unreadable(path, error) from None
         self._line = 1
         self._at = _list_start(self._piece)
         if not self._piece.lstrip(_BLANK).startswith(("[", "{")):
             self._bytes.close()
             raise FileError(f"{path} does not begin like JSON: only files of OCPI CDRs are imported without a map")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bytes.close()
-
     def rows(self) -> Iterator[Row]:
         """All CDRs, with the lines that they begin on."""
         return self._of_lines() if self._at is None else self._of_list(self._at)
-
-    def position(self) -> int:
-        """Where the file is read ahead to."""
-        return self._bytes.tell()
 
     def _of_lines(self) -> Iterator[Row]:
         """A CDR a line; a line that is none is refused by the mapping, and the rest is read."""

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from stream_app.importer.read import FileError, Row
+from stream_app.importer.read import FileError, Row, unreadable
 
 BATCH_ROWS = 10_000
 
@@ -31,7 +31,7 @@ class ParquetReader:
             self.header = [name for name, kind in frame.collect_schema().items() if not kind.is_nested()]
             self._count = int(frame.select(pl.len()).collect().item())
         except OSError as error:
-            raise FileError(f"{path} can't be read: {(error.strerror or str(error)).lower()}") from None
+            raise unreadable(path, error) from None
         except pl.exceptions.PolarsError as error:
             raise FileError(f"{path} is no Parquet file: {_first_line(error)}") from None
         self._frame = frame.select(self.header)

@@ -20,6 +20,11 @@ class FileError(Exception):
     """The file can't be used; the message is one sentence."""
 
 
+def unreadable(path: Path, error: OSError) -> FileError:
+    """What the system says of it."""
+    return FileError(f"{path} can't be read: {(error.strerror or str(error)).lower()}")
+
+
 class Row(NamedTuple):
     """A row and the number of the line that it begins on; a broken one is a refusal already."""
 
@@ -43,22 +48,15 @@ class Reader(Protocol):
         """Bytes taken from the file so far, for a progress bar."""
 
 
-class CsvReader:
-    """A CSV file with a header line. To be used as a context. `Raises` FileError."""
+class OpenFile:
+    """A file that is read as bytes, from its start on; what a reader of text stands on. To be used as a context. `Raises` FileError."""
 
-    def __init__(self, path: Path, how: File) -> None:
+    def __init__(self, path: Path) -> None:
         try:
             self.size = path.stat().st_size
             self._bytes = path.open("rb")
         except OSError as error:
-            raise FileError(f"{path} can't be read: {(error.strerror or str(error)).lower()}") from None
-        try:
-            text = io.TextIOWrapper(self._bytes, encoding=how.encoding, errors="surrogateescape", newline="")
-            self._csv = csv.reader(text, delimiter=how.separator, strict=True)
-            self.header = next(self._csv)
-        except (StopIteration, csv.Error, UnicodeError, OSError) as error:
-            self._bytes.close()
-            raise FileError(f"{path} has no header line{f': {error}' if str(error) else ''}") from None
+            raise unreadable(path, error) from None
 
     def __enter__(self) -> Self:
         return self
@@ -67,6 +65,24 @@ class CsvReader:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bytes.close()
+
+    def position(self) -> int:
+        """Where the file is read ahead to."""
+        return self._bytes.tell()
+
+
+class CsvReader(OpenFile):
+    """A CSV file with a header line. To be used as a context. `Raises` FileError."""
+
+    def __init__(self, path: Path, how: File) -> None:
+        super().__init__(path)
+        try:
+            text = io.TextIOWrapper(self._bytes, encoding=how.encoding, errors="surrogateescape", newline="")
+            self._csv = csv.reader(text, delimiter=how.separator, strict=True)
+            self.header = next(self._csv)
+        except (StopIteration, csv.Error, UnicodeError, OSError) as error:
+            self._bytes.close()
+            raise FileError(f"{path} has no header line{f': {error}' if str(error) else ''}") from None
 
     def rows(self) -> Iterator[Row]:
         """All rows but blank lines, which are none."""
@@ -83,7 +99,3 @@ class CsvReader:
                 raise FileError(f"{self._bytes.name} can't be read on after line {line - 1}: {error}") from None
             if cells:
                 yield Row(line, cells)
-
-    def position(self) -> int:
-        """Where the file is read ahead to."""
-        return self._bytes.tell()
