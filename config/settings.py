@@ -22,6 +22,9 @@ LIB = ROOT / ".run" / "lib"  # programs downloaded for it, shared by all run fol
 
 Count = Annotated[int, Field(ge=1)]
 Milliseconds = Annotated[int, Field(ge=1)]
+Origin = Annotated[
+    str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$")
+]  # as browsers write it: lower case, no path
 
 
 class Settings(BaseSettings):
@@ -93,6 +96,7 @@ class Settings(BaseSettings):
     jwt_operators_claim: Annotated[str, Field(min_length=1)]
     api_rate: Count
     api_cors_origins: list[str]
+    api_frame_ancestors: list[Origin]
     api_redis_timeout_ms: Milliseconds
     api_clickhouse_timeout_ms: Milliseconds
     api_log_level: Literal["debug", "info", "warning", "error"]

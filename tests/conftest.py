@@ -7,7 +7,7 @@ addresses in the environment are taken instead, which must be of servers that te
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -69,3 +69,23 @@ def _server(run: RunFolder, name: str) -> Iterator[str]:
         running = find(run, name)
         assert running is not None, f"{name} died during the tests; see {run.log_file(name)}"
         stop(run, [running], seconds_max=10)
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[tuple[str, Callable[[], None], Callable[[], None]]]:
+    """A Redis that a test may stop: its address, and functions that stop it and start it again, as it was."""
+    run = RunFolder(tmp_path, LIB)
+    server = next(server for server in SERVERS if server.name == "redis")
+    address = start_server(run, server, None, default_ports=False)
+
+    def halt() -> None:
+        running = find(run, "redis")
+        assert running is not None
+        stop(run, [running], seconds_max=10)
+
+    def begin() -> None:
+        assert start_server(run, server, address, default_ports=False) == address
+
+    yield address, halt, begin
+    if find(run, "redis"):
+        halt()

@@ -27,7 +27,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from config.settings import Settings
-from stream_app.api import parameters, reference_pages
+from stream_app.api import page, parameters, reference_pages
 from stream_app.api.answers import Answer, Answers
 from stream_app.api.auth import Principal, Rules, Tokens
 from stream_app.api.circuit import Circuit
@@ -244,6 +244,7 @@ def create_app(settings: Settings, found: Stores | None = None, *, ending: async
     endpoints[path] = Stream(path, parts.tokens, parts.rate, parts.feed)
     app.router.routes.extend(_service_routes(parts))
     app.router.routes.extend(reference_pages.routes(version("crm-stats")))
+    app.router.routes.extend(page.routes(settings.api_frame_ancestors))
     whole: ASGIApp = Switch(endpoints, app)
     if settings.api_cors_origins:
         whole = CORSMiddleware(

@@ -54,7 +54,7 @@ id: 1234-1230
 data: {"operatorId":"M1","groupId":"ALL", ...}
 
 event: as-of
-data: {"partition":3,"asOf":"2026-11-24T08:00:00.000Z"}
+data: {"operatorId":"M1","groupId":"ALL","partition":3,"asOf":"2026-11-24T08:00:00.000Z"}
 
 """
 GROUPS_EXAMPLE = example({"groups": [{"groupId": "ALL", "name": None}, {"groupId": "vip", "name": "大客户"}]})

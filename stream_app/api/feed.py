@@ -58,20 +58,19 @@ class Topic:
         self.partition = b""
         self.changed: set[str] = set()
         self.reads: dict[str, asyncio.Task[ApiError | None]] = {}
+        self._named = orjson.dumps({"operatorId": operator, "groupId": group})[:-1]
 
     def state(self) -> bytes:
         """What `as-of` and `stale` say."""
-        return b'{"partition":%b,"asOf":"%b"}' % (self.partition, min(self.as_of.values()))
+        return b'%b,"partition":%b,"asOf":"%b"}' % (self._named, self.partition, min(self.as_of.values()))
 
 
 class Viewer:
-    """Somebody who watches a topic."""
+    """Somebody who watches a topic; `wake` is set when there is something to take."""
 
-    def __init__(self, topic: Topic, seen: dict[str, int]) -> None:
+    def __init__(self, topic: Topic, seen: dict[str, int], wake: asyncio.Event) -> None:
         self.topic = topic
-        self.wake = asyncio.Event()
-        self.wake.set()
-        self.ended = False
+        self.wake = wake
         self._seen = dict.fromkeys(KINDS, -1) | seen
         self._pending = {kind for kind in KINDS if topic.latest[kind].version > self._seen[kind]}
         self._state = False
@@ -82,11 +81,6 @@ class Viewer:
             self._state = True
         else:
             self._pending.add(kind)
-        self.wake.set()
-
-    def end(self) -> None:
-        """Send no more."""
-        self.ended = True
         self.wake.set()
 
     def take(self, *, live: bool) -> bytes:
@@ -123,7 +117,8 @@ class Feed:
         self._topics: dict[tuple[str, str], Topic] = {}
         self._channels: dict[str, dict[str, tuple[Topic, str]]] = {}  # channel -> key -> what it is
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._begun = self._ended = False
+        self.ended = False  # streams are to end: the server stops
+        self._begun = False
         self._live: bool | None = None  # None: not known yet
 
     @property
@@ -132,11 +127,13 @@ class Feed:
         return bool(self._live)
 
     def viewers(self) -> int:
-        """How many watch."""
+        """How many watch; who watches several groups counts for each."""
         return sum(len(topic.viewers) for topic in self._topics.values())
 
     @asynccontextmanager
-    async def watch(self, operator: str, group: str, seen: dict[str, int]) -> AsyncIterator[Viewer]:
+    async def watch(
+        self, operator: str, group: str, seen: dict[str, int], wake: asyncio.Event
+    ) -> AsyncIterator[Viewer]:
         """A viewer whose first documents are there; `seen`: versions it has by kind. `Raises` ApiError when no store can answer."""
         topic = self._topics.get((operator, group)) or self._open(operator, group)
         topic.holders += 1
@@ -146,8 +143,7 @@ class Feed:
                     error = await asyncio.shield(topic.reads.get(kind) or self._read(topic, kind))
                     if error is not None:
                         raise error
-            viewer = Viewer(topic, seen)
-            viewer.ended = self._ended
+            viewer = Viewer(topic, seen, wake)
             if self._live is not None:
                 viewer.tell(None)
             topic.viewers.add(viewer)
@@ -264,7 +260,7 @@ class Feed:
             self._tell_state(topic)
 
     def _lost(self) -> None:
-        if self._live is False or self._ended:
+        if self._live is False or self.ended:
             return
         self._live = False
         for topic in self._topics.values():
@@ -277,10 +273,10 @@ class Feed:
 
     def end(self) -> None:
         """End all streams, and each new one at once: the server stops."""
-        self._ended = True
+        self.ended = True
         for topic in self._topics.values():
             for viewer in topic.viewers:
-                viewer.end()
+                viewer.wake.set()
 
     async def close(self) -> None:
         """End what runs in the background."""

@@ -93,7 +93,7 @@ class Endpoint:
             raise ApiError(UNKNOWN_METHOD, f"{self._route} answers GET and POST", {"Allow": "GET, HEAD, POST"})
         principal = await admit(scope, self._tokens, self._rate)
         if method == "POST":
-            asked = self._question.parse(await _body(receive), False)
+            asked = self._question.parse(await body_of(receive), False)
         else:
             asked = self._question.parse(scope["query_string"], True)
         return await self._question.answer(principal, asked)
@@ -135,7 +135,8 @@ def _matches(none_match: bytes, tag: bytes) -> bool:
     return any(entry.strip().removeprefix(b"W/") == b'"' + tag + b'"' for entry in none_match.split(b","))
 
 
-async def _body(receive: Receive) -> bytes:
+async def body_of(receive: Receive) -> bytes:
+    """The whole body. `Raises` ApiError when it is too long or cut off."""
     body: bytes = b""
     while True:
         message = await receive()

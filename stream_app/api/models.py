@@ -1,11 +1,11 @@
 """Models of what goes in and out, for the documentation only: no request is checked and no answer is built by them."""
 
-from typing import Annotated, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from stream_app.api.parameters import DEFAULT_DAYS, DEFAULT_MONTHS, ID_CODE_POINTS_MAX, MONTHS_MAX
+from stream_app.api.parameters import DEFAULT_DAYS, DEFAULT_MONTHS, ID_CODE_POINTS_MAX, MONTHS_MAX, WATCHES_MAX
 from stream_app.domain.money import DIGITS
 
 T = TypeVar("T")
@@ -82,6 +82,18 @@ class StreamRequest(Model):
 
     operator_id: OperatorId = None
     group_id: GroupId = "ALL"
+
+
+class Watch(StreamRequest):
+    """A group to watch, and what is there of it already."""
+
+    last_event_id: Annotated[str | None, Field(description="The id of its last event that arrived")] = None
+
+
+class WatchRequest(Model):
+    """Many groups to watch over one stream."""
+
+    watch: Annotated[list[Watch], Field(min_length=1, max_length=WATCHES_MAX)]
 
 
 class Month(Model):
@@ -170,8 +182,19 @@ class OperatorsData(Model):
 class StateData(Model):
     """What `as-of` and `stale` say in a stream."""
 
+    operator_id: Id
+    group_id: Id
     partition: Partition
     as_of: AsOf
+
+
+class RefusedData(Model):
+    """What `refused` says in a stream of many groups."""
+
+    operator_id: Annotated[Any, Field(description="As it was sent")]
+    group_id: Annotated[Any, Field(description="As it was sent")]
+    code: int
+    message: str
 
 
 class NoData(Model):

@@ -61,7 +61,7 @@ class Metrics:
             "crm_api_answers", "Answers by the store they came from", ["store"], registry=self.registry
         )
         self._up = Gauge("crm_api_store_up", "1 while the store may be asked", ["store"], registry=self.registry)
-        self._viewers = Gauge("crm_api_viewers", "Open streams", registry=self.registry)
+        self._viewers = Gauge("crm_api_viewers", "Groups watched over open streams", registry=self.registry)
         self._children: dict[tuple[str, int], tuple[Any, Any]] = {}
         self._stores = {store: self._answers.labels(store) for store in ("redis", "clickhouse")}
 
@@ -70,7 +70,7 @@ class Metrics:
         self._up.labels(store).set_function(lambda: float(up()))
 
     def watch_viewers(self, viewers: Callable[[], int]) -> None:
-        """Tell how many streams are open, at the time of the scrape."""
+        """Tell how many groups are watched, at the time of the scrape."""
         self._viewers.set_function(lambda: float(viewers()))
 
     def count(self, trace: Trace) -> None:

@@ -26,6 +26,7 @@ DEFAULT_DAYS: Final = 30
 ID_CODE_POINTS_MAX: Final = 200
 # Two ids of 200 four-byte characters, percent-encoded or escaped, fit with room to spare.
 REQUEST_BYTES_MAX: Final = 16_384
+WATCHES_MAX: Final = 64
 
 _MONTH = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -59,6 +60,15 @@ class Stream(NamedTuple):
 
     operator: str | None
     group: str
+
+
+class Watch(NamedTuple):
+    """One of many groups to watch, as it was given; `asked` is the error where it can't be."""
+
+    operator_id: object
+    group_id: object
+    asked: Stream | ApiError
+    last_event_id: str
 
 
 class Groups(NamedTuple):
@@ -197,6 +207,28 @@ def stream(source: bytes) -> Stream:
     """Parse a query string. `Raises` ApiError."""
     raw = _raw(source, text=True)
     return Stream(operator=_id(raw, "operatorId"), group=_id(raw, "groupId") or ALL)
+
+
+def watches(source: bytes) -> list[Watch]:
+    """Parse a body that lists what to watch. `Raises` ApiError when it can't be read; what is wrong with one is that one's."""
+    listed = _raw(source, text=False).get("watch")
+    if not isinstance(listed, list) or not 1 <= len(listed) <= WATCHES_MAX:
+        raise bad("watch", f"must be a list of 1 to {WATCHES_MAX} objects")
+    return [_watch(entry) for entry in listed]
+
+
+def _watch(entry: object) -> Watch:
+    if not isinstance(entry, dict):
+        raise bad("watch", "must hold objects")
+    asked: Stream | ApiError
+    try:
+        asked = Stream(operator=_id(entry, "operatorId"), group=_id(entry, "groupId") or ALL)
+    except ApiError as error:
+        asked = error
+    last_event_id = entry.get("lastEventId")
+    return Watch(
+        entry.get("operatorId"), entry.get("groupId"), asked, last_event_id if isinstance(last_event_id, str) else ""
+    )
 
 
 @lru_cache(1024)

@@ -53,6 +53,10 @@ _STREAM: Final = """Server-sent events, at once and on each change, until the to
 was sent holds. `stale`: changes can't be seen at the moment; what was sent stays as it was at `asOf`, until the next `as-of`. An event's id holds the
 versions of both documents; sent back as `Last-Event-ID` it keeps an unchanged document from being sent again.
 """
+_STREAM_OF_MANY: Final = """The same events, of many groups over one connection; each event names its operator and group, and its id is that group's.
+
+A group that can't be watched is told by an event `refused`, with `operatorId` and `groupId` as they were sent, `code` and `message`; the others go on.
+"""
 _QUESTION_ERRORS: Final = (
     BAD_PARAMETER,
     BAD_TOKEN,
@@ -169,22 +173,42 @@ def _describe_stream(router: APIRouter) -> None:
     }
     kinds = [_event("monthly", models.MonthlyData), _event("distribution", models.DistributionData)]
     kinds += [_event("as-of", models.StateData, numbered=False), _event("stale", models.StateData, numbered=False)]
-    events = {"itemSchema": {"oneOf": kinds}, "example": examples.STREAM_EXAMPLE}
-    router.add_api_route(
-        f"{PREFIX}/stream",
-        _asker(models.StreamRequest, query=True),
-        operation_id="stream_get",
-        summary="Both default answers, and their changes",
-        description=_STREAM,
-        tags=["statistics"],
-        response_class=Response,
-        responses={
-            200: {"description": "Events", "content": {"text/event-stream": events}},
-            **_errors(_QUESTION_ERRORS),
-        },
-        openapi_extra={"parameters": [last_event]},
-        dependencies=[Depends(_bearer())],
-    )
+    refused = _event("refused", models.RefusedData, numbered=False)
+    for method, asker, summary, description, events, more in (
+        (
+            "GET",
+            _asker(models.StreamRequest, query=True),
+            "Both default answers, and their changes",
+            _STREAM,
+            kinds,
+            {"parameters": [last_event]},
+        ),
+        (
+            "POST",
+            _asker(models.WatchRequest, query=False),
+            "The same of many groups",
+            _STREAM_OF_MANY,
+            [*kinds, refused],
+            {},
+        ),
+    ):
+        content = {"itemSchema": {"oneOf": events}, "example": examples.STREAM_EXAMPLE}
+        router.add_api_route(
+            f"{PREFIX}/stream",
+            asker,
+            methods=[method],
+            operation_id=f"stream_{method.lower()}",
+            summary=summary,
+            description=description,
+            tags=["statistics"],
+            response_class=Response,
+            responses={
+                200: {"description": "Events", "content": {"text/event-stream": content}},
+                **_errors(_QUESTION_ERRORS),
+            },
+            openapi_extra=more,
+            dependencies=[Depends(_bearer())],
+        )
 
 
 def _event(name: str, data: type[models.Model], *, numbered: bool = True) -> dict[str, Any]:
@@ -253,11 +277,12 @@ def document(version: str) -> bytes:
     for path in found["paths"].values():
         for operation in path.values():
             operation["responses"].pop("422", None)  # wrong parameters are 40001 here
-            operation.get("requestBody", {}).pop("required", None)  # all parameters have defaults
+            if operation["operationId"] != "stream_post":
+                operation.get("requestBody", {}).pop("required", None)  # all parameters have defaults
             for parameter in operation.get("parameters", []):
                 _forget_null(parameter["schema"])
     schemas = found["components"]["schemas"]
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
-    schemas |= {model.__name__: model.model_json_schema() for model in (models.Error, models.StateData)}
+    schemas |= {model.__name__: model.model_json_schema() for model in (models.Error, models.StateData, models.RefusedData)}
     return orjson.dumps(found)

@@ -1,23 +1,25 @@
-"""`/smart-bi/crm/stream`: server-sent events of a group's default answers.
+"""`/smart-bi/crm/stream`: server-sent events of the default answers of a group, or of many.
 
-Place: beside the questions of `http`, with the same checks and errors; what is sent is decided in `feed`. Invariants: nothing is sent before both
-documents are there, so an error is an answer like any other; a stream ends with its token, with the server, or when its client does not take what
-it is sent for `_SEND_SECONDS_MAX`.
+Place: beside the questions of `http`, with the same checks and errors; what is sent is decided in `feed`. Invariants: nothing is sent before all
+documents are there, so an error is an answer like any other; of many groups one that is refused is told as an event, and the others go on; a
+stream ends with its token, with the server, or when its client does not take what it is sent for `_SEND_SECONDS_MAX`.
 """
 
 import asyncio
 import re
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from time import perf_counter, time
 from typing import Final
 
+import orjson
 import structlog
 from starlette.types import Receive, Scope, Send
 
 from stream_app.api.auth import Principal, Tokens
 from stream_app.api.errors import FAULT, INTERNAL, UNKNOWN_METHOD, ApiError
 from stream_app.api.feed import KINDS, Feed, Viewer
-from stream_app.api.http import NOSNIFF, admit, header, operator_of, send_error
+from stream_app.api.http import NOSNIFF, admit, body_of, header, operator_of, send_error
+from stream_app.api.parameters import Watch, watches
 from stream_app.api.parameters import stream as parse
 from stream_app.api.rate import RateLimit
 
@@ -33,8 +35,28 @@ _HEARTBEAT: Final = b":\n\n"
 _HEARTBEAT_SECONDS: Final = 5.0
 _SEND_SECONDS_MAX: Final = 10.0
 _STREAM_SECONDS_MAX: Final = 86_400.0
-_LAST_EVENT_ID: Final = re.compile(rb"([0-9]{1,19})-([0-9]{1,19})")
+_LAST_EVENT_ID: Final = re.compile(r"([0-9]{1,19})-([0-9]{1,19})", re.ASCII)
 log = structlog.get_logger(__name__)
+
+
+class _Watching:
+    """All that is watched over one connection."""
+
+    def __init__(self) -> None:
+        self.wake = asyncio.Event()
+        self.wake.set()
+        self.viewers: list[Viewer] = []
+        self.refused = b""
+        self.ended = False
+
+    def end(self) -> None:
+        """Send no more."""
+        self.ended = True
+        self.wake.set()
+
+    def take(self, *, live: bool) -> bytes:
+        """The events that are due, as of now."""
+        return b"".join(viewer.take(live=live) for viewer in self.viewers)
 
 
 class Stream:
@@ -50,15 +72,20 @@ class Stream:
         """Answer a request, for as long as it takes."""
         trace = scope["trace"]
         trace.route = self._route
+        watching = _Watching()
         try:
-            principal, operator, group = await self._admitted(scope)
-            async with self._feed.watch(operator, group, _seen(scope)) as viewer:
+            principal = await self._admitted(scope)
+            async with AsyncExitStack() as held:
+                if scope["method"] == "POST":
+                    await self._watch_many(watching, held, principal, await body_of(receive))
+                else:
+                    await self._watch_one(watching, held, principal, scope)
                 trace.answered = perf_counter()
                 await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
                 if scope["method"] == "HEAD":
                     await send({"type": "http.response.body", "body": b""})
                 else:
-                    await self._send(viewer, principal, receive, send)
+                    await self._send(watching, principal, receive, send)
         except ApiError as error:
             trace.code = error.code
             await send_error(send, error)
@@ -67,24 +94,45 @@ class Stream:
                 await send_error(send, ApiError(INTERNAL, FAULT))
             raise
 
-    async def _admitted(self, scope: Scope) -> tuple[Principal, str, str]:
-        if scope["method"] not in ("GET", "HEAD"):
-            raise ApiError(UNKNOWN_METHOD, f"{self._route} answers GET", {"Allow": "GET, HEAD"})
-        principal = await admit(scope, self._tokens, self._rate)
-        asked = parse(scope["query_string"])
-        return principal, operator_of(principal, asked.operator), asked.group
+    async def _admitted(self, scope: Scope) -> Principal:
+        if scope["method"] not in ("GET", "HEAD", "POST"):
+            raise ApiError(UNKNOWN_METHOD, f"{self._route} answers GET and POST", {"Allow": "GET, HEAD, POST"})
+        return await admit(scope, self._tokens, self._rate)
 
-    async def _send(self, viewer: Viewer, principal: Principal, receive: Receive, send: Send) -> None:
+    async def _watch_one(self, watching: _Watching, held: AsyncExitStack, principal: Principal, scope: Scope) -> None:
+        asked = parse(scope["query_string"])
+        seen = _seen((header(scope, b"last-event-id") or b"").decode("latin-1"))
+        operator = operator_of(principal, asked.operator)
+        viewer = self._feed.watch(operator, asked.group, seen, watching.wake)
+        watching.viewers.append(await held.enter_async_context(viewer))
+
+    async def _watch_many(self, watching: _Watching, held: AsyncExitStack, principal: Principal, body: bytes) -> None:
+        async def watch(entry: Watch) -> None:
+            try:
+                if isinstance(entry.asked, ApiError):
+                    raise entry.asked
+                operator = operator_of(principal, entry.asked.operator)
+                viewer = self._feed.watch(operator, entry.asked.group, _seen(entry.last_event_id), watching.wake)
+                watching.viewers.append(await held.enter_async_context(viewer))
+            except ApiError as error:
+                watching.refused += _refusal(entry, error)
+
+        entries = watches(body)
+        async with asyncio.TaskGroup() as group:
+            for entry in entries:
+                group.create_task(watch(entry))
+
+    async def _send(self, watching: _Watching, principal: Principal, receive: Receive, send: Send) -> None:
         seconds = min(principal.expires - time(), _STREAM_SECONDS_MAX)
-        expiry = asyncio.get_running_loop().call_later(max(0.0, seconds), viewer.end)
+        expiry = asyncio.get_running_loop().call_later(max(0.0, seconds), watching.end)
         gone = asyncio.create_task(_gone(receive))
-        gone.add_done_callback(lambda _: viewer.end())
-        body = _BEGIN
+        gone.add_done_callback(lambda _: watching.end())
+        body = _BEGIN + watching.refused
         try:
-            while not viewer.ended:
+            while not (watching.ended or self._feed.ended):
                 async with asyncio.timeout(_SEND_SECONDS_MAX):
                     await send({"type": "http.response.body", "body": body, "more_body": True})
-                body = await self._next(viewer)
+                body = await self._next(watching)
             if not gone.done():
                 async with asyncio.timeout(_SEND_SECONDS_MAX):
                     await send({"type": "http.response.body", "body": b""})
@@ -94,13 +142,13 @@ class Stream:
             expiry.cancel()
             gone.cancel()
 
-    async def _next(self, viewer: Viewer) -> bytes:
+    async def _next(self, watching: _Watching) -> bytes:
         """What is due, as soon as anything is."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_HEARTBEAT_SECONDS):
-                await viewer.wake.wait()
-        viewer.wake.clear()
-        return viewer.take(live=self._feed.live) or _HEARTBEAT
+                await watching.wake.wait()
+        watching.wake.clear()
+        return watching.take(live=self._feed.live) or _HEARTBEAT
 
 
 async def _gone(receive: Receive) -> None:
@@ -109,7 +157,12 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-def _seen(scope: Scope) -> dict[str, int]:
+def _seen(last_event_id: str) -> dict[str, int]:
     """The versions that the client has, as the id of its last event says; nothing, if that is none of ours."""
-    found = _LAST_EVENT_ID.fullmatch(header(scope, b"last-event-id") or b"")
+    found = _LAST_EVENT_ID.fullmatch(last_event_id)
     return {kind: int(version) for kind, version in zip(KINDS, found.groups(), strict=True)} if found else {}
+
+
+def _refusal(entry: Watch, error: ApiError) -> bytes:
+    said = {"operatorId": entry.operator_id, "groupId": entry.group_id, "code": error.code, "message": error.message}
+    return b"event: refused\ndata: %b\n\n" % orjson.dumps(said)

@@ -9,6 +9,7 @@ import uvicorn
 from config.settings import Settings, load
 from stream_app.api.app import create_app
 from stream_app.api.logs import configure
+from stream_app.api.page import NotBuilt
 from stream_app.local.errors import LocalError
 
 _BACKLOG = 2048
@@ -38,8 +39,12 @@ def command() -> None:
     listening = _listen(settings)
     configure(settings.api_log_level)
     ending = asyncio.Event()
+    try:
+        app = create_app(settings, ending=ending)
+    except NotBuilt as error:
+        raise LocalError(f"{error}.") from None
     config = uvicorn.Config(
-        create_app(settings, ending=ending),
+        app,
         loop="uvloop",
         http="auto",
         lifespan="on",

@@ -6,6 +6,7 @@ Whatever is asked, with whatever token: no answer is a fault or outside the desc
 import base64
 import json
 import time
+from contextlib import suppress
 from urllib.parse import unquote_plus
 
 import hypothesis
@@ -84,6 +85,11 @@ def with_ids(case, operator, group):
     ids = {name: value for name, value in (("operatorId", operator), ("groupId", group)) if value is not MADE_UP}
     if case.method in ("GET", "HEAD") and case.path.startswith(PREFIX):
         case.query = {**(case.query or {}), **ids}
+    elif isinstance(case.body, dict) and case.path == STREAM:
+        watch = case.body.get("watch")
+        if isinstance(watch, list):  # of many groups one has them
+            changed = [{**entry, **ids} if isinstance(entry, dict) else entry for entry in watch[:1]]
+            case.body = {**case.body, "watch": changed + watch[1:]}
     elif isinstance(case.body, dict):
         case.body = {**case.body, **ids}
     return case
@@ -99,7 +105,9 @@ def answered(case, address, headers):
         body = b""
         for piece in answer.iter_content(None):
             body += piece
-            if sent_as(answer, "text/event-stream") and b"event: as-of" in body:
+            refused = body.count(b"event: refused")
+            none_left = isinstance(case.body, dict) and refused and refused == len(case.body["watch"])
+            if sent_as(answer, "text/event-stream") and (b"event: as-of" in body or none_left):
                 break
         answer._content, answer._content_consumed = body, True
         return answer
@@ -109,7 +117,10 @@ def asked_of(answer):
     """What the request says: a mark in it may come back."""
     request = answer.request
     body = request.body.encode() if isinstance(request.body, str) else request.body or b""
-    return f"{unquote_plus(request.url)} {body.decode(errors='replace')}"
+    text = body.decode(errors="replace")
+    with suppress(ValueError):
+        text += json.dumps(json.loads(text), ensure_ascii=False)
+    return f"{unquote_plus(request.url)} {text}"
 
 
 def told_by(answer):

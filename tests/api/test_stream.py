@@ -9,74 +9,17 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-import uvicorn
-from redis.asyncio import Redis
 
 from stream_app.api import stream as stream_module
 from stream_app.api.app import create_app, stores
 from stream_app.api.feed import Feed
 from stream_app.domain.report import iso_ms
-from stream_app.local.processes import find, stop
-from stream_app.local.run_folder import RunFolder
-from stream_app.local.servers import SERVERS, start_server
-from stream_app.sinks.redis import RedisSink
 from stream_app.sinks.redis_keys import monthly_key
+from tests.api.serving import BEGIN_MS, NOBODYS, World, serving
 from tests.api.worlds import PREFIX, bearer, settings
-from tests.conftest import LIB
-from tests.sinks.fake_view import MONTH, STRANGE, TODAY, example
+from tests.sinks.fake_view import MONTH, STRANGE, TODAY
 
-BEGIN_MS = 1_795_500_009_000
-NOBODYS = "clickhouse://default@127.0.0.1:1"
 URL = f"{PREFIX}/stream"
-
-
-class World:
-    """A Redis that holds the example, and an API on it that listens on a port."""
-
-    def __init__(self, redis_url):
-        self.redis_url = redis_url
-        self.view = example()
-        self.redis = Redis.from_url(redis_url)
-        self.version = 2**52 + 10
-        self.as_of_ms = BEGIN_MS
-        self.base = ""
-
-    async def fill(self):
-        sink = RedisSink(self.redis_url)
-        await sink.write([(self.view, await sink.compare(self.view))])
-        await sink.write_as_of({self.view.partition: self.as_of_ms})
-        await sink.close()
-
-    async def pay(self, operator="M1", group="ALL", count=11):
-        """A newer month; returns the version of it."""
-        self.version += 1
-        self.view.set_month(operator, group, MONTH, self.version, [count, 3, 1], EUR=[1001, 5, 0, 3, 2, 0])
-        await self.fill()
-        return self.version
-
-    async def clients(self):
-        return await self.redis.client_list()
-
-
-@asynccontextmanager
-async def serving(world, **changes):
-    ending = asyncio.Event()
-    chosen = settings(redis_url=world.redis_url, clickhouse_url=NOBODYS, **changes)
-    config = uvicorn.Config(
-        create_app(chosen, stores(chosen), ending=ending), port=0, lifespan="on", log_config=None, access_log=False
-    )
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server.serve())
-    while not server.started:
-        assert not running.done()
-        await asyncio.sleep(0.01)
-    world.base = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    try:
-        yield
-    finally:
-        ending.set()
-        server.should_exit = True
-        await running
 
 
 @pytest.fixture
@@ -130,6 +73,20 @@ async def watching(world, query="operatorId=M1", headers=None, client=None):
         yield Events(await stack.enter_async_context(asked))
 
 
+@asynccontextmanager
+async def watching_many(world, *watch, headers=None):
+    async with httpx.AsyncClient() as client:
+        asked = client.stream(
+            "POST", f"{world.base}{URL}", json={"watch": watch}, headers=headers or bearer("*"), timeout=30
+        )
+        async with asked as answer:
+            yield Events(answer)
+
+
+def group(group_id="ALL", operator_id="M1", **more):
+    return {"operatorId": operator_id, "groupId": group_id, **more}
+
+
 async def default(world, name, query="operatorId=M1"):
     async with httpx.AsyncClient() as client:
         return (await client.get(f"{world.base}{PREFIX}/{name}?{query}", headers=bearer("*"))).json()["data"]
@@ -147,13 +104,14 @@ async def test_both_documents_come_at_once_as_the_questions_give_them_then_as_of
         name, identity, distribution = await events.next()
         assert (name, distribution) == ("distribution", await default(world, "chargingDistribute"))
         assert identity == f"{monthly['version']}-{distribution['version']}"
-        assert await events.next() == ("as-of", None, {"partition": 3, "asOf": iso_ms(BEGIN_MS)})
+        state = {"operatorId": "M1", "groupId": "ALL", "partition": 3}
+        assert await events.next() == ("as-of", None, state | {"asOf": iso_ms(BEGIN_MS)})
         world.as_of_ms += 5000
         await world.fill()
         later = await events.next()
         while later[2]["asOf"] == iso_ms(BEGIN_MS):
             later = await events.next()
-        assert later == ("as-of", None, {"partition": 3, "asOf": iso_ms(BEGIN_MS + 5000)})
+        assert later == ("as-of", None, state | {"asOf": iso_ms(BEGIN_MS + 5000)})
 
 
 async def test_a_change_arrives_and_only_that_document(world):
@@ -220,6 +178,46 @@ async def test_the_last_event_id_keeps_what_is_unchanged_from_being_sent_again(w
     for other in ("1234", "x-y", "", "9" * 40 + "-1"):
         async with watching(world, headers=bearer("M1") | {"Last-Event-ID": other}) as events:
             assert (await events.next())[0] == "monthly"
+
+
+async def test_many_groups_are_watched_over_one_stream(world):
+    async with watching_many(world, group(), group("vip"), group(STRANGE, STRANGE)) as events:
+        assert events.answer.status_code == 200
+        seen, identity = {}, {}
+        while len(seen) < 9:
+            name, last, data = await events.next("monthly", "distribution", "as-of")
+            key = data["operatorId"], data["groupId"]
+            seen[*key, name] = data
+            identity[key] = last or identity[key]
+        assert seen["M1", "ALL", "monthly"] == await default(world, "monthlyIndex")
+        assert seen["M1", "vip", "distribution"] == await default(
+            world, "chargingDistribute", "operatorId=M1&groupId=vip"
+        )
+        assert seen["M1", "vip", "as-of"] == group("vip", partition=3, asOf=iso_ms(BEGIN_MS))
+        version = await world.pay(group="vip")
+        _, identity["M1", "vip"], data = await events.next("monthly", "distribution")
+        assert (data["groupId"], data["version"]) == ("vip", version)
+    wanted = [group(id_, operator, lastEventId=identity[operator, id_]) for operator, id_ in identity]
+    async with watching_many(world, *wanted) as events:
+        assert sorted([(await events.next())[0] for _ in range(3)]) == ["as-of"] * 3
+
+
+async def test_of_many_groups_one_that_is_refused_leaves_the_others_alone(world):
+    asked = [group(), group(operator_id="M2"), group("x" * 201), {"operatorId": 5}, {"groupId": "vip"}]
+    async with watching_many(world, *asked, headers=bearer("M1")) as events:
+        refused = [await events.next() for _ in range(3)]
+        assert {name for name, _, _ in refused} == {"refused"}
+        told = {(data["operatorId"], data["groupId"]): data["code"] for _, _, data in refused}
+        assert told == {("M2", "ALL"): 40302, ("M1", "x" * 201): 40001, (5, None): 40001}
+        assert {(await events.next("monthly"))[2]["groupId"] for _ in range(2)} == {"ALL", "vip"}
+
+
+async def test_a_list_of_groups_that_cannot_be_read_is_an_error(world):
+    async with httpx.AsyncClient(base_url=world.base) as client:
+        for body in ("", "{}", "[]", '{"watch":[]}', '{"watch":["M1"]}', '{"watch":[' + "{}," * 64 + "{}]}", "x"):
+            answer = await client.post(URL, content=body, headers=bearer("M1"))
+            assert (answer.status_code, answer.json()["code"]) == (400, 40001), body
+        assert (await client.post(URL, content='{"watch":[{}]}')).status_code == 401
 
 
 async def test_many_viewers_share_a_connection_and_a_read(world):
@@ -329,7 +327,7 @@ async def test_permissions_parameters_and_methods_are_those_of_the_questions(wor
         assert await ask("operatorId=M2", bearer("M1")) == (403, 40302)
         assert await ask("", bearer(["M1", "M2"])) == (400, 40001)
         assert await ask("operatorId=M1&groupId=", bearer("M1")) == (400, 40001)
-        assert await ask("", bearer("M1"), "POST") == (405, 40501)
+        assert await ask("", bearer("M1"), "PUT") == (405, 40501)
         head = await client.head(URL, headers=bearer("M1"))
         assert (head.status_code, head.content) == (200, b"")
         limited = bearer("M1", rate=1)
@@ -346,6 +344,7 @@ async def test_a_server_that_stops_ends_its_streams(redis_url):
     async with contextlib.AsyncExitStack() as stack:
         async with serving(world):
             viewers = [await stack.enter_async_context(watching(world)) for _ in range(5)]
+            viewers.append(await stack.enter_async_context(watching_many(world, group(), group("vip"))))
             for events in viewers:
                 await events.next("distribution")
             begun = time.monotonic()
@@ -363,24 +362,6 @@ async def test_without_any_store_it_is_50301():
     await world.redis.aclose()
 
 
-@pytest.fixture
-def own_redis(tmp_path):
-    """A Redis that a test may stop: its address, and functions that stop it and start it again, as it was or empty."""
-    run = RunFolder(tmp_path, LIB)
-    server = next(server for server in SERVERS if server.name == "redis")
-    address = start_server(run, server, None, default_ports=False)
-
-    def halt():
-        stop(run, [find(run, "redis")], seconds_max=10)
-
-    def begin():
-        assert start_server(run, server, address, default_ports=False) == address
-
-    yield address, halt, begin
-    if find(run, "redis"):
-        halt()
-
-
 async def test_while_redis_is_away_the_stream_says_so_and_goes_on_afterwards(own_redis):
     address, halt, begin = own_redis
     world = World(address)
@@ -389,7 +370,7 @@ async def test_while_redis_is_away_the_stream_says_so_and_goes_on_afterwards(own
         await events.next("distribution")
         await events.next("as-of")
         await asyncio.to_thread(halt)
-        assert await events.next("stale") == ("stale", None, {"partition": 3, "asOf": iso_ms(BEGIN_MS)})
+        assert (await events.next("stale"))[2]["asOf"] == iso_ms(BEGIN_MS)
         async with watching(world) as late:
             assert [(await late.next())[0] for _ in range(3)] == ["monthly", "distribution", "stale"]  # as it was
         async with watching(world, "operatorId=M1&groupId=vip") as late:
