@@ -1,6 +1,6 @@
 """Models of what goes in and out, for the documentation only: no request is checked and no answer is built by them."""
 
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+from typing import Annotated, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -191,8 +191,8 @@ class StateData(Model):
 class RefusedData(Model):
     """What `refused` says in a stream of many groups."""
 
-    operator_id: Annotated[Any, Field(description="As it was sent")]
-    group_id: Annotated[Any, Field(description="As it was sent")]
+    operator_id: Annotated[Id | None, Field(description="As it was sent")]
+    group_id: Id
     code: int
     message: str
 

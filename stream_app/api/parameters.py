@@ -63,11 +63,10 @@ class Stream(NamedTuple):
 
 
 class Watch(NamedTuple):
-    """One of many groups to watch, as it was given; `asked` is the error where it can't be."""
+    """One of many groups to watch. None: what the token implies."""
 
-    operator_id: object
-    group_id: object
-    asked: Stream | ApiError
+    operator: str | None
+    group: str
     last_event_id: str
 
 
@@ -210,7 +209,7 @@ def stream(source: bytes) -> Stream:
 
 
 def watches(source: bytes) -> list[Watch]:
-    """Parse a body that lists what to watch. `Raises` ApiError when it can't be read; what is wrong with one is that one's."""
+    """Parse a body that lists what to watch. `Raises` ApiError."""
     listed = _raw(source, text=False).get("watch")
     if not isinstance(listed, list) or not 1 <= len(listed) <= WATCHES_MAX:
         raise bad("watch", f"must be a list of 1 to {WATCHES_MAX} objects")
@@ -220,15 +219,10 @@ def watches(source: bytes) -> list[Watch]:
 def _watch(entry: object) -> Watch:
     if not isinstance(entry, dict):
         raise bad("watch", "must hold objects")
-    asked: Stream | ApiError
-    try:
-        asked = Stream(operator=_id(entry, "operatorId"), group=_id(entry, "groupId") or ALL)
-    except ApiError as error:
-        asked = error
     last_event_id = entry.get("lastEventId")
-    return Watch(
-        entry.get("operatorId"), entry.get("groupId"), asked, last_event_id if isinstance(last_event_id, str) else ""
-    )
+    if not isinstance(last_event_id, str | None):
+        raise bad("lastEventId", "must be a string")
+    return Watch(_id(entry, "operatorId"), _id(entry, "groupId") or ALL, last_event_id or "")
 
 
 @lru_cache(1024)

@@ -55,7 +55,7 @@ versions of both documents; sent back as `Last-Event-ID` it keeps an unchanged d
 """
 _STREAM_OF_MANY: Final = """The same events, of many groups over one connection; each event names its operator and group, and its id is that group's.
 
-A group that can't be watched is told by an event `refused`, with `operatorId` and `groupId` as they were sent, `code` and `message`; the others go on.
+A group that can't be watched is told by an event `refused`, with its `operatorId` and `groupId`, `code` and `message`; the others go on.
 """
 _QUESTION_ERRORS: Final = (
     BAD_PARAMETER,
@@ -284,5 +284,7 @@ def document(version: str) -> bytes:
     schemas = found["components"]["schemas"]
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
-    schemas |= {model.__name__: model.model_json_schema() for model in (models.Error, models.StateData, models.RefusedData)}
+    schemas |= {
+        model.__name__: model.model_json_schema() for model in (models.Error, models.StateData, models.RefusedData)
+    }
     return orjson.dumps(found)

@@ -109,10 +109,8 @@ class Stream:
     async def _watch_many(self, watching: _Watching, held: AsyncExitStack, principal: Principal, body: bytes) -> None:
         async def watch(entry: Watch) -> None:
             try:
-                if isinstance(entry.asked, ApiError):
-                    raise entry.asked
-                operator = operator_of(principal, entry.asked.operator)
-                viewer = self._feed.watch(operator, entry.asked.group, _seen(entry.last_event_id), watching.wake)
+                operator = operator_of(principal, entry.operator)
+                viewer = self._feed.watch(operator, entry.group, _seen(entry.last_event_id), watching.wake)
                 watching.viewers.append(await held.enter_async_context(viewer))
             except ApiError as error:
                 watching.refused += _refusal(entry, error)
@@ -164,5 +162,5 @@ def _seen(last_event_id: str) -> dict[str, int]:
 
 
 def _refusal(entry: Watch, error: ApiError) -> bytes:
-    said = {"operatorId": entry.operator_id, "groupId": entry.group_id, "code": error.code, "message": error.message}
+    said = {"operatorId": entry.operator, "groupId": entry.group, "code": error.code, "message": error.message}
     return b"event: refused\ndata: %b\n\n" % orjson.dumps(said)

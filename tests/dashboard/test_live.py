@@ -238,12 +238,10 @@ async def test_leading_is_taken_over_from_a_tab_that_sleeps(place, new_tab, chro
     tab = await (await new_tab()).open(place.base, "ALL", given=given)
     await tab.until_state(status="live")
     assert place.front.streams == 1
-    session = await chromium.new_cdp_session(leader.page)
-    await session.send("Page.setWebLifecycleState", {"state": "frozen"})
+    await leader.page.evaluate("void setTimeout(() => { for (const end = Date.now() + 30_000; Date.now() < end; ); })")
     version = await place.world.pay(count=39)
-    await tab.until_version(version, seconds=40)
-    await session.send("Page.setWebLifecycleState", {"state": "active"})
-    await leader.until_version(version)
+    await tab.until_version(version, seconds=25)
+    await leader.until_version(version, seconds=40)
     version = await place.world.pay(count=40)
     for each in (tab, leader):
         await each.until_version(version)

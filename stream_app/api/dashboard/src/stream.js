@@ -23,16 +23,23 @@ const RETRY_MS_MAX = 15_000;
 const REFUSED_MS = 5_000; // until a group that no store could answer is asked for again
 const NO_DATA = 40302;
 const BAD_PARAMETER = 40001;
+const ID_CODE_POINTS_MAX = 200;
 
 /** Names a group in maps. @param {string} operatorId @param {string} groupId */
 export function keyOf(operatorId, groupId) {
   return JSON.stringify([operatorId, groupId]);
 }
 
+/** Can an id be asked for? One that can't would be an error for all groups. @param {string} id */
+function usable(id) {
+  const length = [...id].length;
+  return length > 0 && length <= ID_CODE_POINTS_MAX && !/[\p{Cc}\p{Cs}]/u.test(id);
+}
+
 /** What is known of a group. */
 class Topic {
   lastEventId = '';
-  refused = false;
+  asked = true;
   /** @type {Map<string, LiveEvent>} */
   last = new Map();
   /** @type {State} */
@@ -105,6 +112,10 @@ export class Stream {
     for (const [key, group] of come) {
       const topic = new Topic(group);
       topic.state = this.#verdict ?? topic.state;
+      if (!usable(group.operatorId) || !usable(group.groupId)) {
+        topic.state = { status: 'error', code: BAD_PARAMETER, message: 'not an id', stale: false, since: null };
+        topic.asked = false;
+      }
       this.#topics.set(key, topic);
     }
     if (!gone.length && !come.length) return;
@@ -116,6 +127,10 @@ export class Stream {
   known(key) {
     const topic = this.#topics.get(key);
     return topic ? [...topic.last.values(), this.#said(topic)] : [];
+  }
+
+  get #asked() {
+    return [...this.#topics.values()].filter(({ asked }) => asked);
   }
 
   /** End it. */
@@ -137,7 +152,7 @@ export class Stream {
 
   async #run() {
     this.#running = true;
-    while (!this.#over && this.#topics.size) {
+    while (!this.#over && this.#asked.length) {
       const attempt = (this.#attempt = new AbortController());
       let waitMs = 0;
       try {
@@ -198,7 +213,7 @@ export class Stream {
 
   /** @param {AbortSignal} signal @returns {Promise<Response>} */
   async #ask(signal) {
-    const watch = [...this.#topics.values()].map(({ group, lastEventId }) => ({ ...group, lastEventId: lastEventId || null }));
+    const watch = this.#asked.map(({ group, lastEventId }) => ({ ...group, lastEventId: lastEventId || null }));
     const answer = await fetch(this.#url, {
       method: 'POST',
       headers: { Authorization: `Bearer ${this.#token}`, 'Content-Type': 'application/json' },
@@ -222,7 +237,7 @@ export class Stream {
     if (type === 'refused') {
       const status = data.code === NO_DATA ? 'denied' : 'error';
       this.#tell(topic, { status, code: data.code, message: data.message, ...this.#staleness(topic) });
-      return data.code === NO_DATA || data.code === BAD_PARAMETER;
+      return data.code === NO_DATA;
     }
     let stale = topic.state.status === 'live' && topic.state.stale;
     if (type === 'monthly' || type === 'distribution') {
@@ -250,7 +265,7 @@ export class Stream {
   /** @param {Status} status @param {number} [code] @param {string} [message] */
   #tellAll(status, code, message) {
     const why = code === undefined ? {} : { code, message };
-    for (const topic of this.#topics.values()) this.#tell(topic, { status, ...why, ...this.#staleness(topic) });
+    for (const topic of this.#asked) this.#tell(topic, { status, ...why, ...this.#staleness(topic) });
     if (this.#over) this.#verdict = { status, ...why, stale: false, since: null };
   }
 
