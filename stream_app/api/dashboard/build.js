@@ -14,7 +14,7 @@ import { build } from 'esbuild';
 const HERE = import.meta.dirname;
 const TARGET = process.argv[2] ?? join(HERE, 'built');
 const BESIDE = ['build.js', 'package-lock.json', 'package.json', 'tsconfig.json'];
-const D3 = ['d3-array', 'd3-axis', 'd3-color', 'd3-format', 'd3-interpolate', 'd3-path', 'd3-scale', 'd3-selection', 'd3-shape'];
+const D3 = ['d3-array', 'd3-axis', 'd3-color', 'd3-format', 'd3-interpolate', 'd3-scale', 'd3-selection'];
 
 /** SHA-256 over names and contents, by name. */
 async function digest() {
