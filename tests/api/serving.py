@@ -44,20 +44,28 @@ class World:
 
 
 @asynccontextmanager
+async def listening(app, *, port=0, lifespan="off"):
+    """The address at which an application answers."""
+    server = uvicorn.Server(uvicorn.Config(app, port=port, lifespan=lifespan, log_config=None, access_log=False))
+    running = asyncio.create_task(server.serve())
+    while not server.started:
+        assert not running.done()
+        await asyncio.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await running
+
+
+@asynccontextmanager
 async def serving(world, *, around=lambda app: app, port=0, **changes):
     """`around` may stand before the application; `changes` are settings."""
     ending = asyncio.Event()
     chosen = settings(redis_url=world.redis_url, clickhouse_url=NOBODYS, **changes)
     app = around(create_app(chosen, stores(chosen), ending=ending))
-    server = uvicorn.Server(uvicorn.Config(app, port=port, lifespan="on", log_config=None, access_log=False))
-    running = asyncio.create_task(server.serve())
-    while not server.started:
-        assert not running.done()
-        await asyncio.sleep(0.01)
-    world.base = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    try:
-        yield
-    finally:
-        ending.set()
-        server.should_exit = True
-        await running
+    async with listening(app, port=port, lifespan="on") as world.base:
+        try:
+            yield
+        finally:
+            ending.set()

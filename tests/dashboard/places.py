@@ -141,7 +141,7 @@ class Tab:
 
     async def events(self, kind=None, group=None):
         return await self.page.evaluate(
-            "([kind, group]) => seen.filter((e) => (!kind || e.type === kind) && (!group || e.groupId === group))",
+            "([kind, group]) => (window.seen ?? []).filter((e) => (!kind || e.type === kind) && (!group || e.groupId === group))",
             [kind, group],
         )
 

@@ -42,7 +42,7 @@ export function openLive(onEvent) {
   const tell = (/** @type {Group[]} */ wanted) => {
     const asker = token();
     if (asker !== null) link?.send({ tab, token: asker, locked, groups: wanted });
-    else for (const group of wanted) receive({ type: 'state', ...group, data: NO_TOKEN });
+    else for (const group of wanted) onEvent({ type: 'state', ...group, data: NO_TOKEN });
   };
   /** Tell the hub what is wanted, once for all that changes now. */
   const changed = () => {
