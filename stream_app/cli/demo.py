@@ -1,7 +1,6 @@
 """`stream-app demo`: after `up`, a network with history, its report, and live traffic to watch."""
 
 import asyncio
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from stream_app.cli.simulate import (
     quiet_client,
     source_topics,
 )
+from stream_app.cli.token import HOURS, dashboard, signed
 from stream_app.cli.up import run_folder
 from stream_app.local.errors import LocalError
 from stream_app.local.lock import alone
@@ -52,7 +52,7 @@ def command(
         asyncio.run(_fill(settings, network, months))
         with alone(run):
             _start_live(run, program, customers, rate)
-        _show(run, settings, program)
+        _show(run, settings)
     except (SendError, ShownError, ReportError) as error:
         raise LocalError(f"{error}.") from None
 
@@ -108,9 +108,9 @@ def _start_live(run: RunFolder, program: Path, customers: int, rate: float) -> N
     print(f"Live traffic runs now: {rate:g} records a second ({run.log_file(LIVE)})")
 
 
-def _show(run: RunFolder, settings: config.Settings, program: Path) -> None:
+def _show(run: RunFolder, settings: config.Settings) -> None:
     base = f"http://{settings.api_host}:{settings.api_port}"
-    token = _token(program)
+    token = signed(settings, ["*"])
     operators = ask(base, token, "operators", {})["operators"]
     name = next((entry["name"] for entry in operators if entry["operatorId"] == SHOWN_OPERATOR), None)
     of = {"operatorId": SHOWN_OPERATOR}
@@ -121,20 +121,14 @@ def _show(run: RunFolder, settings: config.Settings, program: Path) -> None:
     console.print(day_curve(ask(base, token, "chargingDistribute", of)))
     console.print(groups_line(ask(base, token, "groups", of)))
     print(f"""
-The API, to be tried in a browser:
-  {base}/docs
+The dashboard, live, with a token for {HOURS:.0f} hours:
+  {dashboard(settings)}
 
 Try next:
   make pay ARGS="--operator {SHOWN_OPERATOR} --amount 12.50"    a payment, and how long until it shows
   TOKEN=$(make token ARGS="--operator '*'")
   curl -s -H "Authorization: Bearer $TOKEN" "{base}/smart-bi/crm/monthlyIndex?operatorId={SHOWN_OPERATOR}&groupId=vip"
+  {base}/docs    the API, to be tried in a browser
   tail -f {run.log_file("worker-1")}
 
 make down stops it all and keeps the data; make clean drops them.""")
-
-
-def _token(program: Path) -> str:
-    done = subprocess.run([program, "token", "--operator", "*"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise LocalError(done.stderr.strip().removeprefix("stream-app token: "))
-    return done.stdout.strip()

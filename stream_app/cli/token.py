@@ -7,26 +7,37 @@ import typer
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-from config.settings import load
+from config.settings import Settings, load
 from stream_app.local.errors import LocalError
+
+HOURS = 24.0
 
 
 def command(
     operator: Annotated[list[str], typer.Option(help="Operator whose data may be read, '*' for all; may be repeated")],
-    hours: Annotated[float, typer.Option(min=0.01, help="How long it is valid")] = 24,
+    hours: Annotated[float, typer.Option(min=0.01, help="How long it is valid")] = HOURS,
     rate: Annotated[int | None, typer.Option(min=1, help="Requests a second, instead of the default limit")] = None,
 ) -> None:
     """Print a token that may read these operators."""
-    settings = load()
+    print(signed(load(), operator, hours, rate))
+
+
+def signed(settings: Settings, operators: list[str], hours: float = HOURS, rate: int | None = None) -> str:
+    """A token that may read these operators. `Raises` LocalError without a secret to sign with."""
     if settings.jwt_secret is None:
         raise LocalError("there is no secret to sign with: run make up first, or set STREAM_APP_JWT_SECRET.")
     now = int(time.time())
     claims: dict[str, Any] = {"iat": now, "exp": now + int(hours * 3600)}
-    claims |= {settings.jwt_scope_claim: settings.jwt_scope, settings.jwt_operators_claim: operator}
+    claims |= {settings.jwt_scope_claim: settings.jwt_scope, settings.jwt_operators_claim: operators}
     if settings.jwt_issuer:
         claims["iss"] = settings.jwt_issuer
     if settings.jwt_audience:
         claims["aud"] = settings.jwt_audience
     if rate is not None:
         claims["rate"] = rate
-    print(jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(settings.jwt_secret.get_secret_value())))
+    return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(settings.jwt_secret.get_secret_value()))
+
+
+def dashboard(settings: Settings) -> str:
+    """The dashboard's address, with a token for all operators where browsers don't send it."""
+    return f"http://{settings.api_host}:{settings.api_port}/#token={signed(settings, ['*'])}"

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from config import settings as config
+from stream_app.cli.token import HOURS, dashboard
 from stream_app.cli.topics import topics_of
 from stream_app.local.errors import LocalError
 from stream_app.local.lock import alone
@@ -43,6 +44,7 @@ def command(
         print(f"{name}={address}")
     if not servers_only:
         print(f"API: http://{settings.api_host}:{settings.api_port}/docs")
+        print(f"Dashboard, with a token for {HOURS:.0f} hours: {dashboard(settings)}")
 
 
 def run_folder() -> RunFolder:

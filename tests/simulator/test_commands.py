@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+import urllib.request
 import uuid
 from collections import Counter
 from datetime import datetime
@@ -204,7 +205,12 @@ def test_the_demo_shows_what_was_sent_and_a_payment_shows_at_once(kafka, stack):
     assert "Stadtwerke Musterstadt (M1), ALL, EUR, months of Europe/Berlin" in done.stdout
     assert "vip (大客户)" in done.stdout
     assert re.search(r"Peak half-hour of \S+ to \S+: \d\d:[03]0-\d\d:[03]0, \d+ of \d+ charges", done.stdout)
-    assert f"http://127.0.0.1:{env['STREAM_APP_API_PORT']}/docs" in done.stdout
+    base = f"http://127.0.0.1:{env['STREAM_APP_API_PORT']}"
+    assert f"{base}/docs" in done.stdout
+    token = re.search(rf"^The dashboard, live.*:\n  {base}/#token=(\S+)$", done.stdout, re.MULTILINE)[1]
+    asked = urllib.request.Request(f"{base}/smart-bi/crm/operators", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(asked) as answer:
+        assert "M1" in [entry["operatorId"] for entry in json.load(answer)["data"]["operators"]]
     # The month before is not touched by live traffic: it is what was sent, to the cent.
     sent = paid_months(read(kafka, env["STREAM_APP_TOPIC_PAYMENTS"], 3))
     month, (received, count) = min(sent.items())

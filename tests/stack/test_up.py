@@ -183,6 +183,12 @@ def test_up_starts_workers_and_api_and_again_what_died(stack):
     address = re.search(r"^API: (.*)/docs$", out, re.MULTILINE)[1]
     with urllib.request.urlopen(f"{address}/readyz") as answer:
         assert answer.status == 200
+    page, token = re.search(r"^Dashboard, with a token for 24 hours: (.*/)#token=(\S+)$", out, re.MULTILINE).groups()
+    with urllib.request.urlopen(page) as answer:
+        assert b'src="app.js"' in answer.read()
+    asked = urllib.request.Request(f"{page}smart-bi/crm/operators", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(asked) as answer:
+        assert answer.status == 200
     os.kill(before["worker-1"], signal.SIGKILL)
     stack.ok("up", "--workers", "2", **env)
     after = stack.pids()
