@@ -19,6 +19,7 @@ __all__ = ["Cluster", "Ends", "KafkaException", "TopicState"]
 
 Ends = dict[tuple[str, int], int]  # (topic, partition) -> offset
 _TIMEOUT_S = 10.0
+_RECONNECT_MS = 250, 2000  # librdkafka's own start at 100, and it logs each attempt
 
 
 class TopicState(NamedTuple):
@@ -32,8 +33,13 @@ class Cluster:
     """What can be asked about topics and consumer groups. Every call may raise KafkaException."""
 
     def __init__(self, servers: str) -> None:
-        self._servers = servers
-        self._admin = AdminClient({"bootstrap.servers": servers, "socket.timeout.ms": int(_TIMEOUT_S * 1000)})
+        self._settings: dict[str, str | int | float | bool] = {
+            "bootstrap.servers": servers,
+            "socket.timeout.ms": int(_TIMEOUT_S * 1000),
+            "reconnect.backoff.ms": _RECONNECT_MS[0],
+            "reconnect.backoff.max.ms": _RECONNECT_MS[1],
+        }
+        self._admin = AdminClient(self._settings)
         self._watchers: dict[str, Consumer] = {}
 
     async def describe(self, topics: Sequence[str]) -> dict[str, TopicState]:
@@ -87,7 +93,7 @@ class Cluster:
             return {}
         consumer = self._watchers.get(consumer_group)
         if consumer is None:
-            settings = {"bootstrap.servers": self._servers, "group.id": consumer_group, "enable.auto.commit": False}
+            settings = {**self._settings, "group.id": consumer_group, "enable.auto.commit": False}
             consumer = self._watchers[consumer_group] = Consumer(settings)
         asked = [TopicPartition(*tp) for tp in partitions]
         found = await asyncio.to_thread(consumer.committed, asked, _TIMEOUT_S)

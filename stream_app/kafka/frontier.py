@@ -3,7 +3,8 @@
 A sample notes the time T, then reads the end offsets E of all partitions of all source topics. When the committed positions of ingest have
 passed E, the end offsets F of the events partitions are read: a result that holds an events partition up to F holds every record taken
 before T. Partitions are looked up anew for each sample, so one that is added counts from its first record; ends are those of open
-transactions, too. A topic made anew (its id changes, or it ends before what was committed) holds as-of, and says so.
+transactions, too. A topic made anew (its id changes, or it ends before what was committed) holds as-of, and so does one deleted before all
+of it was read; both are said.
 """
 
 import asyncio
@@ -83,6 +84,12 @@ class Frontier:
                     topic + "!", "as-of is held: the topic %s was deleted and made anew; restart the workers", topic
                 )
                 held = True
+        for topic in {topic for topic, _ in self._pending[0][1]} - topics.keys() if self._pending else ():
+            self._say(
+                f"{topic}-",
+                "as-of is held: the topic %s was deleted before all of it was read; restart the workers",
+                topic,
+            )
         for tp, end in ends.items():
             if committed.get(tp, 0) > end:  # as it was before the ends were asked for
                 self._say(f"{tp}", "as-of is held: %s/%d ends at %d, before what was read of it", *tp, end)

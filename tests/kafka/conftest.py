@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from aiokafka.consumer import fetcher
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from stream_app.kafka import batches
 
@@ -27,12 +27,18 @@ def new_topic(admin: AdminClient) -> Callable[..., str]:
         name = name or f"t-{uuid.uuid4().hex[:12]}"
         config = {key.replace("_", "."): value for key, value in config.items()}
         admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(20)
-        deadline = time.monotonic() + 20
-        while name not in (known := admin.list_topics(timeout=10).topics) or any(
-            partition.leader < 0 for partition in known[name].partitions.values()
-        ):
-            assert time.monotonic() < deadline, f"{name} got no leaders"
-        return name
+        latest = {TopicPartition(name, partition): OffsetSpec.latest() for partition in range(partitions)}
+        deadline = time.monotonic() + 60
+        while True:  # a leader is named before it knows that it is one
+            admin.list_topics(timeout=10)  # of a topic made anew librdkafka knows the old leader
+            try:
+                for end in admin.list_offsets(latest, request_timeout=10).values():
+                    end.result(20)
+            except KafkaException:
+                assert time.monotonic() < deadline, f"{name} got no leaders"
+                time.sleep(0.05)
+            else:
+                return name
 
     return make
 
@@ -101,3 +107,15 @@ async def until(what: str, condition: Callable[[], Any], seconds: float = 20) ->
             return
         assert time.monotonic() < deadline, f"after {seconds} s still waiting until {what}"
         await asyncio.sleep(0.05)
+
+
+async def answer(ask: Callable[[], Any], seconds: float = 60) -> Any:
+    """What a cluster answers, once it does: a broker that has just started, or has much to do, refuses or is late."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return await ask()
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.1)
