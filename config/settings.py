@@ -4,10 +4,11 @@ Read by the composition roots only (cli, worker, api, monitor, importer, simulat
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -25,6 +26,15 @@ Milliseconds = Annotated[int, Field(ge=1)]
 Origin = Annotated[
     str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$")
 ]  # as browsers write it: lower case, no path
+
+
+def _pattern(text: str) -> str:
+    """A regular expression, as it is."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+    return text
 
 
 class Settings(BaseSettings):
@@ -100,6 +110,13 @@ class Settings(BaseSettings):
     api_redis_timeout_ms: Milliseconds
     api_clickhouse_timeout_ms: Milliseconds
     api_log_level: Literal["debug", "info", "warning", "error"]
+
+    monitor_host: str
+    monitor_port: Annotated[int, Field(ge=1, le=65535)]
+    monitor_interval_ms: Milliseconds
+    monitor_groups: list[Annotated[str, AfterValidator(_pattern)]]
+    monitor_timestamps: Literal["log", "bisect"]
+    monitor_partitions_max: Count
 
     jwt_secret: SecretStr | None = Field(
         default=None, description="Shared secret of HS256 tokens; `make up` makes one and keeps it in `.run/env`"

@@ -1,0 +1,57 @@
+"""`stream-app monitor`: watches consumer groups and results until it is told to stop.
+
+The settings are read here; then the process becomes the monitor, with nothing but their values: what reads and checks settings would take a
+quarter of the memory that the monitor may have.
+"""
+
+import os
+import sys
+
+from config.settings import Settings, load
+from stream_app.local import ports
+from stream_app.local.errors import LocalError
+from stream_app.monitor.conf import VARIABLE, Conf
+
+
+def command() -> None:
+    """Watch consumer groups and results; tell on monitor_host and monitor_port."""
+    settings = load()
+    if settings.monitor_host == ports.HOST and not ports.is_free(settings.monitor_port):
+        where = f"{settings.monitor_host}:{settings.monitor_port}"
+        raise LocalError(f"{where} is in use: stop what listens there, or set STREAM_APP_MONITOR_PORT.")
+    environment = {
+        **os.environ,
+        VARIABLE: conf_of(settings).encoded(),
+        # ClickHouse's driver makes a table of all dates when it is imported, which is a quarter, too.
+        "CLICKHOUSE_DRIVER_LASY_DATE_LUT": "1",
+    }
+    os.execve(sys.executable, [sys.executable, "-m", "stream_app.monitor"], environment)  # noqa: S606  # no shell is wanted
+
+
+def source_topics(settings: Settings) -> list[str]:
+    """Topics of other teams."""
+    return [
+        settings.topic_sessions,
+        settings.topic_payments,
+        settings.topic_cdrs,
+        settings.topic_customer_groups,
+        settings.topic_groups,
+        settings.topic_operators,
+    ]
+
+
+def conf_of(settings: Settings) -> Conf:
+    """What the monitor needs of the settings."""
+    return Conf(
+        kafka=settings.kafka_bootstrap_servers,
+        ours={
+            f"{settings.app_id}-ingest": source_topics(settings),
+            f"{settings.app_id}-ledger-{settings.generation}": [settings.events],
+        },
+        others=settings.monitor_groups,
+        partitions_max=settings.monitor_partitions_max,
+        timestamps=settings.monitor_timestamps,
+        interval_ms=settings.monitor_interval_ms,
+        host=settings.monitor_host,
+        port=settings.monitor_port,
+    )

@@ -1,0 +1,32 @@
+"""What the monitor is told: values out of the settings. It travels as JSON, for the monitor's process begins without what read the settings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import orjson
+
+VARIABLE = "STREAM_APP_MONITOR_CONF"  # of the environment; holds all of it, secrets included
+
+
+@dataclass(frozen=True, slots=True)
+class Conf:
+    """Names, addresses and bounds."""
+
+    kafka: str
+    ours: Mapping[str, Sequence[str]]  # our consumer groups -> topics that each must read, whole
+    others: Sequence[str]  # regular expressions of other groups
+    partitions_max: int
+    timestamps: Literal["log", "bisect"]
+    interval_ms: int
+    host: str
+    port: int
+
+    def encoded(self) -> str:
+        """For the environment."""
+        return orjson.dumps(self).decode()
+
+    @classmethod
+    def decoded(cls, text: str) -> Self:
+        """Out of the environment."""
+        return cls(**orjson.loads(text))

@@ -1,0 +1,132 @@
+"""The board as Prometheus series. Labels are groups, topics and partitions of bounded number; operators are never a label.
+
+`METRICS` is the closed list: what is not in it can't be exposed, and docs/metrics.md is checked against it. Series of a cluster that was not
+seen lately are left out, so that nobody alerts on, or is calmed by, what was; `crm_monitor_last_look_timestamp_seconds` tells since when.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from stream_app.domain.status import Status
+from stream_app.monitor.board import Board
+from stream_app.monitor.rows import GroupRow
+
+Family = GaugeMetricFamily | CounterMetricFamily
+
+
+class Metric(NamedTuple):
+    """A metric as it is exposed. A counter's name ends in _total."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+    def family(self) -> Family:
+        """Without samples."""
+        kind = CounterMetricFamily if self.name.endswith("_total") else GaugeMetricFamily
+        return kind(self.name, self.help, labels=self.labels)
+
+
+_GROUP: Final = ("group",)
+_PARTITION: Final = ("group", "topic", "partition")
+METRICS: Final = {
+    metric.name: metric
+    for metric in (
+        Metric("crm_monitor_start_time_seconds", "When the monitor started"),
+        Metric("crm_monitor_last_look_timestamp_seconds", "When the cluster was seen last; 0: never"),
+        Metric("crm_monitor_look_seconds", "How long the last look took"),
+        Metric("crm_monitor_look_failures_total", "Looks that failed"),
+        Metric(
+            "crm_monitor_partitions_left_out",
+            "Partitions of groups beyond monitor_partitions_max, which nobody watches",
+        ),
+        Metric("crm_group_status", "1 at the status that the group has", (*_GROUP, "status")),
+        Metric("crm_group_partitions", "Partitions of the group by their status", (*_GROUP, "status")),
+        Metric("crm_group_members", "Members of the group", _GROUP),
+        Metric("crm_group_rebalances_total", "Times that members or their partitions were others than before", _GROUP),
+        Metric("crm_group_unassigned_partitions", "Partitions that no member owns", _GROUP),
+        Metric("crm_group_catch_up_seconds", "Until nothing is unread, as things go; +Inf: never", _GROUP),
+        Metric("crm_group_lag_records", "Offsets not consumed that can be read", _PARTITION),
+        Metric("crm_group_lag_seconds", "Age of the first record that is unread", _PARTITION),
+        Metric("crm_group_committed_offset", "Committed offset; none while the group never committed", _PARTITION),
+        Metric("crm_group_end_offset", "Up to where the group can read", _PARTITION),
+        Metric("crm_group_open_records", "Offsets in open transactions, which nobody can read yet", _PARTITION),
+        Metric(
+            "crm_group_retention_used_ratio",
+            "Share of the topic's retention that is unread; at 1 records are lost",
+            _PARTITION,
+        ),
+        Metric("crm_group_loss_seconds", "Until unread records are deleted, as things go; none: never", _PARTITION),
+    )
+}
+
+
+class BoardCollector(Collector):
+    """Makes the series of a board at each scrape."""
+
+    def __init__(self, board: Board, now_ms: Callable[[], int]) -> None:
+        self._board, self._now_ms = board, now_ms
+
+    def collect(self) -> Iterator[Family]:
+        """See prometheus_client."""
+        families = {name: metric.family() for name, metric in METRICS.items()}
+        self._monitor(families)
+        if self._board.is_fresh(self._now_ms()):
+            for row in self._board.groups:
+                _group(families, row)
+        yield from families.values()
+
+    def _monitor(self, families: dict[str, Family]) -> None:
+        board = self._board
+        for name, value in (
+            ("crm_monitor_start_time_seconds", board.began_ms / 1000),
+            ("crm_monitor_last_look_timestamp_seconds", board.looked_ms / 1000),
+            ("crm_monitor_look_seconds", board.look_seconds),
+            ("crm_monitor_look_failures_total", board.failures),
+            ("crm_monitor_partitions_left_out", board.left_out),
+        ):
+            families[name].add_metric((), value)
+
+
+def _group(families: dict[str, Family], row: GroupRow) -> None:
+    for status in Status:
+        families["crm_group_status"].add_metric((row.group, status), float(status == row.status))
+    if row.lag_records is None:  # of which nothing is known, and 0 would be a lie
+        return
+    counts: dict[Status, int] = {status: 0 for status in Status if status not in {Status.NOTFOUND, Status.UNSUPPORTED}}
+    for partition in row.partitions:
+        counts[partition.status] += 1
+    for status, count in counts.items():
+        families["crm_group_partitions"].add_metric((row.group, status), count)
+    for name, value in (
+        ("crm_group_members", row.members),
+        ("crm_group_rebalances_total", row.rebalances),
+        ("crm_group_unassigned_partitions", row.unassigned),
+        ("crm_group_catch_up_seconds", math.inf if row.catch_up_seconds is None else row.catch_up_seconds),
+    ):
+        families[name].add_metric((row.group,), value)
+    for partition in row.partitions:
+        labels = row.group, partition.topic, str(partition.partition)
+        for name, number in (
+            ("crm_group_lag_records", partition.lag_records),
+            ("crm_group_lag_seconds", partition.lag_seconds),
+            ("crm_group_committed_offset", partition.committed),
+            ("crm_group_end_offset", partition.end),
+            ("crm_group_open_records", partition.open_records),
+            ("crm_group_retention_used_ratio", partition.retention_used),
+            ("crm_group_loss_seconds", partition.loss_seconds),
+        ):
+            if number is not None:
+                families[name].add_metric(labels, number)
+
+
+def registry(board: Board, now_ms: Callable[[], int]) -> CollectorRegistry:
+    """What is exposed."""
+    made = CollectorRegistry()
+    made.register(BoardCollector(board, now_ms))
+    return made

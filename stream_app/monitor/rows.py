@@ -1,0 +1,144 @@
+"""What the monitor says of groups and partitions, as values: /status, /metrics and `stream-app status` show these and nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from stream_app.domain.history import History
+from stream_app.domain.lag import Retention, catch_up_s, lag_ms, lag_records, loss_in_s, rates, retention_used
+from stream_app.domain.status import Judgement, Limits, Reason, Situation, Status, judge, worst
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionRow:
+    """A partition of a group. None: not known, or never."""
+
+    topic: str
+    partition: int
+    status: Status
+    reason: Reason
+    lag_records: int
+    lag_seconds: float | None
+    committed: int | None
+    start: int
+    end: int
+    open_records: int  # in open transactions, or control records of none: not readable yet
+    owned: bool | None
+    incoming: float  # records a second
+    outgoing: float
+    catch_up_seconds: float | None
+    retention_used: float | None
+    loss_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """A group, and its partitions."""
+
+    group: str
+    kind: str  # classic, consumer (KIP-848) or share
+    status: Status
+    reason: Reason
+    since_ms: int  # the status
+    members: int
+    rebalances: int  # seen since the monitor began
+    unassigned: int
+    lag_records: int | None
+    lag_seconds: float | None  # of the partition that is furthest behind
+    catch_up_seconds: float | None
+    retention_used: float | None
+    loss_seconds: float | None
+    partitions: Sequence[PartitionRow]
+
+
+def partition_row(
+    tp: tuple[str, int],
+    *,
+    history: History,
+    retention: Retention,
+    members: int,
+    has_members: bool,
+    recreated: bool,
+    held: int,
+    owned: bool | None,
+    limits: Limits,
+) -> PartitionRow:
+    """The judgement of a history, and its numbers."""
+    last = history.last
+    assert last is not None
+    now_ms, points = last.time_ms, history.points()
+    status, reason = judge(Situation(now_ms, history, retention, members, has_members, recreated), limits)
+    age_ms, speed = lag_ms(now_ms, last), rates(points)
+    return PartitionRow(
+        *tp,
+        status=status,
+        reason=reason,
+        lag_records=lag_records(last),
+        lag_seconds=None if age_ms is None else age_ms / 1000,
+        committed=last.committed,
+        start=last.start,
+        end=last.end,
+        open_records=held,
+        owned=owned,
+        incoming=speed.incoming,
+        outgoing=speed.outgoing,
+        catch_up_seconds=catch_up_s(lag_records(last), speed),
+        retention_used=retention_used(now_ms, last, retention),
+        loss_seconds=loss_in_s(now_ms, points, retention),
+    )
+
+
+def group_row(
+    group: str,
+    *,
+    is_new: bool,
+    members: int,
+    rebalances: int,
+    partitions: Sequence[PartitionRow],
+    before: GroupRow | None,
+    now_ms: int,
+) -> GroupRow:
+    """The sum of its partitions: records add up, of seconds the worst counts."""
+    status, reason = worst(Judgement(row.status, row.reason) for row in partitions)
+    ages = [row.lag_seconds for row in partitions if row.lag_seconds is not None]
+    catch_up = [row.catch_up_seconds for row in partitions]
+    return GroupRow(
+        group=group,
+        kind="consumer" if is_new else "classic",
+        status=status,
+        reason=reason,
+        since_ms=before.since_ms if before is not None and before.status == status else now_ms,
+        members=members,
+        rebalances=rebalances,
+        unassigned=sum(row.owned is False for row in partitions),
+        lag_records=sum(row.lag_records for row in partitions),
+        lag_seconds=max(ages, default=0.0 if not partitions else None),
+        catch_up_seconds=None if None in catch_up else max((s for s in catch_up if s is not None), default=0.0),
+        retention_used=max((row.retention_used for row in partitions if row.retention_used is not None), default=None),
+        loss_seconds=min((row.loss_seconds for row in partitions if row.loss_seconds is not None), default=None),
+        partitions=partitions,
+    )
+
+
+_NOTHING: Final = {
+    "members": 0,
+    "rebalances": 0,
+    "unassigned": 0,
+    "lag_records": None,
+    "lag_seconds": None,
+    "catch_up_seconds": None,
+    "retention_used": None,
+    "loss_seconds": None,
+    "partitions": (),
+}
+
+
+def missing_row(group: str, now_ms: int, before: GroupRow | None) -> GroupRow:
+    """A group that should be there and is not."""
+    since_ms = before.since_ms if before is not None and before.status == Status.NOTFOUND else now_ms
+    return GroupRow(group, "classic", Status.NOTFOUND, Reason.NOT_THERE, since_ms, **_NOTHING)  # type: ignore[arg-type]
+
+
+def share_row(group: str, kind: str) -> GroupRow:
+    """A group without committed offsets: its lag can't be told, and is not said to be 0."""
+    return GroupRow(group, kind, Status.UNSUPPORTED, Reason.SHARE_GROUP, 0, **_NOTHING)  # type: ignore[arg-type]

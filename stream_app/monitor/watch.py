@@ -1,0 +1,166 @@
+"""What is remembered from look to look, and what is said of groups: the looks go through the judgement of `domain.status`.
+
+Invariant: each partition of a group has a history of one topic; a topic made anew begins another, and what was committed in the old one
+counts for nothing. Asks nothing but the times of first unread records, and those only when the offset is another one than at the last look.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from stream_app.domain.history import History
+from stream_app.domain.lag import UNKNOWN_MS, Point, Retention, readable_end
+from stream_app.domain.status import Limits
+from stream_app.kafka.times import PARTITIONS_MAX, Clockwork, Wanted
+from stream_app.monitor.look import Look
+from stream_app.monitor.rows import GroupRow, PartitionRow, group_row, missing_row, partition_row, share_row
+
+_PASSES_MAX = 4  # groups at different offsets of one partition that are asked about in one look
+
+Key = tuple[str, str, int]  # group, topic, partition
+
+
+class _Unread(NamedTuple):
+    """The last answer about the first unread record, and what was asked: the offset, and up to which end."""
+
+    offset: int
+    end: int
+    time_ms: int | None
+
+
+class _Memory:
+    """A partition of a group, in one topic of that name."""
+
+    def __init__(self, topic_id: str, left: int | None, *, made_anew: bool) -> None:
+        self.topic_id, self.left, self.made_anew = topic_id, left, made_anew  # left: what was committed in the old one
+        self.history = History()
+        self.unread: _Unread | None = None
+
+
+class _Now(NamedTuple):
+    """A partition of a group in this look."""
+
+    memory: _Memory
+    committed: int | None
+    recreated: bool
+    start: int
+    end: int  # that can be read
+    held: int  # offsets in open transactions
+    stable: bool
+
+
+class Watch:
+    """See the module. `ours`: groups that must have members."""
+
+    def __init__(self, clockwork: Clockwork, ours: frozenset[str], limits: Limits) -> None:
+        self._clockwork, self._ours, self._limits = clockwork, ours, limits
+        self._memories: dict[Key, _Memory] = {}
+        self._had_members: set[str] = set()
+        self._owners: dict[str, Mapping[str, frozenset[tuple[str, int]]]] = {}
+        self._rebalances: dict[str, int] = {}
+        self._rows: dict[str, GroupRow] = {}
+
+    async def take(self, look: Look) -> list[GroupRow]:
+        """What is to be said of each group after this look, in the look's order."""
+        now = {
+            (group, *tp): seen
+            for group, partitions in look.concerned.items()
+            for tp in sorted(partitions)
+            if (seen := self._see(look, group, tp)) is not None
+        }
+        self._memories = {key: seen.memory for key, seen in now.items()}
+        await self._find_times(look, now)
+        rows = [self._group(look, group, now) for group in look.kinds]
+        self._rows = {row.group: row for row in rows}
+        return rows
+
+    def _see(self, look: Look, group: str, tp: tuple[str, int]) -> _Now | None:
+        start, stable, end = (offsets.get(tp) for offsets in look.partitions)
+        if start is None or stable is None or end is None:
+            return None
+        committed, topic_id = look.committed[group].get(tp), look.topics[tp[0]].topic_id
+        memory = self._memories.get((group, *tp))
+        if memory is None:
+            memory = _Memory(topic_id, None, made_anew=False)
+        elif memory.topic_id != topic_id:
+            memory = _Memory(topic_id, committed, made_anew=True)
+        elif memory.made_anew and committed not in {None, memory.left}:
+            memory.made_anew = False
+        recreated = memory.made_anew or (committed is not None and committed > end)
+        if recreated:
+            committed = None
+        readable = readable_end(committed, stable, end)
+        return _Now(memory, committed, recreated, start, readable, end - stable, stable=readable == stable)
+
+    async def _find_times(self, look: Look, now: Mapping[Key, _Now]) -> None:
+        passes: list[dict[tuple[str, int], tuple[Wanted, list[Key]]]] = [{} for _ in range(_PASSES_MAX)]
+        for (group, topic, partition), seen in now.items():
+            offset, known = max(seen.committed or 0, seen.start), seen.memory.unread
+            if offset >= seen.end:
+                seen.memory.unread = _Unread(offset, seen.end, None)
+            elif known is None or known.offset != offset or (known.time_ms is None and known.end != seen.end):
+                kept = look.kept.get(topic)
+                after_ms = known.time_ms if known and known.time_ms and known.offset < offset else 0
+                want = Wanted(
+                    offset, max(0, after_ms), seen.stable, is_compacted=kept is not None and kept.is_compacted
+                )
+                for one in passes:
+                    if len(one) < PARTITIONS_MAX:
+                        asked, keys = one.setdefault((topic, partition), (want, []))
+                        if (asked.offset, asked.stable) == (want.offset, want.stable):
+                            keys.append((group, topic, partition))
+                            break
+        for one in passes:
+            if one:
+                times = await self._clockwork.times({tp: want for tp, (want, _) in one.items()}, look.time_ms)
+                for tp, time_ms in times.items():
+                    for key in one[tp][1]:
+                        now[key].memory.unread = _Unread(one[tp][0].offset, now[key].end, time_ms)
+
+    def _group(self, look: Look, group: str, now: Mapping[Key, _Now]) -> GroupRow:
+        kind, state, before = look.kinds[group], look.states.get(group), self._rows.get(group)
+        if kind not in {"", "consumer", "connect", "streams"}:
+            return share_row(group, kind)
+        if kind == "" and group in self._ours and not look.committed.get(group) and not (state and state.members):
+            return missing_row(group, look.time_ms, before)
+        members = state.members if state is not None else {}
+        if state is not None and state.is_settled:
+            if self._owners.get(group, members) != members:
+                self._rebalances[group] = self._rebalances.get(group, 0) + 1
+            self._owners[group] = members
+        if members or group in self._ours:
+            self._had_members.add(group)
+        owned = {tp for some in members.values() for tp in some}
+        partitions = []
+        for tp in sorted(look.concerned.get(group, ())):
+            if (seen := now.get((group, *tp))) is not None:
+                is_owned = True if tp in owned else False if state is not None and state.is_settled else None
+                partitions.append(self._partition(look, group, tp, seen, len(members), is_owned))
+        return group_row(
+            group,
+            is_new=state is not None and state.is_new,
+            members=len(members),
+            rebalances=self._rebalances.get(group, 0),
+            partitions=partitions,
+            before=before,
+            now_ms=look.time_ms,
+        )
+
+    def _partition(
+        self, look: Look, group: str, tp: tuple[str, int], seen: _Now, members: int, is_owned: bool | None
+    ) -> PartitionRow:
+        memory, offset = seen.memory, max(seen.committed or 0, seen.start)
+        unread = memory.unread
+        unread_ms = unread.time_ms if unread is not None and unread.offset == offset else UNKNOWN_MS
+        memory.history.add(Point(look.time_ms, seen.committed, seen.start, seen.end, unread_ms), owned=is_owned)
+        kept = look.kept.get(tp[0])
+        return partition_row(
+            tp,
+            history=memory.history,
+            retention=Retention(kept.ms, kept.bytes) if kept is not None else Retention(),
+            members=members,
+            has_members=group in self._had_members,
+            recreated=seen.recreated,
+            held=seen.held,
+            owned=is_owned,
+            limits=self._limits,
+        )

@@ -1,0 +1,131 @@
+"""Groups of one test on a real broker, and the monitor's eyes on them."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from stream_app.domain.status import Limits
+from stream_app.kafka.times import Bisect, FromLog
+from stream_app.monitor.look import Looker
+from stream_app.monitor.rows import GroupRow, PartitionRow
+from stream_app.monitor.watch import Watch
+from tests.kafka.conftest import admin, new_topic, producer
+
+__all__ = ["admin", "new_topic", "producer"]
+
+LIMITS = Limits(stall_ms=3000, unassigned_ms=2000)
+
+
+class Eyes:
+    """A looker and its watch, by hand. `groups` are others'; `ours` must read these topics."""
+
+    def __init__(self, kafka: str, *groups: str, timestamps: str = "log", limits: Limits = LIMITS, **more: Any) -> None:
+        ours = more.pop("ours", {})
+        self.looker = Looker(kafka, ours, groups, more.pop("partitions_max", 1000))
+        clockwork = FromLog(kafka) if timestamps == "log" else Bisect(self.looker.offsets)
+        self.watch = Watch(clockwork, frozenset(ours), limits)
+        self.close_clockwork = clockwork.close
+
+    async def look(self) -> dict[str, GroupRow]:
+        """What is said now."""
+        look = await self.looker.look(int(time.time() * 1000))
+        return {row.group: row for row in await self.watch.take(look)}
+
+    async def partition(self, group: str, number: int = 0) -> PartitionRow:
+        """What is said of one partition; the group reads one topic."""
+        (row,) = [row for row in (await self.look())[group].partitions if row.partition == number]
+        return row
+
+    async def until(
+        self, what: str, condition: Callable[[dict[str, GroupRow]], Any], seconds: float = 30, every: float = 0.5
+    ) -> dict[str, GroupRow]:
+        """The first look of which it is so."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = await self.look()
+            if condition(found):
+                return found
+            assert time.monotonic() < deadline, f"after {seconds} s still waiting until {what}: {found}"
+            await asyncio.sleep(every)
+
+    async def close(self) -> None:
+        self.close_clockwork()
+        await self.looker.close()
+
+
+@pytest.fixture
+async def eyes(kafka: str) -> Any:
+    """Makes eyes on this broker."""
+    made: list[Eyes] = []
+
+    def make(*groups: str, **more: Any) -> Eyes:
+        made.append(Eyes(kafka, *groups, **more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()
+
+
+@pytest.fixture
+def group() -> str:
+    """The name of a group of this test."""
+    return f"g-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def commit(kafka: str) -> Callable[..., None]:
+    """Commits for a group, without being a member."""
+
+    def commit_(group: str, topic: str, offset: int, partition: int = 0) -> None:
+        consumer = Consumer({"bootstrap.servers": kafka, "group.id": group, "enable.auto.commit": False})
+        deadline = time.monotonic() + 20
+        try:
+            while True:
+                try:
+                    consumer.commit(offsets=[TopicPartition(topic, partition, offset)], asynchronous=False)
+                    break
+                except KafkaException:  # a new cluster has no coordinator yet
+                    assert time.monotonic() < deadline
+        finally:
+            consumer.close()
+
+    return commit_
+
+
+@pytest.fixture
+def member(kafka: str) -> Iterator[Callable[..., Consumer]]:
+    """Makes members of groups that own their partitions; closed with the test."""
+    made: list[Consumer] = []
+
+    def make(group: str, topic: str, **settings: Any) -> Consumer:
+        settings = {key.replace("_", "."): value for key, value in settings.items()}
+        if settings.get("group.protocol") != "consumer":
+            settings = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 1000} | settings
+        consumer = Consumer(
+            {
+                "bootstrap.servers": kafka,
+                "group.id": group,
+                "auto.offset.reset": "earliest",
+                "enable.auto.commit": False,
+            }
+            | settings
+        )
+        consumer.subscribe([topic])
+        made.append(consumer)
+        deadline = time.monotonic() + 30
+        while not consumer.assignment():
+            consumer.poll(0.1)
+            assert time.monotonic() < deadline, f"{group} got no partitions"
+        return consumer
+
+    yield make
+    for consumer in made:
+        with suppress(RuntimeError):  # closed by the test
+            consumer.close()
