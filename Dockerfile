@@ -21,6 +21,7 @@ ENV PATH=/opt/stream-app/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONTZPATH= \
     STREAM_APP_API_HOST=0.0.0.0 \
+    STREAM_APP_MONITOR_HOST=0.0.0.0 \
     STREAM_APP_RUN=/tmp/run \
     STREAM_APP_STATE_DIR=/state
 COPY --from=build /opt/stream-app /opt/stream-app

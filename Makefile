@@ -60,6 +60,7 @@ dashboard: ## build the dashboard from its sources; needs Node, which nothing el
 
 docs: .venv/runtime ## write what of docs/ is made from the sources
 	@$(BIN)/python docs/settings_page.py
+	$(BIN)/python docs/metrics_page.py
 
 # -- what the targets stand on
 

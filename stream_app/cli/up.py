@@ -32,6 +32,7 @@ def command(
         settings = config.load()
         if not servers_only:
             check_port(run, "api", settings.api_port, "choose another port with STREAM_APP_API_PORT")
+            check_port(run, "monitor", settings.monitor_port, "choose another port with STREAM_APP_MONITOR_PORT")
         addresses = start_servers(run, given_addresses())
         secret = os.environ.get(SECRET) or run.read_env().get(SECRET) or secrets.token_urlsafe(32)
         run.write_env({**addresses, SECRET: secret})
@@ -77,4 +78,6 @@ def _apps(run: RunFolder, settings: config.Settings, workers: int) -> list[App]:
         apps.append(App(name, [program, "worker", "--name", name, *files], note, worker_ready(run, name)))
     health = f"http://{settings.api_host}:{settings.api_port}/readyz"
     apps.append(App("api", [program, "api"], note, answers_http(health)))
+    alive = f"http://{settings.monitor_host}:{settings.monitor_port}/healthz"
+    apps.append(App("monitor", [program, "monitor"], note, answers_http(alive)))
     return apps

@@ -6,13 +6,13 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 
-import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from stream_app.domain.status import Limits
 from stream_app.kafka.times import Bisect, Clockwork, FromLog
 from stream_app.monitor.board import Board
 from stream_app.monitor.conf import Conf
+from stream_app.monitor.document import document
 from stream_app.monitor.look import ERRORS, Looker
 from stream_app.monitor.metrics import registry
 from stream_app.monitor.server import Answer, Route, Server
@@ -43,7 +43,7 @@ class Monitor:
             return Answer(generate_latest(self._registry), CONTENT_TYPE_LATEST)
 
         async def status(_: object) -> Answer:
-            return Answer(orjson.dumps(self.board))
+            return Answer(document(self.board, now_ms()))
 
         async def healthz(_: object) -> Answer:
             return Answer(b"{}")

@@ -4,9 +4,12 @@ Bounded: so many connections at once, so long a head, so many seconds. Knows not
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
+
+log = logging.getLogger(__name__)
 
 _CONNECTIONS_MAX: Final = 32
 _HEAD_BYTES_MAX: Final = 16_384
@@ -58,15 +61,19 @@ class Server:
 
     async def _answer(self, head: bytes) -> tuple[str, Answer]:
         method, _, rest = head.split(b"\r\n", 1)[0].decode("latin-1").partition(" ")
-        target = urlsplit(rest.rpartition(" ")[0])
-        route = self._routes.get(target.path)
+        path, _, query = rest.rpartition(" ")[0].partition("?")
+        route = self._routes.get(path)
         if self._open > _CONNECTIONS_MAX:
             return method, _refusal("503 Service Unavailable", "too many connections")
         if route is None:
             return method, _refusal("404 Not Found", f"there are {', '.join(self._routes)}")
         if method not in {"GET", "HEAD"}:
             return method, _refusal("405 Method Not Allowed", "GET only")
-        return method, await route(dict(parse_qsl(target.query)))
+        try:
+            return method, await route(dict(parse_qsl(query)))
+        except Exception:
+            log.exception("no answer to %s", path)
+            return method, _refusal("500 Internal Server Error", "see the log")
 
 
 def _refusal(status: str, why: str) -> Answer:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
+from stream_app.domain.advice import ADVICE
 from stream_app.domain.history import SLOTS_MAX, History
 from stream_app.domain.lag import Point, Retention, is_unread
 from stream_app.domain.status import Judgement, Limits, Reason, Situation, Status, judge, severity, worst
@@ -421,3 +422,12 @@ def test_memory_is_bounded_however_long_and_often_it_is_looked():
     covered = history.last.time_ms - history.slots[0].point.time_ms
     assert 500_000 <= covered <= 600_000
     assert is_unread(history.last)
+
+
+def test_every_reason_has_words_and_what_is_wrong_has_advice():
+    assert set(ADVICE) == set(Reason)
+    for row in ROWS:
+        assert bool(ADVICE[row.reason].todo) == (row.reason not in FINE), row.reason
+
+
+FINE = {Reason.IDLE, Reason.READING, Reason.CATCHING_UP, Reason.STARTING}

@@ -63,6 +63,7 @@ class Deployment:
             "STREAM_APP_RUN": str(path),
             "STREAM_APP_JWT_SECRET": "a secret of the tests, long enough",
             "STREAM_APP_API_PORT": str(port),
+            "STREAM_APP_MONITOR_PORT": str(free_port()),
             "STREAM_APP_SESSION_TIMEOUT_MS": "6000",
             "PYTHONFAULTHANDLER": "1",
             **own,

@@ -104,7 +104,7 @@ def test_services_that_are_named_exist_and_answer_at_their_addresses():
 def test_ports_are_those_of_the_local_stack_and_loopback_only():
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     ports = {"kafka": kafka_server.PORT, "redis": redis_server.PORT, "clickhouse": clickhouse_server.PORT}
-    ports["api"] = load().api_port
+    ports |= {"api": load().api_port, "monitor": load().monitor_port}
     assert published == {name: [f"127.0.0.1:{port}:{port}"] for name, port in ports.items()}
 
 

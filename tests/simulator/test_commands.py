@@ -171,6 +171,7 @@ def stack(kafka, redis_url, clickhouse_url, tmp_path):
         "CLICKHOUSE_URL": clickhouse_url,
         "STREAM_APP_RUN": str(tmp_path),
         "STREAM_APP_API_PORT": str(free_port()),
+        "STREAM_APP_MONITOR_PORT": str(free_port()),
     }
     client = redis.Redis.from_url(env["REDIS_URL"])
     client.flushdb()

@@ -21,6 +21,7 @@ from clickhouse_driver import Client
 from config.settings import load
 from stream_app.cli.topics import topics_of
 from stream_app.local.ports import free_port
+from tests.e2e.deployment import wait_until
 
 PROGRAM = Path(sys.executable).parent / "stream-app"
 SERVERS = ["clickhouse", "kafka", "redis"]
@@ -175,11 +176,11 @@ def test_a_recycled_pid_is_nobody_of_ours(stack):
     client.disconnect()
 
 
-def test_up_starts_workers_and_api_and_again_what_died(stack):
-    env = {"STREAM_APP_API_PORT": str(free_port())}
+def test_up_starts_workers_api_and_monitor_and_again_what_died(stack):
+    env = {"STREAM_APP_API_PORT": str(free_port()), "STREAM_APP_MONITOR_PORT": str(free_port())}
     out = stack.ok("up", "--workers", "1", **env)
     before = stack.pids()
-    assert sorted(before) == ["api", *SERVERS, "worker-1"]
+    assert sorted(before) == sorted(["api", "monitor", *SERVERS, "worker-1"])
     address = re.search(r"^API: (.*)/docs$", out, re.MULTILINE)[1]
     with urllib.request.urlopen(f"{address}/readyz") as answer:
         assert answer.status == 200
@@ -192,11 +193,15 @@ def test_up_starts_workers_and_api_and_again_what_died(stack):
     os.kill(before["worker-1"], signal.SIGKILL)
     stack.ok("up", "--workers", "2", **env)
     after = stack.pids()
-    assert sorted(after) == ["api", *SERVERS, "worker-1", "worker-2"]
+    assert sorted(after) == sorted(["api", "monitor", *SERVERS, "worker-1", "worker-2"])
     assert after["worker-1"] != before["worker-1"]
     assert {name: after[name] for name in before if name != "worker-1"}.items() <= before.items()
     for name in ("worker-1", "worker-2"):
         assert (stack.folder / f"{name}.ready").read_text().strip() == str(after[name])
+    wait_until("all is well by what the monitor says", lambda: stack.run("status", **env)[0] == 0, 60)
+    out = stack.ok("status", **env)
+    assert "crm-stats-ingest" in out
+    assert "crm-stats-ledger-1" in out
 
 
 def test_clean_drops_data_and_nothing_else(stack):
@@ -236,13 +241,15 @@ def test_servers_given_by_address_are_used_and_not_started(tmp_path, kafka, redi
         stack.ok("clean")
 
 
-def test_a_busy_api_port_is_one_clear_sentence(tmp_path):
+@pytest.mark.parametrize("name", ["API", "MONITOR"])
+def test_a_busy_port_of_ours_is_one_clear_sentence(tmp_path, name):
     stack = Stack(tmp_path / "busy")
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        code, out, err = stack.run("up", STREAM_APP_API_PORT=str(port))
+        env = {f"STREAM_APP_{one}_PORT": str(free_port()) for one in ("API", "MONITOR")}
+        code, out, err = stack.run("up", **(env | {f"STREAM_APP_{name}_PORT": str(port)}))
     assert (code, out) == (1, "")
     assert err.startswith(f"stream-app up: Port {port} is taken by another program (")
     assert err.count("\n") == 1

@@ -1,0 +1,74 @@
+"""Writes docs/metrics.md from the code that exposes them, so that what a metric is stands once. `make docs`; a test of the house calls --check."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "metrics.md"
+sys.path.insert(0, str(ROOT))
+
+from stream_app.api.observe import Metrics  # noqa: E402  # after the path that it is found on
+from stream_app.monitor.metrics import METRICS  # noqa: E402
+
+INTRO = """# Metrics
+
+Written by `make docs` from `stream_app/monitor/metrics.py` and `stream_app/api/observe.py`.
+
+All are in the format of Prometheus, with HELP. Operators are never a label: there may be any number of them.
+
+## Monitor
+
+`http://127.0.0.1:8081/metrics` (`monitor_host`, `monitor_port`), of `stream-app monitor`. It looks each `monitor_interval_ms`. What it does not know it leaves out, rather than
+say 0: the series of groups go when the cluster was not seen for 30 s, and `crm_monitor_last_look_timestamp_seconds` stands still. How each number comes about:
+[operating.md](operating.md#lag-and-status).
+"""
+
+API = """
+## API
+
+`http://127.0.0.1:8080/metrics`, of each process of `stream-app api`. A stream is counted when it ends; its seconds are those until its first documents were there.
+"""
+
+
+def rows(metrics: list[tuple[str, str, tuple[str, ...], str]]) -> str:
+    """A table of name, type, labels and help."""
+    lines = ["| metric | type | labels | what it is |", "| --- | --- | --- | --- |"]
+    for name, kind, labels, text in metrics:
+        lines.append(f"| `{name}` | {kind} | {' '.join(f'`{label}`' for label in labels)} | {text} |")
+    return "\n".join(lines) + "\n"
+
+
+def of_monitor() -> list[tuple[str, str, tuple[str, ...], str]]:
+    """As the monitor exposes them."""
+    return [
+        (name, "counter" if name.endswith("_total") else "gauge", metric.labels, metric.help)
+        for name, metric in METRICS.items()
+    ]
+
+
+def of_api() -> list[tuple[str, str, tuple[str, ...], str]]:
+    """As the API exposes them."""
+    registry = Metrics().registry
+    labels = {collector._name: collector._labelnames for collector in registry._collector_to_names}  # noqa: SLF001
+    return [
+        (
+            metric.name + ("_total" if metric.type == "counter" else ""),
+            metric.type,
+            labels[metric.name],
+            metric.documentation,
+        )
+        for metric in registry.collect()
+    ]
+
+
+def page() -> str:
+    """The page as it should be."""
+    return f"{INTRO}\n{rows(of_monitor())}{API}\n{rows(of_api())}"
+
+
+if __name__ == "__main__":
+    if "--check" in sys.argv:
+        if PAGE.read_text() != page():
+            sys.exit("docs/metrics.md is not what the code says: make docs")
+    else:
+        PAGE.write_text(page())

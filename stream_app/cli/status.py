@@ -1,0 +1,165 @@
+"""`stream-app status`: what the monitor says, as a table that people like to read. Asks the monitor only; knows no Kafka."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from config.settings import load
+from stream_app.local.errors import LocalError
+
+_COLOURS = {"OK": "green", "WARN": "yellow", "UNSUPPORTED": "dim"}  # all others: red
+_PARTITIONS_SHOWN = 12
+_WATCH_SECONDS = 2.0
+_WIDTH_MIN = 100
+
+
+def command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print what the monitor answers, for programs")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again every two seconds, until ^C")] = False,
+) -> None:
+    """Show how far consumer groups and results are behind, and why; exits with 1 when something is wrong."""
+    settings = load()
+    url = f"http://{settings.monitor_host}:{settings.monitor_port}/status"
+    if as_json:
+        print(json.dumps(ask(url), indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, _WIDTH_MIN)
+    shown = ask(url)
+    if not watch:
+        console.print(page(shown))
+        raise typer.Exit(0 if is_well(shown) else 1)
+    try:
+        with Live(page(shown), console=console, auto_refresh=False) as live:
+            while True:
+                time.sleep(_WATCH_SECONDS)
+                live.update(page(ask(url)), refresh=True)
+    except KeyboardInterrupt:
+        return
+
+
+def ask(url: str) -> dict[str, Any]:
+    """The monitor's answer. `Raises` LocalError."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=10) as answer:
+            found: dict[str, Any] = json.load(answer)
+    except (urllib.error.URLError, OSError, ValueError):
+        raise LocalError(f"the monitor does not answer at {url}: start it by make up, or stream-app monitor.") from None
+    return found
+
+
+def is_well(shown: dict[str, Any]) -> bool:
+    """Is there nothing that somebody should look at?"""
+    return bool(shown["kafka"]["is_seen"]) and all(
+        group["status"] in {"OK", "WARN", "UNSUPPORTED"} for group in shown["groups"]
+    )
+
+
+def page(shown: dict[str, Any]) -> Group:
+    """All of it."""
+    parts: list[Any] = []
+    if not shown["kafka"]["is_seen"]:
+        parts.append(Text(f"Kafka is not seen: {shown['kafka']['failure'] or 'not yet'}", style="bold red"))
+    parts.append(_groups(shown))
+    if bad := _partitions(shown):
+        parts.append(bad)
+    parts += [Text(line, style="yellow") for line in _advice(shown)]
+    if shown["left_out"]:
+        parts.append(Text(f"{shown['left_out']} partitions are not watched: monitor_partitions_max", style="yellow"))
+    return Group(*parts)
+
+
+def _groups(shown: dict[str, Any]) -> Table:
+    table = _table("consumer group", "status", "since", "why")
+    for name in ("unread", "behind", "caught up", "lost in", "members"):
+        table.add_column(name, justify="right")
+    for row in shown["groups"]:
+        since = span((shown["now_ms"] - row["since_ms"]) / 1000) if row["since_ms"] else ""
+        table.add_row(
+            row["group"],
+            _status(row["status"]),
+            since,
+            shown["words"][row["reason"]]["means"],
+            "?" if row["lag_records"] is None else f"{row['lag_records']:,}",
+            "?" if row["lag_seconds"] is None else span(row["lag_seconds"]),
+            _caught_up(row),
+            "" if row["loss_seconds"] is None else span(row["loss_seconds"]),
+            f"{row['members']}",
+        )
+    return table
+
+
+def _partitions(shown: dict[str, Any]) -> Table | None:
+    """Those that are not well, the furthest behind first."""
+    bad = [(group["group"], row) for group in shown["groups"] for row in group["partitions"] if row["status"] != "OK"]
+    if not bad:
+        return None
+    table = _table("consumer group", "partition", "status", "why")
+    for name in ("unread", "behind", "in /s", "out /s"):
+        table.add_column(name, justify="right")
+    for name, row in sorted(bad, key=lambda one: -(one[1]["lag_seconds"] or 0))[:_PARTITIONS_SHOWN]:
+        table.add_row(
+            name,
+            f"{row['topic']}/{row['partition']}",
+            _status(row["status"]),
+            shown["words"][row["reason"]]["means"],
+            f"{row['lag_records']:,}",
+            "?" if row["lag_seconds"] is None else span(row["lag_seconds"]),
+            f"{row['incoming']:,.0f}",
+            f"{row['outgoing']:,.0f}",
+        )
+    if len(bad) > _PARTITIONS_SHOWN:
+        table.caption = f"and {len(bad) - _PARTITIONS_SHOWN} more"
+    return table
+
+
+def _advice(shown: dict[str, Any]) -> list[str]:
+    found: dict[str, list[str]] = {}
+    for row in shown["groups"]:
+        if todo := shown["words"][row["reason"]]["todo"]:
+            found.setdefault(todo, []).append(row["group"])
+    return [f"{', '.join(groups)}: {todo}." for todo, groups in found.items()]
+
+
+def _caught_up(row: dict[str, Any]) -> str:
+    if row["lag_records"] is None:
+        return "?"
+    if row["catch_up_seconds"] is None:
+        return "never"
+    return f"in {span(row['catch_up_seconds'])}" if row["catch_up_seconds"] else "is"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _status(status: str) -> Text:
+    return Text(status, style=_COLOURS.get(status, "bold red"))
+
+
+def span(seconds: float) -> str:
+    """A span as people say it: 0.4 s, 42 s, 5 min, 3 h 10 min, 2 d 4 h."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    return f"{hours // 24} d {hours % 24} h"

@@ -1,0 +1,28 @@
+"""The board as /status shows it: one JSON object, with the words for its reasons. What is here others read: add, never rename."""
+
+from typing import Any, Final
+
+import orjson
+
+from stream_app.domain.advice import ADVICE
+from stream_app.monitor.board import Board
+
+_WORDS: Final = {reason.value: advice._asdict() for reason, advice in ADVICE.items()}
+
+
+def document(board: Board, now_ms: int) -> bytes:
+    """Times are epoch milliseconds, spans seconds."""
+    shown: dict[str, Any] = {
+        "now_ms": now_ms,
+        "began_ms": board.began_ms,
+        "kafka": {
+            "is_seen": board.is_fresh(now_ms),
+            "looked_ms": board.looked_ms,
+            "look_seconds": board.look_seconds,
+            "failure": board.failure,
+        },
+        "left_out": board.left_out,
+        "groups": board.groups,
+        "words": _WORDS,
+    }
+    return orjson.dumps(shown)
