@@ -164,14 +164,19 @@ class Tab:
         await until(f"{group} has version {version}", reached, seconds)
 
 
-@asynccontextmanager
-async def place_of(redis_url, **settings):
-    world = World(redis_url)
-    await world.redis.flushall()
+async def fill_groups(world):
+    """Redis with numbers for all of GROUPS."""
     for group in GROUPS[1:]:
         world.view.set_month("M1", group, MONTH, 700, [4, 1, 0], EUR=[1000, 0, 0, 1, 1, 0])
         world.view.set_day("M1", group, TODAY, 700, {3: 4})
     await world.fill()
+
+
+@asynccontextmanager
+async def place_of(redis_url, **settings):
+    world = World(redis_url)
+    await world.redis.flushall()
+    await fill_groups(world)
     place = Place(world, **settings)
     await place.start()
     try:

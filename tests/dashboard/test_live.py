@@ -91,6 +91,12 @@ async def test_who_comes_later_is_told_at_once_what_is_known(place, new_tab):
     assert [event["type"] for event in await second.events()] == ["monthly", "distribution", "as-of", "state"]
     assert state == await first.state()
     assert (await second.events("monthly"))[0]["data"] == (await first.events("monthly"))[-1]["data"]
+    await second.page.evaluate("unwatch.ALL(), void watch('M1', 'ALL')")  # begun anew, all at once
+
+    async def told_again():
+        return len(await second.events("monthly")) == 2
+
+    await until("it is told again", told_again)
 
 
 async def test_a_tab_that_closes_goes_elsewhere_or_dies_is_not_counted_any_more(place, new_tab, way):

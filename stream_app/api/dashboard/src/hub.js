@@ -10,10 +10,11 @@ import { Stream, keyOf } from './stream.js';
 /** @typedef {import('./stream.js').Group} Group */
 /** @typedef {import('./stream.js').LiveEvent} LiveEvent */
 /**
- * All that a tab wants, each time it changes. `locked`: it holds the lock of its name while it lives.
- * @typedef {{tab: string, token: string, locked: boolean, groups: Group[]}} Wish
+ * All that a tab wants, each time it changes. `locked`: it holds the lock of its name while it lives. A group with another `watch` than before
+ * is to be told anew.
+ * @typedef {{tab: string, token: string, locked: boolean, groups: (Group & {watch: number})[]}} Wish
  */
-/** @typedef {{token: string, groups: Map<string, Group>, told: Set<string>, send: (event: LiveEvent) => void}} Tab */
+/** @typedef {{token: string, groups: Map<string, Group & {watch: number}>, told: Map<string, number>, send: (event: LiveEvent) => void}} Tab */
 
 const STREAMS_MAX = 4; // of the six connections that HTTP/1.1 has to a host; questions need some, too
 
@@ -42,9 +43,10 @@ export class Hub {
   /** Hear what a tab wants. @param {Wish} wish @param {(event: LiveEvent) => void} send */
   hear({ tab, token, locked, groups }, send) {
     const before = this.#tabs.get(tab);
-    const told = before?.token === token ? before.told : new Set();
+    /** @type {Map<string, number>} */
+    const told = before?.token === token ? before.told : new Map();
     const wanted = new Map(groups.map((group) => [keyOf(group.operatorId, group.groupId), group]));
-    if (wanted.size) this.#tabs.set(tab, { token, groups: wanted, told: /** @type {Set<string>} */ (told), send });
+    if (wanted.size) this.#tabs.set(tab, { token, groups: wanted, told, send });
     else this.#tabs.delete(tab);
     if (locked && !this.#guarded.has(tab)) this.#guard(tab);
     this.#settle();
@@ -96,13 +98,14 @@ export class Hub {
 
   /** @param {Tab} tab */
   #tellKnown(tab) {
-    for (const key of tab.told) if (!tab.groups.has(key)) tab.told.delete(key);
-    for (const [key, group] of tab.groups) {
-      if (tab.told.has(key)) continue;
+    for (const key of tab.told.keys()) if (!tab.groups.has(key)) tab.told.delete(key);
+    for (const [key, { operatorId, groupId, watch }] of tab.groups) {
+      if (tab.told.get(key) === watch) continue;
       const stream = this.#streams.get(tab.token);
-      if (stream) tab.told.add(key);
+      if (stream) tab.told.set(key, watch);
       const message = `over ${STREAMS_MAX} tokens in one browser`;
-      const crowded = { type: /** @type {const} */ ('state'), ...group, data: { status: 'error', message, stale: false, since: null } };
+      const data = { status: 'error', message, stale: false, since: null };
+      const crowded = { type: /** @type {const} */ ('state'), operatorId, groupId, data };
       for (const event of stream?.known(key) ?? [crowded]) tab.send(event);
     }
   }

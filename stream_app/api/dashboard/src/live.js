@@ -24,11 +24,12 @@ export { ApiError, ask } from './ask.js';
  */
 export function openLive(onEvent) {
   const tab = [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(36)).join('');
-  /** @type {Map<string, {group: Group, watchers: number}>} */
+  /** @type {Map<string, {group: Group & {watch: number}, watchers: number}>} */
   const watched = new Map();
   const held = hold(tab);
   /** @type {import('./link.js').Link | null} */
   let link = null;
+  let watches = 0;
   let locked = false;
   let due = false;
   let closed = false;
@@ -39,10 +40,10 @@ export function openLive(onEvent) {
     onEvent(event);
   };
   const groups = () => [...watched.values()].map(({ group }) => group);
-  const tell = (/** @type {Group[]} */ wanted) => {
+  const tell = (/** @type {ReturnType<typeof groups>} */ wanted) => {
     const asker = token();
     if (asker !== null) link?.send({ tab, token: asker, locked, groups: wanted });
-    else for (const group of wanted) onEvent({ type: 'state', ...group, data: NO_TOKEN });
+    else for (const group of wanted) onEvent({ type: 'state', operatorId: group.operatorId, groupId: group.groupId, data: NO_TOKEN });
   };
   /** Tell the hub what is wanted, once for all that changes now. */
   const changed = () => {
@@ -66,8 +67,9 @@ export function openLive(onEvent) {
   return {
     watch(operatorId, groupId) {
       const key = keyOf(operatorId, groupId);
-      const entry = watched.get(key) ?? { group: { operatorId, groupId }, watchers: 0 };
+      const entry = watched.get(key) ?? { group: { operatorId, groupId, watch: 0 }, watchers: 0 };
       entry.watchers += 1;
+      entry.group.watch = ++watches;
       watched.set(key, entry);
       changed();
       let ended = false;

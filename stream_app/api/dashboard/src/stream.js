@@ -46,8 +46,8 @@ class Topic {
   state = { status: 'connecting', stale: false, since: null };
 
   /** @param {Group} group */
-  constructor(group) {
-    this.group = group;
+  constructor({ operatorId, groupId }) {
+    this.group = { operatorId, groupId };
   }
 
   /** Is there anything to show? */
