@@ -2,7 +2,8 @@
  * How a tab reaches the hub.
  *
  * Place: between `live` and `hub`. The hub is in a shared worker; where there is none (Chrome on Android), in the tab that holds the lock of the
- * leader, reached by a broadcast channel; where there is neither (an address without TLS), in the tab itself. Invariant: `ready` is called
+ * leader, reached by a broadcast channel; where there is neither (an address without TLS, a frame
+ * whose storage is blocked), in the tab itself. Invariant: `ready` is called
  * whenever there is a hub that knows nothing of this tab.
  */
 
@@ -54,11 +55,29 @@ function shared(receive, ready, failed) {
   return { send: (wish) => port.postMessage(wish), close: () => port.close() };
 }
 
-/** @param {(event: LiveEvent) => void} receive @param {() => void} ready @returns {Link} */
+/**
+ * A hub of this tab's own. It lets go while nobody looks at the tab, for a host has six connections, and there may be more tabs.
+ * @param {(event: LiveEvent) => void} receive @param {() => void} ready @returns {Link}
+ */
 function own(receive, ready) {
   const hub = new Hub(address('smart-bi/crm/stream'));
+  /** @type {Wish | null} */
+  let wanted = null;
+  const settle = () => {
+    if (wanted) hub.hear(document.visibilityState === 'hidden' ? { ...wanted, groups: [] } : wanted, receive);
+  };
+  document.addEventListener('visibilitychange', settle);
   queueMicrotask(ready);
-  return { send: (wish) => hub.hear(wish, receive), close: () => hub.close() };
+  return {
+    send: (wish) => {
+      wanted = wish;
+      settle();
+    },
+    close: () => {
+      document.removeEventListener('visibilitychange', settle);
+      hub.close();
+    },
+  };
 }
 
 /** @param {string} tab @param {(event: LiveEvent) => void} receive @param {() => void} ready @returns {Link} */
