@@ -23,6 +23,7 @@ GROUPS = {
     "whole": ("bench.whole", "the whole path catching up, and plain Faust beside it"),
     "latency": ("bench.latency", "from Kafka's append to the result, at a steady pace"),
     "restart": ("bench.restart", "from start to ready, with the state that `whole` makes"),
+    "endpoints": ("bench.endpoints", "one API process, beside its framework and beside the report from raw orders"),
     "sources": ("bench.decoding", "reading source records, without Kafka"),
 }
 

@@ -3,8 +3,10 @@
 import asyncio
 import errno
 import socket
+from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from config.settings import Settings, load
 from stream_app.api.app import create_app
@@ -43,7 +45,12 @@ def command() -> None:
         app = create_app(settings, ending=ending)
     except NotBuilt as error:
         raise LocalError(f"{error}.") from None
-    config = uvicorn.Config(
+    _Server(server_config(app), ending).run(sockets=[listening])
+
+
+def server_config(app: ASGIApp, **more: Any) -> uvicorn.Config:
+    """How the interface is served; the benchmarks serve their peers in the same way."""
+    return uvicorn.Config(
         app,
         loop="uvloop",
         http="auto",
@@ -53,8 +60,8 @@ def command() -> None:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=5,
+        **more,
     )
-    _Server(config, ending).run(sockets=[listening])
 
 
 def _listen(settings: Settings) -> socket.socket:
