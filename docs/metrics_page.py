@@ -49,12 +49,16 @@ def of_monitor() -> list[tuple[str, str, tuple[str, ...], str]]:
 def of_api() -> list[tuple[str, str, tuple[str, ...], str]]:
     """As the API exposes them."""
     registry = Metrics().registry
-    labels = {collector._name: collector._labelnames for collector in registry._collector_to_names}  # noqa: SLF001
+    labels = {
+        own._name: own._labelnames  # noqa: SLF001
+        for own in registry._collector_to_names  # noqa: SLF001
+        if hasattr(own, "_name")  # others make families, which know their labels
+    }
     return [
         (
             metric.name + ("_total" if metric.type == "counter" else ""),
             metric.type,
-            labels[metric.name],
+            labels[metric.name] if metric.name in labels else tuple(metric._labelnames),  # noqa: SLF001
             metric.documentation,
         )
         for metric in registry.collect()

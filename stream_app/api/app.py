@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import orjson
 from clickhouse_driver.errors import Error as ClickHouseError
 from fastapi import FastAPI
-from limits.aio.storage import Storage
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -36,7 +35,8 @@ from stream_app.api.feed import Feed
 from stream_app.api.http import Endpoint, Question, Switch, operator_of
 from stream_app.api.jwks import JwksKeys
 from stream_app.api.observe import Metrics, Observed
-from stream_app.api.rate import RateLimit, shared_storage
+from stream_app.api.rate import RateLimit
+from stream_app.api.rate_window import RedisWindow, Window
 from stream_app.api.redis_store import RedisDocuments
 from stream_app.api.reference import PREFIX
 from stream_app.api.store import Cells, Documents
@@ -55,7 +55,7 @@ class Stores(NamedTuple):
 
     documents: Documents
     cells: Cells
-    windows: Storage  # of the rate limit
+    window: Window  # of the rate limit
     close: Callable[[], Awaitable[None]]
     updates: Redis | None = None  # to hear of changes with; streams without it begin, and say that they are stale
 
@@ -63,18 +63,17 @@ class Stores(NamedTuple):
 def stores(settings: Settings) -> Stores:
     """The stores of the settings' addresses; nothing is connected before the first question."""
     seconds = settings.api_redis_timeout_ms / 1000
-    documents = RedisDocuments(connect(settings.redis_url), seconds)
+    client = connect(settings.redis_url, timed=False)
+    documents = RedisDocuments(client, seconds)
     cells = ClickHouseReader(settings.clickhouse_url, settings.clickhouse_database)
-    windows = shared_storage(settings.redis_url, seconds)
     updates = subscriber(settings.redis_url, seconds)
 
     async def close() -> None:
         await documents.close()
         await updates.aclose()
         await cells.close()
-        await windows.bridge.storage.aclose()  # type: ignore[attr-defined]  # of each bridge, but not declared
 
-    return Stores(documents, cells, windows, close, updates)
+    return Stores(documents, cells, RedisWindow(client, seconds), close, updates)
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def _parts(settings: Settings, found: Stores) -> _Parts:
         clickhouse=clickhouse,
         answers=answers,
         tokens=Tokens(rules, secret, public),
-        rate=RateLimit(found.windows, redis),
+        rate=RateLimit(found.window, redis),
         metrics=metrics,
         feed=feed,
     )

@@ -3,7 +3,8 @@
 Place: after the signature of a token, before anything is read. Invariant: a process hands out only what the shared window granted, so
 all of them together never pass the limit; while Redis is down each process keeps a window of its own.
 A token that asks often takes up to a twentieth of its rate at a time and uses it up within 100 ms: that saves a question to Redis for most
-requests, and at worst a busy token loses what it did not use. The first request after a pause takes one.
+requests, and at worst a busy token loses what it did not use. The first request after a pause takes one. Tokens that need more at the same
+time travel together.
 """
 
 import asyncio
@@ -11,14 +12,9 @@ from collections import deque
 from time import monotonic
 from typing import Final
 
-from limits import RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage, RedisClusterStorage, RedisStorage, Storage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-
 from stream_app.api.circuit import Circuit, Unavailable
 from stream_app.api.errors import OVER_RATE, ApiError
+from stream_app.api.rate_window import OwnWindow, Wanted, Window
 
 _LEASE_SECONDS: Final = 0.1
 _REFUSED_SECONDS_MAX: Final = 0.02
@@ -28,25 +24,44 @@ _TOKENS_MAX: Final = 10_000
 class _Lease:
     """What a token may still use without asking, and who waits for more."""
 
-    __slots__ = ("credits", "refused_until", "size", "until", "waiting")
+    __slots__ = ("credits", "rate", "refused_until", "size", "until", "waiting")
 
     def __init__(self) -> None:
         self.credits = 0
+        self.rate = 0
         self.size = 1
         self.until = 0.0
         self.refused_until = 0.0
         self.waiting: deque[asyncio.Future[bool]] = deque()
 
+    def wants(self) -> int:
+        """How many to ask for."""
+        busy = monotonic() < self.until + _LEASE_SECONDS
+        self.size = min(self.size * 2, max(1, self.rate // 20)) if busy else 1
+        return min(self.rate, max(self.size, len(self.waiting)))
+
+    def take(self, granted: int, *, full: bool) -> None:
+        """Let as many go on as were granted, in the order they came; when the window is full, refuse the others."""
+        while granted and self.waiting:
+            granted -= _tell(self.waiting.popleft(), granted=True)
+        self.credits, self.until = granted, monotonic() + _LEASE_SECONDS
+        if full and self.waiting:
+            # The window moves on by one request in 1 / rate seconds; asking sooner would only tell the same again.
+            self.refused_until = monotonic() + min(1 / self.rate, _REFUSED_SECONDS_MAX)
+            while self.waiting:
+                _tell(self.waiting.popleft(), granted=False)
+
 
 class RateLimit:
     """The limit of all tokens; `shared` counts for all processes, `circuit` says whether its Redis answers."""
 
-    def __init__(self, shared: Storage, circuit: Circuit) -> None:
-        self._shared = SlidingWindowCounterRateLimiter(shared)
-        self._own = SlidingWindowCounterRateLimiter(MemoryStorage())
+    def __init__(self, shared: Window, circuit: Circuit) -> None:
+        self._shared = shared
+        self._own = OwnWindow()
         self._circuit = circuit
         self._leases: dict[str, _Lease] = {}
-        self._refills: set[asyncio.Task[None]] = set()
+        self._asking: dict[str, _Lease] = {}  # those that wait for the next question
+        self._question: asyncio.Task[None] | None = None
 
     async def take(self, token: str, rate: int) -> None:
         """Count one request of a token that may send `rate` a second. `Raises` ApiError when it is over."""
@@ -58,11 +73,11 @@ class RateLimit:
         if now < lease.refused_until:
             raise _over(rate)
         granted = asyncio.get_running_loop().create_future()
+        lease.rate = rate
         lease.waiting.append(granted)
-        if len(lease.waiting) == 1:
-            refill = asyncio.create_task(self._refill(token, rate, lease))
-            self._refills.add(refill)
-            refill.add_done_callback(self._refills.discard)
+        self._asking[token] = lease
+        if self._question is None:
+            self._question = asyncio.create_task(self._ask())
         if not await granted:
             raise _over(rate)
 
@@ -72,53 +87,34 @@ class RateLimit:
         lease = self._leases[token] = _Lease()
         return lease
 
-    async def _refill(self, token: str, rate: int, lease: _Lease) -> None:
-        busy = monotonic() < lease.until + _LEASE_SECONDS
-        lease.size = min(lease.size * 2, max(1, rate // 20)) if busy else 1
+    async def _ask(self) -> None:
+        """Ask for all that wait, until nobody does: others may come meanwhile."""
+        asking: dict[str, _Lease] = {}
         try:
-            while lease.waiting:  # others may come while Redis is asked for the first ones
-                wanted = min(rate, max(lease.size, len(lease.waiting)))
-                granted = await self._hit(token, rate, wanted)
-                full = granted < wanted
-                granted = _serve(lease, granted)
-                lease.credits, lease.until = granted, monotonic() + _LEASE_SECONDS
-                if full and lease.waiting:
-                    # The window moves on by one request in 1 / rate seconds; asking sooner would only tell the same again.
-                    lease.refused_until = monotonic() + min(1 / rate, _REFUSED_SECONDS_MAX)
-                    while lease.waiting:
-                        _tell(lease.waiting.popleft(), granted=False)
+            while self._asking:
+                asking, self._asking = self._asking, {}
+                wanted = [Wanted(token, lease.rate, lease.wants()) for token, lease in asking.items()]
+                for one, granted in zip(wanted, await self._granted(wanted), strict=True):
+                    lease = asking[one.token]
+                    lease.take(granted, full=granted < one.many)
+                    if lease.waiting:
+                        self._asking[one.token] = lease
         finally:
-            while lease.waiting:
-                lease.waiting.popleft().cancel()
+            self._question = None
+            for lease in (*asking.values(), *self._asking.values()):
+                while lease.waiting:
+                    lease.waiting.popleft().cancel()
 
-    async def _hit(self, token: str, rate: int, wanted: int) -> int:
-        """Take as much as there is, up to `wanted`; in halves, since the window grants an amount as a whole or not at all."""
-        item = RateLimitItemPerSecond(rate)
-        granted, ask = 0, min(wanted, rate)
-        while ask and granted < wanted:
-            if await self._hit_once(item, token, ask):
-                granted += ask
-                ask = min(ask, wanted - granted)
-            else:
-                ask //= 2
-        return granted
-
-    async def _hit_once(self, item: RateLimitItemPerSecond, token: str, cost: int) -> bool:
+    async def _granted(self, wanted: list[Wanted]) -> list[int]:
         try:
-            return await self._circuit.call(lambda: self._shared.hit(item, token, cost=cost))
+            return await self._circuit.call(lambda: self._shared.take(wanted))
         except Unavailable:
-            return await self._own.hit(item, token, cost=cost)
+            return await self._own.take(wanted)
 
     async def close(self) -> None:
-        """Wait for questions under way."""
-        await asyncio.gather(*self._refills, return_exceptions=True)
-
-
-def _serve(lease: _Lease, granted: int) -> int:
-    """Let as many go on as were granted, in the order they came; returns how many are left over."""
-    while granted and lease.waiting:
-        granted -= _tell(lease.waiting.popleft(), granted=True)
-    return granted
+        """Wait for a question under way."""
+        if self._question is not None:
+            await asyncio.wait([self._question])
 
 
 def _tell(waiter: asyncio.Future[bool], *, granted: bool) -> bool:
@@ -131,17 +127,3 @@ def _tell(waiter: asyncio.Future[bool], *, granted: bool) -> bool:
 
 def _over(rate: int) -> ApiError:
     return ApiError(OVER_RATE, f"over {rate} requests a second", {"Retry-After": "1"})
-
-
-def shared_storage(redis_url: str, timeout_seconds: float) -> RedisStorage:
-    """The windows in Redis, with a client that fails fast instead of trying again."""
-    scheme, _, rest = redis_url.partition("://")
-    kind = RedisClusterStorage if scheme.endswith("+cluster") else RedisStorage
-    return kind(
-        f"redis+unix://{rest}" if scheme == "unix" else redis_url,
-        implementation="redispy",
-        key_prefix="crm-rate",
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]  # handed on to the client as it is
-    )

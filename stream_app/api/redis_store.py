@@ -1,7 +1,8 @@
 """Documents of Redis: reads that are asked for at the same time travel together.
 
 Place: under `answers`, on the path of most requests. Invariant: as-of is taken before any document of the same batch. A batch leaves with the
-event loop's next turn, so a request alone waits for nobody, and under load one round trip serves them all.
+event loop's next turn, so a request alone waits for nobody; what comes while one is under way goes with the next, so under load one round trip
+serves many.
 """
 
 import asyncio
@@ -11,11 +12,12 @@ from typing import Final
 from redis.asyncio.cluster import RedisCluster
 
 from stream_app.api.store import AsOf, Read
+from stream_app.api.within import within
 from stream_app.sinks.redis_calls import Client, commands, in_order
 from stream_app.sinks.redis_keys import AS_OF, OPERATORS
 
 _BATCH_MAX: Final = 200  # keys in one round trip: some 500 KB
-_UNDER_WAY_MAX: Final = 2  # more would only make the batches smaller
+_UNDER_WAY_MAX: Final = 1  # more would only make the batches smaller
 
 
 class RedisDocuments:
@@ -63,9 +65,7 @@ class RedisDocuments:
 
     async def _fetch(self, batch: dict[str, list[asyncio.Future[tuple[bytes | None, AsOf]]]]) -> None:
         try:
-            async with asyncio.timeout(
-                self._timeout_seconds
-            ):  # a batch that hangs must not keep the next one from leaving
+            async with within(self._timeout_seconds):  # a batch that hangs must not keep the next one from leaving
                 as_of, documents = await self._commands(list(batch))
         except Exception as error:  # noqa: BLE001  # who asked decides what it means
             for futures in batch.values():
@@ -87,6 +87,10 @@ class RedisDocuments:
 
     async def operators(self, ids: Collection[str] | None) -> tuple[dict[str, bytes], AsOf]:
         """Entries of these operators by id, of all for None."""
+        async with within(self._timeout_seconds):
+            return await self._operators(ids)
+
+    async def _operators(self, ids: Collection[str] | None) -> tuple[dict[str, bytes], AsOf]:
         if ids is None:
             as_of, stored = await in_order(self._client, [("HGETALL", AS_OF), ("HGETALL", OPERATORS)])
             return {name.decode(): entry for name, entry in stored.items()}, as_of
@@ -98,7 +102,8 @@ class RedisDocuments:
 
     async def ping(self) -> None:
         """Return when Redis answers a command that a request needs, not only a ping (which one that loads does)."""
-        await commands(self._client, [("HLEN", AS_OF)])
+        async with within(self._timeout_seconds):
+            await commands(self._client, [("HLEN", AS_OF)])
 
     async def close(self) -> None:
         """Wait for what is under way and give connections back."""

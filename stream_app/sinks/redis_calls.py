@@ -31,10 +31,13 @@ class Call(NamedTuple):
         return ("EVALSHA", self.script.sha, len(self.keys), *self.keys, *self.arguments)
 
 
-def connect(url: str) -> Client:
-    """A client, not connected yet. `redis+cluster://` and `rediss+cluster://` name a node of a cluster."""
+def connect(url: str, *, timed: bool = True) -> Client:
+    """A client, not connected yet. `redis+cluster://` and `rediss+cluster://` name a node of a cluster.
+
+    Not `timed`: for callers that limit the time of their questions themselves.
+    """
     options: dict[str, Any] = {
-        "socket_timeout": TIMEOUT_SECONDS,
+        "socket_timeout": TIMEOUT_SECONDS if timed else None,
         "socket_connect_timeout": TIMEOUT_SECONDS,
         "retry": Retry(NoBackoff(), 1),  # a connection that died while it was idle
     }

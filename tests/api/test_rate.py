@@ -1,27 +1,29 @@
 """The limit, with a window that answers when the test lets it."""
 
 import asyncio
+import time
 
 import pytest
-from limits.aio.storage import MemoryStorage
 
 from stream_app.api.circuit import Circuit
 from stream_app.api.errors import ApiError
 from stream_app.api.rate import RateLimit
+from stream_app.api.rate_window import OwnWindow, RedisWindow, Wanted
+from stream_app.sinks.redis_calls import connect
 
 
-class SlowWindow(MemoryStorage):
+class SlowWindow(OwnWindow):
     """Counts questions, and answers none before it may."""
 
     def __init__(self):
         super().__init__()
         self.may, self.begun, self.asked = asyncio.Event(), asyncio.Event(), 0
 
-    async def acquire_sliding_window_entry(self, key, limit, expiry, amount=1):
+    async def take(self, wanted):
         self.asked += 1
         self.begun.set()
         await self.may.wait()
-        return await super().acquire_sliding_window_entry(key, limit, expiry, amount)
+        return await super().take(wanted)
 
 
 async def ping():
@@ -98,3 +100,42 @@ async def test_tokens_do_not_share(limit, window):
     assert await (await take(limit, 1, 1, "a"))[0] == 0
     assert await (await take(limit, 1, 1, "b"))[0] == 0
     assert await (await take(limit, 1, 1, "a"))[0] == 42901
+
+
+async def test_tokens_that_need_more_at_the_same_time_ask_together(limit, window):
+    window.may.set()
+    asked = [one for name in "abcdefgh" for one in await take(limit, 3, 100, name)]
+    assert set(await asyncio.gather(*asked)) == {0}
+    assert window.asked == 1
+
+
+async def redis_window(redis_url):
+    client = connect(redis_url)
+    await client.flushall()
+    return RedisWindow(client, 5), client
+
+
+@pytest.mark.parametrize("kind", ["own", "redis"])
+async def test_a_window_slides(redis_url, kind):
+    window, client = await redis_window(redis_url)
+    window = window if kind == "redis" else OwnWindow()
+    begun, granted = time.monotonic(), 0
+    try:
+        while time.monotonic() < begun + 2.5:
+            granted += (await window.take([Wanted("t", 50, 4)]))[0]
+            await asyncio.sleep(0.01)
+        seconds = time.monotonic() - begun
+    finally:
+        await client.aclose()
+    assert 50 * 2 <= granted <= 50 * (1 + seconds)
+
+
+async def test_a_window_in_redis_grants_what_is_left_and_forgets_itself(redis_url):
+    window, client = await redis_window(redis_url)
+    try:
+        granted = await window.take([Wanted("a", 10, 7), Wanted("b", 10, 20)])
+        assert granted == [7, 10]
+        assert (await window.take([Wanted("a", 10, 7)]))[0] in (3, 4, 5, 6, 7)  # more once the second is over
+        assert 0 < await client.pttl("crm-rate:a") <= 2000
+    finally:
+        await client.aclose()

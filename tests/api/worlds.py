@@ -8,12 +8,12 @@ import httpx
 import orjson
 from joserfc import jwt
 from joserfc.jwk import OctKey
-from limits.aio.storage import MemoryStorage
 from pydantic import SecretStr
 from redis.exceptions import ConnectionError as RedisDown
 
 from config.settings import Settings, load
 from stream_app.api.app import Stores, create_app
+from stream_app.api.rate_window import OwnWindow
 from stream_app.api.store import Read
 from stream_app.domain.report import (
     distribution_data,
@@ -141,7 +141,7 @@ async def _nothing():
 @asynccontextmanager
 async def api(documents=None, cells=None, found=None, **changes):
     """A client of an API on these stores."""
-    stores = found or Stores(documents or FakeDocuments(), cells or FakeCells(), MemoryStorage(), _nothing)
+    stores = found or Stores(documents or FakeDocuments(), cells or FakeCells(), OwnWindow(), _nothing)
     app = create_app(settings(**changes), stores)
     queue, said = asyncio.Queue(), asyncio.Queue()
     queue.put_nowait({"type": "lifespan.startup"})

@@ -18,4 +18,4 @@ def script(name: str) -> Script:
     return Script(text, sha1(text.encode()).hexdigest())  # noqa: S324  # Redis' own choice, no secret
 
 
-PUT, VERSIONS, BEGIN, AS_OF = map(script, ("put", "versions", "begin", "as_of"))
+PUT, VERSIONS, BEGIN, AS_OF, TAKE = map(script, ("put", "versions", "begin", "as_of", "take"))
