@@ -58,6 +58,9 @@ dashboard: ## build the dashboard from its sources; needs Node, which nothing el
 	npm ci --silent --ignore-scripts
 	npm run --silent build
 
+pictures: .venv/development chromium ## take the dashboard's pictures of docs/ anew
+	@$(BIN)/python docs/pictures.py
+
 docs: .venv/runtime ## write what of docs/ is made from the sources
 	@$(BIN)/python docs/settings_page.py
 	$(BIN)/python docs/metrics_page.py
@@ -102,4 +105,4 @@ chromium:
 	  echo "Chromium is missing, and make test needs it: install it (Debian: apt-get install chromium)." >&2; exit 1
 	fi
 
-.PHONY: help up down clean demo pay token test check bench lock dashboard docs chromium
+.PHONY: help up down clean demo pay token test check bench lock dashboard pictures docs chromium

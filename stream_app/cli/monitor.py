@@ -24,6 +24,7 @@ def command() -> None:
         VARIABLE: conf_of(settings).encoded(),
         # ClickHouse's driver makes a table of all dates when it is imported, which is a quarter, too.
         "CLICKHOUSE_DRIVER_LASY_DATE_LUT": "1",
+        "MALLOC_ARENA_MAX": "2",  # threads of librdkafka keep little, and an arena each
     }
     os.execve(sys.executable, [sys.executable, "-m", "stream_app.monitor"], environment)  # noqa: S606  # no shell is wanted
 
@@ -42,16 +43,27 @@ def source_topics(settings: Settings) -> list[str]:
 
 def conf_of(settings: Settings) -> Conf:
     """What the monitor needs of the settings."""
+    sources, ingest, ledger = (
+        source_topics(settings),
+        f"{settings.app_id}-ingest",
+        f"{settings.app_id}-ledger-{settings.generation}",
+    )
     return Conf(
         kafka=settings.kafka_bootstrap_servers,
-        ours={
-            f"{settings.app_id}-ingest": source_topics(settings),
-            f"{settings.app_id}-ledger-{settings.generation}": [settings.events],
-        },
+        ours={ingest: sources, ledger: [settings.events]},
         others=settings.monitor_groups,
         partitions_max=settings.monitor_partitions_max,
         timestamps=settings.monitor_timestamps,
         interval_ms=settings.monitor_interval_ms,
+        ingest=ingest,
+        ledger=ledger,
+        sources=sources,
+        topic_as_of=settings.topic_as_of,
+        topic_dead_letters=settings.topic_dead_letters,
+        events_partitions=settings.events_partitions,
+        redis_url=settings.redis_url,
+        clickhouse_url=settings.clickhouse_url,
+        clickhouse_database=settings.clickhouse_database,
         host=settings.monitor_host,
         port=settings.monitor_port,
     )

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from config.settings import load
+from stream_app.domain.freshness import FRESH_S
 from stream_app.local.errors import LocalError
 
 _COLOURS = {"OK": "green", "WARN": "yellow", "UNSUPPORTED": "dim"}  # all others: red
@@ -60,8 +61,11 @@ def ask(url: str) -> dict[str, Any]:
 
 def is_well(shown: dict[str, Any]) -> bool:
     """Is there nothing that somebody should look at?"""
-    return bool(shown["kafka"]["is_seen"]) and all(
-        group["status"] in {"OK", "WARN", "UNSUPPORTED"} for group in shown["groups"]
+    return (
+        bool(shown["kafka"]["is_seen"])
+        and all(group["status"] in {"OK", "WARN", "UNSUPPORTED"} for group in shown["groups"])
+        and all(row["stage"] is None for row in shown["results"])
+        and not any(row["is_silent"] for row in shown["sources"])
     )
 
 
@@ -73,7 +77,11 @@ def page(shown: dict[str, Any]) -> Group:
     parts.append(_groups(shown))
     if bad := _partitions(shown):
         parts.append(bad)
-    parts += [Text(line, style="yellow") for line in _advice(shown)]
+    parts += [Text(), _results(shown), Text(), _sources(shown)]
+    if shown["dead_letters"]:
+        parts += [Text(), _letters(shown)]
+    if advice := _advice(shown):
+        parts += [Text(), *(Text(line, style="yellow") for line in advice)]
     if shown["left_out"]:
         parts.append(Text(f"{shown['left_out']} partitions are not watched: monitor_partitions_max", style="yellow"))
     return Group(*parts)
@@ -123,11 +131,75 @@ def _partitions(shown: dict[str, Any]) -> Table | None:
     return table
 
 
+def _results(shown: dict[str, Any]) -> Table:
+    """A row for each sink: the oldest of its partitions, and who is to blame."""
+    table = _table("results in")
+    table.add_column("age", justify="right")
+    for name in ("old partitions", "to blame", "answers"):
+        table.add_column(name, overflow="fold")
+    for state in shown["sinks"]:
+        sink = state["stage"]
+        ages = [row["age_seconds"][sink] for row in shown["results"]]
+        old = [row for row in shown["results"] if row["stage"] and _is_old(row["age_seconds"][sink])]
+        stages = sorted({row["stage"] for row in old})
+        table.add_row(
+            sink,
+            "?" if None in ages or not ages else span(max(ages)),
+            Text(", ".join(str(row["partition"]) for row in old), style="red"),
+            Text(", ".join(f"{stage}: {shown['words'][stage]['means']}" for stage in stages), style="red"),
+            Text("yes", style="green") if state["failure"] is None else Text(state["failure"], style="red"),
+        )
+    return table
+
+
+def _is_old(age_s: float | None) -> bool:
+    return age_s is None or age_s > FRESH_S
+
+
+def _sources(shown: dict[str, Any]) -> Table:
+    table = _table("source", "status")
+    for name in ("last record", "an hour, usually", "missed"):
+        table.add_column(name, justify="right")
+    for row in shown["sources"]:
+        status = Text("OK", style="green")
+        if not row["exists"]:
+            status = Text("is missing", style="bold red")
+        elif row["is_silent"]:
+            status = Text(f"SILENT: {shown['words']['silent']['means']}", style="bold red")
+        table.add_row(
+            row["topic"],
+            status,
+            "never" if row["age_seconds"] is None else f"{span(row['age_seconds'])} ago",
+            "?" if row["per_hour"] is None else f"{row['per_hour']:,.0f}",
+            f"{row['missed']:,.0f}",
+        )
+    return table
+
+
+def _letters(shown: dict[str, Any]) -> Table:
+    table = _table("dead letters")
+    for name in ("since start", "seen", "last"):
+        table.add_column(name, justify="right")
+    table.add_column("such as", overflow="fold")
+    for row in shown["dead_letters"]:
+        last = span((shown["now_ms"] - row["last_ms"]) / 1000)
+        table.add_row(
+            row["reason"], str(row["since_start"]), str(row["seen"]), f"{last} ago", f"{row['example']} {row['detail']}"
+        )
+    return table
+
+
 def _advice(shown: dict[str, Any]) -> list[str]:
     found: dict[str, list[str]] = {}
     for row in shown["groups"]:
         if todo := shown["words"][row["reason"]]["todo"]:
             found.setdefault(todo, []).append(row["group"])
+    for row in shown["results"]:
+        if row["stage"]:
+            found.setdefault(shown["words"][row["stage"]]["todo"], []).append(f"results of {row['partition']}")
+    for row in shown["sources"]:
+        if row["is_silent"]:
+            found.setdefault(shown["words"]["silent"]["todo"], []).append(row["topic"])
     return [f"{', '.join(groups)}: {todo}." for todo, groups in found.items()]
 
 

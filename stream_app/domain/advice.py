@@ -1,7 +1,8 @@
-"""Each reason of a status in words for people: what it means, and what to do. Shown by `stream-app status` and whoever reads /status."""
+"""Each reason of a status, and each stage, in words for people: what it means, and what to do. Shown by `stream-app status` and whoever reads /status."""
 
 from typing import Final, NamedTuple
 
+from stream_app.domain.freshness import Stage
 from stream_app.domain.status import Reason
 
 
@@ -45,3 +46,21 @@ ADVICE: Final = {
     Reason.NOT_THERE: Advice("there is no such group: it never ran, or was deleted", "start it"),
     Reason.SHARE_GROUP: Advice("a share group: Kafka keeps no offset for it that lag could be told from"),
 }
+
+STAGES: Final = {
+    Stage.INGEST: Advice(
+        "ingest is behind or down", "see whether workers run (make up), and what the end of their logs says"
+    ),
+    Stage.LEDGER: Advice(
+        "the ledger is behind or down here", "see whether workers run (make up), and what the end of their logs says"
+    ),
+    Stage.AS_OF: Advice(
+        "all is read, and as-of stands still",
+        "look in the workers' logs for a topic that was made anew; restart the workers",
+    ),
+    Stage.TOPICS: Advice("the results topics are not written", "look in the workers' logs"),
+    Stage.REDIS: Advice("Redis is not written", "see whether Redis answers, has memory left and takes writes"),
+    Stage.CLICKHOUSE: Advice("ClickHouse is not written", "see whether ClickHouse answers and has disk left"),
+    Stage.PUSH: Advice("results are there and are not pushed to viewers", "see whether the API runs and hears Redis"),
+}
+SILENT: Final = Advice("nothing comes, where on days before it did", "ask the team that owns the topic")

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from stream_app.monitor.letters import LetterRow
+from stream_app.monitor.results import ResultRow, SinkState
 from stream_app.monitor.rows import GroupRow
+from stream_app.monitor.sources import SourceRow
 
 OLD_MS: Final = 30_000  # after which what was seen last is not shown any more as if it were so
 
@@ -20,6 +23,15 @@ class Board:
     failure: str | None = None  # why the last look failed; None: it did not
     left_out: int = 0  # partitions beyond the limit
     groups: Sequence[GroupRow] = field(default=())
+    results_ms: int = 0  # the last look at the sinks
+    results: Sequence[ResultRow] = field(default=())
+    sinks: Sequence[SinkState] = field(default=())
+    sources: Sequence[SourceRow] = field(default=())
+    letters: Sequence[LetterRow] = field(default=())
+
+    def group(self, name: str) -> GroupRow | None:
+        """What was seen of a group last."""
+        return next((row for row in self.groups if row.group == name), None)
 
     def is_fresh(self, now_ms: int) -> bool:
         """Was the cluster seen lately?"""

@@ -19,6 +19,15 @@ class Conf:
     partitions_max: int
     timestamps: Literal["log", "bisect"]
     interval_ms: int
+    ingest: str  # the consumer groups of the two stages
+    ledger: str
+    sources: Sequence[str]  # topics of other teams
+    topic_as_of: str
+    topic_dead_letters: str
+    events_partitions: int
+    redis_url: str
+    clickhouse_url: str
+    clickhouse_database: str
     host: str
     port: int
 

@@ -4,10 +4,11 @@ from typing import Any, Final
 
 import orjson
 
-from stream_app.domain.advice import ADVICE
+from stream_app.domain.advice import ADVICE, SILENT, STAGES
 from stream_app.monitor.board import Board
 
-_WORDS: Final = {reason.value: advice._asdict() for reason, advice in ADVICE.items()}
+_WORDS: Final = {word.value: advice._asdict() for word, advice in (*ADVICE.items(), *STAGES.items())}
+_WORDS["silent"] = SILENT._asdict()
 
 
 def document(board: Board, now_ms: int) -> bytes:
@@ -23,6 +24,10 @@ def document(board: Board, now_ms: int) -> bytes:
         },
         "left_out": board.left_out,
         "groups": board.groups,
+        "results": board.results,
+        "sinks": board.sinks,
+        "sources": board.sources,
+        "dead_letters": board.letters,
         "words": _WORDS,
     }
-    return orjson.dumps(shown)
+    return orjson.dumps(shown, option=orjson.OPT_NON_STR_KEYS)

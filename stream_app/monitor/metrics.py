@@ -5,6 +5,7 @@ seen lately are left out, so that nobody alerts on, or is calmed by, what was; `
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
@@ -12,8 +13,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from stream_app.domain.errors import Reason
+from stream_app.domain.freshness import Stage
 from stream_app.domain.status import Status
 from stream_app.monitor.board import Board
+from stream_app.monitor.letters import OTHER
 from stream_app.monitor.rows import GroupRow
 
 Family = GaugeMetricFamily | CounterMetricFamily
@@ -62,6 +66,26 @@ METRICS: Final = {
             _PARTITION,
         ),
         Metric("crm_group_loss_seconds", "Until unread records are deleted, as things go; none: never", _PARTITION),
+        Metric(
+            "crm_result_age_seconds",
+            "Age of a partition's as-of in a sink; none: the sink never said one",
+            ("sink", "partition"),
+        ),
+        Metric(
+            "crm_result_stale_partitions",
+            "Partitions whose results are old somewhere, by the stage to blame",
+            ("stage",),
+        ),
+        Metric("crm_result_stale_operators", "Operators of such partitions, by the stage to blame", ("stage",)),
+        Metric("crm_result_sink_up", "1 while the sink tells its as-of", ("sink",)),
+        Metric("crm_source_up", "1 while the source topic exists", ("topic",)),
+        Metric("crm_source_age_seconds", "Age of the source topic's last record; none: it has none", ("topic",)),
+        Metric(
+            "crm_source_expected_records_per_hour", "Median of the hour up to now on the last seven days", ("topic",)
+        ),
+        Metric("crm_source_missed_records", "Records that by that should have come since the last one", ("topic",)),
+        Metric("crm_source_silent", "1 when the source topic has fallen silent", ("topic",)),
+        Metric("crm_dead_letters_total", "Dead letters that came since the monitor started", ("reason",)),
     )
 }
 
@@ -79,6 +103,8 @@ class BoardCollector(Collector):
         if self._board.is_fresh(self._now_ms()):
             for row in self._board.groups:
                 _group(families, row)
+            _sources(families, self._board)
+        _results(families, self._board)
         yield from families.values()
 
     def _monitor(self, families: dict[str, Family]) -> None:
@@ -91,6 +117,39 @@ class BoardCollector(Collector):
             ("crm_monitor_partitions_left_out", board.left_out),
         ):
             families[name].add_metric((), value)
+
+
+def _results(families: dict[str, Family], board: Board) -> None:
+    partitions: Counter[str] = Counter()
+    operators: Counter[str] = Counter()
+    for row in board.results:
+        for sink, age in row.age_seconds.items():
+            if age is not None:
+                families["crm_result_age_seconds"].add_metric((sink, str(row.partition)), age)
+        if row.stage is not None:
+            partitions[row.stage] += 1
+            operators[row.stage] += row.operators
+    for stage in Stage if board.results else ():
+        families["crm_result_stale_partitions"].add_metric((stage,), partitions[stage])
+        families["crm_result_stale_operators"].add_metric((stage,), operators[stage])
+    for state in board.sinks:
+        families["crm_result_sink_up"].add_metric((state.stage,), float(state.failure is None))
+
+
+def _sources(families: dict[str, Family], board: Board) -> None:
+    for row in board.sources:
+        for name, number in (
+            ("crm_source_up", float(row.exists)),
+            ("crm_source_age_seconds", row.age_seconds),
+            ("crm_source_expected_records_per_hour", row.per_hour),
+            ("crm_source_missed_records", row.missed),
+            ("crm_source_silent", float(row.is_silent)),
+        ):
+            if number is not None:
+                families[name].add_metric((row.topic,), number)
+    known = {row.reason: row.since_start for row in board.letters}
+    for reason in (*Reason, OTHER):
+        families["crm_dead_letters_total"].add_metric((reason,), known.get(reason, 0))
 
 
 def _group(families: dict[str, Family], row: GroupRow) -> None:

@@ -4,8 +4,10 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
+import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from stream_app.domain.status import Limits
@@ -13,12 +15,19 @@ from stream_app.kafka.times import Bisect, Clockwork, FromLog
 from stream_app.monitor.board import Board
 from stream_app.monitor.conf import Conf
 from stream_app.monitor.document import document
-from stream_app.monitor.look import ERRORS, Looker
+from stream_app.monitor.letters import Letters
+from stream_app.monitor.look import ERRORS as LOOK_ERRORS
+from stream_app.monitor.look import Looker
 from stream_app.monitor.metrics import registry
+from stream_app.monitor.results import ERRORS as RESULT_ERRORS
+from stream_app.monitor.results import Operators, Places, Results
 from stream_app.monitor.server import Answer, Route, Server
+from stream_app.monitor.sources import Sources
 from stream_app.monitor.watch import Watch
 
 log = logging.getLogger(__name__)
+
+_WORST, _WORST_MAX = 20, 10_000
 
 
 def now_ms() -> int:
@@ -34,29 +43,46 @@ class Monitor:
         self._looker = Looker(conf.kafka, conf.ours, conf.others, conf.partitions_max)
         self._clockwork: Clockwork = FromLog(conf.kafka) if conf.timestamps == "log" else Bisect(self._looker.offsets)
         self._watch = Watch(self._clockwork, frozenset(conf.ours), Limits())
+        self._places = Places(
+            conf.kafka, conf.topic_as_of, conf.redis_url, conf.clickhouse_url, conf.clickhouse_database
+        )
+        self._results = Results(conf.events_partitions, self._places.read())
+        self._operators = Operators(self._places, conf.events_partitions)
+        self._sources = Sources(conf.kafka, conf.sources)
+        self._letters = Letters(conf.kafka, conf.topic_dead_letters)
         self._registry = registry(self.board, now_ms)
 
     def routes(self) -> dict[str, Route]:
         """What is answered over HTTP."""
 
-        async def metrics(_: object) -> Answer:
+        async def metrics(_: Mapping[str, str]) -> Answer:
             return Answer(generate_latest(self._registry), CONTENT_TYPE_LATEST)
 
-        async def status(_: object) -> Answer:
+        async def status(_: Mapping[str, str]) -> Answer:
             return Answer(document(self.board, now_ms()))
 
-        async def healthz(_: object) -> Answer:
+        async def operators(query: Mapping[str, str]) -> Answer:
+            worst = query.get("worst", str(_WORST))
+            if not (worst.isascii() and worst.isdigit() and 0 < int(worst[:6]) <= _WORST_MAX):
+                return Answer(f"worst is 1 to {_WORST_MAX}\n".encode(), "text/plain", "400 Bad Request")
+            try:
+                found = await self._operators.worst(self.board.results, int(worst))
+            except RESULT_ERRORS as error:
+                return Answer(f"Redis does not answer: {error}\n".encode(), "text/plain", "503 Service Unavailable")
+            return Answer(orjson.dumps({"operators": found}, option=orjson.OPT_NON_STR_KEYS))
+
+        async def healthz(_: Mapping[str, str]) -> Answer:
             return Answer(b"{}")
 
-        return {"/metrics": metrics, "/status": status, "/healthz": healthz}
+        return {"/metrics": metrics, "/status": status, "/operators": operators, "/healthz": healthz}
 
-    async def look(self) -> None:
-        """One look at the groups. A cluster that does not answer is noted, once in the log."""
+    async def look_at_groups(self) -> None:
+        """A cluster that does not answer is noted, once in the log."""
         started = time.monotonic()
         try:
             look = await self._looker.look(now_ms())
             self.board.groups = await self._watch.take(look)
-        except ERRORS as error:
+        except LOOK_ERRORS as error:
             if self.board.failure is None:
                 log.warning("Kafka does not answer: %s", error)
             self.board.failures += 1
@@ -67,13 +93,31 @@ class Monitor:
         self.board.looked_ms, self.board.left_out, self.board.failure = look.time_ms, look.left_out, None
         self.board.look_seconds = time.monotonic() - started
 
+    async def look_at_results(self) -> None:
+        """Each sink tells by itself whether it answers."""
+        board, conf = self.board, self._conf
+        await self._results.look()
+        await self._operators.look()
+        at_ms = now_ms()
+        seen = board.is_fresh(at_ms)
+        ingest, ledger = (board.group(name) if seen else None for name in (conf.ingest, conf.ledger))
+        board.results = self._results.rows(at_ms, ingest, ledger, self._operators.counts)
+        board.sinks, board.results_ms = list(self._results.sinks.values()), at_ms
+
+    async def look_at_sources(self) -> None:
+        """Source topics and dead letters; while Kafka is away there is nothing new, which the look at groups tells."""
+        with suppress(*LOOK_ERRORS):
+            self.board.sources = await self._sources.look(now_ms())
+            self.board.letters = await self._letters.look()
+
     async def run(self) -> None:
         """Until a signal. `Raises` OSError when the port is taken."""
         server = await Server(self.routes()).start(self._conf.host, self._conf.port)
         ending = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, ending.set)
-        tasks = [asyncio.create_task(every(self._conf.interval_ms / 1000, self.look))]
+        loops = (self.look_at_groups, self.look_at_results, self.look_at_sources)
+        tasks = [asyncio.create_task(every(self._conf.interval_ms / 1000, look)) for look in loops]
         watching = asyncio.create_task(ending.wait())
         done, _ = await asyncio.wait([watching, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in (watching, *tasks):
@@ -81,7 +125,9 @@ class Monitor:
         await asyncio.wait([watching, *tasks], timeout=5)
         server.close()
         self._clockwork.close()
-        await self._looker.close()
+        self._letters.close()
+        for close in (self._looker.close, self._results.close, self._places.close):
+            await close()
         for task in done - {watching}:
             task.result()  # a loop ends by an error only
 

@@ -12,6 +12,7 @@ async def chromium():
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         context = await browser.new_context()
+        context.set_default_timeout(60_000)
         yield context
         await browser.close()
 

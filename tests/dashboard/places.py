@@ -116,7 +116,7 @@ class Place:
         return int(float(text.partition("\ncrm_api_viewers ")[2].partition("\n")[0]))
 
 
-async def until(what, condition, seconds=20):
+async def until(what, condition, seconds=40):
     """The first true value of an asynchronous condition."""
     deadline = time.monotonic() + seconds
     while not (found := await condition()):
@@ -150,14 +150,14 @@ class Tab:
         found = await self.events("state", group)
         return found[-1]["data"] if found else None
 
-    async def until_state(self, group="ALL", seconds=20, **wanted):
+    async def until_state(self, group="ALL", seconds=40, **wanted):
         async def reached():
             state = await self.state(group)
             return state if state and wanted.items() <= state.items() else None
 
         return await until(f"{group} is {wanted}", reached, seconds)
 
-    async def until_version(self, version, group="ALL", kind="monthly", seconds=20):
+    async def until_version(self, version, group="ALL", kind="monthly", seconds=40):
         async def reached():
             return any(event["data"]["version"] == version for event in await self.events(kind, group))
 

@@ -52,7 +52,7 @@ def snippet(place):
     return SNIPPET.replace("https://stats.example.com/", f"{place.base}/harness?watch={WATCHED}")
 
 
-async def frame_of(page, seconds=20):
+async def frame_of(page, seconds=40):
     """The embedded page, once its scripts have run."""
 
     async def found():

@@ -17,7 +17,7 @@ import { png } from './picture.js';
 const HEIGHT = 232;
 const HEIGHT_SLOTS = 248;
 const PRINT_WIDTH = 400;
-const PRINT_HEIGHT = 150;
+const PRINT_HEIGHT = 156;
 
 export class ChartFrame {
   #text;
@@ -31,6 +31,7 @@ export class ChartFrame {
   /** @type {number | null} */
   #pointed = null;
   #drawnFor = '';
+  #paper = false;
   #title = h('h3');
   #is = h('p', { class: 'is' });
   #value = h('p', { class: 'readout' });
@@ -102,8 +103,8 @@ export class ChartFrame {
 
   /** Draw for paper, or for the screen again. @param {boolean} paper */
   print(paper) {
-    if (paper) this.#draw(PRINT_WIDTH, PRINT_HEIGHT);
-    else this.#draw();
+    this.#paper = paper;
+    this.#draw();
   }
 
   /** @param {Chart} chart */
@@ -116,13 +117,15 @@ export class ChartFrame {
     );
   }
 
-  #draw(width = this.#plot.clientWidth, height = 0) {
+  #draw() {
+    const width = this.#paper ? PRINT_WIDTH : this.#plot.clientWidth;
     if (!this.#chart || !width) return;
     const { points, legend, peaks, axis } = this.#chart;
+    const height = this.#paper ? PRINT_HEIGHT : points.length > 30 ? HEIGHT_SLOTS : HEIGHT;
     const drawnFor = JSON.stringify([width, height, points, legend.length, peaks, axis(1)]);
     if (drawnFor === this.#drawnFor) return;
     this.#drawnFor = drawnFor;
-    this.#drawn = draw(this.#svg, this.#chart, width, height || (points.length > 30 ? HEIGHT_SLOTS : HEIGHT));
+    this.#drawn = draw(this.#svg, this.#chart, width, height);
     this.#drawn.point(this.#pointed);
   }
 

@@ -148,7 +148,8 @@ function hatch(defs, id, side) {
 function axis(svg, chart, x, width, height, left) {
   const widest = Math.max(...chart.points.map((point) => widthOf(point.tick)), 1);
   let every = chart.tickEvery;
-  while (x.step() * every < widest + 6) every *= 2;
+  const first = chart.tickEvery > 1 ? widest / 2 : 0; // it stands beside its place, not under it
+  while (x.step() * every < widest + first + 6) every *= 2;
   const shown = chart.points.map((_, index) => index).filter((index) => index % every === 0);
   const ticks = svg
     .append('g')

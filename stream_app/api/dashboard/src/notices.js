@@ -26,7 +26,7 @@ export function phaseOf(board) {
  * @property {'expired' | 'denied' | 'error' | 'disconnected' | 'stale'} kind
  * @property {string} title
  * @property {string} words
- * @property {string | null} detail
+ * @property {string} detail
  */
 
 /** What is wrong, if anything. @param {Board} board @param {Text} text @returns {Trouble | null} */
@@ -43,9 +43,10 @@ export function troubleOf({ state, problem }, text) {
   if (kind === null) return null;
   const message = problem?.message || state.message || '';
   const said = code ? text.say('errorText', { message, code }) : text.say('errorTextOnly', { message });
+  const id = problem?.requestId ? text.say('errorId', { id: problem.requestId }) : '';
+  const told = kind === 'error' ? [id] : kind === 'denied' ? [said, id] : [];
   const words = kind === 'error' ? said : text.say(`${kind}Text`);
-  const id = problem?.requestId ? text.say('errorId', { id: problem.requestId }) : null;
-  return { kind, title: text.say(`${kind}Title`), words, detail: kind === 'error' || kind === 'denied' ? id : null };
+  return { kind, title: text.say(`${kind}Title`), words, detail: told.filter(Boolean).join(' · ') };
 }
 
 /** A command to be copied. @param {Text} text @param {string} command */

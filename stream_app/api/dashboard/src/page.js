@@ -41,6 +41,7 @@ export class Page {
   #month = h('h2');
   #progress = h('p', { class: 'progress' });
   #zone = h('p', { class: 'zone' });
+  #asOfOnPaper = h('p', { class: 'zone paper' });
   #notice = h('div', { class: 'notice', role: 'status' });
   #instead = h('div', { class: 'instead' });
   #numbers;
@@ -94,12 +95,11 @@ export class Page {
       h(
         'main',
         { id: 'numbers', tabindex: -1 },
-        h('div', { class: 'who' }, h('div', { class: 'words' }, this.#operator, this.#scope), this.#pickers.who),
+        h('div', { class: 'who' }, h('div', { class: 'words' }, this.#operator, this.#scope, this.#zone, this.#asOfOnPaper), this.#pickers.who),
         this.#notice,
         this.#instead,
         this.#numbers,
       ),
-      h('footer', {}, this.#zone),
       this.#live,
     );
     for (const [event, paper] of /** @type {const} */ ([['beforeprint', true], ['afterprint', false]])) {
@@ -119,6 +119,7 @@ export class Page {
     setText(this.#scope, [who, monthly?.currency].filter(Boolean).join(' · '));
     document.title = [operator?.name ?? board.operatorId, who, text.say('title')].filter(Boolean).join(' · ');
     this.#pickers.update(board);
+    this.#pickers.who.hidden = phase === 'token';
     document.body.dataset.phase = phase;
     this.#renderNotice(board, phase);
     this.#renderInstead(board, phase);
@@ -151,7 +152,8 @@ export class Page {
     this.#asOf.dateTime = asOf;
     setText(this.#asOf, text.say('asOf', { time: text.time(atMs, zone, seconds > 12 * 3600) }));
     setText(this.#ago, text.ago(seconds));
-    setText(this.#zone, `${text.say('zone', { zone, offset: text.offset(zone, atMs) })} · ${text.say('asOf', { time: text.time(atMs, zone, true) })}`);
+    setText(this.#zone, text.say('zone', { zone, offset: text.offset(zone, atMs) }));
+    setText(this.#asOfOnPaper, text.say('asOf', { time: text.time(atMs, zone, true) }));
   }
 
   /** @param {Board} board @param {string} groupId */

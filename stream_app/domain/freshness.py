@@ -1,0 +1,67 @@
+"""How old a shown result is, and which stage is to blame. Pure: ages come in seconds, nothing here knows a clock.
+
+A partition's as-of in a sink says up to when its results hold there. The stages stand in a row: ingest, ledger, then each sink by itself,
+then push. So a sink that is old while another is fresh is to blame itself; when all are old the cause lies before them, the earliest
+stage that is not well; with both well it is as-of itself that is held (a source topic made anew, or nobody who samples).
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from stream_app.domain.status import Status
+
+FRESH_S: Final = 10.0  # no older than this is fresh
+
+
+class Stage(StrEnum):
+    """In the order of the flow."""
+
+    INGEST = "ingest"
+    LEDGER = "ledger"
+    AS_OF = "as_of"
+    TOPICS = "topics"
+    REDIS = "redis"
+    CLICKHOUSE = "clickhouse"
+    PUSH = "push"
+
+
+SINKS: Final = (Stage.TOPICS, Stage.REDIS, Stage.CLICKHOUSE)
+
+
+class Upstream(NamedTuple):
+    """Ingest as a whole, or the ledger at one partition. `lag_s`: None is not known."""
+
+    status: Status
+    lag_s: float | None
+
+    def is_well(self, fresh_s: float = FRESH_S) -> bool:
+        """Does it read what comes?"""
+        return self.status == Status.OK and self.lag_s is not None and self.lag_s <= fresh_s
+
+
+def oldest(ages_s: Mapping[Stage, float | None]) -> float | None:
+    """The age of the oldest sink; None: one says nothing."""
+    known = [age for age in ages_s.values() if age is not None]
+    return max(known, default=None) if len(known) == len(ages_s) else None
+
+
+def guilty(
+    ages_s: Mapping[Stage, float | None], ingest: Upstream, ledger: Upstream, fresh_s: float = FRESH_S
+) -> Stage | None:
+    """The stage to blame for a partition; None: all of it is fresh. An age of None is a sink that says nothing."""
+    old = {sink: age for sink, age in ages_s.items() if age is None or age > fresh_s}
+    if not old:
+        return None
+    if len(old) < len(ages_s):
+        return max(old, key=lambda sink: float("inf") if old[sink] is None else float(old[sink] or 0))
+    if not ingest.is_well(fresh_s):
+        return Stage.INGEST
+    if not ledger.is_well(fresh_s):
+        return Stage.LEDGER
+    return Stage.AS_OF if any(age is not None for age in ages_s.values()) else next(iter(old))
+
+
+def is_push_guilty(redis_s: float | None, push_s: float | None, fresh_s: float = FRESH_S) -> bool:
+    """Did the last probe reach Redis and not a viewer? Seconds that it took; None: it has not come."""
+    return redis_s is not None and (push_s is None or push_s - redis_s > fresh_s)

@@ -1,0 +1,191 @@
+"""How old results are: as-of of every partition in every sink, read where everybody reads it, and the stage that is to blame.
+
+A sink that does not answer keeps what it said last, which gets older by itself; one that never said anything says nothing. No sink waits for
+another. Operators are counted by partition, never kept.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from clickhouse_driver.errors import Error as ClickHouseError
+from redis.exceptions import RedisError
+
+from stream_app.domain.freshness import SINKS, Stage, Upstream, guilty, oldest
+from stream_app.domain.status import Status
+from stream_app.formats.murmur2 import partition_for
+from stream_app.kafka.follow import Follower, KafkaException
+from stream_app.monitor.rows import GroupRow
+from stream_app.sinks.clickhouse_client import Connection, Connections
+from stream_app.sinks.redis_calls import Client, commands, connect
+from stream_app.sinks.redis_keys import AS_OF, OPERATORS
+
+_SECONDS_MAX: Final = 3.0  # that a look waits for a sink
+_AS_OF_TAIL: Final = 200  # records of the as-of topic, which gets one a second and partition
+_COUNT_LOOKS: Final = 30  # operators are counted anew after so many looks
+ERRORS: Final = (RedisError, ClickHouseError, KafkaException, OSError, EOFError, TimeoutError)
+AsOf = dict[int, int]  # by partition, epoch milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """A partition's results. `stage`: to blame; None: all of it is fresh."""
+
+    partition: int
+    as_of_ms: Mapping[Stage, int | None]  # by sink
+    age_seconds: Mapping[Stage, float | None]
+    oldest_seconds: float | None
+    stage: Stage | None
+    operators: int
+
+
+@dataclass(frozen=True, slots=True)
+class SinkState:
+    """Whether a sink answers. `failure`: why not."""
+
+    stage: Stage
+    failure: str | None
+
+
+class Results:
+    """Looks at the sinks. `read`: by sink, what asks it; each may raise ERRORS."""
+
+    def __init__(self, partitions: int, read: Mapping[Stage, Callable[[], Awaitable[AsOf]]]) -> None:
+        self._partitions, self._read = partitions, read
+        self._asking: dict[Stage, asyncio.Task[AsOf]] = {}
+        self._known: dict[Stage, AsOf] = {stage: {} for stage in read}
+        self.sinks: dict[Stage, SinkState] = {stage: SinkState(stage, "not asked yet") for stage in read}
+
+    async def look(self) -> None:
+        """Ask all sinks; one that takes longer is waited for at the next look."""
+        for stage, ask in self._read.items():
+            if stage not in self._asking:
+                self._asking[stage] = asyncio.ensure_future(ask())
+        await asyncio.wait(self._asking.values(), timeout=_SECONDS_MAX)
+        for stage, task in list(self._asking.items()):
+            failure: str | None = "does not answer"
+            if task.done():
+                del self._asking[stage]
+                try:
+                    self._known[stage], failure = task.result(), None
+                except ERRORS as error:
+                    failure = f"{type(error).__name__}: {error}".splitlines()[0]
+            self.sinks[stage] = SinkState(stage, failure)
+
+    def rows(
+        self, now_ms: int, ingest: GroupRow | None, ledger: GroupRow | None, operators: Mapping[int, int]
+    ) -> list[ResultRow]:
+        """A row for each partition; `operators`: how many each has."""
+        rows = []
+        for partition in range(self._partitions):
+            as_of = {stage: known.get(partition) for stage, known in self._known.items()}
+            ages = {stage: None if ms is None else max(0, now_ms - ms) / 1000 for stage, ms in as_of.items()}
+            stage = guilty(ages, upstream(ingest), upstream(ledger, partition))
+            rows.append(ResultRow(partition, as_of, ages, oldest(ages), stage, operators.get(partition, 0)))
+        return rows
+
+    async def close(self) -> None:
+        """End what is under way."""
+        for task in self._asking.values():
+            task.cancel()
+        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+
+
+def upstream(group: GroupRow | None, partition: int | None = None) -> Upstream:
+    """How a stage before the sinks does: as a whole, or at one partition."""
+    if group is None or group.lag_records is None:
+        return Upstream(Status.NOTFOUND, None)
+    rows = [row for row in group.partitions if partition is None or row.partition == partition]
+    bad = next((row.status for row in rows if row.status != Status.OK), Status.OK)
+    ages = [row.lag_seconds for row in rows]
+    return Upstream(bad, None if None in ages or not ages else max(age for age in ages if age is not None))
+
+
+class Places:
+    """Redis, ClickHouse and the topic, where as-of is written."""
+
+    def __init__(self, kafka: str, topic: str, redis_url: str, clickhouse_url: str, database: str) -> None:
+        self.redis: Client = connect(redis_url)
+        self.clickhouse = Connections(clickhouse_url, database, connections_max=2)
+        self._follower = Follower(kafka, topic, _AS_OF_TAIL)
+        self._from_topic: AsOf = {}
+
+    def read(self) -> dict[Stage, Callable[[], Awaitable[AsOf]]]:
+        """By sink."""
+        return dict(zip(SINKS, (self._topics, self._redis, self._clickhouse), strict=True))
+
+    async def _topics(self) -> AsOf:
+        for record in await self._follower.drain():
+            if record.value:
+                said = orjson.loads(record.value)
+                self._from_topic[int(said["partition"])] = _epoch_ms(said["asOf"])
+        return dict(self._from_topic)
+
+    async def _redis(self) -> AsOf:
+        (stored,) = await commands(self.redis, [("HGETALL", AS_OF)])
+        return {int(partition): _epoch_ms(when.decode()) for partition, when in stored.items()}
+
+    async def _clickhouse(self) -> AsOf:
+        def read(to: Connection) -> list[tuple[Any, ...]]:
+            return to.run("read_as_of")
+
+        return {partition: seconds * 1000 for partition, seconds in await self.clickhouse.use(read)}
+
+    async def operators(self) -> list[str]:
+        """Ids of the known operators. `Raises` RedisError or OSError."""
+        (names,) = await commands(self.redis, [("HKEYS", OPERATORS)])
+        return [name.decode() for name in names]
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self.redis.aclose()
+        await self.clickhouse.close()
+        await asyncio.to_thread(self._follower.close)
+
+
+class Operators:
+    """How many operators each partition has, counted now and then."""
+
+    def __init__(self, places: Places, partitions: int) -> None:
+        self._places, self._partitions = places, partitions
+        self._looks = 0
+        self.counts: Counter[int] = Counter()
+
+    async def look(self) -> None:
+        """Count, if it is time to; Redis being away changes nothing."""
+        if self._looks % _COUNT_LOOKS == 0 or not self.counts:
+            try:
+                names = await self._places.operators()
+            except (RedisError, OSError):
+                return
+            self.counts = Counter(partition_for(name.encode(), self._partitions) for name in names)
+        self._looks += 1
+
+    async def worst(self, rows: Sequence[ResultRow], limit: int) -> list[dict[str, Any]]:
+        """The operators with the oldest results, by age and name. `Raises` RedisError or OSError."""
+        by_partition = {row.partition: row for row in rows}
+        found = [(partition_for(name.encode(), self._partitions), name) for name in await self._places.operators()]
+        known = [(by_partition[partition], name) for partition, name in found if partition in by_partition]
+        known.sort(key=lambda one: (-_age(one[0]), one[1]))
+        return [
+            {
+                "operator": name,
+                "partition": row.partition,
+                "age_seconds": row.age_seconds,
+                "oldest_seconds": row.oldest_seconds,
+                "stage": row.stage,
+            }
+            for row, name in known[:limit]
+        ]
+
+
+def _age(row: ResultRow) -> float:
+    return float("inf") if row.oldest_seconds is None else row.oldest_seconds
+
+
+def _epoch_ms(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1000)

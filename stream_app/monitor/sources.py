@@ -1,0 +1,115 @@
+"""Source topics: when their last records came, and whether that is too long ago, by the days before.
+
+The age is told by the end that moves while the monitor watches; before that by the newest timestamp. What came before is told by ListOffsets: the
+records of the hour up to now, and of the day, on each of the last seven days. Asked anew every ten minutes; nothing is read.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from stream_app.domain.silence import DAYS, judge_silence
+from stream_app.kafka.cluster import Cluster, Ends
+from stream_app.kafka.offsets import Found, Offsets
+
+_HOUR_MS: Final = 3_600_000
+_DAY_MS: Final = 24 * _HOUR_MS
+_COUNT_MS: Final = 600_000
+
+Counts = tuple[list[int | None], list[int | None]]  # of the hours, of the days; the latest first
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """A source topic. None: not known, or never."""
+
+    topic: str
+    exists: bool
+    last_ms: int | None
+    age_seconds: float | None
+    per_hour: float | None  # at this time of day
+    missed: float  # records that should have come since the last one
+    is_silent: bool
+
+
+class Sources:
+    """Looks at the source topics."""
+
+    def __init__(self, servers: str, topics: Sequence[str]) -> None:
+        self._cluster, self._offsets, self._topics = Cluster(servers), Offsets(servers), topics
+        self._ends: dict[str, tuple[str, int]] = {}  # topic: its id, and the sum of its ends
+        self._last_ms: dict[str, int] = {}
+        self._counts: dict[str, Counts] = {}
+        self._counted_ms = 0
+
+    async def look(self, now_ms: int) -> list[SourceRow]:
+        """A row for each topic. `Raises` KafkaException."""
+        found = await self._cluster.describe(self._topics)
+        partitions = [(topic, p) for topic, state in found.items() for p in range(state.partitions)]
+        ends = await self._offsets.ends(partitions, stable=False)
+        sums = _by_topic(ends)
+        new = [topic for topic in sums if self._ends.get(topic, ("", 0))[0] != found[topic].topic_id]
+        if new:
+            newest = await self._offsets.newest([tp for tp in partitions if tp[0] in new])
+            for topic in new:
+                times = [at.time_ms for tp, at in newest.items() if tp[0] == topic and at is not None]
+                self._last_ms.pop(topic, None)
+                if times:
+                    self._last_ms[topic] = min(now_ms, max(times))
+        for topic, end in sums.items():
+            if topic not in new and end > self._ends[topic][1]:
+                self._last_ms[topic] = now_ms
+            self._ends[topic] = found[topic].topic_id, end
+        if new or now_ms - self._counted_ms >= _COUNT_MS:
+            self._counts = await self._count(now_ms, ends)
+            self._counted_ms = now_ms
+        return [self._row(topic, now_ms, exists=topic in found) for topic in self._topics]
+
+    def _row(self, topic: str, now_ms: int, *, exists: bool) -> SourceRow:
+        last_ms = self._last_ms.get(topic) if exists else None
+        age_s = None if last_ms is None else (now_ms - last_ms) / 1000
+        hours, days = self._counts.get(topic, ([], [])) if exists else ([], [])
+        found = judge_silence(age_s, hours, days)
+        return SourceRow(topic, exists, last_ms, age_s, found.per_hour, found.missed, found.is_silent)
+
+    async def _count(self, now_ms: int, ends: Ends) -> dict[str, Counts]:
+        """Records between times, per topic: offsets at the later one less offsets at the earlier one."""
+        first = await self._offsets.at(dict.fromkeys(ends, 0), stable=False)
+        begins = {topic: min(times) for topic, times in _times(first).items()}
+        midnights = [await self._at(now_ms - day * _DAY_MS, ends) for day in range(DAYS + 1)]
+        hours_before = [await self._at(now_ms - day * _DAY_MS - _HOUR_MS, ends) for day in range(1, DAYS + 1)]
+        counts: dict[str, Counts] = {topic: ([], []) for topic in {topic for topic, _ in ends}}
+        for topic, (hours, days) in counts.items():
+            for day in range(1, DAYS + 1):
+                then, before = midnights[day], hours_before[day - 1]
+                is_kept = topic in begins and begins[topic] <= now_ms - day * _DAY_MS - _HOUR_MS
+                hours.append(then[topic] - before[topic] if is_kept and topic in then and topic in before else None)
+                if day < DAYS:
+                    earlier = midnights[day + 1]
+                    is_whole = topic in begins and begins[topic] <= now_ms - (day + 1) * _DAY_MS
+                    days.append(
+                        then[topic] - earlier[topic] if is_whole and topic in then and topic in earlier else None
+                    )
+        return counts
+
+    async def _at(self, time_ms: int, ends: Ends) -> dict[str, int]:
+        """By topic the sum of the offsets at a time; without those of which a partition did not answer."""
+        found = await self._offsets.at(dict.fromkeys(ends, time_ms), stable=False)
+        whole = {tp: ends[tp] if at is None else at.offset for tp, at in found.items()}
+        missing = {topic for topic, _ in ends.keys() - whole.keys()}
+        return {topic: total for topic, total in _by_topic(whole).items() if topic not in missing}
+
+
+def _by_topic(offsets: Mapping[tuple[str, int], int]) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for (topic, _), offset in offsets.items():
+        sums[topic] = sums.get(topic, 0) + offset
+    return sums
+
+
+def _times(found: Mapping[tuple[str, int], Found | None]) -> dict[str, list[int]]:
+    times: dict[str, list[int]] = {}
+    for (topic, _), at in found.items():
+        if at is not None:
+            times.setdefault(topic, []).append(at.time_ms)
+    return times

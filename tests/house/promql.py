@@ -1,0 +1,32 @@
+"""What a PromQL expression asks for: metrics and labels. That it is one at all is for promtool to say."""
+
+import re
+from typing import NamedTuple
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)")
+_SELECTOR = re.compile(r"\b([a-zA-Z_:]\w*)\s*\{([^}]*)\}")
+_MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
+_WORD = re.compile(r"(?<![\w$])([a-zA-Z_]\w*)\b(?!\s*\()")
+_KEYWORDS = {"and", "or", "unless", "offset", "bool", "Inf"}
+
+
+class Asked(NamedTuple):
+    """Metrics, each with the labels that it is chosen by; and labels that results are grouped or matched by."""
+
+    metrics: dict[str, set[str]]
+    grouping: set[str]
+
+
+def asked(expression: str) -> Asked:
+    """All words of the expression that are no function and no keyword."""
+    rest = _STRING.sub('""', expression)
+    grouping = {label.strip() for found in _GROUPING.findall(rest) for label in found.split(",") if label.strip()}
+    rest = _GROUPING.sub(" ", rest)
+    metrics: dict[str, set[str]] = {}
+    for name, matchers in _SELECTOR.findall(rest):
+        metrics.setdefault(name, set()).update(_MATCHER.findall(matchers))
+    for word in _WORD.findall(_SELECTOR.sub(" ", rest)):
+        if word not in _KEYWORDS:
+            metrics.setdefault(word, set())
+    return Asked(metrics, grouping)

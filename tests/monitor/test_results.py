@@ -1,0 +1,177 @@
+"""Freshness on a whole deployment: who is to blame when a stage stands still; sources; dead letters. All real, one thing broken at a time."""
+
+import json
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from confluent_kafka import Producer
+
+from stream_app.domain.freshness import SINKS
+from stream_app.kafka.offsets import Offsets
+from stream_app.local.processes import find
+from stream_app.monitor.sources import Sources
+from tests.e2e.conftest import deploy
+from tests.e2e.deployment import PROGRAM, wait_until
+from tests.kafka.conftest import admin, new_topic
+
+__all__ = ["admin", "deploy", "new_topic"]
+
+
+class Seen:
+    """What the monitor of a deployment says."""
+
+    def __init__(self, deployment) -> None:
+        self.deployment = deployment
+        self.base = f"http://127.0.0.1:{deployment.env['STREAM_APP_MONITOR_PORT']}"
+
+    def get(self, path):
+        with urllib.request.urlopen(self.base + path, timeout=10) as answer:
+            return json.load(answer)
+
+    def status(self):
+        assert self.deployment.process("monitor").poll() is None, self.deployment.log("monitor")[-3000:]
+        try:
+            return self.get("/status")
+        except urllib.error.URLError:
+            return {"results": [], "groups": []}
+
+    def stages(self):
+        """Who is to blame, over all partitions; None where nothing was seen yet."""
+        results = self.status()["results"]
+        return {row["stage"] for row in results} if results else None
+
+    def wait_stages(self, what, stages, seconds=60):
+        try:
+            wait_until(what, lambda: self.stages() == stages, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {json.dumps(self.status(), indent=1)[:6000]}") from None
+
+
+@pytest.fixture
+def seen(deploy):
+    """A deployment with a worker and a monitor, all of it well."""
+    deployment = deploy(monitor_interval_ms="500")
+    deployment.start_worker(1)
+    deployment.start("monitor", "monitor")
+    deployment.wait_ready(1)
+    found = Seen(deployment)
+    found.wait_stages("all is fresh", {None}, 120)
+    return found
+
+
+def feed(deployment, count, start=0):
+    """Payments of many operators, so that each partition has some; one in ten can't be used."""
+    producer = Producer({"bootstrap.servers": deployment.kafka})
+    now = int(time.time() * 1000)
+    for n in range(start, start + count):
+        payment = {"payment_id": f"p-{n}", "operator_id": f"M{n % 37}", "status": "SUCCEEDED"}
+        payment |= {"amount_received": 100, "currency": "EUR" if n % 10 else "ABC", "paid_at": now}
+        producer.produce("charging.payments", json.dumps(payment))
+    assert producer.flush(20) == 0
+
+
+def test_the_stage_that_stands_still_is_named_and_nobody_else(seen):
+    """A frozen Redis, a frozen ClickHouse, a worker that is gone; and well again in between. Where the operators see it."""
+    deployment = seen.deployment
+    feed(deployment, 200)
+    shown = wait_until(
+        "all is counted", lambda: (s := seen.status()) and sum(row["operators"] for row in s["results"]) == 37 and s, 90
+    )
+    assert [row["partition"] for row in shown["results"]] == list(range(8))
+    assert {sink["stage"] for sink in shown["sinks"]} == set(SINKS)
+    assert all(sink["failure"] is None for sink in shown["sinks"])
+    (letters,) = shown["dead_letters"]
+    assert (letters["reason"], letters["since_start"], letters["seen"]) == ("unknown_currency", 20, 20)
+    by_topic = {row["topic"]: row for row in shown["sources"]}
+    assert by_topic["charging.payments"]["age_seconds"] < 90
+    assert by_topic["charging.sessions"]["age_seconds"] is None
+    assert all(row["exists"] and not row["is_silent"] for row in by_topic.values())
+    well = subprocess.run([PROGRAM, "status"], env=deployment.env, capture_output=True, text=True, check=False)
+    assert well.returncode == 0, well.stdout
+    assert "unknown_currency" in well.stdout
+
+    for server, stage in (("redis", "redis"), ("clickhouse", "clickhouse")):
+        process = find(deployment.run, server).process
+        process.send_signal(signal.SIGSTOP)
+        try:
+            seen.wait_stages(f"{server} is to blame", {stage})
+            assert next(sink for sink in seen.status()["sinks"] if sink["stage"] == stage)["failure"]
+        finally:
+            process.send_signal(signal.SIGCONT)
+        seen.wait_stages(f"{server} is well again", {None})
+
+    deployment.kill("worker-1")
+    seen.wait_stages("ingest is to blame, the first that is down", {"ingest"})
+    feed(deployment, 10, start=1000)
+    worst = seen.get("/operators?worst=5")["operators"]
+    assert len(worst) == 5
+    assert all(one["stage"] == "ingest" and one["oldest_seconds"] > 10 for one in worst)
+    assert one_sentence(seen, "/operators?worst=0") == "worst is 1 to 10000\n"
+    bad = subprocess.run([PROGRAM, "status"], env=deployment.env, capture_output=True, text=True, check=False)
+    assert bad.returncode == 1
+    assert "ingest is behind or down" in bad.stdout
+
+    deployment.start(
+        "ingest", "worker", "--name", "ingest", "--only", "ingest", "--state-dir", str(deployment.run.state / "i")
+    )
+    seen.wait_stages("ingest is back, and the ledger is to blame", {"ledger"}, 120)
+
+
+def one_sentence(seen, path):
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        seen.get(path)
+    with caught.value as answer:
+        return answer.read().decode()
+
+
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+
+
+@pytest.fixture
+def week(kafka, new_topic):
+    """A topic of two partitions with 60 records in each hour of the last eight days, up to `age_ms` ago."""
+
+    def make(age_ms):
+        topic = new_topic(2, retention_ms="-1")
+        producer = Producer({"bootstrap.servers": kafka, "linger.ms": 50})
+        now = int(time.time() * 1000)
+        for n in range(8 * 24 * 60):
+            at_ms = now - 8 * DAY_MS + n * 60_000
+            if at_ms <= now - age_ms:
+                producer.produce(topic, b"x", partition=n % 2, timestamp=at_ms)
+        assert producer.flush(30) == 0
+        return topic, now
+
+    return make
+
+
+async def test_a_source_is_silent_by_what_came_in_the_same_hour_of_the_days_before(kafka, week, new_topic):
+    alive, _ = week(60_000)
+    silent, now = week(20 * 60_000)
+    young = new_topic()
+    sources = Sources(kafka, [alive, silent, young, "not-there"])
+    found = {row.topic: row for row in await sources.look(now)}
+    for topic in (alive, silent):
+        assert found[topic].per_hour == pytest.approx(60, abs=1)
+    assert (found[alive].is_silent, found[silent].is_silent, found[young].is_silent) == (False, True, False)
+    assert found[silent].missed == pytest.approx(20, abs=1)
+    assert found[silent].age_seconds == pytest.approx(20 * 60, abs=90)
+    assert (found[young].exists, found[young].age_seconds, found[young].per_hour) == (True, None, None)
+    assert (found["not-there"].exists, found["not-there"].age_seconds) == (False, None)
+
+    producer = Producer({"bootstrap.servers": kafka})
+    producer.produce(silent, b"x", timestamp=now - 30 * DAY_MS)  # by the clock of a producer that is far off
+    assert producer.flush(20) == 0
+    row = {row.topic: row for row in await sources.look(now + 1000)}[silent]
+    assert (row.age_seconds, row.is_silent) == (0, False), "an end that moves tells more than a timestamp"
+
+
+async def test_offsets_of_topics_that_go_are_left_out(kafka, new_topic):
+    topic, offsets = new_topic(2), Offsets(kafka)
+    assert await offsets.ends([(topic, 0), (topic, 1), ("not-there", 0)], stable=True) == {(topic, 0): 0, (topic, 1): 0}
+    assert set(await offsets.kept([topic, "not-there"])) == {topic}
+    assert await offsets.newest([(topic, 0)]) == {(topic, 0): None}
