@@ -8,7 +8,7 @@ _GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\
 _SELECTOR = re.compile(r"\b([a-zA-Z_:]\w*)\s*\{([^}]*)\}")
 _MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
 _WORD = re.compile(r"(?<![\w$])([a-zA-Z_]\w*)\b(?!\s*\()")
-_KEYWORDS = {"and", "or", "unless", "offset", "bool", "Inf"}
+_KEYWORDS = {"and", "or", "unless", "offset", "bool", "Inf", "group_left", "group_right"}
 
 
 class Asked(NamedTuple):

@@ -6,6 +6,8 @@ import pytest
 import yaml
 
 from config.settings import ROOT, load
+from stream_app.domain.errors import Reason
+from stream_app.domain.freshness import Stage
 from stream_app.monitor.metrics import METRICS
 from tests.house.pages import prose
 from tests.house.promql import asked
@@ -85,9 +87,9 @@ def test_a_section_says_what_it_means_whom_it_affects_what_to_do_and_when_it_is_
     assert other <= {rule["alert"] for rule in RULES}
 
 
-def test_settings_in_the_page_exist():
+def test_settings_stages_and_reasons_in_the_page_exist():
     words = {word for text in sections().values() for word in re.findall(r"`([a-z]+_[a-z_]+)`", text)}
-    assert {word for word in words if not word.startswith("crm_")} <= set(type(load()).model_fields)
+    assert words <= {*type(load()).model_fields, *Stage, *Reason, *METRICS}
 
 
 def test_prometheus_is_told_where_the_monitor_and_the_api_are():
