@@ -32,6 +32,7 @@ class _Memory:
 
     def __init__(self, topic_id: str, left: int | None, *, made_anew: bool) -> None:
         self.topic_id, self.left, self.made_anew = topic_id, left, made_anew  # left: what was committed in the old one
+        self.committed: int | None = None  # as Kafka said it last
         self.history = History()
         self.unread: _Unread | None = None
 
@@ -82,14 +83,18 @@ class Watch:
         if memory is None:
             memory = _Memory(topic_id, None, made_anew=False)
         elif memory.topic_id != topic_id:
-            memory = _Memory(topic_id, committed, made_anew=True)
+            # Kafka takes the offset back with the topic; a consumer that has not noticed commits it again.
+            memory = _Memory(topic_id, memory.committed if committed is None else committed, made_anew=True)
         elif memory.made_anew and committed not in {None, memory.left}:
             memory.made_anew = False
-        recreated = memory.made_anew or (committed is not None and committed > end)
-        if recreated:
+        if committed is not None:
+            memory.committed = committed
+            if committed > end:  # and still of the old one when the new one has grown beyond it
+                memory.left, memory.made_anew = committed, True
+        if memory.made_anew:
             committed = None
         readable = readable_end(committed, stable, end)
-        return _Now(memory, committed, recreated, start, readable, end - stable, stable=readable == stable)
+        return _Now(memory, committed, memory.made_anew, start, readable, end - stable, stable=readable == stable)
 
     async def _find_times(self, look: Look, now: Mapping[Key, _Now]) -> None:
         passes: list[dict[tuple[str, int], tuple[Wanted, list[Key]]]] = [{} for _ in range(_PASSES_MAX)]

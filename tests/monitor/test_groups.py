@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from confluent_kafka import ShareConsumer, TopicPartition
+from confluent_kafka import KafkaException, ShareConsumer, TopicPartition
 
 from stream_app.domain.status import Limits, Reason, Status
 from tests.kafka.conftest import until
@@ -217,6 +217,40 @@ async def test_a_topic_made_anew_before_anybody_looked_shows_by_its_end(eyes, gr
     commit(group, topic, 5000)
     row = await eyes(group).partition(group)
     assert (row.status, row.reason, row.lag_records) == (Status.ERR, Reason.RECREATED, 10)
+
+
+@pytest.mark.parametrize("records", [10, 50], ids=["shorter", "longer"])
+async def test_a_position_of_the_old_topic_stays_one_however_long_the_new_one_grows(
+    eyes, group, new_topic, producer, member, admin, records
+):
+    """Kafka took the offset back with the topic, and a consumer that has not noticed commits it again and again."""
+    topic = new_topic()
+    send(producer, topic, [now_ms() - HOUR_MS] * 40)
+    reader = member(group, topic)
+
+    def committed(offset):
+        try:
+            reader.commit(offsets=[TopicPartition(topic, 0, offset)], asynchronous=False)
+        except KafkaException:  # until the client knows the new topic
+            return False
+        return True
+
+    assert committed(40)
+    looking = eyes(group)
+    await looking.look()
+    admin.delete_topics([topic])[topic].result(20)
+    await until("it is gone", lambda: topic not in admin.list_topics(timeout=10).topics)
+    new_topic(name=topic)
+    send(producer, topic, [now_ms() - 60_000] * records)
+    await looking.look()
+    for more in (0, 100):
+        send(producer, topic, [now_ms()] * more)
+        await until("it is taken", lambda: committed(40))
+        row = await looking.partition(group)
+        assert (row.status, row.reason, row.lag_records) == (Status.ERR, Reason.RECREATED, records + more)
+        assert_near(row.lag_seconds, now_ms() - 60_000)
+    assert committed(41)
+    assert (await looking.partition(group)).lag_records == records + 100 - 41
 
 
 async def test_records_that_were_deleted_unread(eyes, group, new_topic, producer, commit, admin):
