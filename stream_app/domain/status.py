@@ -11,11 +11,11 @@ STOP: it is not there; REWIND: it went back; ERR: records are lost or about to b
 The first rule that applies decides; their order is that of `_RULES`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from stream_app.domain.history import History, floor, moves, peak
+from stream_app.domain.history import History, Slot, floor, moves, peak
 from stream_app.domain.lag import Point, Retention, is_unread, lag_ms, loss_in_s, retention_used
 
 
@@ -145,15 +145,35 @@ def _loss_near(at: Situation, limits: Limits) -> bool:
 
 
 def _falling_behind(at: Situation, limits: Limits) -> bool:
-    """Do floors and peaks rise from third to third, or does lag stay that was never worked off?"""
-    parts = at.history.thirds()
-    if not _is_old(at, limits) or not all(moves(part) for part in parts):
+    if not _is_old(at, limits):
         return False
-    floors, peaks = [floor(part) for part in parts], [peak(part) for part in parts]
-    noise = max(peaks) / 20
-    rising = floors == sorted(floors) and peaks == sorted(peaks) and floors[2] - floors[0] > noise
-    staying = min(floors) > 2 * noise and floors[2] >= floors[0] * 0.99
-    return rising or staying
+    whole, recent = (window.thirds() for window in (at.history.whole, at.history.recent))
+    return (_is_read(whole) and (_rises(whole) or _stays(whole))) or (_is_read(recent) and _rises(recent))
+
+
+def _is_read(thirds: Sequence[Sequence[Slot]]) -> bool:
+    """Did it commit something new in each?"""
+    return all(moves(part) for part in thirds)
+
+
+def _rises(thirds: Sequence[Sequence[Slot]]) -> bool:
+    """Do floors and peaks rise, the last time in earnest?"""
+    first, second, third = thirds
+    noise = _noise(thirds)
+    return floor(third) - floor(first) > noise and all(
+        of(second) >= of(first) - noise and of(third) >= of(second) for of in (floor, peak)
+    )
+
+
+def _stays(thirds: Sequence[Sequence[Slot]]) -> bool:
+    """Is there lag that was never worked off?"""
+    floors = [floor(part) for part in thirds]
+    return min(floors) > 2 * _noise(thirds) and floors[2] >= floors[0] * 0.99
+
+
+def _noise(thirds: Sequence[Sequence[Slot]]) -> float:
+    """Records: lag goes up and down by chance, too, and so little of the highest says nothing."""
+    return max(map(peak, thirds)) / 20
 
 
 def _catching_up(at: Situation, limits: Limits) -> bool:

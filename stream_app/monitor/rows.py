@@ -68,7 +68,7 @@ def partition_row(
     assert last is not None
     now_ms, points = last.time_ms, history.points()
     status, reason = judge(Situation(now_ms, history, retention, members, has_members, recreated), limits)
-    age_ms, speed = lag_ms(now_ms, last), rates(points)
+    age_ms, speed = lag_ms(now_ms, last), rates(history.pace())
     return PartitionRow(
         *tp,
         status=status,

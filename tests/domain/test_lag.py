@@ -166,10 +166,10 @@ def test_lag_is_never_negative_and_never_more_than_what_is_kept(committed, start
     assert (lag_ms(NOW_MS, at) or 0) >= 0
 
 
-@given(st.lists(st.tuples(st.integers(1, 60_000), st.integers(0, 500), st.integers(0, 500)), min_size=2, max_size=80))
+@given(st.lists(st.tuples(st.integers(1, 7_000), st.integers(0, 500), st.integers(0, 500)), min_size=2, max_size=80))
 def test_whatever_is_seen_the_history_keeps_its_extremes_and_its_rates_are_no_higher_than_any_step(looks):
     """Merging slots forgets when, but neither a floor nor a peak nor a move."""
-    history, lags = History(window_ms=10**9), []
+    history, lags = History(), []
     time_ms = committed = end = 0
     moved = -1  # the first look is no move
     for after_ms, read, came in looks:
@@ -178,9 +178,9 @@ def test_whatever_is_seen_the_history_keeps_its_extremes_and_its_rates_are_no_hi
         committed = min(end, committed + read)
         history.add(Point(time_ms, committed, 0, end), owned=True)
         lags.append(end - committed)
-    assert min(slot.floor for slot in history.slots) == min(lags)
-    assert max(slot.peak for slot in history.slots) == max(lags)
-    assert sum(slot.moves for slot in history.slots) == moved
+    assert min(slot.floor for slot in history.whole.slots) == min(lags)
+    assert max(slot.peak for slot in history.whole.slots) == max(lags)
+    assert sum(slot.moves for slot in history.whole.slots) == moved
     assert history.highest() == committed
     found = rates(history.points())
     assert 0 <= found.outgoing <= 500_000
@@ -191,3 +191,19 @@ def test_whatever_is_seen_the_history_keeps_its_extremes_and_its_rates_are_no_hi
 def test_a_backlog_is_gone_when_it_was_said_to_be(records, incoming, gain):
     seconds = catch_up_s(records, Rates(incoming, incoming + gain))
     assert records + incoming * seconds == pytest.approx((incoming + gain) * seconds)
+
+
+def test_the_pace_is_that_of_now():
+    """It read half of what came for ten minutes, and twice of it in the last two."""
+    history = History()
+    for t in range(0, 722, 2):
+        history.add(point(50 * min(t, 600) + 200 * max(0, t - 600), 100 * t, time_ms=1000 * t), owned=True)
+    assert rates(history.pace()).outgoing == pytest.approx(200, rel=0.02)
+    assert rates(history.points()).outgoing < 100
+
+
+def test_the_pace_of_one_that_commits_rarely_is_that_of_all_that_is_remembered():
+    history = History()
+    for t in range(0, 602, 2):
+        history.add(point(100 * (t // 100 * 100), 100 * t, time_ms=1000 * t), owned=True)
+    assert rates(history.pace()).outgoing == pytest.approx(100, rel=0.05)

@@ -81,6 +81,14 @@ ROWS = [
         end=lambda t: int(100_000 + RATE * t),
     ),
     Row(
+        "fifty seconds behind, and was never looked at before",
+        always(0),
+        Status.OK,
+        Reason.CATCHING_UP,
+        end=lambda t: int(5000 + RATE * t),
+        seconds=0,
+    ),
+    Row(
         "works it off, slowly",
         lambda t: int(1.02 * RATE * t),
         Status.OK,
@@ -140,6 +148,13 @@ ROWS = [
         Status.WARN,
         Reason.FALLING_BEHIND,
         seconds=600,
+    ),
+    Row(
+        "kept up for an hour, and reads half of what comes for a minute now",
+        lambda t: int(995 + RATE * t - max(0, t - HOUR) * RATE / 2),
+        Status.WARN,
+        Reason.FALLING_BEHIND,
+        seconds=HOUR + 60,
     ),
     Row(
         "was never caught up and stays so",
@@ -418,8 +433,8 @@ def test_memory_is_bounded_however_long_and_often_it_is_looked():
     history = History()
     for n in range(50_000):
         history.add(Point(n * 100, n, 0, n + 5, n * 100), owned=True)
-        assert len(history.slots) <= SLOTS_MAX
-    covered = history.last.time_ms - history.slots[0].point.time_ms
+        assert len(history.whole.slots) <= SLOTS_MAX
+    covered = history.last.time_ms - history.whole.slots[0].point.time_ms
     assert 500_000 <= covered <= 600_000
     assert is_unread(history.last)
 
