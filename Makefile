@@ -61,9 +61,10 @@ dashboard: ## build the dashboard from its sources; needs Node, which nothing el
 pictures: .venv/development chromium ## take the dashboard's pictures of docs/ anew
 	@$(BIN)/python docs/pictures.py
 
-docs: .venv/runtime ## write what of docs/ is made from the sources
+docs: .venv/runtime ## write what of docs/ and deploy/ is made from the sources
 	@$(BIN)/python docs/settings_page.py
 	$(BIN)/python docs/metrics_page.py
+	$(BIN)/python deploy/grafana/dashboard.py
 
 # -- what the targets stand on
 

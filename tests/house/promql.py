@@ -3,12 +3,15 @@
 import re
 from typing import NamedTuple
 
+from stream_app.monitor.metrics import METRICS
+
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)")
 _SELECTOR = re.compile(r"\b([a-zA-Z_:]\w*)\s*\{([^}]*)\}")
 _MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
 _WORD = re.compile(r"(?<![\w$])([a-zA-Z_]\w*)\b(?!\s*\()")
 _KEYWORDS = {"and", "or", "unless", "offset", "bool", "Inf", "group_left", "group_right"}
+_OF_THE_TARGET = {"job", "instance"}  # given by Prometheus
 
 
 class Asked(NamedTuple):
@@ -30,3 +33,14 @@ def asked(expression: str) -> Asked:
         if word not in _KEYWORDS:
             metrics.setdefault(word, set())
     return Asked(metrics, grouping)
+
+
+def unknown(expression):
+    """Metrics and labels of an expression that the monitor does not expose."""
+    found = asked(expression)
+    labels = {label for name in found.metrics if name in METRICS for label in METRICS[name].labels} | _OF_THE_TARGET
+    wrong = {name for name in found.metrics if name not in METRICS} | found.grouping - labels
+    for name, chosen in found.metrics.items():
+        if name in METRICS:
+            wrong |= {f"{name}{{{label}}}" for label in chosen - set(METRICS[name].labels) - _OF_THE_TARGET}
+    return wrong

@@ -10,7 +10,7 @@ from stream_app.domain.errors import Reason
 from stream_app.domain.freshness import Stage
 from stream_app.monitor.metrics import METRICS
 from tests.house.pages import prose
-from tests.house.promql import asked
+from tests.house.promql import asked, unknown
 from tests.house.test_docs import anchors
 
 FOLDER = ROOT / "deploy" / "prometheus"
@@ -18,19 +18,7 @@ PAGE = ROOT / "docs" / "operations.md"
 RULES = [rule for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"] for rule in group["rules"]]
 TESTS = yaml.safe_load((FOLDER / "alerts_test.yaml").read_text())["tests"]
 CONFIG = yaml.safe_load((FOLDER / "prometheus.yaml").read_text())
-OF_THE_TARGET = {"job", "instance"}
 PARTS = ["Means", "Affected", "Do", "Over"]
-
-
-def unknown(expression):
-    """Metrics and labels of an expression that the monitor does not expose."""
-    found = asked(expression)
-    labels = {label for name in found.metrics if name in METRICS for label in METRICS[name].labels} | OF_THE_TARGET
-    wrong = {name for name in found.metrics if name not in METRICS} | found.grouping - labels
-    for name, chosen in found.metrics.items():
-        if name in METRICS:
-            wrong |= {f"{name}{{{label}}}" for label in chosen - set(METRICS[name].labels) - OF_THE_TARGET}
-    return wrong
 
 
 def sections():
