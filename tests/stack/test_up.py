@@ -6,9 +6,7 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import urllib.request
-from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -22,60 +20,7 @@ from config.settings import load
 from stream_app.cli.topics import topics_of
 from stream_app.local.ports import free_port
 from tests.e2e.deployment import wait_until
-
-PROGRAM = Path(sys.executable).parent / "stream-app"
-SERVERS = ["clickhouse", "kafka", "redis"]
-
-
-class Stack:
-    """A run folder of its own, and the commands on it."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-
-    def popen(self, *arguments, **env):
-        return subprocess.Popen(
-            [PROGRAM, *arguments],
-            env={**os.environ, "STREAM_APP_RUN": str(self.folder), **env},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, *arguments, **env):
-        process = self.popen(*arguments, **env)
-        out, err = process.communicate(timeout=300)
-        return process.returncode, out, err
-
-    def ok(self, *arguments, **env):
-        code, out, err = self.run(*arguments, **env)
-        assert code == 0, err
-        return out
-
-    def pids(self):
-        return {path.stem: int(path.read_text().split()[0]) for path in self.folder.glob("*.pid")}
-
-    def env(self):
-        lines = (self.folder / "env").read_text().splitlines()
-        return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
-
-
-@pytest.fixture(scope="module")
-def taken():
-    """Somebody else's listeners on the usual ports, where nobody is there anyway."""
-    with ExitStack() as stack:
-        listeners = []
-        for port in (9092, 6379, 9000):
-            listener = stack.enter_context(socket.socket())
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                continue  # a real one is there
-            listener.listen()
-            listener.setblocking(False)
-            listeners.append(listener)
-        yield listeners
+from tests.stack.stacks import SERVERS, Stack
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,24 @@
+"""A machine whose usual ports are taken."""
+
+import socket
+from contextlib import ExitStack
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def taken():
+    """Somebody else's listeners on the usual ports, where nobody is there anyway."""
+    with ExitStack() as stack:
+        listeners = []
+        for port in (9092, 6379, 9000):
+            listener = stack.enter_context(socket.socket())
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue  # a real one is there
+            listener.listen()
+            listener.setblocking(False)
+            listeners.append(listener)
+        yield listeners

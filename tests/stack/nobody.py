@@ -1,0 +1,74 @@
+"""A user without rights: `nobody` when the tests run as root, else who runs them.
+
+Root's Python often lies where others may not look, so nobody gets a copy of it, with the packages of this checkout's .venv. The checkout itself must be
+readable for others, and nothing in it is written.
+"""
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from config.settings import ROOT
+
+UNWANTED = shutil.ignore_patterns("site-packages", "test", "idlelib", "__pycache__", "config-*", "*.a")
+
+
+class Nobody:
+    """Runs targets of make in a folder of its own."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        folder.chmod(0o755)
+        self.run_folder = folder / "run"
+        self.user = {}
+        self.uid = os.getuid()
+        if self.uid == 0:
+            entry = pwd.getpwnam("nobody")
+            self.uid = entry.pw_uid
+            self.user = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+        self.programs = self._programs()
+        own = folder / "home"
+        own.mkdir()
+        self.run_folder.mkdir()
+        for path in (own, self.run_folder):
+            os.chown(path, self.uid, -1)
+
+    def _programs(self) -> Path:
+        """Python and stream-app, as .venv/bin has them."""
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        home = self.folder / "python"
+        shutil.copytree(Path(sys.base_prefix) / "lib" / version, home / "lib" / version, ignore=UNWANTED)
+        for library in Path(sys.base_prefix, "lib").glob("libpython*"):
+            shutil.copy(library, home / "lib")
+        packages = next(Path(sys.prefix, "lib").glob("python*/site-packages"))
+        own = home / "lib" / version / "site-packages"
+        own.mkdir()
+        (own / "checkout.pth").write_text(f"import site; site.addsitedir({str(packages)!r})\n")
+        programs = home / "bin"
+        programs.mkdir()
+        shutil.copy(Path(sys.base_prefix, "bin", version), programs / "python")
+        program = (Path(sys.prefix) / "bin" / "stream-app").read_text().split("\n", 1)[1]
+        (programs / "stream-app").write_text(f"#!{programs / 'python'}\n{program}")
+        (programs / "stream-app").chmod(0o755)
+        return programs
+
+    def make(self, *arguments, **env):
+        """(exit code, what it said)."""
+        names = {"STREAM_APP_RUN": str(self.run_folder), "HOME": str(self.folder / "home")}
+        names |= {"LD_LIBRARY_PATH": str(self.folder / "python" / "lib"), "PYTHONDONTWRITEBYTECODE": "1"}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAM_APP_")}
+        done = subprocess.run(
+            ["make", f"BIN={self.programs}", *arguments],
+            cwd=ROOT,
+            env=inherited | names | env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=300,
+            **self.user,
+        )
+        return done.returncode, done.stdout

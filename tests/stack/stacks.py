@@ -1,0 +1,42 @@
+"""A stack in a run folder of its own, and the commands on it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = Path(sys.executable).parent / "stream-app"
+SERVERS = ["clickhouse", "kafka", "redis"]
+
+
+class Stack:
+    """A run folder of its own, and the commands on it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def popen(self, *arguments, **env):
+        return subprocess.Popen(
+            [PROGRAM, *arguments],
+            env={**os.environ, "STREAM_APP_RUN": str(self.folder), **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments, **env):
+        process = self.popen(*arguments, **env)
+        out, err = process.communicate(timeout=300)
+        return process.returncode, out, err
+
+    def ok(self, *arguments, **env):
+        code, out, err = self.run(*arguments, **env)
+        assert code == 0, err
+        return out
+
+    def pids(self):
+        return {path.stem: int(path.read_text().split()[0]) for path in self.folder.glob("*.pid")}
+
+    def env(self):
+        lines = (self.folder / "env").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
