@@ -44,11 +44,10 @@ class Prometheus:
         try:
             with urllib.request.urlopen(f"{self.base}{path}?{urllib.parse.urlencode(query)}", timeout=10) as answer:
                 return json.load(answer)["data"]
-        except urllib.error.HTTPError as error:
-            assert error.code == 503, error.read()  # which it says while it starts
-        except urllib.error.URLError:
-            pass
-        return None
+        except urllib.error.URLError as error:
+            if getattr(error, "code", 503) != 503:  # which it says while it starts
+                raise
+            return None
 
     def alerts(self):
         """The names of those that fire or are about to, for their time has not passed yet."""
