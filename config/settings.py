@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     topic_monthly: str
     topic_half_hour: str
     topic_as_of: str
+    topic_probe: str
     events_partitions: Annotated[int, Field(ge=1, le=65535)]
     replication_factor: Count
     generation: Annotated[int, Field(ge=1, le=4095)]
@@ -117,6 +118,8 @@ class Settings(BaseSettings):
     monitor_groups: list[Annotated[str, AfterValidator(_pattern)]]
     monitor_timestamps: Literal["log", "bisect"]
     monitor_partitions_max: Count
+    monitor_probe_ms: Annotated[int, Field(ge=0)]
+    monitor_api_url: Annotated[str, Field(pattern="^(https?://.+)?$")]
 
     jwt_secret: SecretStr | None = Field(
         default=None, description="Shared secret of HS256 tokens; `make up` makes one and keeps it in `.run/env`"

@@ -40,10 +40,7 @@ def rows(metrics: list[tuple[str, str, tuple[str, ...], str]]) -> str:
 
 def of_monitor() -> list[tuple[str, str, tuple[str, ...], str]]:
     """As the monitor exposes them."""
-    return [
-        (name, "counter" if name.endswith("_total") else "gauge", metric.labels, metric.help)
-        for name, metric in METRICS.items()
-    ]
+    return [(name, metric.kind, metric.labels, metric.help) for name, metric in METRICS.items()]
 
 
 def of_api() -> list[tuple[str, str, tuple[str, ...], str]]:

@@ -49,7 +49,7 @@ def consumer_group(settings: Settings, app: str) -> str:
 
 
 def source_kinds(settings: Settings) -> dict[str, int]:
-    """Kind of event by source topic."""
+    """Kind of event by source topic of other teams."""
     return {
         settings.topic_sessions: SESSION,
         settings.topic_payments: PAYMENT,
@@ -132,7 +132,7 @@ def create_ingest(settings: Settings, state_dir: Path) -> App:
         commit_interval_s=settings.ingest_commit_ms / 1000,
         declares=False,
     )
-    kinds = source_kinds(settings)
+    kinds = source_kinds(settings) | {settings.topic_probe: PAYMENT}
     conf = IngestConf(
         kinds=kinds,
         events=settings.events,
@@ -181,7 +181,7 @@ def create_ledger(settings: Settings, state_dir: Path) -> App:
         announcer = Announcer(conf, settings.topic_as_of, appender, lanes.open_lanes)
         frontier = Frontier(
             cluster,
-            list(source_kinds(settings)),
+            [*source_kinds(settings), settings.topic_probe],
             consumer_group(settings, INGEST),
             settings.events,
             settings.events_partitions,

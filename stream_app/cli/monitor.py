@@ -6,8 +6,10 @@ quarter of the memory that the monitor may have.
 
 import os
 import sys
+from typing import Any
 
 from config.settings import Settings, load
+from stream_app.domain import probe
 from stream_app.local import ports
 from stream_app.local.errors import LocalError
 from stream_app.monitor.conf import VARIABLE, Conf
@@ -41,6 +43,13 @@ def source_topics(settings: Settings) -> list[str]:
     ]
 
 
+def _claims(settings: Settings) -> dict[str, Any]:
+    claims: dict[str, Any] = {settings.jwt_scope_claim: settings.jwt_scope}
+    claims[settings.jwt_operators_claim] = [probe.OPERATOR]
+    named = {"iss": settings.jwt_issuer, "aud": settings.jwt_audience}
+    return claims | {name: value for name, value in named.items() if value}
+
+
 def conf_of(settings: Settings) -> Conf:
     """What the monitor needs of the settings."""
     sources, ingest, ledger = (
@@ -50,7 +59,7 @@ def conf_of(settings: Settings) -> Conf:
     )
     return Conf(
         kafka=settings.kafka_bootstrap_servers,
-        ours={ingest: sources, ledger: [settings.events]},
+        ours={ingest: [*sources, settings.topic_probe], ledger: [settings.events]},
         others=settings.monitor_groups,
         partitions_max=settings.monitor_partitions_max,
         timestamps=settings.monitor_timestamps,
@@ -64,6 +73,11 @@ def conf_of(settings: Settings) -> Conf:
         redis_url=settings.redis_url,
         clickhouse_url=settings.clickhouse_url,
         clickhouse_database=settings.clickhouse_database,
+        topic_probe=settings.topic_probe,
+        probe_ms=0 if settings.clock == "stream" else settings.monitor_probe_ms,
+        api_url=settings.monitor_api_url or f"http://{settings.api_host}:{settings.api_port}",
+        token_claims=_claims(settings),
+        jwt_secret=settings.jwt_secret.get_secret_value() if settings.jwt_secret else None,
         host=settings.monitor_host,
         port=settings.monitor_port,
     )

@@ -66,6 +66,7 @@ def is_well(shown: dict[str, Any]) -> bool:
         and all(group["status"] in {"OK", "WARN", "UNSUPPORTED"} for group in shown["groups"])
         and all(row["stage"] is None for row in shown["results"])
         and not any(row["is_silent"] for row in shown["sources"])
+        and not shown["is_push_to_blame"]
     )
 
 
@@ -78,6 +79,8 @@ def page(shown: dict[str, Any]) -> Group:
     if bad := _partitions(shown):
         parts.append(bad)
     parts += [Text(), _results(shown), Text(), _sources(shown)]
+    if shown["probes"]:
+        parts += [Text(), _probes(shown)]
     if shown["dead_letters"]:
         parts += [Text(), _letters(shown)]
     if advice := _advice(shown):
@@ -176,6 +179,21 @@ def _sources(shown: dict[str, Any]) -> Table:
     return table
 
 
+def _probes(shown: dict[str, Any]) -> Table:
+    """How long a record takes from end to end."""
+    table = _table("probe, from append to")
+    for name in ("last", "p50", "p99", "probes", "lost"):
+        table.add_column(name, justify="right")
+    table.add_column("seen", overflow="fold")
+    for row in shown["probes"]:
+        times = ["" if row[name] is None else span(row[name]) for name in ("last_seconds", "p50", "p99")]
+        seen = Text("yes", style="green") if row["failure"] is None else Text(row["failure"], style="yellow")
+        if row["stage"] == "push" and shown["is_push_to_blame"]:
+            seen = Text(shown["words"]["push"]["means"], style="bold red")
+        table.add_row(row["stage"], *times, f"{row['count']:,}", f"{row['lost']:,}", seen)
+    return table
+
+
 def _letters(shown: dict[str, Any]) -> Table:
     table = _table("dead letters")
     for name in ("since start", "seen", "last"):
@@ -200,6 +218,8 @@ def _advice(shown: dict[str, Any]) -> list[str]:
     for row in shown["sources"]:
         if row["is_silent"]:
             found.setdefault(shown["words"]["silent"]["todo"], []).append(row["topic"])
+    if shown["is_push_to_blame"]:
+        found.setdefault(shown["words"]["push"]["todo"], []).append("push")
     return [f"{', '.join(groups)}: {todo}." for todo, groups in found.items()]
 
 

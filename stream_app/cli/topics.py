@@ -35,6 +35,7 @@ def topics_of(settings: Settings) -> list[Topic]:
         "max.message.bytes": str(RECORD_BYTES_MAX),
     }
     compacted = {"cleanup.policy": "compact"}
+    probe = {"retention.ms": str(DAY_MS)}
     replicas = settings.replication_factor
     return [
         *(Topic(name, partitions, replicas) for name, partitions in sources.items()),
@@ -43,4 +44,5 @@ def topics_of(settings: Settings) -> list[Topic]:
         Topic(settings.topic_monthly, settings.events_partitions, replicas, compacted),
         Topic(settings.topic_half_hour, settings.events_partitions, replicas, compacted),
         Topic(settings.topic_as_of, 1, replicas, compacted),
+        Topic(settings.topic_probe, 1, replicas, probe),
     ]

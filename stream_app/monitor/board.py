@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from stream_app.monitor.letters import LetterRow
+from stream_app.monitor.probe import ProbeRow
 from stream_app.monitor.results import ResultRow, SinkState
 from stream_app.monitor.rows import GroupRow
 from stream_app.monitor.sources import SourceRow
@@ -28,6 +29,7 @@ class Board:
     sinks: Sequence[SinkState] = field(default=())
     sources: Sequence[SourceRow] = field(default=())
     letters: Sequence[LetterRow] = field(default=())
+    probes: Sequence[ProbeRow] = field(default=())  # none where nothing is probed
 
     def group(self, name: str) -> GroupRow | None:
         """What was seen of a group last."""

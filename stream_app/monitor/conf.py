@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import orjson
 
@@ -28,6 +28,11 @@ class Conf:
     redis_url: str
     clickhouse_url: str
     clickhouse_database: str
+    topic_probe: str
+    probe_ms: int  # between two probes; 0: none
+    api_url: str  # whose stream the probe watches
+    token_claims: Mapping[str, Any]  # what its token must say to read the probe's operator
+    jwt_secret: str | None  # to sign it with
     host: str
     port: int
 

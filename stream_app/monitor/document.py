@@ -5,10 +5,19 @@ from typing import Any, Final
 import orjson
 
 from stream_app.domain.advice import ADVICE, SILENT, STAGES
+from stream_app.domain.freshness import Stage, is_push_guilty
 from stream_app.monitor.board import Board
 
 _WORDS: Final = {word.value: advice._asdict() for word, advice in (*ADVICE.items(), *STAGES.items())}
 _WORDS["silent"] = SILENT._asdict()
+
+
+def _is_push_to_blame(board: Board) -> bool:
+    """Did the last probe reach Redis, and not the viewers of an API that was asked?"""
+    rows = {row.stage: row for row in board.probes}
+    if Stage.PUSH not in rows or not (rows[Stage.PUSH].count or rows[Stage.PUSH].lost):
+        return False
+    return is_push_guilty(rows[Stage.REDIS].last_seconds, rows[Stage.PUSH].last_seconds)
 
 
 def document(board: Board, now_ms: int) -> bytes:
@@ -28,6 +37,8 @@ def document(board: Board, now_ms: int) -> bytes:
         "sinks": board.sinks,
         "sources": board.sources,
         "dead_letters": board.letters,
+        "probes": [row.shown() for row in board.probes],
+        "is_push_to_blame": _is_push_to_blame(board),
         "words": _WORDS,
     }
     return orjson.dumps(shown, option=orjson.OPT_NON_STR_KEYS)

@@ -7,10 +7,11 @@ seen lately are left out, so that nobody alerts on, or is calmed by, what was; `
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from itertools import accumulate
+from typing import Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from stream_app.domain.errors import Reason
@@ -18,9 +19,15 @@ from stream_app.domain.freshness import Stage
 from stream_app.domain.status import Status
 from stream_app.monitor.board import Board
 from stream_app.monitor.letters import OTHER
+from stream_app.monitor.probe import BUCKETS
 from stream_app.monitor.rows import GroupRow
 
-Family = GaugeMetricFamily | CounterMetricFamily
+Family = Any  # a metric family of prometheus_client
+_FAMILIES: Final[dict[str, Any]] = {
+    "gauge": GaugeMetricFamily,
+    "counter": CounterMetricFamily,
+    "histogram": HistogramMetricFamily,
+}
 
 
 class Metric(NamedTuple):
@@ -29,11 +36,16 @@ class Metric(NamedTuple):
     name: str
     help: str
     labels: tuple[str, ...] = ()
+    shape: str = ""  # told by the name, where it is no histogram
 
-    def family(self) -> Family:
+    @property
+    def kind(self) -> str:
+        """As Prometheus calls it."""
+        return self.shape or ("counter" if self.name.endswith("_total") else "gauge")
+
+    def family(self) -> Any:
         """Without samples."""
-        kind = CounterMetricFamily if self.name.endswith("_total") else GaugeMetricFamily
-        return kind(self.name, self.help, labels=self.labels)
+        return _FAMILIES[self.kind](self.name, self.help, labels=self.labels)
 
 
 _GROUP: Final = ("group",)
@@ -86,6 +98,9 @@ METRICS: Final = {
         Metric("crm_source_missed_records", "Records that by that should have come since the last one", ("topic",)),
         Metric("crm_source_silent", "1 when the source topic has fallen silent", ("topic",)),
         Metric("crm_dead_letters_total", "Dead letters that came since the monitor started", ("reason",)),
+        Metric("crm_probe_seconds", "From a probe's append until the stage showed it", ("stage",), "histogram"),
+        Metric("crm_probe_last_success_timestamp_seconds", "When the stage showed a probe last; 0: never", ("stage",)),
+        Metric("crm_probe_lost_total", "Probes that the stage did not show within 30 s", ("stage",)),
     )
 }
 
@@ -105,6 +120,7 @@ class BoardCollector(Collector):
                 _group(families, row)
             _sources(families, self._board)
         _results(families, self._board)
+        _probes(families, self._board)
         yield from families.values()
 
     def _monitor(self, families: dict[str, Family]) -> None:
@@ -134,6 +150,17 @@ def _results(families: dict[str, Family], board: Board) -> None:
         families["crm_result_stale_operators"].add_metric((stage,), operators[stage])
     for state in board.sinks:
         families["crm_result_sink_up"].add_metric((state.stage,), float(state.failure is None))
+
+
+def _probes(families: dict[str, Family], board: Board) -> None:
+    for row in board.probes:
+        if row.stage == Stage.PUSH and not (row.count or row.lost):
+            continue  # nobody watches it
+        bounds = [*map(str, BUCKETS), "+Inf"]
+        buckets = list(zip(bounds, accumulate(row.buckets), strict=True))
+        families["crm_probe_seconds"].add_metric((row.stage,), buckets, row.sum_seconds)
+        families["crm_probe_last_success_timestamp_seconds"].add_metric((row.stage,), row.last_ms / 1000)
+        families["crm_probe_lost_total"].add_metric((row.stage,), row.lost)
 
 
 def _sources(families: dict[str, Family], board: Board) -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from stream_app.domain import probe
 from stream_app.domain.status import Limits
 from stream_app.kafka.times import Bisect, Clockwork, FromLog
 from stream_app.monitor.board import Board
@@ -19,6 +20,8 @@ from stream_app.monitor.letters import Letters
 from stream_app.monitor.look import ERRORS as LOOK_ERRORS
 from stream_app.monitor.look import Looker
 from stream_app.monitor.metrics import registry
+from stream_app.monitor.probe import Probe
+from stream_app.monitor.push import Push
 from stream_app.monitor.results import ERRORS as RESULT_ERRORS
 from stream_app.monitor.results import Operators, Places, Results
 from stream_app.monitor.server import Answer, Route, Server
@@ -50,6 +53,10 @@ class Monitor:
         self._operators = Operators(self._places, conf.events_partitions)
         self._sources = Sources(conf.kafka, conf.sources)
         self._letters = Letters(conf.kafka, conf.topic_dead_letters)
+        self._push = Push(conf.api_url, probe.OPERATOR, conf.token_claims, conf.jwt_secret) if conf.jwt_secret else None
+        self._probe = Probe(conf.kafka, conf.topic_probe, self._places, self._push) if conf.probe_ms else None
+        if self._probe is not None:
+            self.board.probes = list(self._probe.rows.values())
         self._registry = registry(self.board, now_ms)
 
     def routes(self) -> dict[str, Route]:
@@ -118,6 +125,10 @@ class Monitor:
             asyncio.get_running_loop().add_signal_handler(number, ending.set)
         loops = (self.look_at_groups, self.look_at_results, self.look_at_sources)
         tasks = [asyncio.create_task(every(self._conf.interval_ms / 1000, look)) for look in loops]
+        if self._probe is not None:
+            tasks.append(asyncio.create_task(every(self._conf.probe_ms / 1000, self._probe.send)))
+            if self._push is not None:
+                tasks.append(asyncio.create_task(self._push.run()))
         watching = asyncio.create_task(ending.wait())
         done, _ = await asyncio.wait([watching, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in (watching, *tasks):
@@ -126,6 +137,8 @@ class Monitor:
         server.close()
         self._clockwork.close()
         self._letters.close()
+        if self._probe is not None:
+            self._probe.close()
         for close in (self._looker.close, self._results.close, self._places.close):
             await close()
         for task in done - {watching}:

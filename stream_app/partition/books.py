@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from stream_app.domain import probe
 from stream_app.domain.cdrs import Events
 from stream_app.domain.cells import HalfHourKey, MonthlyKey
 from stream_app.domain.errors import Reason, Rejection
@@ -59,7 +60,7 @@ class Books:
         published = self.position.published
         if published >= version_of(self._conf.generation, self.position.offset):
             return
-        for operator in self._ledger.work.operators:
+        for operator in self._ledger.work.operators.keys() - {probe.OPERATOR}:
             self._monthly |= {key for key, cell in self._state.scan_monthly(operator) if cell.version > published}
             self._half_hours |= {key for key, cell in self._state.scan_half_hours(operator) if cell.version > published}
 
@@ -114,9 +115,11 @@ class Books:
         self.changed = False
         records = self._tombstones(frozen, version, as_of_ms)
         for key, cell in frozen.monthly.items():
-            (self._monthly.discard if cell is None else self._monthly.add)(key)
+            if key.operator != probe.OPERATOR:
+                (self._monthly.discard if cell is None else self._monthly.add)(key)
         for day, half_hour in frozen.half_hours.items():
-            (self._half_hours.discard if half_hour is None else self._half_hours.add)(day)
+            if day.operator != probe.OPERATOR:
+                (self._half_hours.discard if half_hour is None else self._half_hours.add)(day)
         if publish:
             self._publish(records)
         if not self.unpublished:
@@ -144,8 +147,10 @@ class Books:
         out: dict[tuple[str, int], list[Record]] = {}
         topics, results = self._conf.topics, self._results
         for key, currencies in frozen.dropped.items():
+            if key.operator == probe.OPERATOR:
+                continue
             self._gather(out, topics.monthly, results.monthly_tombstones(key, currencies, version, as_of_ms))
-        days = [key for key, cell in frozen.half_hours.items() if cell is None]
+        days = [key for key, cell in frozen.half_hours.items() if cell is None and key.operator != probe.OPERATOR]
         self._gather(out, topics.half_hour, [results.half_hour_tombstone(key, version, as_of_ms) for key in days])
         return out
 

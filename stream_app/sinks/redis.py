@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import orjson
 from redis.exceptions import RedisClusterException, RedisError
 
+from stream_app.domain import probe
 from stream_app.domain.cells import Group, HalfHourKey, MonthlyKey
 from stream_app.domain.events import ALL
 from stream_app.domain.local_time import month_of_day
@@ -60,7 +61,8 @@ class RedisSink:
             operator, groups = view.operator(operator_id), view.groups(operator_id)
             if operator is None:
                 continue
-            if entry != entry_document(operator_id, operator) or document != groups_document(groups):
+            listed = None if operator_id == probe.OPERATOR else entry_document(operator_id, operator)
+            if entry != listed or document != groups_document(groups):
                 dirty.operators.add(operator_id)
             if not operator.today:
                 continue
@@ -95,7 +97,8 @@ class RedisSink:
             for calls in _batches(puts(view, dirty)):
                 await scripts(self._client, calls)
             for operators in _batches(dirty.operators):
-                entries = [(name, operator) for name in operators if (operator := view.operator(name)) is not None]
+                shown = [name for name in operators if name != probe.OPERATOR]
+                entries = [(name, operator) for name in shown if (operator := view.operator(name)) is not None]
                 fields = [part for name, operator in entries for part in (name, entry_document(name, operator))]
                 if fields:
                     await commands(self._client, [("HSET", keys.OPERATORS, *fields)])

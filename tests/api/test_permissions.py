@@ -10,6 +10,7 @@ import time
 import pytest
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
+from stream_app.domain import probe
 from tests.api.worlds import PREFIX, SECRET, FakeDocuments, api, bearer, token
 from tests.sinks.fake_view import STRANGE, example
 
@@ -34,6 +35,8 @@ async def client():
         ("*", STRANGE, 0),
         (["*"], "M1", 0),
         ([], "M1", 40302),
+        ("*", probe.OPERATOR, 40302),  # the monitor's, which nobody is to see
+        ([probe.OPERATOR], probe.OPERATOR, 0),
         ([STRANGE], STRANGE, 0),
         ([STRANGE], None, 0),
         ("m1", "M1", 40302),

@@ -9,3 +9,4 @@ SELECT
     as_of,
     version
 FROM {database}.ads_operation_crm_charging_distri FINAL
+WHERE operator_id != 'crm-stats.probe'

@@ -19,3 +19,4 @@ SELECT
     as_of,
     version
 FROM {database}.ads_operation_crm_monthly FINAL
+WHERE operator_id != 'crm-stats.probe'

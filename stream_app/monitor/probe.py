@@ -1,0 +1,158 @@
+"""The probe: a payment of its own operator through all stages, and how long until each place shows it.
+
+Each probe is the next version of one payment, with an amount that no other one had lately, so that what shows it is seen to hold it. One at a
+time: the next waits until all places showed this one or it counts as lost. Append is when the record was handed to Kafka.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import orjson
+from confluent_kafka import KafkaException, Producer
+
+from stream_app.domain import probe
+from stream_app.domain.events import ALL
+from stream_app.domain.freshness import Stage
+from stream_app.monitor.push import Push
+from stream_app.monitor.results import ERRORS, Places
+from stream_app.sinks.clickhouse_client import Connection
+from stream_app.sinks.redis_calls import commands
+from stream_app.sinks.redis_keys import monthly_key
+
+SECONDS_MAX: Final = 30.0  # then it is lost
+BUCKETS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_KEPT: Final = 360  # probes whose quantiles are told: an hour, at one each ten seconds
+_POLL_SECONDS: Final = {Stage.REDIS: 0.02, Stage.CLICKHOUSE: 0.1, Stage.PUSH: 0.02}
+_AMOUNTS: Final = 999_983
+
+
+@dataclass(slots=True)
+class ProbeRow:
+    """How long probes took to one place. `failure`: why it can't be watched."""
+
+    stage: Stage
+    failure: str | None = None
+    last_seconds: float | None = None  # of the last probe; None: it is lost, or under way
+    last_ms: int = 0  # when one arrived last
+    lost: int = 0
+    p50: float | None = None
+    p99: float | None = None
+    count: int = 0
+    sum_seconds: float = 0.0
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    lately: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT))
+
+    def take(self, seconds: float | None, now_ms: int) -> None:
+        """A probe arrived after so long; None: it is lost."""
+        self.last_seconds = seconds
+        if seconds is None:
+            self.lost += 1
+            return
+        self.last_ms = now_ms
+        self.count += 1
+        self.sum_seconds += seconds
+        self.buckets[next((i for i, most in enumerate(BUCKETS) if seconds <= most), len(BUCKETS))] += 1
+        self.lately.append(seconds)
+        ordered = sorted(self.lately)
+        self.p50, self.p99 = ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]
+
+    def shown(self) -> dict[str, Any]:
+        """For /status."""
+        names = ("stage", "failure", "last_seconds", "last_ms", "lost", "p50", "p99", "count")
+        return {name: getattr(self, name) for name in names}
+
+
+class Probe:
+    """See the module. `push`: None where there is no token to watch the API with."""
+
+    def __init__(self, kafka: str, topic: str, places: Places, push: Push | None) -> None:
+        self._producer = Producer(
+            {"bootstrap.servers": kafka, "linger.ms": 0, "acks": "all", "message.timeout.ms": 10_000}
+        )
+        self._topic, self._places, self._push = topic, places, push
+        self.rows = {stage: ProbeRow(stage) for stage in (Stage.REDIS, Stage.CLICKHOUSE, Stage.PUSH)}
+        if push is None:
+            self.rows[Stage.PUSH].failure = "no jwt_secret to sign a token with"
+
+    async def send(self) -> None:
+        """One probe, until every place showed it or it is lost."""
+        now_ms = int(time.time() * 1000)
+        minor = 1 + now_ms // 100 % _AMOUNTS
+        payment = {
+            "payment_id": probe.PAYMENT,
+            "operator_id": probe.OPERATOR,
+            "status": "SUCCEEDED",
+            "amount_received": minor,
+            "currency": probe.CURRENCY,
+            "paid_at": now_ms,
+            "version": now_ms,
+        }
+        began = time.monotonic()
+        failed = await asyncio.to_thread(self._append, orjson.dumps(payment))
+        shows: Mapping[Stage, Callable[[str], Awaitable[bool]]] = {
+            Stage.REDIS: self._in_redis,
+            Stage.CLICKHOUSE: self._in_clickhouse,
+            Stage.PUSH: self._is_pushed,
+        }
+        amount = f"{minor // 100}.{minor % 100:02d}"
+        watched = [stage for stage in shows if stage != Stage.PUSH or self._push is not None]
+        if failed is not None:
+            for stage in watched:
+                self.rows[stage].failure = failed
+                self.rows[stage].take(None, now_ms)
+            return
+        await asyncio.gather(*(self._wait(stage, shows[stage], amount, began) for stage in watched))
+
+    def _append(self, value: bytes) -> str | None:
+        failures: list[str] = []
+        try:
+            self._producer.produce(
+                self._topic, value, on_delivery=lambda error, _: failures.append(str(error)) if error else None
+            )
+            left = self._producer.flush(11)
+        except (KafkaException, BufferError) as error:
+            return str(error)
+        return failures[0] if failures else "Kafka does not take it" if left else None
+
+    async def _wait(self, stage: Stage, shows: Callable[[str], Awaitable[bool]], amount: str, began: float) -> None:
+        row = self.rows[stage]
+        while True:
+            try:
+                async with asyncio.timeout(SECONDS_MAX):
+                    arrived = await shows(amount)
+                row.failure = self._push.failure if stage == Stage.PUSH and self._push else None
+            except ERRORS as error:
+                arrived, row.failure = False, f"{type(error).__name__}: {error}".splitlines()[0]
+            seconds = time.monotonic() - began
+            if stage == Stage.PUSH and arrived and self._push is not None:
+                seconds = self._push.pushed.get(amount, began + seconds) - began
+            if arrived or seconds > SECONDS_MAX:
+                row.take(max(0.0, seconds) if arrived else None, int(time.time() * 1000))
+                return
+            await asyncio.sleep(_POLL_SECONDS[stage])
+
+    async def _in_redis(self, amount: str) -> bool:
+        (document,) = await commands(self._places.redis, [("GET", monthly_key(probe.OPERATOR, ALL))])
+        return document is not None and orjson.loads(document)["months"][-1]["receivedAmount"] == amount
+
+    async def _in_clickhouse(self, amount: str) -> bool:
+        month = datetime.now(UTC).strftime("%Y-%m-01")
+
+        def read(to: Connection) -> list[tuple[Any, ...]]:
+            return to.run("read_monthly", operator=probe.OPERATOR, group=ALL, first=month)
+
+        return any(row[2] == Decimal(amount) for row in await self._places.clickhouse.use(read))
+
+    async def _is_pushed(self, amount: str) -> bool:
+        return self._push is not None and amount in self._push.pushed
+
+    def close(self) -> None:
+        """Give up what was not sent."""
+        self._producer.purge()
+        self._producer.flush(0)
