@@ -217,6 +217,35 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             span=6,
         ),
     ),
+    "Probe": (
+        Panel(
+            "From append until it is shown, p99",
+            "A record of the monitor's own, through all stages. It stops where a stage does.",
+            (
+                Query(
+                    "histogram_quantile(0.99, sum by (stage, le) (rate(crm_probe_seconds_bucket[15m])))",
+                    "{{stage}}",
+                ),
+            ),
+            span=12,
+        ),
+        Panel(
+            "Last seen",
+            "How long ago a probe was shown. One is sent each ten seconds.",
+            (Query("time() - max by (stage) (crm_probe_last_success_timestamp_seconds)", "{{stage}}"),),
+            "s",
+            (60, 120),
+            span=6,
+        ),
+        Panel(
+            "Lost",
+            "In 15 minutes: not shown within 30 s.",
+            (Query("round(sum by (stage) (increase(crm_probe_lost_total[15m])))", "{{stage}}"),),
+            "short",
+            (1, 10),
+            span=6,
+        ),
+    ),
     "Monitor": (
         Panel(
             "A look takes",

@@ -28,19 +28,29 @@ def asked(expression: str) -> Asked:
     rest = _GROUPING.sub(" ", rest)
     metrics: dict[str, set[str]] = {}
     for name, matchers in _SELECTOR.findall(rest):
-        metrics.setdefault(name, set()).update(_MATCHER.findall(matchers))
+        metrics.setdefault(_metric(name), set()).update(_MATCHER.findall(matchers))
     for word in _WORD.findall(_SELECTOR.sub(" ", rest)):
         if word not in _KEYWORDS:
-            metrics.setdefault(word, set())
+            metrics.setdefault(_metric(word), set())
     return Asked(metrics, grouping)
+
+
+def _metric(series: str) -> str:
+    """The metric that a series belongs to: a histogram has several."""
+    base = re.sub(r"_(?:bucket|sum|count)$", "", series)
+    return base if base in METRICS and METRICS[base].kind == "histogram" else series
+
+
+def _labels(name: str) -> set[str]:
+    return set(METRICS[name].labels) | ({"le"} if METRICS[name].kind == "histogram" else set())
 
 
 def unknown(expression):
     """Metrics and labels of an expression that the monitor does not expose."""
     found = asked(expression)
-    labels = {label for name in found.metrics if name in METRICS for label in METRICS[name].labels} | _OF_THE_TARGET
+    labels = {label for name in found.metrics if name in METRICS for label in _labels(name)} | _OF_THE_TARGET
     wrong = {name for name in found.metrics if name not in METRICS} | found.grouping - labels
     for name, chosen in found.metrics.items():
         if name in METRICS:
-            wrong |= {f"{name}{{{label}}}" for label in chosen - set(METRICS[name].labels) - _OF_THE_TARGET}
+            wrong |= {f"{name}{{{label}}}" for label in chosen - _labels(name) - _OF_THE_TARGET}
     return wrong
