@@ -67,11 +67,11 @@ export class Pickers {
     );
     this.months = h(
       'div',
-      { class: 'pickers small', role: 'group', 'aria-label': text.say('months') },
+      { class: 'pickers small', role: 'group', 'aria-label': text.say('trends') },
       labelled(text.say('months'), this.#months),
       labelled(text.say('endMonth'), this.#endMonth),
     );
-    this.days = h('div', { class: 'pickers small', role: 'group', 'aria-label': text.say('days') }, labelled(text.say('days'), this.#days), labelled(text.say('endDate'), this.#endDate));
+    this.days = h('div', { class: 'pickers small', role: 'group', 'aria-label': text.say('halfHours') }, labelled(text.say('days'), this.#days), labelled(text.say('endDate'), this.#endDate));
   }
 
   /** @param {import('./board.js').Board} board */

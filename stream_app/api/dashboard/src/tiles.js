@@ -46,14 +46,18 @@ export class Tiles {
           'article',
           { class: `tile card${index < MAIN ? '' : tiles.length - MAIN === 2 ? ' minor half' : ' minor'}${two ? ' two' : ''}`, 'data-tile': id },
           h('h3', { text: title }),
-          ...parts.map(({ value, from, beside }, side) =>
-            h(
-              'div',
-              { class: 'figure' },
-              two ? h('p', { class: 'side' }, h('span', { class: `key side${side}` }), names[side] ?? '') : null,
-              value,
-              from,
-              beside,
+          h(
+            'div',
+            { class: 'figures' },
+            ...parts.map(({ value, from, beside }, side) =>
+              h(
+                'div',
+                { class: 'figure' },
+                two ? h('p', { class: 'side' }, h('span', { class: `key side${side}` }), names[side] ?? '') : null,
+                value,
+                from,
+                beside,
+              ),
             ),
           ),
           h('p', { class: 'is', text: is }),

@@ -61,7 +61,7 @@ export const addDays = (date, count) => new Date(utc(date) + count * DAY_MS).toI
 
 /**
  * @typedef {object} ClockChange
- * @property {string} date the local one
+ * @property {string} date of the half-hours that it concerns
  * @property {number} minutes forward; negative: back
  * @property {string} from the clock as it was
  * @property {string} to and as it was put
@@ -82,11 +82,10 @@ const clock = (minutes) =>
 export function clockChanges(zone, first, last) {
   /** @type {ClockChange[]} */
   const found = [];
-  const begin = utc(first) - offsetMinutes(zone, utc(first)) * 60_000;
-  const end = utc(last) + DAY_MS - offsetMinutes(zone, utc(last) + DAY_MS) * 60_000;
-  for (let at = begin; at < end; at += DAY_MS) {
+  // A day more at both ends, since the offset that says where they are is what may change there.
+  for (let at = utc(first) - DAY_MS; at < utc(last) + 2 * DAY_MS; at += DAY_MS) {
     let before = at;
-    let after = Math.min(at + DAY_MS, end);
+    let after = at + DAY_MS;
     const was = offsetMinutes(zone, before);
     const is = offsetMinutes(zone, after);
     if (was === is) continue;
@@ -97,8 +96,10 @@ export function clockChanges(zone, first, last) {
     }
     const local = after + was * 60_000;
     const minutes = Math.floor(local / 60_000) % 1440;
+    const date = new Date(Math.min(local, local + (is - was) * 60_000)).toISOString().slice(0, 10);
+    if (date < first || date > last) continue;
     found.push({
-      date: new Date(local).toISOString().slice(0, 10),
+      date,
       minutes: is - was,
       from: clock(minutes),
       to: clock(minutes + is - was),
