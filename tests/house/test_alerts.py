@@ -77,6 +77,7 @@ def test_a_section_says_what_it_means_whom_it_affects_what_to_do_and_when_it_is_
 
 def test_settings_stages_and_reasons_in_the_page_exist():
     words = {word for text in sections().values() for word in re.findall(r"`([a-z]+_[a-z_]+)`", text)}
+    words -= {word for word in words if word.startswith("crm_api_")}  # which test_docs.py looks at, on all pages
     assert words <= {*type(load()).model_fields, *Stage, *Reason, *METRICS}
 
 
