@@ -219,13 +219,14 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
     ),
     "Probe": (
         Panel(
-            "From append until it is shown, p99",
+            "From append until it is shown",
             "A record of the monitor's own, through all stages. It stops where a stage does.",
-            (
+            tuple(
                 Query(
-                    "histogram_quantile(0.99, sum by (stage, le) (rate(crm_probe_seconds_bucket[15m])))",
-                    "{{stage}}",
-                ),
+                    f"histogram_quantile({share}, sum by (stage, le) (rate(crm_probe_seconds_bucket[15m])))",
+                    f"{{{{stage}}}} {name}",
+                )
+                for share, name in ((0.5, "p50"), (0.99, "p99"))
             ),
             span=12,
         ),
