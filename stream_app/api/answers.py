@@ -118,8 +118,10 @@ class Answers:
             return await self._clickhouse.call(lambda: kind.compose(self._cells, operator_id, subject, of, window))
 
         data = await composed(group)
-        if data["version"] == 0 and found and not known and group != ALL:
-            data["version"] = (await composed(ALL))["version"]
+        if found and not known and group != ALL and _nothing_counts(data):
+            has = await self._clickhouse.call(lambda: self._cells.has_documents(operator_id, subject, group))
+            if not has:  # with Redis, the version of the operator's document would be shown
+                data["version"] = max(data["version"], (await composed(ALL))["version"])
         if zero and _nothing_counts(data):
             # Both stores say so. Rows of a group that lost everything outlive its document: the operator's is the newer one.
             data["version"] = max(data["version"], zero.version or 0)

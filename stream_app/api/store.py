@@ -52,5 +52,8 @@ class Cells(Protocol):
     ) -> Json:
         """The answer of `monthlyIndex`; version 0 without any row."""
 
+    async def has_documents(self, operator_id: str, known: KnownOperator, group: str) -> bool:
+        """Has the group documents in Redis, when all is well there?"""
+
     async def distribution(self, operator_id: str, known: KnownOperator, group: str, days: range) -> Json:
         """The answer of `chargingDistribute`; version 0 without any row."""

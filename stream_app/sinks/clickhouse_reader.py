@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from stream_app.domain.cells import SLOTS, Monthly, Operator
+from stream_app.domain.local_time import month_of_day
 from stream_app.domain.report import Json, distribution_data, iso_date, monthly_data, operator_entry
 from stream_app.sinks.clickhouse_client import Connection, Connections
 from stream_app.sinks.clickhouse_rows import month_date, monthly_of, operator_of
@@ -63,6 +64,14 @@ class ClickHouseReader:
         as_of, cells = await self._connections.use(read)
         version = max((cell.version for month, cell in cells.items() if month >= operator.first_month), default=0)
         return monthly_data(operator_id, group, operator, cells, months, currency, partition, as_of, version)
+
+    async def has_documents(self, operator_id: str, known: KnownOperator, group: str) -> bool:
+        """Has the group documents in Redis, when all is well there? It has while it has a cell of the current month."""
+        first = month_date(month_of_day(known.operator.today)).isoformat()
+        rows = await self._connections.use(
+            lambda to: to.run("read_monthly", operator=operator_id, group=group, first=first)
+        )
+        return bool(rows)
 
     async def distribution(self, operator_id: str, known: KnownOperator, group: str, days: range) -> Json:
         """The answer of `chargingDistribute` for day numbers within those that are kept."""

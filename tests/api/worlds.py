@@ -15,6 +15,7 @@ from config.settings import Settings, load
 from stream_app.api.app import Stores, create_app
 from stream_app.api.rate_window import OwnWindow
 from stream_app.api.store import Read
+from stream_app.domain.local_time import month_of_day
 from stream_app.domain.report import (
     distribution_data,
     iso_ms,
@@ -121,6 +122,11 @@ class FakeCells:
 
     def _cells(self, operator_id):
         return self.view.monthly_cells(operator_id) if self.view else ()
+
+    async def has_documents(self, operator_id, known, group):
+        self._up()
+        month = month_of_day(known.operator.today)
+        return any(key.group == group and key.month == month for key, _ in self._cells(operator_id))
 
     async def distribution(self, operator_id, known, group, days):
         self._up()
