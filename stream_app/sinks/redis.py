@@ -1,4 +1,4 @@
-"""Redis: the default answers as JSON, one key one read. Writer and reader of the same keys.
+"""Redis: the default answers as JSON, one key one read. Who reads them is stream_app/api/redis_store.py.
 
 A document is set by a script that compares versions inside Redis, so a writer that lost its partition can't put an old one over a new one.
 As-of is raised by a script that refuses when Redis may have lost documents since the partition was compared: the mark that `compare` set
@@ -6,23 +6,21 @@ before it looked is gone (emptied), or the server runs for another time (restart
 So as-of never runs ahead of the documents it speaks for. Must not hold what is dirty: that is the caller's.
 """
 
-import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
-import orjson
 from redis.exceptions import RedisClusterException, RedisError
 
 from stream_app.domain import probe
 from stream_app.domain.cells import Group, HalfHourKey, MonthlyKey
 from stream_app.domain.events import ALL
 from stream_app.domain.local_time import month_of_day
-from stream_app.domain.report import Json, has_documents, iso_ms
+from stream_app.domain.report import has_documents, iso_ms
 from stream_app.sinks import redis_keys as keys
 from stream_app.sinks.lua import AS_OF, BEGIN, VERSIONS
-from stream_app.sinks.redis_calls import Call, commands, connect, in_order, scripts
+from stream_app.sinks.redis_calls import Call, commands, connect, scripts
 from stream_app.sinks.redis_documents import entry_document, groups_document, listed_groups, puts
 from stream_app.sinks.view import Dirty, View
 
@@ -117,82 +115,6 @@ class RedisSink:
     async def close(self) -> None:
         """Give connections back."""
         await self._client.aclose()
-
-
-class Document(NamedTuple):
-    """A document as it is stored, and what an answer needs to know of it."""
-
-    body: bytes
-    partition: int
-    version: int
-
-    @classmethod
-    def of(cls, body: bytes) -> "Document | None":
-        """What is stored, or None if that is no document of ours."""
-        partition, version = _PARTITION_FIELD.search(body), _VERSION_FIELD.search(body)
-        return cls(body, int(partition[1]), int(version[1])) if partition and version else None
-
-    def with_as_of(self, as_of: str) -> bytes:
-        """The body with the live as-of in place of that of its last change."""
-        return _AS_OF_FIELD.sub(lambda _: b'"asOf":"%b"' % as_of.encode(), self.body, count=1)
-
-
-# A quote inside an id is escaped, so the first of these is never one.
-_AS_OF_FIELD = re.compile(rb'"asOf":"[^"]*"')
-_PARTITION_FIELD = re.compile(rb'"partition":([0-9]+)')
-_VERSION_FIELD = re.compile(rb'"version":([0-9]+)')
-
-AsOf = dict[int, str]  # by partition, as in answers
-
-
-class RedisReader:
-    """What the default answers are made of; every read takes as-of before the document. `Raises` redis.RedisError."""
-
-    def __init__(self, url: str) -> None:
-        self.client = connect(url)
-
-    async def monthly(self, operator: str, group: str) -> tuple[Document | None, AsOf]:
-        """The default answer of `monthlyIndex`."""
-        return await self._document(keys.monthly_key(operator, group))
-
-    async def distribution(self, operator: str, group: str) -> tuple[Document | None, AsOf]:
-        """The default answer of `chargingDistribute`."""
-        return await self._document(keys.distribution_key(operator, group))
-
-    async def groups(self, operator: str) -> tuple[bytes | None, AsOf]:
-        """The answer of `groups`."""
-        return await self._read("GET", keys.groups_key(operator))
-
-    async def operators(self) -> tuple[dict[str, bytes], AsOf]:
-        """Entries of the known operators by id."""
-        stored, as_of = await self._read("HGETALL", keys.OPERATORS)
-        return {name.decode(): entry for name, entry in stored.items()}, as_of
-
-    async def operator(self, operator: str) -> Json | None:
-        """The entry of an operator."""
-        (entry,) = await commands(self.client, [("HGET", keys.OPERATORS, operator)])
-        return None if entry is None else dict(orjson.loads(entry))
-
-    async def as_of(self) -> AsOf:
-        """Up to when the documents of each partition hold."""
-        (stored,) = await commands(self.client, [("HGETALL", keys.AS_OF)])
-        return _as_of(stored)
-
-    async def close(self) -> None:
-        """Give connections back."""
-        await self.client.aclose()
-
-    async def _document(self, key: str) -> tuple[Document | None, AsOf]:
-        body, as_of = await self._read("GET", key)
-        return (None if body is None else Document.of(body)), as_of
-
-    async def _read(self, *command: str) -> tuple[Any, AsOf]:
-        as_of, stored = await in_order(self.client, [("HGETALL", keys.AS_OF), command])
-        return stored, _as_of(as_of)
-
-
-def _as_of(stored: dict[bytes, bytes]) -> AsOf:
-    return {int(partition): when.decode() for partition, when in stored.items()}
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:

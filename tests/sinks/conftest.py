@@ -6,7 +6,8 @@ from redis.asyncio import Redis
 
 from stream_app.sinks.clickhouse import ClickHouseSink
 from stream_app.sinks.clickhouse_reader import ClickHouseReader
-from stream_app.sinks.redis import RedisReader, RedisSink
+from stream_app.sinks.redis import RedisSink
+from tests.sinks.redis_reader import RedisReader
 
 DATABASE = "sinks_test"
 
