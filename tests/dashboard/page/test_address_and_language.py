@@ -63,6 +63,7 @@ async def test_the_language_is_switched_in_the_page_and_numbers_stay(stack, dash
     before = [value for value, _, _ in await dashboard.tile("received")]
     await dashboard.page.get_by_role("button", name="中文").click()
     assert "lang=zh" in dashboard.page.url
+    assert await dashboard.page.evaluate("document.activeElement.textContent") == "中文"
     assert await dashboard.texts("[data-tile=received] h3") == [CHINESE["received"]]
     assert [value for value, _, _ in await dashboard.tile("received")] == before
     words = await dashboard.page.locator("main").inner_text()

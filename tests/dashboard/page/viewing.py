@@ -20,7 +20,7 @@ class Stack(Deployment):
     """Servers, a worker and the API, with months of a network and no live traffic: what is shown stands still."""
 
     def __init__(self, path, months=MONTHS, customers=CUSTOMERS):
-        super().__init__(path)
+        super().__init__(path, api_clickhouse_timeout_ms="20000", api_redis_timeout_ms="5000")  # on a busy machine, too
         self.start_worker(1)
         self.start_api()
         self.wait_ready(1)
@@ -115,6 +115,7 @@ async def chromium_on(base, **context):
         await browser.close()
 
 
+expect.set_options(timeout=20_000)
 SIGNS = {"EUR": "€", "INR": "₹"}
 
 

@@ -20,13 +20,17 @@ const speaking = (wanted) => new Text(chosenLanguage(wanted.lang, navigator.lang
 
 /** @param {Query} wanted @param {boolean} visit does it come into the history? */
 function show(wanted, visit) {
-  const manners = wanted.lang !== query.lang || wanted.theme !== query.theme;
+  const speech = wanted.lang !== query.lang;
+  const dress = wanted.theme !== query.theme;
   query = wanted;
   const address = location.pathname + write(query) + location.hash;
   if (visit) history.pushState(null, '', address);
   board.choose(query);
-  if (manners) page = newPage();
-  else render();
+  if (!speech && !dress) return render();
+  page.close();
+  page = newPage();
+  render();
+  /** @type {HTMLElement | null} */ (document.querySelector(speech ? '.segments [aria-pressed="true"]' : '.manners select'))?.focus();
 }
 
 function newPage() {

@@ -32,6 +32,7 @@ import { onToken, token } from './token.js';
 const WAIT_MS = 3_000; // between looks for a first operator
 const LISTS_MS = 60_000; // between looks for new groups and operators
 const ASK_AGAIN_MS = 15_000; // so that the as-of of answers moves on
+const RETRY_MS = 3_000; // after an error that may pass by itself
 const ASK_MS_MIN = 1_000;
 /** @type {Record<State['status'], number>} */
 const GRAVITY = { live: 0, connecting: 1, disconnected: 2, error: 3, denied: 4, expired: 5 };
@@ -153,11 +154,12 @@ export class Board {
   #tick() {
     const now = Date.now();
     if (document.visibilityState === 'hidden' || !this.hasToken) return;
-    if (now - this.#lookedMs > (this.operatorId === null ? WAIT_MS : LISTS_MS)) this.#look();
+    const passing = this.problem !== null && (this.problem.httpStatus === 0 || this.problem.httpStatus >= 429);
+    if (now - this.#lookedMs > (passing || this.operatorId === null ? WAIT_MS : LISTS_MS)) this.#look();
     for (const side of this.sides) {
       for (const kind of /** @type {const} */ (['monthly', 'distribution'])) {
         const asked = this.#asks.get(`${kind} ${side.groupId}`);
-        if (asked && now - asked.atMs > ASK_AGAIN_MS) this.#settle(side, kind);
+        if (asked && now - asked.atMs > (passing ? RETRY_MS : ASK_AGAIN_MS)) this.#settle(side, kind);
       }
     }
   }

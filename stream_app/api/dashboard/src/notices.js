@@ -51,15 +51,20 @@ export function troubleOf({ state, problem }, text) {
 
 /** A command to be copied. @param {Text} text @param {string} command */
 function command(text, command) {
+  const code = h('code', { text: command });
   const copy = h('button', {
     type: 'button',
     text: text.say('copy'),
     click: async () => {
-      await navigator.clipboard.writeText(command);
-      copy.textContent = text.say('copied');
+      try {
+        await navigator.clipboard.writeText(command);
+        copy.textContent = text.say('copied');
+      } catch {
+        getSelection()?.selectAllChildren(code); // a frame may not: it is marked, to be copied by hand
+      }
     },
   });
-  return h('div', { class: 'command' }, h('code', { text: command }), navigator.clipboard ? copy : null);
+  return h('div', { class: 'command' }, code, navigator.clipboard ? copy : null);
 }
 
 /** A field for a token. @param {Text} text */

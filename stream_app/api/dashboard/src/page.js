@@ -49,6 +49,7 @@ export class Page {
   #noticeFor = '';
   #insteadFor = '';
   #announced = { words: '', atMs: 0 };
+  #ending = new AbortController();
   #wanted = '';
 
   /**
@@ -103,7 +104,7 @@ export class Page {
       this.#live,
     );
     for (const [event, paper] of /** @type {const} */ ([['beforeprint', true], ['afterprint', false]])) {
-      window.addEventListener(event, () => this.#print(paper));
+      window.addEventListener(event, () => this.#print(paper), { signal: this.#ending.signal });
     }
   }
 
@@ -129,6 +130,11 @@ export class Page {
       this.#renderNumbers(board, sides, names, `${operator?.name ?? board.operatorId} · ${who}`);
     }
     this.tick(board);
+  }
+
+  /** Make place for another one. */
+  close() {
+    this.#ending.abort();
   }
 
   /** The seconds go by. @param {Board} board */
