@@ -67,7 +67,17 @@ def script(requests: Sequence[Asked]) -> str:
 
 def run(wrk: Wrk, address: str, script_file: Path, seconds: int) -> Load:
     """Send as much as is taken. `Raises` LocalError when an answer is an error, or none."""
-    command = [wrk.program, "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds}s"]
+    command = [
+        wrk.program,
+        "--threads",
+        "1",
+        "--connections",
+        str(CONNECTIONS),
+        "--duration",
+        f"{seconds}s",
+        "--timeout",
+        "30s",
+    ]
     done = subprocess.run(
         [*command, "--script", script_file, address],
         env=wrk.env,
