@@ -103,6 +103,7 @@ class Settings(BaseSettings):
     jwt_issuer: str
     jwt_audience: str
     jwt_scope: Annotated[str, Field(min_length=1)]
+    jwt_ops_scope: Annotated[str, Field(min_length=1)]
     jwt_scope_claim: Annotated[str, Field(min_length=1)]
     jwt_operators_claim: Annotated[str, Field(min_length=1)]
     api_rate: Count
@@ -110,6 +111,8 @@ class Settings(BaseSettings):
     api_frame_ancestors: list[Origin]
     api_redis_timeout_ms: Milliseconds
     api_clickhouse_timeout_ms: Milliseconds
+    api_monitor_url: Annotated[str, Field(pattern="^(https?://.+)?$")]
+    api_monitor_timeout_ms: Milliseconds
     api_log_level: Literal["debug", "info", "warning", "error"]
 
     monitor_host: str
@@ -143,6 +146,11 @@ class Settings(BaseSettings):
     def events(self) -> str:
         """The events topic of the generation."""
         return f"{self.topic_events}-{self.generation}"
+
+    @property
+    def monitor_url(self) -> str:
+        """Where the monitor is asked."""
+        return self.api_monitor_url.rstrip("/") or f"http://{self.monitor_host}:{self.monitor_port}"
 
 
 def load() -> Settings:

@@ -1,4 +1,4 @@
-"""Writes docs/img/dashboard-*.png from an invented network of a fixed seed, up to today. `make pictures`; look at each afterwards.
+"""Writes docs/img/dashboard-*.png from an invented network of a fixed seed, up to today, and ops.png while its Redis is frozen. `make pictures`; look at each afterwards.
 
 They look the same everywhere if the fonts Inter and Noto Sans CJK are there (Debian: fonts-inter, fonts-noto-cjk).
 """
@@ -10,12 +10,14 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.dashboard.page.viewing import Stack, chromium_on  # noqa: E402  # after the path that they are found on
+from tests.dashboard.ops.viewing import chromium_on as operations_on  # noqa: E402  # after the path that they are found on
+from tests.dashboard.ops.viewing import frozen  # noqa: E402
+from tests.dashboard.page.viewing import Stack, chromium_on  # noqa: E402
 
 BYTES_MAX = 200_000
 COLOURS = 256
@@ -48,6 +50,21 @@ async def picture(stack: Stack, name: str) -> bytes:
         return await page.screenshot()
 
 
+async def operations(stack: Stack) -> bytes:
+    """A PNG of the operations page, down to the consumer groups, some time after Redis has stopped to answer."""
+    stack.start("monitor", "monitor")
+    async with operations_on(stack.api) as ops:
+        await ops.open(stack.token("--ops"))
+        await expect(ops.page.locator(".verdict")).to_have_attribute("data-level", "good", timeout=60_000)
+        await ops.page.wait_for_timeout(20_000)  # for a curve of healthy times
+        with frozen(stack, "redis"):
+            await expect(ops.page.locator(".node.blame")).to_have_attribute("data-stage", "redis", timeout=60_000)
+            await ops.page.wait_for_timeout(25_000)
+            end = await ops.page.evaluate("document.querySelector('#groups').getBoundingClientRect().bottom")
+            await ops.page.set_viewport_size({"width": WIDTH, "height": round(end) + 24})
+            return await ops.page.screenshot()
+
+
 async def paper(page: Page) -> bytes:
     """As it is printed, with the margins that a browser leaves."""
     await page.emulate_media(media="print")
@@ -67,17 +84,23 @@ def small(png: bytes) -> bytes:
     return made.getvalue()
 
 
+def write(name: str, png: bytes) -> None:
+    """Into docs/img."""
+    content = small(png)
+    path = ROOT / "docs" / "img" / f"{name}.png"
+    path.write_bytes(content)
+    print(f"{path.relative_to(ROOT)}: {len(content):,} bytes")
+    assert len(content) <= BYTES_MAX, name
+
+
 def main() -> None:
     """Write all of them."""
     with tempfile.TemporaryDirectory() as folder:
         stack = Stack(Path(folder) / "run", months=13, customers=400)
         try:
             for name in PICTURES:
-                content = small(asyncio.run(picture(stack, name)))
-                path = ROOT / "docs" / "img" / f"dashboard-{name}.png"
-                path.write_bytes(content)
-                print(f"{path.relative_to(ROOT)}: {len(content):,} bytes")
-                assert len(content) <= BYTES_MAX, name
+                write(f"dashboard-{name}", asyncio.run(picture(stack, name)))
+            write("ops", asyncio.run(operations(stack)))
         finally:
             stack.close()
 

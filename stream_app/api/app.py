@@ -35,10 +35,11 @@ from stream_app.api.feed import Feed
 from stream_app.api.http import Endpoint, Question, Switch, operator_of
 from stream_app.api.jwks import JwksKeys
 from stream_app.api.observe import Metrics, Observed
+from stream_app.api.operations import Operations, Watched
 from stream_app.api.rate import RateLimit
 from stream_app.api.rate_window import RedisWindow, Window
 from stream_app.api.redis_store import RedisDocuments
-from stream_app.api.reference import PREFIX
+from stream_app.api.reference import OPERATIONS, PREFIX
 from stream_app.api.store import Cells, Documents
 from stream_app.api.stream import Stream
 from stream_app.api.updates import Updates, subscriber
@@ -85,6 +86,7 @@ class _Parts:
     rate: RateLimit
     metrics: Metrics
     feed: Feed
+    watched: Watched
 
 
 def _now_quarter() -> int:
@@ -106,6 +108,7 @@ def _parts(settings: Settings, found: Stores) -> _Parts:
     public = JwksKeys(settings.jwt_jwks_url, settings.jwt_jwks_seconds) if settings.jwt_jwks_url else None
     rules = Rules(
         scope=settings.jwt_scope,
+        ops_scope=settings.jwt_ops_scope,
         scope_claim=settings.jwt_scope_claim,
         operators_claim=settings.jwt_operators_claim,
         issuer=settings.jwt_issuer or None,
@@ -132,6 +135,7 @@ def _parts(settings: Settings, found: Stores) -> _Parts:
         rate=RateLimit(found.window, redis),
         metrics=metrics,
         feed=feed,
+        watched=_watched(settings),
     )
 
 
@@ -202,6 +206,12 @@ async def _refused(request: Request, error: Exception) -> Response:
     return _json(ours.body(), ours.status, dict(ours.headers))
 
 
+def _watched(settings: Settings) -> Watched:
+    app_id = settings.app_id
+    groups = {"ingest": f"{app_id}-ingest", "ledger": f"{app_id}-ledger-{settings.generation}"}
+    return Watched(settings.monitor_url, settings.api_monitor_timeout_ms / 1000, groups)
+
+
 async def _end(feed: Feed, ending: asyncio.Event) -> None:
     await ending.wait()
     feed.end()
@@ -221,6 +231,7 @@ def create_app(settings: Settings, found: Stores | None = None, *, ending: async
         yield
         watching.cancel()
         await parts.feed.close()
+        await parts.watched.close()
         await parts.rate.close()
         await parts.redis.close()
         await parts.clickhouse.close()
@@ -241,6 +252,7 @@ def create_app(settings: Settings, found: Stores | None = None, *, ending: async
     }
     path = f"{PREFIX}/stream"
     endpoints[path] = Stream(path, parts.tokens, parts.rate, parts.feed)
+    endpoints[OPERATIONS] = Operations(OPERATIONS, parts.tokens, parts.rate, parts.watched)
     app.router.routes.extend(_service_routes(parts))
     app.router.routes.extend(reference_pages.routes(version("crm-stats")))
     app.router.routes.extend(page.routes(settings.api_frame_ancestors))

@@ -35,6 +35,7 @@ class Rules(NamedTuple):
     """What a token must say, and in which claims. None: not checked."""
 
     scope: str
+    ops_scope: str
     scope_claim: str
     operators_claim: str
     issuer: str | None
@@ -48,6 +49,7 @@ class Principal(NamedTuple):
 
     token: str  # a digest: names the token in the rate limit
     may_read: bool
+    may_operate: bool  # see operations, of all operators
     operators: frozenset[str] | None  # None: all
     rate: int
     begins: float  # epoch seconds
@@ -126,11 +128,13 @@ class Tokens:
             raise _refused("the token is of another issuer")
         if rules.audience is not None and rules.audience not in _strings(claims.get("aud")):
             raise _refused("the token is for another audience")
-        scopes = claims.get(rules.scope_claim)
+        said = claims.get(rules.scope_claim)
+        scopes = said.split() if isinstance(said, str) else _strings(said)
         operators = frozenset(_strings(claims.get(rules.operators_claim)))
         return Principal(
             token=digest,
-            may_read=rules.scope in (scopes.split() if isinstance(scopes, str) else _strings(scopes)),
+            may_read=rules.scope in scopes,
+            may_operate=rules.ops_scope in scopes,
             operators=None if "*" in operators else operators,
             rate=_rate(claims.get("rate"), rules.rate),
             begins=_time(claims, "nbf", -math.inf),

@@ -14,6 +14,7 @@ BAD_PARAMETER: Final = 40001
 BAD_TOKEN: Final = 40101
 NO_INTERFACE_PERMISSION: Final = 40301
 NO_DATA_PERMISSION: Final = 40302
+NO_OPERATIONS_PERMISSION: Final = 40303
 UNKNOWN_PATH: Final = 40401
 UNKNOWN_METHOD: Final = 40501
 OVER_RATE: Final = 42901
@@ -27,6 +28,7 @@ WHEN: Final[Mapping[int, str]] = MappingProxyType(
         BAD_TOKEN: "no token, or one that is malformed, expired or wrongly signed",
         NO_INTERFACE_PERMISSION: "the token lacks the interface permission",
         NO_DATA_PERMISSION: "the token does not cover this operator",
+        NO_OPERATIONS_PERMISSION: "the token lacks the permission to see operations",
         UNKNOWN_PATH: "there is nothing at this path",
         UNKNOWN_METHOD: "the path does not answer this method; Allow lists those it does",
         OVER_RATE: "over the rate limit of this token; Retry-After says when to try again",

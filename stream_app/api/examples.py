@@ -57,6 +57,17 @@ event: as-of
 data: {"operatorId":"M1","groupId":"ALL","partition":3,"asOf":"2026-11-24T08:00:00.000Z"}
 
 """
+OPERATIONS_EXAMPLE = example(
+    {
+        "answers": True,
+        "failure": None,
+        "awaySeconds": None,
+        "knownSeconds": 0.4,
+        "groups": {"ingest": "crm-stats-ingest", "ledger": "crm-stats-ledger-1"},
+        "status": {"now_ms": 1795507200000, "groups": [], "results": [], "sinks": [], "sources": []},
+        "operators": [],
+    }
+)
 GROUPS_EXAMPLE = example({"groups": [{"groupId": "ALL", "name": None}, {"groupId": "vip", "name": "大客户"}]})
 OPERATORS_EXAMPLE = example(
     {"operators": [{"operatorId": "M1", "name": "Stadtwerke", "timezone": "Europe/Berlin", "currency": "EUR"}]}

@@ -19,6 +19,7 @@ from stream_app.api.errors import (
     INTERNAL,
     NO_DATA_PERMISSION,
     NO_INTERFACE_PERMISSION,
+    NO_OPERATIONS_PERMISSION,
     UNKNOWN_METHOD,
     ApiError,
     envelope,
@@ -109,10 +110,23 @@ def header(scope: Scope, wanted: bytes) -> bytes | None:
 
 async def admit(scope: Scope, tokens: Tokens, rate: RateLimit) -> Principal:
     """Who asks, if they may: token, rate, interface permission. `Raises` ApiError."""
-    principal = await tokens.principal(header(scope, b"authorization"), time())
-    await rate.take(principal.token, principal.rate)
+    principal = await _known(scope, tokens, rate)
     if not principal.may_read:
         raise ApiError(NO_INTERFACE_PERMISSION, "the token lacks the permission to use this interface")
+    return principal
+
+
+async def admit_to_operations(scope: Scope, tokens: Tokens, rate: RateLimit) -> Principal:
+    """The same by the permission to see operations. `Raises` ApiError."""
+    principal = await _known(scope, tokens, rate)
+    if not principal.may_operate:
+        raise ApiError(NO_OPERATIONS_PERMISSION, "the token lacks the permission to see operations")
+    return principal
+
+
+async def _known(scope: Scope, tokens: Tokens, rate: RateLimit) -> Principal:
+    principal = await tokens.principal(header(scope, b"authorization"), time())
+    await rate.take(principal.token, principal.rate)
     return principal
 
 
@@ -153,6 +167,11 @@ async def send_error(send: Send, error: ApiError) -> None:
     """The envelope of an error."""
     headers = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
     await _send(send, error.status, [JSON, NOSNIFF, _NO_STORE, *headers], error.body())
+
+
+async def send_data(send: Send, body: bytes) -> None:
+    """An answer that nobody keeps."""
+    await _send(send, 200, [JSON, NOSNIFF, _NO_STORE], body)
 
 
 async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:

@@ -1,6 +1,6 @@
 """Models of what goes in and out, for the documentation only: no request is checked and no answer is built by them."""
 
-from typing import Annotated, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -195,6 +195,23 @@ class RefusedData(Model):
     group_id: Id
     code: int
     message: str
+
+
+class OperationsData(Model):
+    """The answer of /ops/status. Names inside `status` and `operators` are the monitor's."""
+
+    answers: Annotated[bool, Field(description="Does the monitor answer now?")]
+    failure: Annotated[Literal["timeout", "unreachable", "unusable"] | None, Field(description="Why it does not")]
+    away_seconds: Annotated[float | None, Field(description="For how long it has not answered")]
+    known_seconds: Annotated[float | None, Field(description="How old `status` is; null: nothing was ever known")]
+    groups: Annotated[dict[str, str], Field(description="Our consumer groups, by stage: ingest and ledger")]
+    status: Annotated[
+        dict[str, Any] | None,
+        Field(description="The monitor's /status as it was known last; of the partitions those that are not well"),
+    ]
+    operators: Annotated[
+        list[dict[str, Any]], Field(description="While results are behind: the operators whose results are the oldest")
+    ]
 
 
 class NoData(Model):

@@ -1,6 +1,6 @@
-"""The dashboard: its files, as they were built, and what a browser lets them do.
+"""The dashboard and the operations page: their files, as they were built, and what a browser lets them do.
 
-Place: beside `reference`; the page itself is of `dashboard/`, and asks the API like any other client, so nothing here needs a token. Invariants:
+Place: beside `reference`; the pages themselves are of `dashboard/`, and ask the API like any other client, so nothing here needs a token. Invariants:
 nothing of another host is loaded or framed, nothing inline is run; a browser asks each time whether its copy is still the one of this release,
 since the files keep their names. A file that was not built is an error at start.
 """
@@ -24,7 +24,11 @@ _TYPES: Final = {
     "app.js": "text/javascript; charset=utf-8",
     "app.css": "text/css; charset=utf-8",
     "worker.js": "text/javascript; charset=utf-8",
+    "ops.html": "text/html; charset=utf-8",
+    "ops.js": "text/javascript; charset=utf-8",
+    "ops.css": "text/css; charset=utf-8",
 }
+_PATHS: Final = {"index.html": "/", "ops.html": "/ops"}
 # Pictures of charts are drawn from blobs; the icon is a data address.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; worker-src 'self'; "
@@ -49,7 +53,7 @@ def routes(ancestors: Sequence[str], built: Traversable = BUILT) -> list[Route]:
     found = {name: _file(_read(built, name), media_type) for name, media_type in _TYPES.items()}
     found["dashboard.json"] = _file(orjson.dumps({"ancestors": list(ancestors)}), "application/json")
     headers = _headers(ancestors)
-    return [_route("/" if name == "index.html" else f"/{name}", file, headers) for name, file in found.items()]
+    return [_route(_PATHS.get(name, f"/{name}"), file, headers) for name, file in found.items()]
 
 
 def _read(built: Traversable, name: str) -> bytes:

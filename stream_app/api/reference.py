@@ -21,6 +21,7 @@ from stream_app.api.errors import (
     NO_DATA_PERMISSION,
     NO_INTERFACE_PERMISSION,
     NO_KEYS,
+    NO_OPERATIONS_PERMISSION,
     NO_STORE,
     OVER_RATE,
     WHEN,
@@ -28,6 +29,7 @@ from stream_app.api.errors import (
 
 Responses = dict[int | str, dict[str, Any]]
 PREFIX: Final = "/smart-bi/crm"
+OPERATIONS: Final = "/ops/status"
 _DESCRIPTION: Final = """Live statistics of charging operators and their customer groups.
 
 Every answer is `{"code": 0, "message": "ok", "data": ...}`; an error has a code of the table below, no data, and the HTTP status of the
@@ -211,6 +213,27 @@ def _describe_stream(router: APIRouter) -> None:
         )
 
 
+def _describe_operations(router: APIRouter) -> None:
+    answer = {
+        "description": "What the monitor says, or said last",
+        "content": {"application/json": {"example": examples.OPERATIONS_EXAMPLE}},
+    }
+    router.add_api_route(
+        OPERATIONS,
+        _ready,
+        operation_id="operations",
+        summary="What is behind, by how much, since when, and why",
+        description="Of all operators and topics, so it needs a permission of its own. What the page /ops shows.",
+        tags=["service"],
+        response_model=models.Envelope[models.OperationsData],
+        responses={
+            200: answer,
+            **_errors((BAD_TOKEN, NO_OPERATIONS_PERMISSION, OVER_RATE, INTERNAL, NO_KEYS)),
+        },
+        dependencies=[Depends(_bearer())],
+    )
+
+
 def _event(name: str, data: type[models.Model], *, numbered: bool = True) -> dict[str, Any]:
     return {
         "type": "object",
@@ -245,6 +268,7 @@ def document(version: str) -> bytes:
     for name, described in _QUESTIONS.items():
         _describe(router, name, described)
     _describe_stream(router)
+    _describe_operations(router)
     up: Responses = {200: {"description": "Always", "content": {"application/json": {"example": examples.example({})}}}}
     router.add_api_route(
         "/healthz",

@@ -14,21 +14,30 @@ HOURS = 24.0
 
 
 def command(
-    operator: Annotated[list[str], typer.Option(help="Operator whose data may be read, '*' for all; may be repeated")],
+    operator: Annotated[
+        list[str] | None, typer.Option(help="Operator whose data may be read, '*' for all; may be repeated")
+    ] = None,
+    ops: Annotated[bool, typer.Option("--ops", help="For the operations page, which shows all operators")] = False,
     hours: Annotated[float, typer.Option(min=0.01, help="How long it is valid")] = HOURS,
     rate: Annotated[int | None, typer.Option(min=1, help="Requests a second, instead of the default limit")] = None,
 ) -> None:
-    """Print a token that may read these operators."""
-    print(signed(load(), operator, hours, rate))
+    """Print a token that may read these operators, or see operations, or both."""
+    if not operator and not ops:
+        raise LocalError("a token for what? Say --operator, which may be repeated, or --ops.")
+    print(signed(load(), operator or [], hours, rate, ops=ops))
 
 
-def signed(settings: Settings, operators: list[str], hours: float = HOURS, rate: int | None = None) -> str:
-    """A token that may read these operators. `Raises` LocalError without a secret to sign with."""
+def signed(
+    settings: Settings, operators: list[str], hours: float = HOURS, rate: int | None = None, *, ops: bool = False
+) -> str:
+    """A token that may read these operators, if any, and see operations, if so. `Raises` LocalError without a secret to sign with."""
     if settings.jwt_secret is None:
         raise LocalError("there is no secret to sign with: run make up first, or set STREAM_APP_JWT_SECRET.")
     now = int(time.time())
     claims: dict[str, Any] = {"iat": now, "exp": now + int(hours * 3600)}
-    claims |= {settings.jwt_scope_claim: settings.jwt_scope, settings.jwt_operators_claim: operators}
+    scopes = [settings.jwt_scope] if operators else []
+    scopes += [settings.jwt_ops_scope] if ops else []
+    claims |= {settings.jwt_scope_claim: " ".join(scopes), settings.jwt_operators_claim: operators}
     if settings.jwt_issuer:
         claims["iss"] = settings.jwt_issuer
     if settings.jwt_audience:
@@ -41,3 +50,8 @@ def signed(settings: Settings, operators: list[str], hours: float = HOURS, rate:
 def dashboard(settings: Settings) -> str:
     """The dashboard's address, with a token for all operators where browsers don't send it."""
     return f"http://{settings.api_host}:{settings.api_port}/#token={signed(settings, ['*'])}"
+
+
+def operations(settings: Settings) -> str:
+    """The operations page's address, with a token for it."""
+    return f"http://{settings.api_host}:{settings.api_port}/ops#token={signed(settings, [], ops=True)}"

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from config import settings as config
-from stream_app.cli.token import HOURS, dashboard
+from stream_app.cli.token import HOURS, dashboard, operations
 from stream_app.cli.topics import topics_of
 from stream_app.local.errors import LocalError
 from stream_app.local.lock import alone
@@ -46,6 +46,7 @@ def command(
     if not servers_only:
         print(f"API: http://{settings.api_host}:{settings.api_port}/docs")
         print(f"Dashboard, with a token for {HOURS:.0f} hours: {dashboard(settings)}")
+        print(f"Operations, with a token for {HOURS:.0f} hours: {operations(settings)}")
 
 
 def run_folder() -> RunFolder:

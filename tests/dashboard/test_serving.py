@@ -15,6 +15,9 @@ FILES = {
     "/app.js": "text/javascript; charset=utf-8",
     "/app.css": "text/css; charset=utf-8",
     "/worker.js": "text/javascript; charset=utf-8",
+    "/ops": "text/html; charset=utf-8",
+    "/ops.js": "text/javascript; charset=utf-8",
+    "/ops.css": "text/css; charset=utf-8",
     "/dashboard.json": "application/json",
 }
 POLICY = (

@@ -53,6 +53,8 @@ def _check(line: str, body: str) -> None:
         case "stream":
             assert re.findall(r"^event: (.*)$", body, re.MULTILINE)[:2] == ["monthly", "distribution"]
             assert '"receivedAmount":"250.00"' in body
+        case "/ops/status":
+            assert data["groups"] == {"ingest": "crm-stats-ingest", "ledger": "crm-stats-ledger-1"}
         case "/readyz":
             assert data == {"redis": True, "clickhouse": True}
         case "/metrics":
@@ -74,12 +76,12 @@ def test_what_the_pages_tell_to_type_works(deploy):
     deployment.start_api()
 
     assert len(LINES) >= 5
-    token = deployment.token("--operator", "M1")
+    tokens = {"TOKEN": deployment.token("--operator", "M1"), "OPS": deployment.token("--ops")}
     for page, line in LINES:
         assert SHOWN in line, f"{page}: {line}"
         typed = line.replace(SHOWN, deployment.api) + " -w '\\n%{http_code}'"
         done = subprocess.run(
-            ["bash", "-euc", typed], env={**os.environ, "TOKEN": token}, capture_output=True, text=True, check=False
+            ["bash", "-euc", typed], env={**os.environ, **tokens}, capture_output=True, text=True, check=False
         )
         body, _, status = done.stdout.rpartition("\n")
         ended = 28 if "--max-time" in line else 0  # curl's code for a stream that it left

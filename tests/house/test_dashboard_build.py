@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 
+import pytest
+
 from config.settings import ROOT
 
 FOLDER = ROOT / "stream_app" / "api" / "dashboard"
@@ -43,8 +45,9 @@ def test_nothing_in_it_is_of_another_host():
         assert hosts <= {"www.w3.org"}, path.name  # names of XML, never fetched
 
 
-def test_the_page_has_no_script_and_no_style_of_its_own():
-    page = (BUILT / "index.html").read_text()
+@pytest.mark.parametrize(("name", "script"), [("index.html", "app.js"), ("ops.html", "ops.js")])
+def test_a_page_has_no_script_and_no_style_of_its_own(name, script):
+    page = (BUILT / name).read_text()
     assert "style=" not in page
     assert "<style" not in page
-    assert re.findall(r"<script(.*?)>(.*?)</script>", page, re.DOTALL) == [(' type="module" src="app.js"', "")]
+    assert re.findall(r"<script(.*?)>(.*?)</script>", page, re.DOTALL) == [(f' type="module" src="{script}"', "")]

@@ -66,6 +66,22 @@ def test_token_names_its_claims_as_the_settings_do():
     assert "scope" not in claims
 
 
+@pytest.mark.parametrize(
+    ("arguments", "scope", "operators"),
+    [(["--ops"], "ops:read", []), (["--ops", "--operator", "M1"], "crm:read ops:read", ["M1"])],
+)
+def test_token_for_operations(arguments, scope, operators):
+    done = token(*arguments, STREAM_APP_JWT_SECRET=SECRET)
+    claims = jwt.decode(done.stdout.strip(), OctKey.import_key(SECRET)).claims
+    assert (claims["scope"], claims["operators"]) == (scope, operators)
+
+
+def test_a_token_for_nothing_is_one_clear_sentence():
+    done = token(STREAM_APP_JWT_SECRET=SECRET)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "stream-app token: a token for what? Say --operator, which may be repeated, or --ops.\n"
+
+
 def test_token_without_a_secret_is_one_clear_sentence():
     done = token("--operator", "M1")
     assert (done.returncode, done.stdout) == (1, "")

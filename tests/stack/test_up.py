@@ -1,6 +1,7 @@
 """`stream-app up`, `down` and `clean` with real servers, on a machine whose usual ports are taken."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -135,6 +136,14 @@ def test_up_starts_workers_api_and_monitor_and_again_what_died(stack):
     asked = urllib.request.Request(f"{page}smart-bi/crm/operators", headers={"Authorization": f"Bearer {token}"})
     with urllib.request.urlopen(asked) as answer:
         assert answer.status == 200
+    page, token = re.search(
+        r"^Operations, with a token for 24 hours: (.*/ops)#token=(\S+)$", out, re.MULTILINE
+    ).groups()
+    with urllib.request.urlopen(page) as answer:
+        assert b'src="ops.js"' in answer.read()
+    asked = urllib.request.Request(f"{page}/status", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(asked) as answer:
+        assert json.load(answer)["data"]["answers"]
     os.kill(before["worker-1"], signal.SIGKILL)
     stack.ok("up", "--workers", "2", **env)
     after = stack.pids()

@@ -1,5 +1,5 @@
 /**
- * Builds the dashboard: sources in src/ -> built/, which is committed, so that nobody needs Node to run it.
+ * Builds the dashboard and the operations page: sources in src/ -> built/, which is committed, so that nobody needs Node to run it.
  *
  * Invariant: the same sources give the same bytes, and index.html names the digest of the sources it was built from; a test of the
  * house computes it again. `node build.js FOLDER` builds into another folder.
@@ -7,7 +7,7 @@
 
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 
@@ -42,8 +42,10 @@ await rm(TARGET, { recursive: true, force: true });
 await mkdir(TARGET, { recursive: true });
 const shared = { absWorkingDir: HERE, bundle: true, minify: true, charset: 'utf8', target: ['es2022'], outdir: TARGET };
 await build({ ...shared, entryPoints: ['src/app.js', 'src/app.css'], format: 'esm', banner: { js: await licences() } });
+await build({ ...shared, entryPoints: ['src/ops.js', 'src/ops.css'], format: 'esm' });
 if (existsSync(join(HERE, 'src', 'worker.js'))) {
   await build({ ...shared, entryPoints: ['src/worker.js'], format: 'iife' });
 }
 const page = await readFile(join(HERE, 'src', 'index.html'), 'utf8');
 await writeFile(join(TARGET, 'index.html'), page.replace('{{sources}}', await digest()));
+await copyFile(join(HERE, 'src', 'ops.html'), join(TARGET, 'ops.html'));

@@ -27,8 +27,17 @@ export class ApiError extends Error {
  * @param {Record<string, string | number | null | undefined>} [parameters] those of null or undefined are left out
  * @returns {Promise<{data: any, asOf: string | null}>}
  */
-export async function ask(question, parameters = {}) {
-  const url = new URL(`smart-bi/crm/${question}`, document.baseURI);
+export const ask = (question, parameters = {}) => askAt(`smart-bi/crm/${question}`, parameters);
+
+/**
+ * The same at any path of the API. `Throws` ApiError.
+ * @param {string} path
+ * @param {Record<string, string | number | null | undefined>} [parameters]
+ * @param {number} [secondsMax]
+ * @returns {Promise<{data: any, asOf: string | null}>}
+ */
+export async function askAt(path, parameters = {}, secondsMax = SECONDS_MAX) {
+  const url = new URL(path, document.baseURI);
   url.hash = url.search = '';
   for (const [name, value] of Object.entries(parameters)) if (value != null) url.searchParams.set(name, String(value));
   const asker = token();
@@ -40,7 +49,7 @@ export async function ask(question, parameters = {}) {
   try {
     answer = await fetch(url, {
       headers: { Authorization: `Bearer ${asker}` },
-      signal: AbortSignal.timeout(SECONDS_MAX * 1000),
+      signal: AbortSignal.timeout(secondsMax * 1000),
     });
     body = await answer.json();
   } catch (error) {

@@ -50,7 +50,7 @@ export function troubleOf({ state, problem }, text) {
 }
 
 /** A command to be copied. @param {Text} text @param {string} command */
-function command(text, command) {
+export function command(text, command) {
   const code = h('code', { text: command });
   const copy = h('button', {
     type: 'button',
@@ -68,7 +68,7 @@ function command(text, command) {
 }
 
 /** A field for a token. @param {Text} text */
-function tokenForm(text) {
+export function tokenForm(text) {
   const field = h('input', { type: 'password', autocomplete: 'off', spellcheck: 'false', required: true, id: 'token' });
   return h(
     'form',
