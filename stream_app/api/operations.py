@@ -94,11 +94,12 @@ class Watched:
             await self._asking
 
     def _note(self, failure: str | None, error: Exception | None = None) -> None:
-        if (failure is None) != (self._failure is None):
-            log.warning(
-                "the monitor answers again" if failure is None else "the monitor does not answer", error=str(error)
-            )
-            self._away_since = None if failure is None else monotonic()
+        if failure is None and self._failure is not None:
+            log.warning("the monitor answers again")
+            self._away_since = None
+        elif failure is not None and self._failure is None:
+            log.warning("the monitor does not answer", error=str(error))
+            self._away_since = monotonic()
         self._failure = failure
 
     def _get(self, path: str) -> Any:
