@@ -146,3 +146,20 @@ async def test_a_group_of_any_name_is_shown_as_it_is(stack, dashboard, group):
     await dashboard.until()
     assert (await dashboard.tile("received"))[0][0] == "JPY 150"
     assert group in (await dashboard.texts(".scope"))[0]
+
+
+async def test_groups_whose_answers_come_apart_are_shown_when_both_are_there(stack, dashboard):
+    held = []
+
+    async def hold(route):
+        held.append(route) if "groupId=fleet" in route.request.url else await route.continue_()
+
+    await dashboard.open(stack.everything, operatorId="M1", groupId="vip", compare="fleet")
+    await dashboard.until()
+    await dashboard.page.context.route("**/monthlyIndex?*", hold)
+    async with dashboard.page.expect_response(lambda answer: "groupId=vip" in answer.url and "months=13" in answer.url):
+        await dashboard.page.get_by_label("Months", exact=True).select_option("13")
+    rows = dashboard.page.locator("#per-capita-payment tbody tr")
+    await expect(rows).to_have_count(12)
+    await held[0].continue_()
+    await expect(rows).to_have_count(26)

@@ -50,6 +50,7 @@ export class Page {
   #insteadFor = '';
   #announced = { words: '', atMs: 0 };
   #ending = new AbortController();
+  #filled = false;
   #wanted = '';
 
   /**
@@ -124,11 +125,12 @@ export class Page {
     document.body.dataset.phase = phase;
     this.#renderNotice(board, phase);
     this.#renderInstead(board, phase);
-    this.#numbers.hidden = phase !== 'shown';
-    if (phase === 'shown') {
+    if (phase === 'shown' && match(board.sides)) {
+      this.#filled = true;
       const sides = /** @type {Shown[]} */ (board.sides.map((side, i) => ({ ...side, name: names[i] })));
       this.#renderNumbers(board, sides, names, `${operator?.name ?? board.operatorId} · ${who}`);
     }
+    this.#numbers.hidden = phase !== 'shown' || !this.#filled;
     this.tick(board);
   }
 
@@ -238,6 +240,14 @@ export class Page {
   #print(paper) {
     for (const frame of this.#frames.values()) frame.print(paper);
   }
+}
+
+/** Are all of the same months, days and currency? Answers for two groups come one after the other. @param {Board['sides']} sides */
+function match(sides) {
+  const windows = sides.map(({ monthly, distribution }) =>
+    JSON.stringify([monthly?.months.map(({ month }) => month), monthly?.currency, distribution?.from, distribution?.to]),
+  );
+  return windows.every((window) => window === windows[0]);
 }
 
 /** @param {import('./answers.js').Monthly | null} monthly */
