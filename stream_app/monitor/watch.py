@@ -14,6 +14,9 @@ from stream_app.kafka.times import PARTITIONS_MAX, Clockwork, Wanted
 from stream_app.monitor.look import Look
 from stream_app.monitor.rows import GroupRow, PartitionRow, group_row, missing_row, partition_row, share_row
 
+_BLIP_MS = 60_000  # for which a partition that is not there keeps its history
+_REMEMBERED_MS = 3_600_000  # and where the group was in it
+_GONE_MAX = 1000  # so many of them
 _PASSES_MAX = 4  # groups at different offsets of one partition that are asked about in one look
 
 Key = tuple[str, str, int]  # group, topic, partition
@@ -32,9 +35,25 @@ class _Memory:
 
     def __init__(self, topic_id: str, left: int | None, *, made_anew: bool) -> None:
         self.topic_id, self.left, self.made_anew = topic_id, left, made_anew  # left: what was committed in the old one
+        self.is_left_here = False  # and again in this one
         self.committed: int | None = None  # as Kafka said it last
+        self.seen_ms = 0
         self.history = History()
         self.unread: _Unread | None = None
+
+    def take(self, committed: int, end: int) -> None:
+        """Is it of this topic? Kafka takes the offset back with the topic, and a consumer that has not noticed commits its position again.
+
+        That may be a later one than was seen before. It does not move, and lies beyond the end until the new topic has grown.
+        """
+        if committed != self.left and self.made_anew:
+            is_new = self.left is None or self.is_left_here or committed < self.left or committed == end
+            self.made_anew = not is_new
+        if committed > end:
+            self.made_anew = True
+        if self.made_anew:
+            self.left, self.is_left_here = committed, True
+        self.committed = committed
 
 
 class _Now(NamedTuple):
@@ -68,11 +87,22 @@ class Watch:
             for tp in sorted(partitions)
             if (seen := self._see(look, group, tp)) is not None
         }
-        self._memories = {key: seen.memory for key, seen in now.items()}
+        self._memories = self._gone(look.time_ms, now) | {key: seen.memory for key, seen in now.items()}
         await self._find_times(look, now)
         rows = [self._group(look, group, now) for group in look.kinds]
         self._rows = {row.group: row for row in rows}
         return rows
+
+    def _gone(self, now_ms: int, now: Mapping[Key, _Now]) -> dict[Key, _Memory]:
+        """What is remembered of those that are not there: for one that did not answer, and for a topic that will be made anew."""
+        found = {}
+        for key, memory in self._memories.items():
+            gone_ms = now_ms - memory.seen_ms
+            if key not in now and gone_ms <= _REMEMBERED_MS:
+                found[key] = memory
+                if gone_ms > _BLIP_MS:
+                    memory.history, memory.unread = History(), None
+        return dict(list(found.items())[-_GONE_MAX:])
 
     def _see(self, look: Look, group: str, tp: tuple[str, int]) -> _Now | None:
         start, stable, end = (offsets.get(tp) for offsets in look.partitions)
@@ -83,14 +113,10 @@ class Watch:
         if memory is None:
             memory = _Memory(topic_id, None, made_anew=False)
         elif memory.topic_id != topic_id:
-            # Kafka takes the offset back with the topic; a consumer that has not noticed commits it again.
             memory = _Memory(topic_id, memory.committed if committed is None else committed, made_anew=True)
-        elif memory.made_anew and committed not in {None, memory.left}:
-            memory.made_anew = False
+        memory.seen_ms = look.time_ms
         if committed is not None:
-            memory.committed = committed
-            if committed > end:  # and still of the old one when the new one has grown beyond it
-                memory.left, memory.made_anew = committed, True
+            memory.take(committed, end)
         if memory.made_anew:
             committed = None
         readable = readable_end(committed, stable, end)
