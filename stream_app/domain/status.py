@@ -145,8 +145,9 @@ def _loss_near(at: Situation, limits: Limits) -> bool:
 
 
 def _falling_behind(at: Situation, limits: Limits) -> bool:
-    if not _is_old(at, limits):
-        return False
+    stands_ms = max(limits.young_ms, 2 * at.history.step_ms_max())
+    if not _is_old(at, limits) or at.since_ms(at.history.waiting_ms) > stands_ms:
+        return False  # one that does not read at all is another thing
     whole, recent = (window.thirds() for window in (at.history.whole, at.history.recent))
     return (_is_read(whole) and (_rises(whole) or _stays(whole))) or (_is_read(recent) and _rises(recent))
 

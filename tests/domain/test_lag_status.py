@@ -205,6 +205,13 @@ ROWS = [
         every=10.0,
     ),
     Row("not yet stalled: 50 s", always(1000), Status.OK, Reason.CATCHING_UP, seconds=50),
+    Row(
+        "kept up for ten minutes, and stands for 30 s now: it is not slow",
+        lambda t: int(995 + RATE * min(t, 600)),
+        Status.OK,
+        Reason.CATCHING_UP,
+        seconds=630,
+    ),
     Row("one poisonous record at the end", always(1000), Status.STALL, Reason.STALLED, end=always(1001)),
     Row(
         "committed each 5 min, now silent for 11",
