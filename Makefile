@@ -48,6 +48,9 @@ check: .venv/development ## lint, types, and the rules of the house
 bench: .venv/development ## the benchmarks, peers side by side, as a table
 	@$(BIN)/python -m bench $(ARGS)
 
+compare: .venv/development ## the monitor beside Burrow and Kafka's own tool, with known truth; writes docs/operations.md
+	@$(BIN)/python -m bench.compare $(ARGS)
+
 lock: .venv/development ## pin the dependencies anew, after pyproject.toml changed
 	@"$$UV" pip compile -q --universal --generate-hashes --group dev pyproject.toml -o requirements-dev.lock
 	"$$UV" pip compile -q --universal --generate-hashes pyproject.toml -c requirements-dev.lock -o requirements.lock
@@ -106,4 +109,4 @@ chromium:
 	  echo "Chromium is missing, and make test needs it: install it (Debian: apt-get install chromium)." >&2; exit 1
 	fi
 
-.PHONY: help up down clean demo pay token test check bench lock dashboard pictures docs chromium
+.PHONY: help up down clean demo pay token test check bench compare lock dashboard pictures docs chromium

@@ -14,6 +14,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from bench import apart  # noqa: F401  # first
 from bench.context import Context, Row
 from bench.stack import Stack
 from stream_app.local.errors import LocalError

@@ -71,7 +71,7 @@ class Stack:
             log.unlink()
         self._exit.callback(self._clean)
         addresses = start_servers(self.run, {}, default_ports=False)
-        _make_coordinators(addresses["KAFKA_BOOTSTRAP_SERVERS"])
+        make_coordinators(addresses["KAFKA_BOOTSTRAP_SERVERS"])
         return addresses
 
     def _clean(self) -> None:
@@ -126,7 +126,7 @@ class Stack:
         return f"the end of {path}:\n" + "\n".join(path.read_text(errors="replace").splitlines()[-20:])
 
 
-def _make_coordinators(servers: str) -> None:
+def make_coordinators(servers: str) -> None:
     """Let Kafka make the topic of consumer groups, which it does when the first group asks: no part of what is measured."""
     consumer, deadline, answered = (
         Consumer({"bootstrap.servers": servers, "group.id": "bench"}),
