@@ -14,7 +14,8 @@ async def _run(conf: Conf) -> None:
 
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what fails is said by the loops, once
+for client in ("aiokafka", "clickhouse_driver"):  # what fails is said by /status, not each two seconds
+    logging.getLogger(client).setLevel(logging.CRITICAL)
 try:
     asyncio.run(_run(Conf.decoded(os.environ.pop(VARIABLE))))
 except OSError as error:
