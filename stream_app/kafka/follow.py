@@ -77,9 +77,5 @@ class Follower:
         self._consumer.assign(wanted)
         return True
 
-    def close(self) -> None:
-        """Disconnect."""
-        self._consumer.close()
-
 
 __all__ = ["Follower", "KafkaException", "Record"]

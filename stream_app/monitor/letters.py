@@ -50,7 +50,3 @@ class Letters:
                 letter.detail if letter is not None else "",
             )
         return sorted(self._rows.values(), key=lambda row: (-row.seen, row.reason))
-
-    def close(self) -> None:
-        """Disconnect."""
-        self._follower.close()

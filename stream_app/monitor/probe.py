@@ -151,8 +151,3 @@ class Probe:
 
     async def _is_pushed(self, amount: str) -> bool:
         return self._push is not None and amount in self._push.pushed
-
-    def close(self) -> None:
-        """Give up what was not sent."""
-        self._producer.purge()
-        self._producer.flush(0)

@@ -88,12 +88,6 @@ class Results:
             rows.append(ResultRow(partition, as_of, ages, oldest(ages), stage, operators.get(partition, 0)))
         return rows
 
-    async def close(self) -> None:
-        """End what is under way."""
-        for task in self._asking.values():
-            task.cancel()
-        await asyncio.gather(*self._asking.values(), return_exceptions=True)
-
 
 def upstream(group: GroupRow | None, partition: int | None = None) -> Upstream:
     """How a stage before the sinks does: as a whole, or at one partition."""
@@ -139,12 +133,6 @@ class Places:
         """Ids of the known operators. `Raises` RedisError or OSError."""
         (names,) = await commands(self.redis, [("HKEYS", OPERATORS)])
         return [name.decode() for name in names]
-
-    async def close(self) -> None:
-        """Disconnect."""
-        await self.redis.aclose()
-        await self.clickhouse.close()
-        await asyncio.to_thread(self._follower.close)
 
 
 class Operators:

@@ -31,6 +31,7 @@ from stream_app.monitor.watch import Watch
 log = logging.getLogger(__name__)
 
 _WORST, _WORST_MAX = 20, 10_000
+_END_SECONDS = 2.0  # for what is under way, and again for connections
 
 
 def now_ms() -> int:
@@ -133,14 +134,11 @@ class Monitor:
         done, _ = await asyncio.wait([watching, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in (watching, *tasks):
             task.cancel()
-        await asyncio.wait([watching, *tasks], timeout=5)
+        await asyncio.wait([watching, *tasks], timeout=_END_SECONDS)
         server.close()
-        self._clockwork.close()
-        self._letters.close()
-        if self._probe is not None:
-            self._probe.close()
-        for close in (self._looker.close, self._results.close, self._places.close):
-            await close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_END_SECONDS):
+                await asyncio.gather(self._looker.close(), asyncio.to_thread(self._clockwork.close))
         for task in done - {watching}:
             task.result()  # a loop ends by an error only
 
