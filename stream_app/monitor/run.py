@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _WORST, _WORST_MAX = 20, 10_000
 _END_SECONDS = 2.0  # for what is under way, and again for connections
+_LOOK_SECONDS_MAX = 300.0  # many times what servers that do not answer cost
 
 
 def now_ms() -> int:
@@ -143,9 +144,13 @@ class Monitor:
             task.result()  # a loop ends by an error only
 
 
-async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-    """Do it for ever; what takes longer than that follows itself."""
+async def every(seconds: float, work: Callable[[], Awaitable[None]], seconds_max: float = _LOOK_SECONDS_MAX) -> None:
+    """Do it for ever; what takes longer than that follows itself.
+
+    `Raises` TimeoutError: what hangs would leave old numbers standing as if they were new, and a monitor that ended is told.
+    """
     while True:
         started = time.monotonic()
-        await work()
+        async with asyncio.timeout(seconds_max):
+            await work()
         await asyncio.sleep(max(0.0, started + seconds - time.monotonic()))

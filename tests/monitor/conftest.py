@@ -25,6 +25,8 @@ LIMITS = Limits(stall_ms=3000, unassigned_ms=2000)
 class Eyes:
     """A looker and its watch, by hand. `groups` are others'; `ours` must read these topics."""
 
+    looked_ms = 0  # when the last look of all began
+
     def __init__(self, kafka: str, *groups: str, timestamps: str = "log", limits: Limits = LIMITS, **more: Any) -> None:
         ours = more.pop("ours", {})
         self.looker = Looker(kafka, ours, groups, more.pop("partitions_max", 1000))
@@ -34,7 +36,8 @@ class Eyes:
 
     async def look(self) -> dict[str, GroupRow]:
         """What is said now."""
-        look = await self.looker.look(int(time.time() * 1000))
+        Eyes.looked_ms = int(time.time() * 1000)
+        look = await self.looker.look(Eyes.looked_ms)
         return {row.group: row for row in await self.watch.take(look)}
 
     async def partition(self, group: str, number: int = 0) -> PartitionRow:

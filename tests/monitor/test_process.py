@@ -1,5 +1,6 @@
 """`stream-app monitor` and `stream-app status` as people run them."""
 
+import asyncio
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stream_app.local.ports import free_port
 from stream_app.monitor.metrics import METRICS
+from stream_app.monitor.run import every
 from tests.e2e.deployment import wait_until
 from tests.kafka.conftest import admin, new_topic, producer
 
@@ -206,3 +208,16 @@ def test_it_waits_for_no_look_when_it_is_told_to_stop(monitor):
         one.process.send_signal(signal.SIGINT)
         assert one.process.wait(20) == 0
         assert time.monotonic() - began < 20
+
+
+async def test_a_look_that_hangs_ends_the_monitor():
+    """Else what was seen last would stand there as if it were so."""
+    looks = []
+
+    async def look():
+        looks.append(1)
+        await asyncio.sleep(0 if len(looks) < 3 else 3600)
+
+    with pytest.raises(TimeoutError):
+        await every(0.001, look, 0.05)
+    assert len(looks) == 3
