@@ -25,6 +25,7 @@ GROUPS = {
     "latency": ("bench.latency", "from Kafka's append to the result, at a steady pace"),
     "restart": ("bench.restart", "from start to ready, with the state that `whole` makes"),
     "endpoints": ("bench.endpoints", "one API process, beside its framework and beside the report from raw orders"),
+    "viewers": ("bench.viewers", "a thousand viewers of the stream on one API process"),
     "sources": ("bench.decoding", "reading source records, without Kafka"),
 }
 

@@ -11,46 +11,32 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
 import psutil
-from joserfc import jwt
-from joserfc.jwk import OctKey
 
 from bench import raw, wrk
 from bench.context import Context, Row, say
 from bench.hello import BARE, FRAMEWORK
 from bench.load import load
+from bench.processes import Server, ready, start_api, token
 from bench.raw_report import read_orders
 from bench.records import OPERATORS
-from bench.stack import Space
 from bench.wrk import Asked
 from config.settings import ROOT
 from stream_app.api.reference import PREFIX
 from stream_app.domain.money import DIGITS
 from stream_app.local.errors import LocalError
 from stream_app.local.ports import free_port
-from stream_app.local.processes import Running, wait_ready
-from stream_app.local.stack import answers_http
 
 _ROUNDS = 5
 _ROUND_S = 3
 _RAW_S = 5.0
 _PACED_RATE = 1_000
 _PACED_S = 10
-_READY_SECONDS_MAX = 60.0
-_SECRET = "of the benchmarks, for no other use"
 HELLO, BARE_NAME = "hello", "bare"
-
-
-class Server(NamedTuple):
-    """A process that is asked."""
-
-    running: Running
-    address: str
 
 
 class Round(NamedTuple):
@@ -63,7 +49,7 @@ class Round(NamedTuple):
 def rows(ctx: Context) -> list[Row]:
     """Requests a second and percentiles of each question, the peers', and the ratios."""
     loaded = load(ctx)
-    api, hello = _start_api(ctx, loaded.space), _start_hello(ctx)
+    api, hello = start_api(ctx, loaded.space), _start_hello(ctx)
     asked = _questions(api.address)
     for requests in asked.values():
         for one in requests:
@@ -89,23 +75,10 @@ def rows(ctx: Context) -> list[Row]:
     return [*_endpoint_rows(rounds), *_paced_rows(paced), *_raw_rows(rounds, peers, sum(map(len, orders)))]
 
 
-def _start_api(ctx: Context, space: Space) -> Server:
-    port = free_port()
-    env = {**space.env, "STREAM_APP_API_PORT": str(port), "STREAM_APP_JWT_SECRET": _SECRET}
-    program = Path(sys.executable).parent / "stream-app"
-    return _ready(ctx, ctx.stack.start("api", [program, "api"], env), port, "/readyz")
-
-
 def _start_hello(ctx: Context) -> Server:
     port = free_port()
     program = Path(__file__).with_name("hello.py")
-    return _ready(ctx, ctx.stack.start("hello", [sys.executable, program, str(port)], {}), port, BARE)
-
-
-def _ready(ctx: Context, running: Running, port: int, path: str) -> Server:
-    address = f"http://127.0.0.1:{port}"
-    wait_ready(ctx.stack.run, running, answers_http(address + path), _READY_SECONDS_MAX)
-    return Server(running, address)
+    return ready(ctx, ctx.stack.start("hello", [sys.executable, program, str(port)], {}), port, BARE)
 
 
 # -- what is asked
@@ -115,7 +88,7 @@ def _questions(address: str) -> dict[str, list[Asked]]:
     """Requests by name: of every operator and group, each operator's with its own token."""
     found: dict[str, list[Asked]] = {}
     for operator, *_ in OPERATORS:
-        headers = {"Authorization": f"Bearer {_token(operator)}"}
+        headers = {"Authorization": f"Bearer {token(operator)}"}
         listed = json.loads(_ask(address, Asked("POST", f"{PREFIX}/groups", headers))["body"])["data"]["groups"]
         for group in (entry["groupId"] for entry in listed):
             body = json.dumps({"operatorId": operator, "groupId": group})
@@ -128,12 +101,6 @@ def _questions(address: str) -> dict[str, list[Asked]]:
             unchanged = got._replace(headers=headers | {"If-None-Match": tag}, status=304)
             found.setdefault("monthlyIndex GET, 304", []).append(unchanged)
     return found
-
-
-def _token(operator: str) -> str:
-    claims = {"scope": "crm:read", "operators": [operator], "rate": 1_000_000}
-    claims["exp"] = int((datetime.now(UTC) + timedelta(hours=2)).timestamp())
-    return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(_SECRET))
 
 
 def _ask(address: str, one: Asked) -> Mapping[str, str]:
@@ -194,7 +161,7 @@ def _paced(ctx: Context, server: Server, requests: Sequence[Asked]) -> dict[str,
 
 def _wanted(address: str, operator: str) -> raw.Wanted:
     """What the endpoint says of an operator, in integers."""
-    one = Asked("POST", f"{PREFIX}/monthlyIndex", {"Authorization": f"Bearer {_token(operator)}"}, "{}")
+    one = Asked("POST", f"{PREFIX}/monthlyIndex", {"Authorization": f"Bearer {token(operator)}"}, "{}")
     data = json.loads(_ask(address, one)["body"])["data"]
     digits = DIGITS[data["currency"]]
 
