@@ -10,6 +10,7 @@ import time
 import pytest
 from confluent_kafka import KafkaException, ShareConsumer, TopicPartition
 
+from config.settings import Settings
 from stream_app.domain.status import Limits, Reason, Status
 from tests.kafka.conftest import until
 from tests.monitor.conftest import Eyes
@@ -331,9 +332,9 @@ async def _there(sharer, looking, group):
 MEMBER = """
 import sys, time
 from confluent_kafka import Consumer
-servers, group, topic = sys.argv[1:]
+servers, group, topic, session_ms = sys.argv[1:]
 consumer = Consumer({"bootstrap.servers": servers, "group.id": group, "auto.offset.reset": "earliest",
-                     "session.timeout.ms": 6000, "heartbeat.interval.ms": 1000})
+                     "session.timeout.ms": session_ms, "heartbeat.interval.ms": 1000})
 consumer.subscribe([topic])
 while True:
     if consumer.poll(0.2) is not None:
@@ -346,17 +347,20 @@ start = subprocess.Popen  # which does not wait for anything
 
 
 async def test_a_consumer_that_dies_after_it_read_all_is_seen_within_10_s(eyes, group, kafka, new_topic, producer):
-    """kill -9: no goodbye, no lag, and nothing comes that could make one. With the shortest session that brokers allow."""
-    topic = new_topic()
+    """kill -9: no goodbye, no lag, and nothing comes that could make one. With the session that our workers have by default."""
+    topic, settings = new_topic(), Settings()
     send(producer, topic, [now_ms()])
-    process = start([sys.executable, "-c", MEMBER, kafka, group, topic], stdout=subprocess.PIPE)
+    session = str(settings.session_timeout_ms)
+    process = start([sys.executable, "-c", MEMBER, kafka, group, topic, session], stdout=subprocess.PIPE)
     try:
         assert await asyncio.to_thread(process.stdout.readline) == b"read\n"
         looking = eyes(group, limits=Limits())
         await looking.until("all is well", is_(Status.OK, Reason.IDLE, group))
         os.kill(process.pid, signal.SIGKILL)
         died = time.monotonic()
-        found = await looking.until("it is missed", is_(Status.ERR, Reason.NO_MEMBERS, group), 15, every=2)
+        found = await looking.until(
+            "it is missed", is_(Status.ERR, Reason.NO_MEMBERS, group), 15, every=settings.monitor_interval_ms / 1000
+        )
         assert time.monotonic() - died <= 10
         assert found[group].lag_records == 0
     finally:
