@@ -17,6 +17,7 @@ ADVICE: Final = {
     Reason.IDLE: Advice("nothing is unread"),
     Reason.READING: Advice("reads as it comes"),
     Reason.CATCHING_UP: Advice("is behind, and catches up"),
+    Reason.STANDING: Advice("is behind, and reads nothing, but not for long"),
     Reason.FALLING_BEHIND: Advice(
         "reads slower than records come", "add a member while there are partitions for it; look for what slows it down"
     ),

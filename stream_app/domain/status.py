@@ -38,6 +38,7 @@ class Reason(StrEnum):
     IDLE = "idle"  # nothing is unread
     READING = "reading"  # what is unread is young
     CATCHING_UP = "catching_up"
+    STANDING = "standing"  # is behind and reads nothing, but not for long
     FALLING_BEHIND = "falling_behind"
     STALLED = "stalled"
     NO_MEMBERS = "no_members"
@@ -145,11 +146,18 @@ def _loss_near(at: Situation, limits: Limits) -> bool:
 
 
 def _falling_behind(at: Situation, limits: Limits) -> bool:
-    stands_ms = max(limits.young_ms, 2 * at.history.step_ms_max())
-    if not _is_old(at, limits) or at.since_ms(at.history.waiting_ms) > stands_ms:
+    if not _is_old(at, limits) or _stands(at, limits):
         return False  # one that does not read at all is another thing
     whole, recent = (window.thirds() for window in (at.history.whole, at.history.recent))
     return (_is_read(whole) and (_rises(whole) or _stays(whole))) or (_is_read(recent) and _rises(recent))
+
+
+def _stands(at: Situation, limits: Limits) -> bool:
+    return at.since_ms(at.history.waiting_ms) > max(limits.young_ms, 2 * at.history.step_ms_max())
+
+
+def _standing(at: Situation, limits: Limits) -> bool:
+    return _is_old(at, limits) and _stands(at, limits)
 
 
 def _is_read(thirds: Sequence[Sequence[Slot]]) -> bool:
@@ -197,6 +205,7 @@ _RULES: Final[tuple[tuple[Callable[[Situation, Limits], bool], Judgement], ...]]
     (_stalled, Judgement(Status.STALL, Reason.STALLED)),
     (_loss_near, Judgement(Status.ERR, Reason.LOSS_NEAR)),
     (_falling_behind, Judgement(Status.WARN, Reason.FALLING_BEHIND)),
+    (_standing, Judgement(Status.OK, Reason.STANDING)),
     (_catching_up, Judgement(Status.OK, Reason.CATCHING_UP)),
     (_reading, Judgement(Status.OK, Reason.READING)),
 )

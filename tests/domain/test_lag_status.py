@@ -204,12 +204,12 @@ ROWS = [
         seconds=4 * HOUR,
         every=10.0,
     ),
-    Row("not yet stalled: 50 s", always(1000), Status.OK, Reason.CATCHING_UP, seconds=50),
+    Row("not yet stalled: 50 s", always(1000), Status.OK, Reason.STANDING, seconds=50),
     Row(
         "kept up for ten minutes, and stands for 30 s now: it is not slow",
         lambda t: int(995 + RATE * min(t, 600)),
         Status.OK,
-        Reason.CATCHING_UP,
+        Reason.STANDING,
         seconds=630,
     ),
     Row("one poisonous record at the end", always(1000), Status.STALL, Reason.STALLED, end=always(1001)),
@@ -276,7 +276,7 @@ ROWS = [
         "without membership, stopped 50 s ago: it may be slow",
         always(1000),
         Status.OK,
-        Reason.CATCHING_UP,
+        Reason.STANDING,
         members=always(0),
         owned=always(False),
         has_members=False,
@@ -452,4 +452,4 @@ def test_every_reason_has_words_and_what_is_wrong_has_advice():
         assert bool(ADVICE[row.reason].todo) == (row.reason not in FINE), row.reason
 
 
-FINE = {Reason.IDLE, Reason.READING, Reason.CATCHING_UP, Reason.STARTING}
+FINE = {Reason.IDLE, Reason.READING, Reason.CATCHING_UP, Reason.STANDING, Reason.STARTING}
