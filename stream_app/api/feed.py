@@ -1,15 +1,14 @@
 """The default answers of the groups that somebody watches, read once a change however many they are.
 
-Place: between `answers` and `stream`. Invariants: a viewer holds no document, only which kinds it has still to be sent, so a slow one costs no
-memory and gets the latest; a version never falls; an as-of told is one that every document sent before it holds, because Redis gave it, then the
-updates published until then were heard, and documents being read are left out until they are there.
+Place: between `answers` and `stream`, over `watched`. Invariants: a version never falls; an as-of told is one that every document sent before
+it holds, because Redis gave it, then the updates published until then were heard, and documents being read are left out until they are there.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from re import compile as pattern
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 
@@ -20,83 +19,14 @@ from stream_app.api.parameters import distribution as parse_distribution
 from stream_app.api.parameters import monthly as parse_monthly
 from stream_app.api.store import AsOf, Documents
 from stream_app.api.updates import LINK_ERRORS, Updates
+from stream_app.api.watched import DISTRIBUTION, KINDS, MONTHLY, Document, Topic, Viewer
 from stream_app.sinks.redis_keys import distribution_key, monthly_key, updates_channel
 
-MONTHLY, DISTRIBUTION = "monthly", "distribution"
-KINDS: Final = (MONTHLY, DISTRIBUTION)
 _KEYS: Final = {MONTHLY: monthly_key, DISTRIBUTION: distribution_key}
 _AS_OF_SECONDS: Final = 2.0
 _RETRY_SECONDS: Final = 0.5
 T = TypeVar("T")
 _OWN_AS_OF: Final = pattern(rb'"asOf":"[^"\\]*"')
-
-
-class Document(NamedTuple):
-    """A default answer as it is sent."""
-
-    data: bytes
-    bare: bytes  # without its as-of, which changes by itself
-    version: int
-
-    def follows(self, other: "Document | None") -> bool:
-        """Is it a change? The first document of a group may have the version that its zeros took from the operator's."""
-        if other is None or self.version > other.version:
-            return True
-        return self.version == other.version and self.bare != other.bare
-
-
-class Topic:
-    """A group of an operator that somebody watches."""
-
-    def __init__(self, operator: str, group: str) -> None:
-        self.operator = operator
-        self.group = group
-        self.holders = 0  # viewers, and who waits to be one
-        self.viewers: set[Viewer] = set()
-        self.latest: dict[str, Document] = {}
-        self.as_of: dict[str, bytes] = {}  # kind: up to when its latest document is known to hold
-        self.partition = b""
-        self.changed: set[str] = set()
-        self.reads: dict[str, asyncio.Task[ApiError | None]] = {}
-        self._named = orjson.dumps({"operatorId": operator, "groupId": group})[:-1]
-
-    def state(self) -> bytes:
-        """What `as-of` and `stale` say."""
-        return b'%b,"partition":%b,"asOf":"%b"}' % (self._named, self.partition, min(self.as_of.values()))
-
-
-class Viewer:
-    """Somebody who watches a topic; `wake` is set when there is something to take."""
-
-    def __init__(self, topic: Topic, seen: dict[str, int], wake: asyncio.Event) -> None:
-        self.topic = topic
-        self.wake = wake
-        self._seen = dict.fromkeys(KINDS, -1) | seen
-        self._pending = {kind for kind in KINDS if topic.latest[kind].version > self._seen[kind]}
-        self._state = False
-
-    def tell(self, kind: str | None) -> None:
-        """There is a new document of this kind; None: a new as-of, or staleness."""
-        if kind is None:
-            self._state = True
-        else:
-            self._pending.add(kind)
-        self.wake.set()
-
-    def take(self, *, live: bool) -> bytes:
-        """The events that are due, as of now."""
-        events = []
-        for kind in KINDS:
-            if kind in self._pending:
-                document = self.topic.latest[kind]
-                self._seen[kind] = document.version
-                identity = b"%d-%d" % tuple(max(0, self._seen[each]) for each in KINDS)
-                events.append(b"event: %b\nid: %b\ndata: %b\n\n" % (kind.encode(), identity, document.data))
-        if self._state:
-            events.append(b"event: %b\ndata: %b\n\n" % (b"as-of" if live else b"stale", self.topic.state()))
-        self._pending.clear()
-        self._state = False
-        return b"".join(events)
 
 
 class Feed:
