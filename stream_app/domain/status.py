@@ -153,7 +153,8 @@ def _falling_behind(at: Situation, limits: Limits) -> bool:
 
 
 def _stands(at: Situation, limits: Limits) -> bool:
-    return at.since_ms(at.history.waiting_ms) > max(limits.young_ms, 2 * at.history.step_ms_max())
+    """Does it read nothing at the moment? Known before what is unread is old: else one that stops would pass for slow in between."""
+    return at.since_ms(at.history.waiting_ms) > max(limits.young_ms / 2, 1.5 * at.history.step_ms_max())
 
 
 def _standing(at: Situation, limits: Limits) -> bool:
