@@ -74,7 +74,7 @@ class History:
         self._steps: deque[int] = deque(maxlen=_STEPS_KEPT)  # between commits that moved
         self.last: Point | None = None
         self.began_ms: int | None = None
-        self.moved_ms: int | None = None  # when the committed offset changed last, as far as it was seen
+        self.moved: Point | None = None  # the look that saw the committed offset change last
         self.waiting_ms: int | None = None  # since when something is unread and the committed offset has not moved
         self.unowned_ms: int | None = None  # since when no member owns the partition
         self.was_owned = False
@@ -97,9 +97,9 @@ class History:
         self.began_ms = point.time_ms if self.began_ms is None else self.began_ms
         moved = before is not None and before.committed != point.committed
         if moved:
-            if self.moved_ms is not None:
-                self._steps.append(point.time_ms - self.moved_ms)
-            self.moved_ms = point.time_ms
+            if self.moved is not None:
+                self._steps.append(point.time_ms - self.moved.time_ms)
+            self.moved = point
         if not is_unread(point) or moved:
             self.waiting_ms = None
         if is_unread(point) and self.waiting_ms is None:

@@ -91,10 +91,14 @@ class Judgement(NamedTuple):
     reason: Reason
 
 
+def _was_old(point: Point, limits: Limits) -> bool:
+    """Was something unread, then, for longer than anybody would mind?"""
+    age_ms = lag_ms(point.time_ms, point)
+    return is_unread(point) and (age_ms is None or age_ms > limits.young_ms)
+
+
 def _is_old(at: Situation, limits: Limits) -> bool:
-    """Is something unread for longer than anybody would mind?"""
-    age_ms = lag_ms(at.now_ms, at.last)
-    return is_unread(at.last) and (age_ms is None or age_ms > limits.young_ms)
+    return _was_old(at.last, limits)
 
 
 def _recreated(at: Situation, limits: Limits) -> bool:
@@ -146,19 +150,16 @@ def _loss_near(at: Situation, limits: Limits) -> bool:
 
 
 def _falling_behind(at: Situation, limits: Limits) -> bool:
-    if not _is_old(at, limits) or _stands(at, limits):
-        return False  # one that does not read at all is another thing
+    moved = at.history.moved
+    if moved is None or not _was_old(moved, limits) or not _is_old(at, limits):
+        return False  # one that only stops is another thing
     whole, recent = (window.thirds() for window in (at.history.whole, at.history.recent))
     return (_is_read(whole) and (_rises(whole) or _stays(whole))) or (_is_read(recent) and _rises(recent))
 
 
-def _stands(at: Situation, limits: Limits) -> bool:
-    """Does it read nothing at the moment? Known before what is unread is old: else one that stops would pass for slow in between."""
-    return at.since_ms(at.history.waiting_ms) > max(limits.young_ms / 2, 1.5 * at.history.step_ms_max())
-
-
 def _standing(at: Situation, limits: Limits) -> bool:
-    return _is_old(at, limits) and _stands(at, limits)
+    """Does it read nothing, for longer than it ever did between two commits?"""
+    return _is_old(at, limits) and at.since_ms(at.history.waiting_ms) > 1.5 * at.history.step_ms_max()
 
 
 def _is_read(thirds: Sequence[Sequence[Slot]]) -> bool:

@@ -388,6 +388,22 @@ def test_status(row):
     assert judge(situation(row)) == Judgement(row.status, row.reason)
 
 
+@pytest.mark.parametrize("commits_s", [1.1, 4.0, 5.0, 30.0])
+@pytest.mark.parametrize("every", [0.5, 1.3, 2.0])
+@pytest.mark.parametrize("well_s", [10, 60, 600])
+def test_one_that_stops_is_never_called_slow_on_the_way(commits_s, every, well_s):
+    """Whatever its commits and our looks: from well to standing to stalled."""
+    commits = steps(commits_s)
+    said = [
+        judge(
+            situation(Row("stops", lambda t: commits(min(t, well_s)), Status.OK, Reason.IDLE, seconds=at, every=every))
+        )
+        for at in range(well_s, well_s + 150, 2)
+    ]
+    assert {judgement.status for judgement in said} == {Status.OK, Status.STALL}
+    assert sum(one.status != other.status for one, other in pairwise(said)) == 1
+
+
 def test_every_status_and_reason_that_a_partition_can_have_is_in_the_table():
     of_groups = {Status.NOTFOUND, Status.UNSUPPORTED}, {Reason.NOT_THERE, Reason.SHARE_GROUP}
     assert {row.status for row in ROWS} == set(Status) - of_groups[0]
