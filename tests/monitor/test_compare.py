@@ -15,7 +15,7 @@ from bench.compare.run import drivers, observe
 from stream_app.domain.status import Limits, Status
 from tests.monitor.conftest import Eyes
 
-LIMITS = Limits(young_ms=4000, stall_ms=8000, unassigned_ms=5000)
+LIMITS = Limits(young_ms=2000, stall_ms=8000, unassigned_ms=5000)
 WARM_UP_S, OBSERVE_S = 10.0, 35.0
 LOOKS_MIN = 8
 
