@@ -148,6 +148,16 @@ class Settings(BaseSettings):
         return f"{self.topic_events}-{self.generation}"
 
     @property
+    def ingest_group(self) -> str:
+        """Consumer group, and Faust app id, of ingest."""
+        return f"{self.app_id}-ingest"
+
+    @property
+    def ledger_group(self) -> str:
+        """The same of the ledger; with the generation, for a rebuild reads beside it."""
+        return f"{self.app_id}-ledger-{self.generation}"
+
+    @property
     def monitor_url(self) -> str:
         """Where the monitor is asked."""
         return self.api_monitor_url.rstrip("/") or f"http://{self.monitor_host}:{self.monitor_port}"

@@ -43,11 +43,6 @@ _SAME_LOG_S = 10.0  # between two lines of aiokafka that are the same but for nu
 _BROKER_S_MAX = 120.0  # a broker that restarts is waited for; one that is away longer ends the worker with an error
 
 
-def consumer_group(settings: Settings, app: str) -> str:
-    """The consumer group (and Faust app id) of `ingest` or `ledger`; the ledger's has the generation, for a rebuild reads beside it."""
-    return f"{settings.app_id}-{app}" if app == INGEST else f"{settings.app_id}-{app}-{settings.generation}"
-
-
 def source_kinds(settings: Settings) -> dict[str, int]:
     """Kind of event by source topic of other teams."""
     return {
@@ -65,7 +60,7 @@ class LedgerKafka:
 
     def __init__(self, settings: Settings, cluster: Cluster) -> None:
         self.servers, self._settings, self._cluster = settings.kafka_bootstrap_servers, settings, cluster
-        self._group = consumer_group(settings, LEDGER)
+        self._group = settings.ledger_group
 
     def new_log(self, partition: int) -> TransactionLog:
         """The transactions of a partition; the id is the partition's own, so a new owner fences the old one."""
@@ -124,7 +119,7 @@ class Background:
 def create_ingest(settings: Settings, state_dir: Path) -> App:
     """The app `ingest`."""
     app = new_app(
-        consumer_group(settings, INGEST),
+        settings.ingest_group,
         servers=settings.kafka_bootstrap_servers,
         state_dir=state_dir,
         partitions=1,
@@ -153,7 +148,7 @@ def create_ingest(settings: Settings, state_dir: Path) -> App:
 
 def create_ledger(settings: Settings, state_dir: Path) -> App:
     """The app `ledger`."""
-    group = consumer_group(settings, LEDGER)
+    group = settings.ledger_group
     app = new_app(
         group,
         servers=settings.kafka_bootstrap_servers,
@@ -182,7 +177,7 @@ def create_ledger(settings: Settings, state_dir: Path) -> App:
         frontier = Frontier(
             cluster,
             [*source_kinds(settings), settings.topic_probe],
-            consumer_group(settings, INGEST),
+            settings.ingest_group,
             settings.events,
             settings.events_partitions,
         )

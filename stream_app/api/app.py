@@ -207,8 +207,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 def _watched(settings: Settings) -> Watched:
-    app_id = settings.app_id
-    groups = {"ingest": f"{app_id}-ingest", "ledger": f"{app_id}-ledger-{settings.generation}"}
+    groups = {"ingest": settings.ingest_group, "ledger": settings.ledger_group}
     return Watched(settings.monitor_url, settings.api_monitor_timeout_ms / 1000, groups)
 
 

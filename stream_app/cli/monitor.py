@@ -54,8 +54,8 @@ def conf_of(settings: Settings) -> Conf:
     """What the monitor needs of the settings."""
     sources, ingest, ledger = (
         source_topics(settings),
-        f"{settings.app_id}-ingest",
-        f"{settings.app_id}-ledger-{settings.generation}",
+        settings.ingest_group,
+        settings.ledger_group,
     )
     return Conf(
         kafka=settings.kafka_bootstrap_servers,

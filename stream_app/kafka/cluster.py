@@ -15,7 +15,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
-__all__ = ["Cluster", "Ends", "KafkaException", "TopicState"]
+__all__ = ["Cluster", "Ends", "KafkaException", "TopicState", "client_settings"]
 
 Ends = dict[tuple[str, int], int]  # (topic, partition) -> offset
 _TIMEOUT_S = 10.0
@@ -29,16 +29,21 @@ class TopicState(NamedTuple):
     partitions: int
 
 
+def client_settings(servers: str) -> dict[str, str | int | float | bool]:
+    """Of a client of librdkafka that asks and reads nothing."""
+    return {
+        "bootstrap.servers": servers,
+        "socket.timeout.ms": int(_TIMEOUT_S * 1000),
+        "reconnect.backoff.ms": _RECONNECT_MS[0],
+        "reconnect.backoff.max.ms": _RECONNECT_MS[1],
+    }
+
+
 class Cluster:
     """What can be asked about topics and consumer groups. Every call may raise KafkaException."""
 
     def __init__(self, servers: str) -> None:
-        self._settings: dict[str, str | int | float | bool] = {
-            "bootstrap.servers": servers,
-            "socket.timeout.ms": int(_TIMEOUT_S * 1000),
-            "reconnect.backoff.ms": _RECONNECT_MS[0],
-            "reconnect.backoff.max.ms": _RECONNECT_MS[1],
-        }
+        self._settings = client_settings(servers)
         self._admin = AdminClient(self._settings)
         self._watchers: dict[str, Consumer] = {}
 

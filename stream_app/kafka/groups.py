@@ -17,7 +17,7 @@ from aiokafka.protocol.coordination import FindCoordinatorRequest
 from confluent_kafka import ConsumerGroupState, ConsumerGroupType, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from stream_app.kafka.cluster import Ends
+from stream_app.kafka.cluster import Ends, client_settings
 
 __all__ = ["CONSUMER", "SHARE", "GroupState", "Groups", "KafkaError"]
 
@@ -39,7 +39,7 @@ class Groups:
 
     def __init__(self, servers: str) -> None:
         self._servers = servers
-        self._admin = AdminClient({"bootstrap.servers": servers, "socket.timeout.ms": int(_TIMEOUT_S * 1000)})
+        self._admin = AdminClient(client_settings(servers))
         self._client: AIOKafkaClient | None = None
         self._coordinators: dict[str, int] = {}
         self._room = asyncio.Semaphore(_AT_ONCE)

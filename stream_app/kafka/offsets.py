@@ -12,7 +12,7 @@ from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
-from stream_app.kafka.cluster import Ends
+from stream_app.kafka.cluster import Ends, client_settings
 
 _TIMEOUT_S = 10.0
 _FIRST: Final[OffsetSpec] = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
@@ -40,7 +40,7 @@ class Offsets:
     """See the module."""
 
     def __init__(self, servers: str) -> None:
-        self._admin = AdminClient({"bootstrap.servers": servers, "socket.timeout.ms": int(_TIMEOUT_S * 1000)})
+        self._admin = AdminClient(client_settings(servers))
 
     async def starts(self, partitions: Iterable[tuple[str, int]]) -> Ends:
         """Offsets of the first records that are kept."""
