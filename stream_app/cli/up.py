@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from config import settings as config
-from stream_app.cli.token import HOURS, dashboard, operations
+from stream_app.cli.token import HOURS, dashboard, operations, signed
 from stream_app.cli.topics import topics_of
 from stream_app.local.errors import LocalError
 from stream_app.local.lock import alone
@@ -77,8 +77,9 @@ def _apps(run: RunFolder, settings: config.Settings, workers: int) -> list[App]:
         name = f"worker-{number}"
         files: list[str | Path] = ["--state-dir", run.state / name, "--ready-file", run.ready_file(name)]
         apps.append(App(name, [program, "worker", "--name", name, *files], note, worker_ready(run, name)))
-    health = f"http://{settings.api_host}:{settings.api_port}/readyz"
-    apps.append(App("api", [program, "api"], note, answers_http(health)))
+    # Its /readyz says that a store answers; a store of a new stack has no tables, and answers no question, until a worker wrote to it.
+    question = f"http://{settings.api_host}:{settings.api_port}/smart-bi/crm/operators"
+    apps.append(App("api", [program, "api"], note, answers_http(question, signed(settings, ["*"]))))
     alive = f"http://{settings.monitor_host}:{settings.monitor_port}/healthz"
     apps.append(App("monitor", [program, "monitor"], note, answers_http(alive)))
     return apps

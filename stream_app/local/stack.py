@@ -66,13 +66,14 @@ def worker_ready(run: RunFolder, name: str) -> Callable[[], bool]:
     return ready
 
 
-def answers_http(url: str) -> Callable[[], bool]:
-    """Ready when a GET of this address of loopback is answered with 200."""
+def answers_http(url: str, token: str | None = None) -> Callable[[], bool]:
+    """Ready when a GET of this address of loopback, with the token if there is one, is answered with 200."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})  # noqa: S310
 
     def ready() -> bool:
         try:
-            with opener.open(url, timeout=5) as answer:
+            with opener.open(asked, timeout=5) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False

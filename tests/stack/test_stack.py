@@ -28,6 +28,20 @@ class Answer(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
 """
 
+# Refuses what comes without the token, and has no data for the first two who ask with it.
+ASKED = """
+import http.server, sys
+class Answer(http.server.BaseHTTPRequestHandler):
+    asked = 0
+    def do_GET(self):
+        allowed = self.headers["Authorization"] == "Bearer secret"
+        Answer.asked += allowed
+        print(Answer.asked, flush=True)
+        self.send_response(401 if not allowed else 503 if Answer.asked < 3 else 200)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
+"""
+
 
 @pytest.fixture
 def run(tmp_path):
@@ -54,6 +68,14 @@ def test_apps_are_ready_when_they_say_so(run):
     assert down(run) == ["api", "worker-1", "worker-2"]
     assert is_free(port)
     assert list(run.root.glob("*.pid")) + list(run.root.glob("*.ready")) == []
+
+
+def test_an_app_is_ready_when_it_has_an_answer_for_the_token(run):
+    port = free_port()
+    ready = answers_http(f"http://127.0.0.1:{port}/operators", "secret")
+    up(run, App("api", [sys.executable, "-c", ASKED, str(port)], "1", ready))
+    asked = [line for line in run.log_file("api").read_text().splitlines() if line.isdigit()]
+    assert asked == ["1", "2", "3"]
 
 
 def test_what_died_is_started_again_and_the_rest_left_alone(run):
