@@ -95,9 +95,9 @@ def stop(run: RunFolder, running: Sequence[Running], *, seconds_max: float) -> N
     for process in left:
         _signal(process, signal.SIGKILL)
     psutil.wait_procs(left, timeout=10)
+    for pid in [pid for pid, child in _children.items() if child.poll() is not None]:  # those of before, too
+        del _children[pid]
     for one in running:
-        if child := _children.pop(one.process.pid, None):
-            child.poll()
         run.pid_file(one.name).unlink(missing_ok=True)
         run.ready_file(one.name).unlink(missing_ok=True)
 

@@ -113,13 +113,12 @@ class Books:
         version = version_of(self._conf.generation, offset)
         frozen = self._ledger.freeze(version, as_of_ms)
         self.changed = False
-        records = self._tombstones(frozen, version, as_of_ms)
-        for key, cell in frozen.monthly.items():
-            if key.operator != probe.OPERATOR:
-                (self._monthly.discard if cell is None else self._monthly.add)(key)
-        for day, half_hour in frozen.half_hours.items():
-            if day.operator != probe.OPERATOR:
-                (self._half_hours.discard if half_hour is None else self._half_hours.add)(day)
+        shown = _without_probe(frozen)
+        records = self._tombstones(shown, version, as_of_ms)
+        for key, cell in shown.monthly.items():
+            (self._monthly.discard if cell is None else self._monthly.add)(key)
+        for day, half_hour in shown.half_hours.items():
+            (self._half_hours.discard if half_hour is None else self._half_hours.add)(day)
         if publish:
             self._publish(records)
         if not self.unpublished:
@@ -142,15 +141,13 @@ class Books:
         for record in records:
             out.setdefault((topic, partition_for(record.key, count)), []).append(record)
 
-    def _tombstones(self, frozen: Frozen, version: int, as_of_ms: int) -> dict[tuple[str, int], list[Record]]:
+    def _tombstones(self, shown: Frozen, version: int, as_of_ms: int) -> dict[tuple[str, int], list[Record]]:
         """In the transaction that deletes the cells: nobody could know of them later."""
         out: dict[tuple[str, int], list[Record]] = {}
         topics, results = self._conf.topics, self._results
-        for key, currencies in frozen.dropped.items():
-            if key.operator == probe.OPERATOR:
-                continue
+        for key, currencies in shown.dropped.items():
             self._gather(out, topics.monthly, results.monthly_tombstones(key, currencies, version, as_of_ms))
-        days = [key for key, cell in frozen.half_hours.items() if cell is None and key.operator != probe.OPERATOR]
+        days = [key for key, cell in shown.half_hours.items() if cell is None]
         self._gather(out, topics.half_hour, [results.half_hour_tombstone(key, version, as_of_ms) for key in days])
         return out
 
@@ -174,3 +171,12 @@ class Books:
             dirty.monthly.add(MonthlyKey(operator, group, month_of_day(today)))
             dirty.half_hour.add(HalfHourKey(operator, group, today))
         return dirty
+
+
+def _without_probe(frozen: Frozen) -> Frozen:
+    """What results topics may show of it: their readers know nothing of the probe."""
+    return frozen._replace(
+        monthly={key: cell for key, cell in frozen.monthly.items() if key.operator != probe.OPERATOR},
+        half_hours={key: cell for key, cell in frozen.half_hours.items() if key.operator != probe.OPERATOR},
+        dropped={key: currencies for key, currencies in frozen.dropped.items() if key.operator != probe.OPERATOR},
+    )

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -85,6 +86,17 @@ def test_what_died_is_started_again_and_the_rest_left_alone(run):
     after = up(run, worker(run, "worker-1"), worker(run, "worker-2"))
     assert after["worker-1"] != before["worker-1"]
     assert after["worker-2"] == before["worker-2"]
+
+
+def test_what_died_and_was_started_again_is_no_zombie_after_stop(run):
+    before = up(run, worker(run, "worker-1"))
+    os.kill(before["worker-1"], signal.SIGKILL)
+    while find(run, "worker-1"):
+        time.sleep(0.01)
+    up(run, worker(run, "worker-1"))
+    assert psutil.pid_exists(before["worker-1"])
+    down(run)
+    assert not psutil.pid_exists(before["worker-1"])
 
 
 def test_changed_settings_start_an_app_again(run):
