@@ -20,7 +20,7 @@ from stream_app.domain import probe
 from stream_app.domain.events import ALL
 from stream_app.domain.freshness import Stage
 from stream_app.monitor.push import Push
-from stream_app.monitor.results import ERRORS, Places
+from stream_app.monitor.results import ERRORS, Places, in_a_line
 from stream_app.sinks.clickhouse_client import Connection
 from stream_app.sinks.redis_calls import commands
 from stream_app.sinks.redis_keys import monthly_key
@@ -128,7 +128,7 @@ class Probe:
                     arrived = await shows(amount)
                 row.failure = self._push.failure if stage == Stage.PUSH and self._push else None
             except ERRORS as error:
-                arrived, row.failure = False, f"{type(error).__name__}: {error}".splitlines()[0]
+                arrived, row.failure = False, in_a_line(error)
             seconds = time.monotonic() - began
             if stage == Stage.PUSH and arrived and self._push is not None:
                 seconds = self._push.pushed.get(amount, began + seconds) - began

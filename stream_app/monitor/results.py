@@ -28,6 +28,7 @@ _SECONDS_MAX: Final = 3.0  # that a look waits for a sink
 _AS_OF_TAIL: Final = 200  # records of the as-of topic, which gets one a second and partition
 _COUNT_LOOKS: Final = 30  # operators are counted anew after so many looks
 ERRORS: Final = (RedisError, ClickHouseError, KafkaException, OSError, EOFError, TimeoutError)
+
 AsOf = dict[int, int]  # by partition, epoch milliseconds
 
 
@@ -73,7 +74,7 @@ class Results:
                 try:
                     self._known[stage], failure = task.result(), None
                 except ERRORS as error:
-                    failure = f"{type(error).__name__}: {error}".splitlines()[0]
+                    failure = in_a_line(error)
             self.sinks[stage] = SinkState(stage, failure)
 
     def rows(
@@ -177,3 +178,8 @@ def _age(row: ResultRow) -> float:
 
 def _epoch_ms(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def in_a_line(error: Exception) -> str:
+    """What an error says, for a table."""
+    return " ".join(f"{type(error).__name__}: {error}".split())

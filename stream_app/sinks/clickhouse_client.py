@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from clickhouse_driver import Client
+from clickhouse_driver.errors import ServerException
 
 from stream_app.sinks.sql import sql
 
@@ -70,7 +71,9 @@ class Connections:
                 connection = self._idle.pop() if self._idle else Connection(self._url, self._database)
             try:
                 found = work(connection)
-            except BaseException:
+            except BaseException as error:
+                if isinstance(error, ServerException):  # old servers append their stack, 3 KB that say nothing of ours
+                    error.message = error.message.partition("Stack trace:")[0].strip()
                 connection.close()
                 raise
             with self._lock:

@@ -8,11 +8,13 @@ import urllib.error
 import urllib.request
 
 import pytest
+from clickhouse_driver.errors import ServerException
 from confluent_kafka import Producer
 
 from stream_app.domain.freshness import SINKS
 from stream_app.kafka.offsets import Offsets
 from stream_app.local.processes import find
+from stream_app.monitor.results import in_a_line
 from stream_app.monitor.sources import Sources
 from tests.e2e.conftest import deploy
 from tests.e2e.deployment import PROGRAM, wait_until
@@ -72,6 +74,11 @@ def feed(deployment, count, start=0):
         payment |= {"amount_received": 100, "currency": "EUR" if n % 10 else "ABC", "paid_at": now}
         producer.produce("charging.payments", json.dumps(payment))
     assert producer.flush(20) == 0
+
+
+def test_a_failure_is_told_in_a_line_with_what_it_is_about():
+    refused = ServerException("DB::Exception: Table crm_stats.as_of doesn't exist.", 60)
+    assert in_a_line(refused) == "ServerException: Code: 60. DB::Exception: Table crm_stats.as_of doesn't exist."
 
 
 def test_the_stage_that_stands_still_is_named_and_nobody_else(seen):
