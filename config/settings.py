@@ -158,6 +158,11 @@ class Settings(BaseSettings):
         return f"{self.app_id}-ledger-{self.generation}"
 
     @property
+    def api_url(self) -> str:
+        """Where the API of this machine is asked."""
+        return f"http://{self.api_host}:{self.api_port}"
+
+    @property
     def monitor_url(self) -> str:
         """Where the monitor is asked."""
         return self.api_monitor_url.rstrip("/") or f"http://{self.monitor_host}:{self.monitor_port}"

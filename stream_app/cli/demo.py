@@ -109,7 +109,7 @@ def _start_live(run: RunFolder, program: Path, customers: int, rate: float) -> N
 
 
 def _show(run: RunFolder, settings: config.Settings) -> None:
-    base = f"http://{settings.api_host}:{settings.api_port}"
+    base = settings.api_url
     token = signed(settings, ["*"])
     operators = ask(base, token, "operators", {})["operators"]
     name = next((entry["name"] for entry in operators if entry["operatorId"] == SHOWN_OPERATOR), None)

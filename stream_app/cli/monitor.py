@@ -6,9 +6,9 @@ quarter of the memory that the monitor may have.
 
 import os
 import sys
-from typing import Any
 
 from config.settings import Settings, load
+from stream_app.cli.token import claims_of
 from stream_app.domain import probe
 from stream_app.local import ports
 from stream_app.local.errors import LocalError
@@ -43,20 +43,9 @@ def source_topics(settings: Settings) -> list[str]:
     ]
 
 
-def _claims(settings: Settings) -> dict[str, Any]:
-    claims: dict[str, Any] = {settings.jwt_scope_claim: settings.jwt_scope}
-    claims[settings.jwt_operators_claim] = [probe.OPERATOR]
-    named = {"iss": settings.jwt_issuer, "aud": settings.jwt_audience}
-    return claims | {name: value for name, value in named.items() if value}
-
-
 def conf_of(settings: Settings) -> Conf:
     """What the monitor needs of the settings."""
-    sources, ingest, ledger = (
-        source_topics(settings),
-        settings.ingest_group,
-        settings.ledger_group,
-    )
+    sources, ingest, ledger = source_topics(settings), settings.ingest_group, settings.ledger_group
     return Conf(
         kafka=settings.kafka_bootstrap_servers,
         ours={ingest: [*sources, settings.topic_probe], ledger: [settings.events]},
@@ -75,8 +64,8 @@ def conf_of(settings: Settings) -> Conf:
         clickhouse_database=settings.clickhouse_database,
         topic_probe=settings.topic_probe,
         probe_ms=0 if settings.clock == "stream" else settings.monitor_probe_ms,
-        api_url=settings.monitor_api_url or f"http://{settings.api_host}:{settings.api_port}",
-        token_claims=_claims(settings),
+        api_url=settings.monitor_api_url or settings.api_url,
+        token_claims=claims_of(settings, [probe.OPERATOR]),
         jwt_secret=settings.jwt_secret.get_secret_value() if settings.jwt_secret else None,
         host=settings.monitor_host,
         port=settings.monitor_port,

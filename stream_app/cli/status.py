@@ -35,8 +35,9 @@ def command(
     shown = ask(url)
     if not watch:
         console.print(page(shown))
-        browser = f"http://{settings.api_host}:{settings.api_port}/ops"
-        console.print(Text(f"In a browser: {browser}, with a token of stream-app token --ops", style="dim"))
+        console.print(
+            Text(f"In a browser: {settings.api_url}/ops, with a token of stream-app token --ops", style="dim")
+        )
         raise typer.Exit(0 if is_well(shown) else 1)
     try:
         with Live(page(shown), console=console, auto_refresh=False) as live:

@@ -34,24 +34,26 @@ def signed(
     if settings.jwt_secret is None:
         raise LocalError("there is no secret to sign with: run make up first, or set STREAM_APP_JWT_SECRET.")
     now = int(time.time())
-    claims: dict[str, Any] = {"iat": now, "exp": now + int(hours * 3600)}
-    scopes = [settings.jwt_scope] if operators else []
-    scopes += [settings.jwt_ops_scope] if ops else []
-    claims |= {settings.jwt_scope_claim: " ".join(scopes), settings.jwt_operators_claim: operators}
-    if settings.jwt_issuer:
-        claims["iss"] = settings.jwt_issuer
-    if settings.jwt_audience:
-        claims["aud"] = settings.jwt_audience
+    claims = {"iat": now, "exp": now + int(hours * 3600)} | claims_of(settings, operators, ops=ops)
     if rate is not None:
         claims["rate"] = rate
     return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(settings.jwt_secret.get_secret_value()))
 
 
+def claims_of(settings: Settings, operators: list[str], *, ops: bool = False) -> dict[str, Any]:
+    """What such a token says of who may do what, without its times."""
+    scopes = [settings.jwt_scope] if operators else []
+    scopes += [settings.jwt_ops_scope] if ops else []
+    claims: dict[str, Any] = {settings.jwt_scope_claim: " ".join(scopes), settings.jwt_operators_claim: operators}
+    named = {"iss": settings.jwt_issuer, "aud": settings.jwt_audience}
+    return claims | {name: value for name, value in named.items() if value}
+
+
 def dashboard(settings: Settings) -> str:
     """The dashboard's address, with a token for all operators where browsers don't send it."""
-    return f"http://{settings.api_host}:{settings.api_port}/#token={signed(settings, ['*'])}"
+    return f"{settings.api_url}/#token={signed(settings, ['*'])}"
 
 
 def operations(settings: Settings) -> str:
     """The operations page's address, with a token for it."""
-    return f"http://{settings.api_host}:{settings.api_port}/ops#token={signed(settings, [], ops=True)}"
+    return f"{settings.api_url}/ops#token={signed(settings, [], ops=True)}"

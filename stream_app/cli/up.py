@@ -44,7 +44,7 @@ def command(
     for name, address in addresses.items():
         print(f"{name}={address}")
     if not servers_only:
-        print(f"API: http://{settings.api_host}:{settings.api_port}/docs")
+        print(f"API: {settings.api_url}/docs")
         print(f"Dashboard, with a token for {HOURS:.0f} hours: {dashboard(settings)}")
         print(f"Operations, with a token for {HOURS:.0f} hours: {operations(settings)}")
 
@@ -78,7 +78,7 @@ def _apps(run: RunFolder, settings: config.Settings, workers: int) -> list[App]:
         files: list[str | Path] = ["--state-dir", run.state / name, "--ready-file", run.ready_file(name)]
         apps.append(App(name, [program, "worker", "--name", name, *files], note, worker_ready(run, name)))
     # Its /readyz says that a store answers; a store of a new stack has no tables, and answers no question, until a worker wrote to it.
-    question = f"http://{settings.api_host}:{settings.api_port}/smart-bi/crm/operators"
+    question = f"{settings.api_url}/smart-bi/crm/operators"
     apps.append(App("api", [program, "api"], note, answers_http(question, signed(settings, ["*"]))))
     alive = f"http://{settings.monitor_host}:{settings.monitor_port}/healthz"
     apps.append(App("monitor", [program, "monitor"], note, answers_http(alive)))

@@ -1,8 +1,9 @@
 """Questions to a Kafka cluster about topics and consumer groups, by librdkafka: it knows topic ids, and finds added partitions by itself."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import NamedTuple, TypeVar
 
 from confluent_kafka import (
     Consumer,
@@ -15,7 +16,10 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
-__all__ = ["Cluster", "Ends", "KafkaException", "TopicState", "client_settings"]
+__all__ = ["Cluster", "Ends", "KafkaException", "TopicState", "answered", "client_settings"]
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 Ends = dict[tuple[str, int], int]  # (topic, partition) -> offset
 _TIMEOUT_S = 10.0
@@ -39,6 +43,17 @@ def client_settings(servers: str) -> dict[str, str | int | float | bool]:
     }
 
 
+async def answered(futures: Mapping[K, Future[V]]) -> dict[K, V | KafkaException]:
+    """What librdkafka's admin client says of each: an answer, or why there is none. `Raises` what is no refusal of Kafka's."""
+    found = await asyncio.gather(*(asyncio.wrap_future(f) for f in futures.values()), return_exceptions=True)
+    out: dict[K, V | KafkaException] = {}
+    for asked, answer in zip(futures, found, strict=True):
+        if isinstance(answer, BaseException) and not isinstance(answer, KafkaException):
+            raise answer
+        out[asked] = answer
+    return out
+
+
 class Cluster:
     """What can be asked about topics and consumer groups. Every call may raise KafkaException."""
 
@@ -50,12 +65,11 @@ class Cluster:
     async def describe(self, topics: Sequence[str]) -> dict[str, TopicState]:
         """Those topics that exist."""
         futures = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=_TIMEOUT_S)
-        found = await asyncio.gather(*(asyncio.wrap_future(f) for f in futures.values()), return_exceptions=True)
         out = {}
-        for topic, state in zip(futures, found, strict=True):
-            if not isinstance(state, BaseException):
+        for topic, state in (await answered(futures)).items():
+            if not isinstance(state, KafkaException):
                 out[topic] = TopicState(str(state.topic_id), len(state.partitions))
-            elif not isinstance(state, KafkaException) or state.args[0].name() != "UNKNOWN_TOPIC_OR_PART":
+            elif state.args[0].name() != "UNKNOWN_TOPIC_OR_PART":
                 raise state
         return out
 

@@ -17,7 +17,7 @@ from aiokafka.protocol.coordination import FindCoordinatorRequest
 from confluent_kafka import ConsumerGroupState, ConsumerGroupType, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from stream_app.kafka.cluster import Ends, client_settings
+from stream_app.kafka.cluster import Ends, answered, client_settings
 
 __all__ = ["CONSUMER", "SHARE", "GroupState", "Groups", "KafkaError"]
 
@@ -75,15 +75,8 @@ class Groups:
         if not names:
             return {}
         futures = self._admin.describe_consumer_groups(list(names), request_timeout=_TIMEOUT_S)
-        answers = await asyncio.gather(*(asyncio.wrap_future(f) for f in futures.values()), return_exceptions=True)
-        found = {}
-        for name, answer in zip(futures, answers, strict=True):
-            if isinstance(answer, KafkaException):
-                continue
-            if isinstance(answer, BaseException):
-                raise answer
-            found[name] = _state(answer)
-        return found
+        found = await answered(futures)
+        return {name: _state(group) for name, group in found.items() if not isinstance(group, KafkaException)}
 
     async def committed(self, group: str) -> Ends:
         """All committed offsets of a group, by (topic, partition)."""

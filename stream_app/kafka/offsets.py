@@ -12,7 +12,7 @@ from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
-from stream_app.kafka.cluster import Ends, client_settings
+from stream_app.kafka.cluster import Ends, answered, client_settings
 
 _TIMEOUT_S = 10.0
 _FIRST: Final[OffsetSpec] = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
@@ -71,13 +71,10 @@ class Offsets:
                 isolation_level=IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED,
                 request_timeout=_TIMEOUT_S,
             )
-            answers = await asyncio.gather(*(asyncio.wrap_future(f) for f in futures.values()), return_exceptions=True)
             refused = False
-            for tp, answer in zip(futures, answers, strict=True):
+            for tp, answer in (await answered(futures)).items():
                 if isinstance(answer, KafkaException):
                     refused = True
-                elif isinstance(answer, BaseException):
-                    raise answer
                 elif answer.offset >= -1:  # -1001 is librdkafka's for a broker that went away meanwhile
                     found[tp.topic, tp.partition] = (
                         None if answer.offset < 0 else Found(answer.offset, answer.timestamp)
@@ -92,15 +89,8 @@ class Offsets:
         if not resources:
             return {}
         futures = self._admin.describe_configs(resources, request_timeout=_TIMEOUT_S)
-        answers = await asyncio.gather(*(asyncio.wrap_future(f) for f in futures.values()), return_exceptions=True)
-        found = {}
-        for resource, answer in zip(futures, answers, strict=True):
-            if isinstance(answer, KafkaException):
-                continue
-            if isinstance(answer, BaseException):
-                raise answer
-            found[resource.name] = _kept(answer)
-        return found
+        found = await answered(futures)
+        return {at.name: _kept(config) for at, config in found.items() if not isinstance(config, KafkaException)}
 
 
 def _offsets(found: Mapping[tuple[str, int], Found | None]) -> Ends:

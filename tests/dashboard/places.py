@@ -27,6 +27,15 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+_PHONE = {"width": 360, "height": 780}
+DRESSES = {  # in which a page is looked at
+    "light": {},
+    "dark": {"color_scheme": "dark"},
+    "phone": {"viewport": _PHONE, "has_touch": True},
+    "dark phone": {"viewport": _PHONE, "color_scheme": "dark"},
+    "forced colours": {"forced_colors": "active"},
+    "chinese": {"locale": "zh-CN"},
+}
 GROUPS = ["ALL", *(f"g{number}" for number in range(1, 8))]
 
 

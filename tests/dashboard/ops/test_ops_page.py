@@ -12,17 +12,8 @@ from stream_app.domain.advice import ADVICE, SILENT, STAGES
 from stream_app.local.ports import free_port
 from tests.api.worlds import token
 from tests.dashboard.ops.viewing import OPS, api_on, chromium_on, monitor_that_says, recorded
-from tests.dashboard.places import SOURCES
+from tests.dashboard.places import DRESSES, SOURCES
 
-PHONE = {"width": 360, "height": 780}
-DRESSES = {
-    "light": {},
-    "dark": {"color_scheme": "dark"},
-    "phone": {"viewport": PHONE, "has_touch": True},
-    "dark phone": {"viewport": PHONE, "color_scheme": "dark"},
-    "forced colours": {"forced_colors": "active"},
-    "chinese": {"locale": "zh-CN"},
-}
 WELL, REDIS, INGEST = (recorded(name) for name in ("well", "redis", "ingest"))
 
 

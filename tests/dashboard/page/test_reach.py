@@ -6,17 +6,9 @@ import pytest
 from playwright.async_api import expect
 
 from tests.dashboard.page.viewing import DASH, SIDE, chromium_on
+from tests.dashboard.places import DRESSES as COMMON_DRESSES
 
-PHONE = {"width": 360, "height": 780}
-DRESSES = {
-    "light": {},
-    "dark": {"color_scheme": "dark"},
-    "phone": {"viewport": PHONE, "has_touch": True},
-    "dark phone": {"viewport": PHONE, "color_scheme": "dark"},
-    "forced colours": {"forced_colors": "active"},
-    "wide": {"viewport": {"width": 2560, "height": 1300}},
-    "chinese": {"locale": "zh-CN"},
-}
+DRESSES = COMMON_DRESSES | {"wide": {"viewport": {"width": 2560, "height": 1300}}}
 
 
 @pytest.mark.parametrize("dress", DRESSES)
