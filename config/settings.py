@@ -148,6 +148,18 @@ class Settings(BaseSettings):
         return f"{self.topic_events}-{self.generation}"
 
     @property
+    def source_topics(self) -> list[str]:
+        """Topics of other teams."""
+        return [
+            self.topic_sessions,
+            self.topic_payments,
+            self.topic_cdrs,
+            self.topic_customer_groups,
+            self.topic_groups,
+            self.topic_operators,
+        ]
+
+    @property
     def ingest_group(self) -> str:
         """Consumer group, and Faust app id, of ingest."""
         return f"{self.app_id}-ingest"

@@ -31,21 +31,9 @@ def command() -> None:
     os.execve(sys.executable, [sys.executable, "-m", "stream_app.monitor"], environment)  # noqa: S606  # no shell is wanted
 
 
-def source_topics(settings: Settings) -> list[str]:
-    """Topics of other teams."""
-    return [
-        settings.topic_sessions,
-        settings.topic_payments,
-        settings.topic_cdrs,
-        settings.topic_customer_groups,
-        settings.topic_groups,
-        settings.topic_operators,
-    ]
-
-
 def conf_of(settings: Settings) -> Conf:
     """What the monitor needs of the settings."""
-    sources, ingest, ledger = source_topics(settings), settings.ingest_group, settings.ledger_group
+    sources, ingest, ledger = settings.source_topics, settings.ingest_group, settings.ledger_group
     return Conf(
         kafka=settings.kafka_bootstrap_servers,
         ours={ingest: [*sources, settings.topic_probe], ledger: [settings.events]},

@@ -6,7 +6,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from stream_app.domain.freshness import FRESH_S
+from stream_app.domain.freshness import is_old
 
 _COLOURS = {"OK": "green", "WARN": "yellow", "UNSUPPORTED": "dim"}  # all others: red
 _PARTITIONS_SHOWN = 12
@@ -85,7 +85,7 @@ def _results(shown: dict[str, Any]) -> Table:
     for state in shown["sinks"]:
         sink = state["stage"]
         ages = [row["age_seconds"][sink] for row in shown["results"]]
-        old = [row for row in shown["results"] if row["stage"] and _is_old(row["age_seconds"][sink])]
+        old = [row for row in shown["results"] if row["stage"] and is_old(row["age_seconds"][sink])]
         stages = sorted({row["stage"] for row in old})
         table.add_row(
             sink,
@@ -95,10 +95,6 @@ def _results(shown: dict[str, Any]) -> Table:
             Text("yes", style="green") if state["failure"] is None else Text(state["failure"], style="red"),
         )
     return table
-
-
-def _is_old(age_s: float | None) -> bool:
-    return age_s is None or age_s > FRESH_S
 
 
 def _sources(shown: dict[str, Any]) -> Table:

@@ -35,9 +35,9 @@ class Upstream(NamedTuple):
     status: Status
     lag_s: float | None
 
-    def is_well(self, fresh_s: float = FRESH_S) -> bool:
+    def is_well(self) -> bool:
         """Does it read what comes?"""
-        return self.status == Status.OK and self.lag_s is not None and self.lag_s <= fresh_s
+        return self.status == Status.OK and self.lag_s is not None and self.lag_s <= FRESH_S
 
 
 def oldest(ages_s: Mapping[Stage, float | None]) -> float | None:
@@ -46,22 +46,25 @@ def oldest(ages_s: Mapping[Stage, float | None]) -> float | None:
     return max(known, default=None) if len(known) == len(ages_s) else None
 
 
-def guilty(
-    ages_s: Mapping[Stage, float | None], ingest: Upstream, ledger: Upstream, fresh_s: float = FRESH_S
-) -> Stage | None:
+def is_old(age_s: float | None) -> bool:
+    """Is a result that old no longer fresh? None: of a sink that says nothing."""
+    return age_s is None or age_s > FRESH_S
+
+
+def guilty(ages_s: Mapping[Stage, float | None], ingest: Upstream, ledger: Upstream) -> Stage | None:
     """The stage to blame for a partition; None: all of it is fresh. An age of None is a sink that says nothing."""
-    old = {sink: age for sink, age in ages_s.items() if age is None or age > fresh_s}
+    old = {sink: age for sink, age in ages_s.items() if is_old(age)}
     if not old:
         return None
     if len(old) < len(ages_s):
         return max(old, key=lambda sink: float("inf") if old[sink] is None else float(old[sink] or 0))
-    if not ingest.is_well(fresh_s):
+    if not ingest.is_well():
         return Stage.INGEST
-    if not ledger.is_well(fresh_s):
+    if not ledger.is_well():
         return Stage.LEDGER
     return Stage.AS_OF if any(age is not None for age in ages_s.values()) else next(iter(old))
 
 
-def is_push_guilty(redis_s: float | None, push_s: float | None, fresh_s: float = FRESH_S) -> bool:
+def is_push_guilty(redis_s: float | None, push_s: float | None) -> bool:
     """Did the last probe reach Redis and not a viewer? Seconds that it took; None: it has not come."""
-    return redis_s is not None and (push_s is None or push_s - redis_s > fresh_s)
+    return redis_s is not None and (push_s is None or push_s - redis_s > FRESH_S)

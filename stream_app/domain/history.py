@@ -73,11 +73,9 @@ class History:
         self.whole, self.recent = Window(WINDOW_MS), Window(RECENT_MS)
         self._steps: deque[int] = deque(maxlen=_STEPS_KEPT)  # between commits that moved
         self.last: Point | None = None
-        self.began_ms: int | None = None
         self.moved: Point | None = None  # the look that saw the committed offset change last
         self.waiting_ms: int | None = None  # since when something is unread and the committed offset has not moved
         self.unowned_ms: int | None = None  # since when no member owns the partition
-        self.was_owned = False
 
     def points(self) -> list[Point]:
         """Oldest first; the last is the newest."""
@@ -94,7 +92,6 @@ class History:
     def add(self, point: Point, *, owned: bool | None) -> None:
         """A look, later than all before. `owned`: by a member of the group; None: it can't be told now."""
         before, self.last = self.last, point
-        self.began_ms = point.time_ms if self.began_ms is None else self.began_ms
         moved = before is not None and before.committed != point.committed
         if moved:
             if self.moved is not None:
@@ -105,7 +102,7 @@ class History:
         if is_unread(point) and self.waiting_ms is None:
             self.waiting_ms = point.time_ms
         if owned:
-            self.was_owned, self.unowned_ms = True, None
+            self.unowned_ms = None
         elif owned is False and self.unowned_ms is None:
             self.unowned_ms = point.time_ms
         rose = moved and before is not None and (point.committed or 0) > (before.committed or 0)

@@ -16,7 +16,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
-__all__ = ["Cluster", "Ends", "KafkaException", "TopicState", "answered", "client_settings"]
+__all__ = ["Cluster", "Ends", "KafkaException", "TopicState", "answered", "client_settings", "reader_settings"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -34,12 +34,22 @@ class TopicState(NamedTuple):
 
 
 def client_settings(servers: str) -> dict[str, str | int | float | bool]:
-    """Of a client of librdkafka that asks and reads nothing."""
+    """What each client of librdkafka has in common."""
     return {
         "bootstrap.servers": servers,
         "socket.timeout.ms": int(_TIMEOUT_S * 1000),
         "reconnect.backoff.ms": _RECONNECT_MS[0],
         "reconnect.backoff.max.ms": _RECONNECT_MS[1],
+    }
+
+
+def reader_settings(servers: str) -> dict[str, str | int | float | bool]:
+    """Of one that reads for the monitor: joins no group, commits nothing, keeps little."""
+    return client_settings(servers) | {
+        "group.id": "crm-stats-monitor",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "queued.max.messages.kbytes": 1024,
     }
 
 

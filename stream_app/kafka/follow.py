@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from stream_app.kafka.cluster import reader_settings
+
 _SECONDS_MAX = 2.0
 _TIMEOUT_S = 5.0
 _BATCH = 500
@@ -32,15 +34,11 @@ class Follower:
         self._topic, self._tail = topic, tail
         self._began: dict[int, int] = {}  # by partition, the end when the follower began
         self._consumer = Consumer(
-            {
-                "bootstrap.servers": servers,
-                "group.id": "crm-stats-monitor",
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
+            reader_settings(servers)
+            | {
                 "auto.offset.reset": "earliest",
                 "isolation.level": "read_committed",
                 "fetch.wait.max.ms": 100,
-                "queued.max.messages.kbytes": 1024,
                 "fetch.message.max.bytes": 262_144,
             }
         )

@@ -19,9 +19,10 @@ from confluent_kafka.admin import AdminClient
 
 from stream_app.kafka.cluster import Ends, answered, client_settings
 
-__all__ = ["CONSUMER", "SHARE", "GroupState", "Groups", "KafkaError"]
+__all__ = ["CONSUMER", "READABLE", "GroupState", "Groups", "KafkaError"]
 
-CONSUMER, SHARE = "consumer", "share"  # protocol types; "" is a group that only commits
+CONSUMER = "consumer"  # protocol types; "" is a group that only commits
+READABLE = frozenset({"", CONSUMER, "connect", "streams"})  # those whose groups commit offsets
 _TIMEOUT_S = 10.0
 _AT_ONCE = 16
 

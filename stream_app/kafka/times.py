@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from stream_app.kafka.cluster import reader_settings
 from stream_app.kafka.offsets import Found, Offsets
 
 PARTITIONS_MAX = 200  # asked about at once
@@ -49,16 +50,11 @@ class FromLog:
 
     def __init__(self, servers: str) -> None:
         self._consumers: dict[bool, Consumer] = {}
-        self._settings = {
-            "bootstrap.servers": servers,
-            "group.id": "crm-stats-monitor",  # never joined, nothing is committed
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
+        self._settings = reader_settings(servers) | {
             "enable.partition.eof": True,
             "auto.offset.reset": "error",
             "fetch.wait.max.ms": 10,
             "queued.min.messages": 1,
-            "queued.max.messages.kbytes": 1024,
             "fetch.message.max.bytes": 65_536,
         }
 

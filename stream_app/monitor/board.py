@@ -24,7 +24,6 @@ class Board:
     failure: str | None = None  # why the last look failed; None: it did not
     left_out: int = 0  # partitions beyond the limit
     groups: Sequence[GroupRow] = field(default=())
-    results_ms: int = 0  # the last look at the sinks
     results: Sequence[ResultRow] = field(default=())
     sinks: Sequence[SinkState] = field(default=())
     sources: Sequence[SourceRow] = field(default=())

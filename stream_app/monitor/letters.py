@@ -1,6 +1,5 @@
 """Dead letters by reason, read as they come; at the start only the newest, whatever the topic holds."""
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,7 +28,6 @@ class Letters:
 
     def __init__(self, servers: str, topic: str) -> None:
         self._follower = Follower(servers, topic, _TAIL)
-        self._since_start: Counter[str] = Counter()
         self._rows: dict[str, LetterRow] = {}
 
     async def look(self) -> list[LetterRow]:
@@ -39,11 +37,10 @@ class Letters:
             if letter is None and record.value is None:
                 continue  # one that was sent again, and removed
             reason = letter.reason if letter is not None and letter.reason in set(Reason) else OTHER
-            self._since_start[reason] += record.is_new
             before = self._rows.get(reason)
             self._rows[reason] = LetterRow(
                 reason,
-                self._since_start[reason],
+                (before.since_start if before else 0) + record.is_new,
                 (before.seen if before else 0) + 1,
                 max(record.time_ms, before.last_ms if before else 0),
                 (record.key or b"").decode(errors="replace"),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from stream_app.kafka.cluster import Cluster, Ends, KafkaException, TopicState
-from stream_app.kafka.groups import CONSUMER, SHARE, Groups, GroupState, KafkaError
+from stream_app.kafka.groups import CONSUMER, READABLE, Groups, GroupState, KafkaError
 from stream_app.kafka.offsets import Kept, Offsets
 
 _KEPT_LOOKS = 30  # the topics' configuration is asked for anew after so many looks
@@ -45,7 +45,7 @@ class Looker:
     def __init__(
         self, servers: str, ours: Mapping[str, Sequence[str]], others: Sequence[str], partitions_max: int
     ) -> None:
-        self._cluster, self._groups, self.offsets = Cluster(servers), Groups(servers), Offsets(servers)
+        self.cluster, self._groups, self.offsets = Cluster(servers), Groups(servers), Offsets(servers)
         self._ours, self._others = ours, [re.compile(pattern) for pattern in others]
         self._partitions_max = partitions_max
         self._kinds: dict[str, str] = {}
@@ -61,13 +61,13 @@ class Looker:
         if self._looks % _NAMES_LOOKS == 0:
             self._kinds = await self._wanted()
         kinds = self._kinds
-        readable = [name for name, kind in kinds.items() if kind != SHARE]
+        readable = [name for name, kind in kinds.items() if kind in READABLE]
         classic = [name for name in readable if kinds[name] in {CONSUMER, ""}]
         states, offsets = await asyncio.gather(
             self._groups.describe(classic), asyncio.gather(*(self._committed(name) for name in readable))
         )
         committed = {name: found for name, found in zip(readable, offsets, strict=True) if found is not None}
-        topics = await self._cluster.describe(sorted(self._topics(states.values(), committed.values())))
+        topics = await self.cluster.describe(sorted(self._topics(states.values(), committed.values())))
         concerned, left_out = self._concerned(states, committed, topics)
         if self._looks % _KEPT_LOOKS == 0 or not topics.keys() <= self._kept.keys():
             self._kept = await self.offsets.kept(topics)

@@ -7,7 +7,7 @@ time: the next waits until all places showed this one or it counts as lost. Appe
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,6 +19,7 @@ from confluent_kafka import KafkaException, Producer
 from stream_app.domain import probe
 from stream_app.domain.events import ALL
 from stream_app.domain.freshness import Stage
+from stream_app.kafka.cluster import client_settings
 from stream_app.monitor.push import Push
 from stream_app.monitor.results import ERRORS, Places, in_a_line
 from stream_app.sinks.clickhouse_client import Connection
@@ -30,6 +31,9 @@ BUCKETS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _KEPT: Final = 360  # probes whose quantiles are told: an hour, at one each ten seconds
 _POLL_SECONDS: Final = {Stage.REDIS: 0.02, Stage.CLICKHOUSE: 0.1, Stage.PUSH: 0.02}
 _AMOUNTS: Final = 999_983
+
+# When a place showed an amount, by the monotonic clock; None: not yet.
+Shows = Callable[[str], Awaitable[float | None]]
 
 
 @dataclass(slots=True)
@@ -73,7 +77,7 @@ class Probe:
 
     def __init__(self, kafka: str, topic: str, places: Places, push: Push | None) -> None:
         self._producer = Producer(
-            {"bootstrap.servers": kafka, "linger.ms": 0, "acks": "all", "message.timeout.ms": 10_000}
+            client_settings(kafka) | {"linger.ms": 0, "acks": "all", "message.timeout.ms": 10_000}
         )
         self._topic, self._places, self._push = topic, places, push
         self.rows = {stage: ProbeRow(stage) for stage in (Stage.REDIS, Stage.CLICKHOUSE, Stage.PUSH)}
@@ -95,19 +99,16 @@ class Probe:
         }
         began = time.monotonic()
         failed = await asyncio.to_thread(self._append, orjson.dumps(payment))
-        shows: Mapping[Stage, Callable[[str], Awaitable[bool]]] = {
-            Stage.REDIS: self._in_redis,
-            Stage.CLICKHOUSE: self._in_clickhouse,
-            Stage.PUSH: self._is_pushed,
-        }
+        shows: dict[Stage, Shows] = {Stage.REDIS: self._in_redis, Stage.CLICKHOUSE: self._in_clickhouse}
+        if self._push is not None:
+            shows[Stage.PUSH] = self._push.when
         amount = f"{minor // 100}.{minor % 100:02d}"
-        watched = [stage for stage in shows if stage != Stage.PUSH or self._push is not None]
         if failed is not None:
-            for stage in watched:
+            for stage in shows:
                 self.rows[stage].failure = failed
                 self.rows[stage].take(None, now_ms)
             return
-        await asyncio.gather(*(self._wait(stage, shows[stage], amount, began) for stage in watched))
+        await asyncio.gather(*(self._wait(stage, when, amount, began) for stage, when in shows.items()))
 
     def _append(self, value: bytes) -> str | None:
         failures: list[str] = []
@@ -120,7 +121,7 @@ class Probe:
             return str(error)
         return failures[0] if failures else "Kafka does not take it" if left else None
 
-    async def _wait(self, stage: Stage, shows: Callable[[str], Awaitable[bool]], amount: str, began: float) -> None:
+    async def _wait(self, stage: Stage, shows: Shows, amount: str, began: float) -> None:
         row = self.rows[stage]
         while True:
             try:
@@ -128,26 +129,22 @@ class Probe:
                     arrived = await shows(amount)
                 row.failure = self._push.failure if stage == Stage.PUSH and self._push else None
             except ERRORS as error:
-                arrived, row.failure = False, in_a_line(error)
-            seconds = time.monotonic() - began
-            if stage == Stage.PUSH and arrived and self._push is not None:
-                seconds = self._push.pushed.get(amount, began + seconds) - began
-            if arrived or seconds > SECONDS_MAX:
-                row.take(max(0.0, seconds) if arrived else None, int(time.time() * 1000))
+                arrived, row.failure = None, in_a_line(error)
+            if arrived is not None or time.monotonic() - began > SECONDS_MAX:
+                row.take(None if arrived is None else max(0.0, arrived - began), int(time.time() * 1000))
                 return
             await asyncio.sleep(_POLL_SECONDS[stage])
 
-    async def _in_redis(self, amount: str) -> bool:
+    async def _in_redis(self, amount: str) -> float | None:
         (document,) = await commands(self._places.redis, [("GET", monthly_key(probe.OPERATOR, ALL))])
-        return document is not None and orjson.loads(document)["months"][-1]["receivedAmount"] == amount
+        is_there = document is not None and orjson.loads(document)["months"][-1]["receivedAmount"] == amount
+        return time.monotonic() if is_there else None
 
-    async def _in_clickhouse(self, amount: str) -> bool:
+    async def _in_clickhouse(self, amount: str) -> float | None:
         month = datetime.now(UTC).strftime("%Y-%m-01")
 
         def read(to: Connection) -> list[tuple[Any, ...]]:
             return to.run("read_monthly", operator=probe.OPERATOR, group=ALL, first=month)
 
-        return any(row[2] == Decimal(amount) for row in await self._places.clickhouse.use(read))
-
-    async def _is_pushed(self, amount: str) -> bool:
-        return self._push is not None and amount in self._push.pushed
+        rows = await self._places.clickhouse.use(read)
+        return time.monotonic() if any(row[2] == Decimal(amount) for row in rows) else None

@@ -53,6 +53,10 @@ class Push:
                 self.failure = f"{type(error).__name__}: {error}"
             await asyncio.sleep(_RETRY_SECONDS)
 
+    async def when(self, amount: str) -> float | None:
+        """When it was pushed, by the monotonic clock; None: not lately."""
+        return self.pushed.get(amount)
+
     async def _watch(self) -> None:
         is_tls = self._url.scheme == "https"
         port = self._url.port or (443 if is_tls else 80)

@@ -20,7 +20,8 @@ from stream_app.domain.status import Status
 from stream_app.formats.murmur2 import partition_for
 from stream_app.kafka.follow import Follower, KafkaException
 from stream_app.monitor.rows import GroupRow
-from stream_app.sinks.clickhouse_client import Connection, Connections
+from stream_app.sinks.clickhouse_client import Connections
+from stream_app.sinks.clickhouse_reader import as_of_ms
 from stream_app.sinks.redis_calls import Client, commands, connect
 from stream_app.sinks.redis_keys import AS_OF, OPERATORS
 
@@ -81,11 +82,11 @@ class Results:
         self, now_ms: int, ingest: GroupRow | None, ledger: GroupRow | None, operators: Mapping[int, int]
     ) -> list[ResultRow]:
         """A row for each partition; `operators`: how many each has."""
-        rows = []
+        rows, before = [], upstream(ingest)
         for partition in range(self._partitions):
             as_of = {stage: known.get(partition) for stage, known in self._known.items()}
             ages = {stage: None if ms is None else max(0, now_ms - ms) / 1000 for stage, ms in as_of.items()}
-            stage = guilty(ages, upstream(ingest), upstream(ledger, partition))
+            stage = guilty(ages, before, upstream(ledger, partition))
             rows.append(ResultRow(partition, as_of, ages, oldest(ages), stage, operators.get(partition, 0)))
         return rows
 
@@ -125,10 +126,7 @@ class Places:
         return {int(partition): _epoch_ms(when.decode()) for partition, when in stored.items()}
 
     async def _clickhouse(self) -> AsOf:
-        def read(to: Connection) -> list[tuple[Any, ...]]:
-            return to.run("read_as_of")
-
-        return {partition: seconds * 1000 for partition, seconds in await self.clickhouse.use(read)}
+        return await self.clickhouse.use(as_of_ms)
 
     async def operators(self) -> list[str]:
         """Ids of the known operators. `Raises` RedisError or OSError."""

@@ -53,7 +53,7 @@ class Monitor:
         )
         self._results = Results(conf.events_partitions, self._places.read())
         self._operators = Operators(self._places, conf.events_partitions)
-        self._sources = Sources(conf.kafka, conf.sources)
+        self._sources = Sources(self._looker.cluster, self._looker.offsets, conf.sources)
         self._letters = Letters(conf.kafka, conf.topic_dead_letters)
         self._push = Push(conf.api_url, probe.OPERATOR, conf.token_claims, conf.jwt_secret) if conf.jwt_secret else None
         self._probe = Probe(conf.kafka, conf.topic_probe, self._places, self._push) if conf.probe_ms else None
@@ -105,13 +105,12 @@ class Monitor:
     async def look_at_results(self) -> None:
         """Each sink tells by itself whether it answers."""
         board, conf = self.board, self._conf
-        await self._results.look()
-        await self._operators.look()
+        await asyncio.gather(self._results.look(), self._operators.look())
         at_ms = now_ms()
         seen = board.is_fresh(at_ms)
         ingest, ledger = (board.group(name) if seen else None for name in (conf.ingest, conf.ledger))
         board.results = self._results.rows(at_ms, ingest, ledger, self._operators.counts)
-        board.sinks, board.results_ms = list(self._results.sinks.values()), at_ms
+        board.sinks = list(self._results.sinks.values())
 
     async def look_at_sources(self) -> None:
         """Source topics and dead letters; while Kafka is away there is nothing new, which the look at groups tells."""

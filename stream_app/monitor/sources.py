@@ -35,8 +35,8 @@ class SourceRow:
 class Sources:
     """Looks at the source topics."""
 
-    def __init__(self, servers: str, topics: Sequence[str]) -> None:
-        self._cluster, self._offsets, self._topics = Cluster(servers), Offsets(servers), topics
+    def __init__(self, cluster: Cluster, offsets: Offsets, topics: Sequence[str]) -> None:
+        self._cluster, self._offsets, self._topics = cluster, offsets, topics
         self._ends: dict[str, tuple[str, int]] = {}  # topic: its id, and the sum of its ends
         self._last_ms: dict[str, int] = {}
         self._counts: dict[str, Counts] = {}
@@ -50,12 +50,11 @@ class Sources:
         sums = _by_topic(ends)
         new = [topic for topic in sums if self._ends.get(topic, ("", 0))[0] != found[topic].topic_id]
         if new:
-            newest = await self._offsets.newest([tp for tp in partitions if tp[0] in new])
+            newest = _times(await self._offsets.newest([tp for tp in partitions if tp[0] in new]))
             for topic in new:
-                times = [at.time_ms for tp, at in newest.items() if tp[0] == topic and at is not None]
                 self._last_ms.pop(topic, None)
-                if times:
-                    self._last_ms[topic] = min(now_ms, max(times))
+                if topic in newest:
+                    self._last_ms[topic] = min(now_ms, max(newest[topic]))
         for topic, end in sums.items():
             if topic not in new and end > self._ends[topic][1]:
                 self._last_ms[topic] = now_ms
@@ -76,21 +75,21 @@ class Sources:
         """Records between times, per topic: offsets at the later one less offsets at the earlier one."""
         first = await self._offsets.at(dict.fromkeys(ends, 0), stable=False)
         begins = {topic: min(times) for topic, times in _times(first).items()}
-        midnights = [await self._at(now_ms - day * _DAY_MS, ends) for day in range(DAYS + 1)]
-        hours_before = [await self._at(now_ms - day * _DAY_MS - _HOUR_MS, ends) for day in range(1, DAYS + 1)]
-        counts: dict[str, Counts] = {topic: ([], []) for topic in {topic for topic, _ in ends}}
-        for topic, (hours, days) in counts.items():
-            for day in range(1, DAYS + 1):
-                then, before = midnights[day], hours_before[day - 1]
-                is_kept = topic in begins and begins[topic] <= now_ms - day * _DAY_MS - _HOUR_MS
-                hours.append(then[topic] - before[topic] if is_kept and topic in then and topic in before else None)
-                if day < DAYS:
-                    earlier = midnights[day + 1]
-                    is_whole = topic in begins and begins[topic] <= now_ms - (day + 1) * _DAY_MS
-                    days.append(
-                        then[topic] - earlier[topic] if is_whole and topic in then and topic in earlier else None
-                    )
-        return counts
+        ago = [(now_ms - day * _DAY_MS, now_ms - day * _DAY_MS - _HOUR_MS) for day in range(1, DAYS + 1)]
+        then = [await self._at(time_ms, ends) for time_ms, _ in ago]
+        before = [await self._at(time_ms, ends) for _, time_ms in ago]
+
+        def between(topic: str, later: Mapping[str, int], earlier: Mapping[str, int], from_ms: int) -> int | None:
+            is_kept = topic in begins and begins[topic] <= from_ms and topic in later and topic in earlier
+            return later[topic] - earlier[topic] if is_kept else None
+
+        return {
+            topic: (
+                [between(topic, then[i], before[i], from_ms) for i, (_, from_ms) in enumerate(ago)],
+                [between(topic, then[i], then[i + 1], from_ms) for i, (from_ms, _) in enumerate(ago[1:])],
+            )
+            for topic in {topic for topic, _ in ends}
+        }
 
     async def _at(self, time_ms: int, ends: Ends) -> dict[str, int]:
         """By topic the sum of the offsets at a time; without those of which a partition did not answer."""

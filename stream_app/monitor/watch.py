@@ -10,6 +10,7 @@ from typing import NamedTuple
 from stream_app.domain.history import History
 from stream_app.domain.lag import UNKNOWN_MS, Point, Retention, readable_end
 from stream_app.domain.status import Limits
+from stream_app.kafka.groups import READABLE
 from stream_app.kafka.times import PARTITIONS_MAX, Clockwork, Wanted
 from stream_app.monitor.look import Look
 from stream_app.monitor.rows import GroupRow, PartitionRow, group_row, missing_row, partition_row, share_row
@@ -61,11 +62,15 @@ class _Now(NamedTuple):
 
     memory: _Memory
     committed: int | None
-    recreated: bool
     start: int
     end: int  # that can be read
     held: int  # offsets in open transactions
     stable: bool
+
+    @property
+    def offset(self) -> int:
+        """The first of what is kept that is not consumed."""
+        return max(self.committed or 0, self.start)
 
 
 class Watch:
@@ -120,12 +125,12 @@ class Watch:
         if memory.made_anew:
             committed = None
         readable = readable_end(committed, stable, end)
-        return _Now(memory, committed, memory.made_anew, start, readable, end - stable, stable=readable == stable)
+        return _Now(memory, committed, start, readable, end - stable, stable=readable == stable)
 
     async def _find_times(self, look: Look, now: Mapping[Key, _Now]) -> None:
         passes: list[dict[tuple[str, int], tuple[Wanted, list[Key]]]] = [{} for _ in range(_PASSES_MAX)]
         for (group, topic, partition), seen in now.items():
-            offset, known = max(seen.committed or 0, seen.start), seen.memory.unread
+            offset, known = seen.offset, seen.memory.unread
             if offset >= seen.end:
                 seen.memory.unread = _Unread(offset, seen.end, None)
             elif known is None or known.offset != offset or (known.time_ms is None and known.end != seen.end):
@@ -149,7 +154,7 @@ class Watch:
 
     def _group(self, look: Look, group: str, now: Mapping[Key, _Now]) -> GroupRow:
         kind, state, before = look.kinds[group], look.states.get(group), self._rows.get(group)
-        if kind not in {"", "consumer", "connect", "streams"}:
+        if kind not in READABLE:
             return share_row(group, kind)
         if kind == "" and group in self._ours and not look.committed.get(group) and not (state and state.members):
             return missing_row(group, look.time_ms, before)
@@ -179,9 +184,8 @@ class Watch:
     def _partition(
         self, look: Look, group: str, tp: tuple[str, int], seen: _Now, members: int, is_owned: bool | None
     ) -> PartitionRow:
-        memory, offset = seen.memory, max(seen.committed or 0, seen.start)
-        unread = memory.unread
-        unread_ms = unread.time_ms if unread is not None and unread.offset == offset else UNKNOWN_MS
+        memory, unread = seen.memory, seen.memory.unread
+        unread_ms = unread.time_ms if unread is not None and unread.offset == seen.offset else UNKNOWN_MS
         memory.history.add(Point(look.time_ms, seen.committed, seen.start, seen.end, unread_ms), owned=is_owned)
         kept = look.kept.get(tp[0])
         return partition_row(
@@ -190,7 +194,7 @@ class Watch:
             retention=Retention(kept.ms, kept.bytes) if kept is not None else Retention(),
             members=members,
             has_members=group in self._had_members,
-            recreated=seen.recreated,
+            recreated=memory.made_anew,
             held=seen.held,
             owned=is_owned,
             limits=self._limits,

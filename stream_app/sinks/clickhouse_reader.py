@@ -48,7 +48,7 @@ class ClickHouseReader:
 
     async def as_of_ms(self) -> dict[int, int]:
         """Up to when the rows of each partition hold."""
-        return await self._connections.use(_as_of_ms)
+        return await self._connections.use(as_of_ms)
 
     async def monthly(
         self, operator_id: str, known: KnownOperator, group: str, months: Sequence[int], currency: str
@@ -57,7 +57,7 @@ class ClickHouseReader:
         operator, partition = known
 
         def read(to: Connection) -> tuple[int, dict[int, Monthly]]:
-            as_of = _as_of_ms(to).get(partition, 0)
+            as_of = as_of_ms(to).get(partition, 0)
             first = month_date(min(operator.first_month, *months)).isoformat()
             return as_of, monthly_of(to.run("read_monthly", operator=operator_id, group=group, first=first))
 
@@ -85,7 +85,7 @@ class ClickHouseReader:
         }
 
         def read(to: Connection) -> tuple[int, list[tuple[int, int, int]]]:
-            return _as_of_ms(to).get(partition, 0), to.run("read_charging_distri", **window)
+            return as_of_ms(to).get(partition, 0), to.run("read_charging_distri", **window)
 
         as_of, rows = await self._connections.use(read)
         counts = [0] * SLOTS
@@ -99,5 +99,6 @@ class ClickHouseReader:
         await self._connections.close()
 
 
-def _as_of_ms(to: Connection) -> dict[int, int]:
+def as_of_ms(to: Connection) -> dict[int, int]:
+    """Up to when the rows of each partition hold, in epoch milliseconds."""
     return {partition: seconds * 1000 for partition, seconds in to.run("read_as_of")}

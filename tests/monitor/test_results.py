@@ -12,6 +12,7 @@ from clickhouse_driver.errors import ServerException
 from confluent_kafka import Producer
 
 from stream_app.domain.freshness import SINKS
+from stream_app.kafka.cluster import Cluster
 from stream_app.kafka.offsets import Offsets
 from stream_app.local.processes import find
 from stream_app.monitor.results import in_a_line
@@ -160,7 +161,7 @@ async def test_a_source_is_silent_by_what_came_in_the_same_hour_of_the_days_befo
     alive, _ = week(60_000)
     silent, now = week(20 * 60_000)
     young = new_topic()
-    sources = Sources(kafka, [alive, silent, young, "not-there"])
+    sources = Sources(Cluster(kafka), Offsets(kafka), [alive, silent, young, "not-there"])
     found = {row.topic: row for row in await sources.look(now)}
     for topic in (alive, silent):
         assert found[topic].per_hour == pytest.approx(60, abs=1)
