@@ -47,3 +47,6 @@
  */
 
 export const ALL = 'ALL';
+
+/** Does nothing count in any of its months? @param {Monthly} monthly */
+export const isNothing = ({ months }) => months.every((month) => !month.paymentCount && !month.sessionCount);

@@ -8,6 +8,7 @@
 import { Board } from './board.js';
 import { chosenLanguage, Text } from './text.js';
 import { Page } from './page.js';
+import { focusManners } from './pickers.js';
 import { read, write } from './query.js';
 
 /** @typedef {import('./query.js').Query} Query */
@@ -30,16 +31,13 @@ function show(wanted, visit) {
   page.close();
   page = newPage();
   render();
-  /** @type {HTMLElement | null} */ (document.querySelector(speech ? '.segments [aria-pressed="true"]' : '.manners select'))?.focus();
+  focusManners(speech);
 }
 
 function newPage() {
   document.documentElement.dataset.theme = query.theme ?? '';
   return new Page(speaking(query), query, {
-    choose: (changes) => {
-      const wanted = { ...query, ...changes };
-      show({ ...wanted, compare: wanted.compare === wanted.groupId ? null : wanted.compare }, true);
-    },
+    choose: (changes) => show({ ...query, ...changes }, true),
     again: () => board.retry(),
   });
 }

@@ -6,7 +6,7 @@
  * question is dropped; the as-of told holds for everything that is shown.
  */
 
-import { ALL } from './answers.js';
+import { ALL, isNothing } from './answers.js';
 import { ApiError, ask, openLive } from './live.js';
 import { daysAreDefault, monthsAreDefault } from './query.js';
 import { onToken, token } from './token.js';
@@ -102,7 +102,7 @@ export class Board {
     if (this.operatorId === null) return this.operators !== null;
     const [side] = this.sides;
     if (!side?.liveMonthly || !side.liveDistribution || side.groupId !== ALL) return false;
-    return !side.liveDistribution.total && side.liveMonthly.months.every((month) => !month.paymentCount && !month.sessionCount);
+    return !side.liveDistribution.total && isNothing(side.liveMonthly);
   }
 
   get hasToken() {
@@ -116,12 +116,12 @@ export class Board {
     const wanted = query.operatorId ?? this.operatorId;
     if (wanted !== this.operatorId || before.groupId !== query.groupId || before.compare !== query.compare) {
       this.#begin(wanted);
-    } else this.#settleAll();
+    } else if (questionOf(before) !== questionOf(query)) this.#settleAll();
     this.#onChange();
   }
 
   /** Begin again: there is a new token, or somebody asks for it. */
-  async retry() {
+  retry() {
     this.problem = null;
     this.#lookedMs = 0;
     this.#begin(this.query.operatorId ?? this.operatorId);
@@ -250,7 +250,7 @@ export class Board {
     const asked = this.#asks.get(key) ?? { due: 0, atMs: 0 };
     clearTimeout(asked.due);
     const wait = Math.max(0, asked.atMs + ASK_MS_MIN - Date.now());
-    const question = JSON.stringify(this.query);
+    const question = questionOf(this.query);
     asked.due = Number(setTimeout(() => this.#ask(side, kind, question), wait));
     this.#asks.set(key, asked);
   }
@@ -272,7 +272,7 @@ export class Board {
         kind === 'monthly'
           ? await ask('monthlyIndex', { ...of, months, endMonth, currency })
           : await ask('chargingDistribute', { ...of, days, endDate });
-      if (round !== this.#round || question !== JSON.stringify(this.query)) return;
+      if (round !== this.#round || question !== questionOf(this.query)) return;
       if (kind === 'monthly') side.monthly = data;
       else side.distribution = data;
       this.#solved(round);
@@ -296,6 +296,9 @@ export class Board {
     this.#onChange();
   }
 }
+
+/** What answers depend on, besides operator and group. @param {Query} query */
+const questionOf = ({ months, endMonth, currency, days, endDate }) => JSON.stringify([months, endMonth, currency, days, endDate]);
 
 /** @param {string} groupId @returns {Side} */
 function emptySide(groupId) {

@@ -7,7 +7,7 @@
 
 import { draw } from './columns.js';
 import { csv } from './csv.js';
-import { h, save, setText } from './dom.js';
+import { h, save, setText, svg } from './dom.js';
 import { png } from './picture.js';
 
 /** @typedef {import('./charts_view.js').Chart} Chart */
@@ -25,7 +25,7 @@ export class ChartFrame {
   /** @type {Chart | null} */
   #chart = null;
   /** @type {Around} */
-  #around = { who: '', source: '', file: '' };
+  around = { who: '', source: '', file: '' };
   /** @type {import('./columns.js').Drawn | null} */
   #drawn = null;
   /** @type {number | null} */
@@ -35,7 +35,7 @@ export class ChartFrame {
   #title = h('h3');
   #is = h('p', { class: 'is' });
   #value = h('p', { class: 'readout' });
-  #svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  #svg = svg('svg', { 'aria-hidden': 'true' });
   #plot;
   #legend = h('ul', { class: 'legend' });
   #notes = h('div', { class: 'notes' });
@@ -63,7 +63,6 @@ export class ChartFrame {
       blur: () => this.#point(null),
       keydown: (/** @type {KeyboardEvent} */ event) => this.#key(event),
     });
-    this.#svg.setAttribute('aria-hidden', 'true');
     this.#plot.append(this.#svg);
     this.#csv = h('button', { type: 'button', text: text.say('csv'), click: () => this.#saveCsv() });
     this.#png = h('button', { type: 'button', text: text.say('png'), click: () => this.#savePng() });
@@ -81,10 +80,9 @@ export class ChartFrame {
     new ResizeObserver(() => this.#draw()).observe(this.#plot);
   }
 
-  /** @param {Chart} chart @param {Around} around */
-  update(chart, around) {
+  /** With `around` set before. @param {Chart} chart */
+  update(chart) {
     this.#chart = chart;
-    this.#around = around;
     setText(this.#title, chart.title);
     setText(this.#is, chart.is);
     this.#plot.setAttribute('aria-label', this.#text.say('keys', { title: chart.title, summary: chart.summary }));
@@ -95,7 +93,7 @@ export class ChartFrame {
       ...chart.legend.map(({ side, light, text }) => h('li', {}, h('span', { class: `key side${side}${light ? ' light' : ''}` }), text)),
     );
     this.#notes.replaceChildren(...chart.notes.map((text) => h('p', { text })));
-    setText(this.#caption, `${chart.title}, ${around.who}`);
+    setText(this.#caption, `${chart.title}, ${this.around.who}`);
     this.#fillTable(chart);
     this.#draw();
     this.#point(this.#pointed);
@@ -174,7 +172,7 @@ export class ChartFrame {
   }
 
   #saveCsv() {
-    if (this.#chart) save(`${this.#around.file}-${this.#chart.id}.csv`, 'text/csv;charset=utf-8', csv(this.#chart.csv.head, this.#chart.csv.rows));
+    if (this.#chart) save(`${this.around.file}-${this.#chart.id}.csv`, 'text/csv;charset=utf-8', csv(this.#chart.csv.head, this.#chart.csv.rows));
   }
 
   async #savePng() {
@@ -182,11 +180,11 @@ export class ChartFrame {
     if (!chart) return;
     const keys = [...this.#legend.querySelectorAll('.key')];
     const blob = await png(this.#svg, {
-      title: `${chart.title} – ${this.#around.who}`,
+      title: `${chart.title} – ${this.around.who}`,
       subtitle: chart.peaks.length ? chart.summary : chart.is,
-      source: [this.#around.source, ...chart.notes].join(' · '),
+      source: [this.around.source, ...chart.notes].join(' · '),
       legend: chart.legend.map(({ text }, i) => ({ text, color: getComputedStyle(/** @type {Element} */ (keys[i])).backgroundColor })),
     });
-    save(`${this.#around.file}-${chart.id}.png`, 'image/png', blob);
+    save(`${this.around.file}-${chart.id}.png`, 'image/png', blob);
   }
 }

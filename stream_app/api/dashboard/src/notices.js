@@ -86,20 +86,30 @@ export function tokenForm(text) {
 }
 
 /**
+ * What is wrong, and what can be done about it here.
+ *
+ * @param {{kind: Trouble['kind'], title: string, words: string, detail?: string}} trouble
+ * @param {Element | null} action
+ */
+export const bannerOf = ({ kind, title, words, detail }, action) =>
+  h(
+    'div',
+    { class: `banner ${kind}`, 'data-trouble': kind },
+    h('div', {}, h('h2', { text: title }), h('p', { text: words }), detail ? h('p', { class: 'detail', text: detail }) : null),
+    action,
+  );
+
+/**
  * Above the numbers, or instead of them.
  *
  * @param {Text} text
  * @param {Trouble} trouble
  * @param {() => void} again
  */
-export function banner(text, { kind, title, words, detail }, again) {
+export function banner(text, trouble, again) {
+  const { kind } = trouble;
   const retry = h('button', { type: 'button', text: text.say('again'), click: again });
-  return h(
-    'div',
-    { class: `banner ${kind}`, 'data-trouble': kind },
-    h('div', {}, h('h2', { text: title }), h('p', { text: words }), detail ? h('p', { class: 'detail', text: detail }) : null),
-    kind === 'expired' ? tokenForm(text) : kind === 'error' || kind === 'denied' ? retry : null,
-  );
+  return bannerOf(trouble, kind === 'expired' ? tokenForm(text) : kind === 'error' || kind === 'denied' ? retry : null);
 }
 
 /** @param {Text} text */

@@ -9,6 +9,7 @@ import { History } from './ops/history.js';
 import { OpsPage } from './ops/page.js';
 import { samplesOf } from './ops/reading.js';
 import { OpsText } from './ops/words.js';
+import { focusManners } from './pickers.js';
 import { read, write } from './query.js';
 import { chosenLanguage } from './text.js';
 import { onToken, token } from './token.js';
@@ -20,7 +21,14 @@ const SECONDS_MAX = 10;
 
 let query = read(location.search);
 /** @type {State} */
-const state = { hasToken: token() !== null, data: null, receivedMs: 0, lostMs: null, problem: null };
+const state = {
+  get hasToken() {
+    return token() !== null;
+  },
+  data: null,
+  receivedMs: 0,
+  problem: null,
+};
 const past = new History();
 let turn = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -38,7 +46,7 @@ function choose(changes) {
   history.replaceState(null, '', location.pathname + write(query));
   page = newPage();
   page.render(state);
-  /** @type {HTMLElement | null} */ (document.querySelector('lang' in changes ? '.segments [aria-pressed="true"]' : '.manners select'))?.focus();
+  focusManners('lang' in changes);
 }
 
 /** Ask, show, and do so again; not while nobody looks, nor with a token that was refused. */
@@ -49,13 +57,12 @@ async function poll() {
   try {
     const { data } = await askAt('ops/status', {}, SECONDS_MAX);
     if (mine !== turn) return;
-    Object.assign(state, { data, receivedMs: Date.now(), lostMs: null, problem: null });
+    Object.assign(state, { data, receivedMs: Date.now(), problem: null });
     past.take(Date.now(), samplesOf(data));
   } catch (error) {
     if (mine !== turn) return;
     if (!(error instanceof ApiError)) throw error;
     state.problem = error;
-    state.lostMs ??= Date.now();
     past.take(Date.now(), new Map());
   }
   page.render(state);
@@ -67,7 +74,7 @@ let page = newPage();
 page.render(state);
 document.addEventListener('visibilitychange', () => void poll());
 onToken(() => {
-  Object.assign(state, { hasToken: true, problem: null, lostMs: null });
+  state.problem = null;
   page.render(state);
   void poll();
 });

@@ -5,10 +5,10 @@
  * every few seconds, and never the counting of seconds; the page says whose numbers, of which zone and up to when, on paper too.
  */
 
-import { ALL } from './answers.js';
+import { ALL, isNothing } from './answers.js';
 import { ChartFrame } from './chart_frame.js';
 import { chartsOf } from './charts_view.js';
-import { h, setText } from './dom.js';
+import { h, setText, svg } from './dom.js';
 import { banner, empty, loading, needToken, phaseOf, troubleOf } from './notices.js';
 import { manners, named, Pickers } from './pickers.js';
 import { Tiles } from './tiles.js';
@@ -52,6 +52,8 @@ export class Page {
   #ending = new AbortController();
   #filled = false;
   #wanted = '';
+  /** What the numbers were made of. @type {unknown[]} */
+  #madeOf = [];
 
   /**
    * @param {Text} text
@@ -146,12 +148,10 @@ export class Page {
     const { status, stale } = board.state;
     const zone = board.sides.find((side) => side.liveMonthly ?? side.monthly)?.monthly?.timezone ?? null;
     const asOf = board.asOf;
-    /** @type {Record<typeof status, Key>} */
-    const words = { live: 'live', connecting: 'connecting', disconnected: 'disconnected', expired: 'expired', denied: 'denied', error: 'failed' };
     const seconds = asOf === null ? 0 : Math.max(0, Math.floor((Date.now() - Date.parse(asOf)) / 1000));
     const shown = !board.hasToken ? null : stale && (status === 'live' || status === 'connecting') ? 'stale' : status;
     this.#status.hidden = shown === null;
-    setText(this.#status, shown === null ? '' : text.say(shown === 'stale' ? 'stale' : words[shown]));
+    setText(this.#status, shown === null ? '' : text.say(shown));
     this.#status.dataset.status = shown === 'live' && asOf !== null && seconds > BEHIND_SECONDS ? 'behind' : (shown ?? '');
     const known = asOf !== null && zone !== null && !asOf.startsWith('1970');
     this.#asOf.hidden = this.#ago.hidden = !known;
@@ -177,6 +177,12 @@ export class Page {
     const newest = sides[0]?.monthly.months.at(-1);
     const zone = sides[0]?.monthly.timezone ?? 'UTC';
     if (!newest) return;
+    const asOf = board.asOf ? text.say('asOf', { time: text.time(Date.parse(board.asOf), zone, true) }) : '';
+    const file = ['crm', board.operatorId, ...board.sides.map((side) => side.groupId), today].join('-').replace(/[^\p{L}\p{N}_.-]+/gu, '_');
+    for (const frame of this.#frames.values()) frame.around = { who, source: `${zone} · ${asOf}`, file };
+    const madeOf = [today, who, ...names, ...sides.flatMap(({ monthly, distribution }) => [monthly, distribution])];
+    if (madeOf.length === this.#madeOf.length && madeOf.every((part, i) => part === this.#madeOf[i])) return; // a new as-of changes no number
+    this.#madeOf = madeOf;
     const progress = progressOf(newest.month, today);
     const name = text.month(newest.month);
     setText(this.#month, text.say(progress ? 'soFar' : 'whole', { month: name }));
@@ -186,11 +192,7 @@ export class Page {
       progress ? text.say('dayOf', { ...progress, monthName }) : text.say('wholeMonth', { days: daysInMonth(newest.month) }),
     );
     this.#tiles.update(tilesOf(text, sides, today), names);
-    const asOf = board.asOf ? text.say('asOf', { time: text.time(Date.parse(board.asOf), zone, true) }) : '';
-    const file = ['crm', board.operatorId, ...board.sides.map((side) => side.groupId), today].join('-').replace(/[^\p{L}\p{N}_.-]+/gu, '_');
-    for (const chart of chartsOf(text, sides, today)) {
-      this.#frames.get(chart.id)?.update(chart, { who, source: `${zone} · ${asOf}`, file });
-    }
+    for (const chart of chartsOf(text, sides, today)) this.#frames.get(chart.id)?.update(chart);
     this.#wanted = text.say('announceMonth', {
       month: name,
       received: text.money(newest.receivedAmount, sides[0]?.monthly.currency ?? ''),
@@ -202,7 +204,7 @@ export class Page {
   #renderNotice(board, phase) {
     const text = this.#text;
     const trouble = phase === 'token' ? null : troubleOf(board, text);
-    const nothing = phase === 'shown' && board.sides.some(({ groupId, monthly }) => groupId !== ALL && isZero(monthly));
+    const nothing = phase === 'shown' && board.sides.some(({ groupId, monthly }) => groupId !== ALL && monthly !== null && isNothing(monthly));
     const made = JSON.stringify([trouble, nothing]);
     if (made === this.#noticeFor) return;
     this.#noticeFor = made;
@@ -250,18 +252,8 @@ function match(sides) {
   return windows.every((window) => window === windows[0]);
 }
 
-/** @param {import('./answers.js').Monthly | null} monthly */
-const isZero = (monthly) => monthly !== null && monthly.months.every((month) => !month.paymentCount && !month.sessionCount);
-
 /** The sign of the page: columns. */
 function mark() {
-  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  svg.setAttribute('viewBox', '0 0 20 20');
-  svg.setAttribute('aria-hidden', 'true');
-  for (const [x, height] of [[2, 7], [8, 11], [14, 16]]) {
-    const rect = document.createElementNS('http://www.w3.org/2000/svg', 'rect');
-    for (const [name, value] of Object.entries({ x, y: 18 - (height ?? 0), width: 4, height, rx: 1.5 })) rect.setAttribute(name, String(value));
-    svg.append(rect);
-  }
-  return svg;
+  const columns = [[2, 7], [8, 11], [14, 16]].map(([x = 0, height = 0]) => svg('rect', { x, y: 18 - height, width: 4, height, rx: 1.5 }));
+  return svg('svg', { viewBox: '0 0 20 20', 'aria-hidden': 'true' }, ...columns);
 }

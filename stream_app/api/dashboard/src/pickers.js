@@ -156,3 +156,8 @@ export function manners(text, query, choose) {
   setOptions(theme, themes.map(([value, key]) => ({ value, text: text.say(key) })), query.theme ?? '');
   return h('div', { class: 'manners' }, language, theme);
 }
+
+/** Go on where something was chosen, when the page was made anew for it. @param {boolean} language else the colours */
+export function focusManners(language) {
+  /** @type {HTMLElement | null} */ (document.querySelector(language ? '.segments [aria-pressed="true"]' : '.manners select'))?.focus();
+}

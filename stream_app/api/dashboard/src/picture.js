@@ -4,7 +4,8 @@
  * Invariant: the picture can be read without the page: who, which months, which zone, up to when.
  */
 
-const NS = 'http://www.w3.org/2000/svg';
+import { svg } from './dom.js';
+
 const PADDING = 24;
 const HEAD = 62;
 const FOOT = 34;
@@ -14,11 +15,11 @@ const COPIED = ['fill', 'stroke', 'stroke-width', 'stroke-dasharray', 'opacity',
 /**
  * A copy that looks the same without the stylesheet.
  *
- * @param {SVGSVGElement} svg
+ * @param {SVGSVGElement} drawing
  */
-function bare(svg) {
-  const copy = /** @type {SVGSVGElement} */ (svg.cloneNode(true));
-  const originals = [svg, ...svg.querySelectorAll('*')];
+function bare(drawing) {
+  const copy = /** @type {SVGSVGElement} */ (drawing.cloneNode(true));
+  const originals = [drawing, ...drawing.querySelectorAll('*')];
   [copy, ...copy.querySelectorAll('*')].forEach((element, index) => {
     const style = getComputedStyle(/** @type {Element} */ (originals[index]));
     for (const name of COPIED) element.setAttribute(name, style.getPropertyValue(name));
@@ -36,42 +37,33 @@ function bare(svg) {
  */
 function line(text, x, y, fill, font) {
   const [weight = '400', size = '13px'] = font.split(' ');
-  const element = document.createElementNS(NS, 'text');
-  const attributes = { x, y, fill, 'font-weight': weight, 'font-size': size, 'font-family': getComputedStyle(document.body).fontFamily };
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
-  element.textContent = text;
-  return element;
+  return svg('text', { x, y, fill, 'font-weight': weight, 'font-size': size, 'font-family': getComputedStyle(document.body).fontFamily }, text);
 }
 
 /**
- * @param {SVGSVGElement} svg
+ * @param {SVGSVGElement} drawing
  * @param {{title: string, subtitle: string, source: string, legend: {text: string, color: string}[]}} words
  * @returns {Promise<Blob>}
  */
-export async function png(svg, { title, subtitle, source, legend }) {
+export async function png(drawing, { title, subtitle, source, legend }) {
   const style = getComputedStyle(document.body);
-  const [ink, muted, ground] = [style.color, getComputedStyle(document.body).getPropertyValue('--muted'), style.backgroundColor];
-  const chart = bare(svg);
+  const [ink, muted, ground] = [style.color, resolved(style.getPropertyValue('--muted')), style.backgroundColor];
+  const chart = bare(drawing);
   const legendHeight = legend.length ? 22 : 0;
-  const width = Number(svg.getAttribute('width')) + 2 * PADDING;
-  const height = Number(svg.getAttribute('height')) + HEAD + legendHeight + FOOT + PADDING;
-  const whole = document.createElementNS(NS, 'svg');
-  for (const [name, value] of Object.entries({ xmlns: NS, width: width * SCALE, height: height * SCALE, viewBox: `0 0 ${width} ${height}` })) {
-    whole.setAttribute(name, String(value));
-  }
-  const back = document.createElementNS(NS, 'rect');
-  for (const [name, value] of Object.entries({ width, height, fill: ground })) back.setAttribute(name, String(value));
+  const width = Number(drawing.getAttribute('width')) + 2 * PADDING;
+  const height = Number(drawing.getAttribute('height')) + HEAD + legendHeight + FOOT + PADDING;
+  const whole = svg('svg', { width: width * SCALE, height: height * SCALE, viewBox: `0 0 ${width} ${height}` });
+  const back = svg('rect', { width, height, fill: ground });
   chart.setAttribute('x', String(PADDING));
   chart.setAttribute('y', String(HEAD + legendHeight));
-  whole.append(back, line(title, PADDING, 32, ink, '600 16px'), line(subtitle, PADDING, 52, resolved(muted), '400 12px'), chart);
+  whole.append(back, line(title, PADDING, 32, ink, '600 16px'), line(subtitle, PADDING, 52, muted, '400 12px'), chart);
   let x = PADDING;
   for (const { text, color } of legend) {
-    const dot = document.createElementNS(NS, 'rect');
-    for (const [name, value] of Object.entries({ x, y: HEAD + 4, width: 10, height: 10, rx: 2, fill: color })) dot.setAttribute(name, String(value));
+    const dot = svg('rect', { x, y: HEAD + 4, width: 10, height: 10, rx: 2, fill: color });
     whole.append(dot, line(text, x + 16, HEAD + 13, ink, '400 12px'));
     x += 16 + text.length * 8 + 20;
   }
-  whole.append(line(source, PADDING, height - 18, resolved(muted), '400 11px'));
+  whole.append(line(source, PADDING, height - 18, muted, '400 11px'));
   return drawn(whole, width * SCALE, height * SCALE);
 }
 
@@ -85,13 +77,13 @@ function resolved(color) {
 }
 
 /**
- * @param {SVGSVGElement} svg
+ * @param {SVGSVGElement} drawing
  * @param {number} width
  * @param {number} height
  * @returns {Promise<Blob>}
  */
-async function drawn(svg, width, height) {
-  const address = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(svg)], { type: 'image/svg+xml' }));
+async function drawn(drawing, width, height) {
+  const address = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(drawing)], { type: 'image/svg+xml' }));
   try {
     const image = new Image();
     image.src = address;

@@ -60,6 +60,8 @@ export class Text {
     this.plural = new Intl.PluralRules(this.locale);
     /** @type {Map<string, Intl.NumberFormat>} */
     this.numbers = new Map();
+    /** @type {Map<string, Intl.DateTimeFormat>} */
+    this.dates = new Map();
   }
 
   /**
@@ -73,7 +75,7 @@ export class Text {
   /**
    * A number of things, in words.
    *
-   * @param {'payments' | 'sessions' | 'paying' | 'charging' | 'anonymousSessions'} what
+   * @param {'payments' | 'sessions' | 'paying' | 'charging'} what
    * @param {number} count
    */
   of(what, count) {
@@ -88,6 +90,16 @@ export class Text {
   #number(name, options) {
     let format = this.numbers.get(name);
     if (!format) this.numbers.set(name, (format = new Intl.NumberFormat(this.locale, options)));
+    return format;
+  }
+
+  /**
+   * @param {string} name
+   * @param {Intl.DateTimeFormatOptions} options
+   */
+  #date(name, options) {
+    let format = this.dates.get(name);
+    if (!format) this.dates.set(name, (format = new Intl.DateTimeFormat(this.locale, options)));
     return format;
   }
 
@@ -145,25 +157,25 @@ export class Text {
 
   /** @param {string} month @param {'long' | 'short'} [width] */
   month(month, width = 'long') {
-    return new Intl.DateTimeFormat(this.locale, { month: width, year: 'numeric', timeZone: 'UTC' }).format(utc(month));
+    return this.#date(`month ${width}`, { month: width, year: 'numeric', timeZone: 'UTC' }).format(utc(month));
   }
 
   /** Without its year; in Chinese always 11月, never 十一月. @param {string} month @param {'long' | 'short'} [asked] */
   monthName(month, asked = 'long') {
     const width = this.language === 'zh' ? 'short' : asked;
-    return new Intl.DateTimeFormat(this.locale, { month: width, timeZone: 'UTC' }).format(utc(month));
+    return this.#date(`name ${width}`, { month: width, timeZone: 'UTC' }).format(utc(month));
   }
 
   /** @param {string} date */
   date(date) {
-    return new Intl.DateTimeFormat(this.locale, { dateStyle: 'medium', timeZone: 'UTC' }).format(utc(date));
+    return this.#date('date', { dateStyle: 'medium', timeZone: 'UTC' }).format(utc(date));
   }
 
   /** The clock of a zone. @param {number} atMs @param {string} timeZone @param {boolean} [withDate] */
   time(atMs, timeZone, withDate = false) {
     const date = withDate ? /** @type {const} */ ({ year: 'numeric', month: 'short', day: 'numeric' }) : {};
     const clock = /** @type {const} */ ({ hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
-    return new Intl.DateTimeFormat(this.locale, { timeZone, ...date, ...clock }).format(atMs);
+    return this.#date(`time ${timeZone} ${withDate}`, { timeZone, ...date, ...clock }).format(atMs);
   }
 
   /** UTC+1, UTC+5:45. @param {string} timeZone @param {number} atMs */

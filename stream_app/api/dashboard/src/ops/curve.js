@@ -1,25 +1,19 @@
 /** A small curve of what a number was since the page was opened. Nothing moves but its path; a screen reader is told now and at most. */
 
-const SVG = 'http://www.w3.org/2000/svg';
+import { svg } from '../dom.js';
 
 export class Curve {
   #width;
   #height;
-  #area = document.createElementNS(SVG, 'path');
-  #line = document.createElementNS(SVG, 'path');
-  element = document.createElementNS(SVG, 'svg');
+  #area = svg('path', { class: 'area' });
+  #line = svg('path', { class: 'line' });
+  element;
 
   /** @param {number} width @param {number} height */
   constructor(width, height) {
     this.#width = width;
     this.#height = height;
-    this.element.setAttribute('viewBox', `0 0 ${width} ${height}`);
-    this.element.setAttribute('preserveAspectRatio', 'none');
-    this.element.setAttribute('class', 'curve');
-    this.element.setAttribute('role', 'img');
-    this.#area.setAttribute('class', 'area');
-    this.#line.setAttribute('class', 'line');
-    this.element.append(this.#area, this.#line);
+    this.element = svg('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', class: 'curve', role: 'img' }, this.#area, this.#line);
   }
 
   /**

@@ -106,6 +106,9 @@ export const nameOf = (stage) =>
 /** The greatest; null if one is not known, or there is none. @param {(number | null)[]} values */
 export const greatest = (values) => (values.length && !values.includes(null) ? Math.max(.../** @type {number[]} */ (values)) : null);
 
+/** @param {SourceRow} row */
+export const isBad = (row) => row.is_silent || !row.exists;
+
 /** @typedef {'good' | 'warn' | 'bad' | 'none'} Level */
 
 /** @param {string} status a group's or a partition's @returns {Level} */

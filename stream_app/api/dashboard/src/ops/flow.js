@@ -1,7 +1,7 @@
 /** The way of a record through the stages, each with its age and state, the one to blame marked. */
 
 import { h, setText } from '../dom.js';
-import { greatest, levelOf, SINKS } from './document.js';
+import { greatest, isBad, levelOf, nameOf, SINKS } from './document.js';
 
 /** @typedef {import('./document.js').Answer} Answer */
 /** @typedef {import('./document.js').Level} Level */
@@ -11,17 +11,6 @@ import { greatest, levelOf, SINKS } from './document.js';
 /** @typedef {{level: Level, state: OpsKey, value: string, unit: string, note: string, blame: boolean, hidden?: boolean}} Node */
 
 const IDS = /** @type {const} */ (['sources', 'ingest', 'ledger', 'as_of', 'redis', 'clickhouse', 'topics', 'push']);
-/** @type {Record<typeof IDS[number], OpsKey>} */
-const NAMES = {
-  sources: 'stageSources',
-  ingest: 'stageIngest',
-  ledger: 'stageLedger',
-  as_of: 'stageAsOf',
-  redis: 'stageRedis',
-  clickhouse: 'stageClickhouse',
-  topics: 'stageTopics',
-  push: 'stagePush',
-};
 /** @type {Node} */
 const UNKNOWN = { level: 'none', state: 'stateUnknown', value: '', unit: '', note: '', blame: false };
 
@@ -51,7 +40,7 @@ export class Flow {
     const element = h(
       'li',
       { class: 'node', 'data-stage': id },
-      h('p', { class: 'name' }, this.#text.say(NAMES[id]), state),
+      h('p', { class: 'name' }, this.#text.say(id === 'sources' ? 'sources' : nameOf(id)), state),
       h('p', { class: 'figure' }, value, ' ', unit),
       note,
     );
@@ -98,7 +87,7 @@ function nodesOf(text, { status, groups }) {
 function sourcesNode(text, status) {
   const rows = status?.sources ?? [];
   if (!rows.length) return UNKNOWN;
-  const bad = rows.filter((row) => row.is_silent || !row.exists);
+  const bad = rows.filter(isBad);
   const ages = rows.flatMap(({ age_seconds }) => (age_seconds === null ? [] : [age_seconds]));
   return {
     level: bad.length ? 'bad' : 'good',

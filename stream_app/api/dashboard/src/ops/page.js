@@ -5,7 +5,7 @@
  */
 
 import { h, setText } from '../dom.js';
-import { command, tokenForm } from '../notices.js';
+import { bannerOf, command, tokenForm } from '../notices.js';
 import { manners } from '../pickers.js';
 import { Curve } from './curve.js';
 import { Flow } from './flow.js';
@@ -24,8 +24,7 @@ import { Tables } from './tables.js';
  * @property {boolean} hasToken
  * @property {Answer | null} data the last answer
  * @property {number} receivedMs when it came
- * @property {number | null} lostMs since when there is none; null: it is the newest
- * @property {ApiError | null} problem
+ * @property {ApiError | null} problem why there is no newer one
  *
  * @typedef {'live' | 'away' | 'lost'} Trust away: the monitor does not answer; lost: the API does not
  * @typedef {'token' | 'loading' | 'denied' | 'expired' | 'failed' | 'shown'} Phase
@@ -118,8 +117,9 @@ export class OpsPage {
   #renderWhole(state, answer) {
     const text = this.#text;
     /** @type {Trust} */
-    const trust = state.lostMs !== null ? 'lost' : answer.answers ? 'live' : 'away';
-    const verdict = trust === 'lost' ? this.#lost(state) : verdictOf(text, answer);
+    const trust = state.problem ? 'lost' : answer.answers ? 'live' : 'away';
+    const behind = answer.status ? behindOf(text, answer.status) : [];
+    const verdict = trust === 'lost' ? this.#lost(state) : verdictOf(text, answer, behind);
     document.body.dataset.trust = trust;
     this.#verdict.dataset.level = verdict.level;
     setText(this.#glyph, GLYPHS[verdict.level]);
@@ -130,7 +130,7 @@ export class OpsPage {
     const curve = this.#curve.update(this.#history, 'age', 10, ({ now, most }) => text.say('trendAge', { now: text.span(now), most: text.span(most) }));
     setText(this.#caption, curve ? text.say('trendCaption', { time: text.clock(curve.sinceMs, Date.now()), most: text.span(curve.most) }) : '');
     this.#flow.update(answer);
-    this.#tables.update(answer, answer.status ? behindOf(text, answer.status) : []);
+    this.#tables.update(answer, behind);
     this.#tables.element.hidden = !answer.status;
     this.#announce(verdict.title);
   }
@@ -152,20 +152,20 @@ export class OpsPage {
   }
 
   /** @param {State} state @param {Phase} phase */
-  #renderTop({ data, receivedMs, problem, lostMs }, phase) {
+  #renderTop({ data, receivedMs, problem }, phase) {
     const text = this.#text;
     const shown = phase === 'shown' ? data : null;
     const away = shown !== null && !shown.answers;
-    const [status, words] =
-      problem?.httpStatus === 401 ? /** @type {const} */ (['expired', 'expired'])
-      : phase === 'denied' ? /** @type {const} */ (['denied', 'denied'])
-      : lostMs !== null ? /** @type {const} */ (['disconnected', 'disconnected'])
-      : away ? /** @type {const} */ (['stale', 'away'])
-      : shown ? /** @type {const} */ (['live', 'live'])
-      : /** @type {const} */ (['connecting', 'connecting']);
+    const status =
+      problem?.httpStatus === 401 ? 'expired'
+      : phase === 'denied' ? 'denied'
+      : problem ? 'disconnected'
+      : away ? 'stale'
+      : shown ? 'live'
+      : 'connecting';
     this.#status.hidden = phase === 'token';
     this.#status.dataset.status = status;
-    setText(this.#status, text.say(words));
+    setText(this.#status, text.say(status));
     this.#seen.hidden = shown === null || shown.knownSeconds === null;
     if (shown === null) return;
     const atMs = receivedMs - (shown.knownSeconds ?? 0) * 1000;
@@ -181,7 +181,7 @@ export class OpsPage {
     if (made === this.#made) return;
     this.#made = made;
     const time = text.clock(receivedMs, Date.now());
-    this.#notice.replaceChildren(...(expired ? [banner('expired', text.say('expiredTitle'), text.say('expiredText', { time }), tokenForm(text))] : []));
+    this.#notice.replaceChildren(...(expired ? [bannerOf({ kind: 'expired', title: text.say('expiredTitle'), words: text.say('expiredText', { time }) }, tokenForm(text))] : []));
     this.#instead.replaceChildren(...this.#gate(phase, problem));
   }
 
@@ -193,13 +193,10 @@ export class OpsPage {
     if (phase === 'failed') {
       const message = problem?.httpStatus ? text.say('errorText', { message: problem.message, code: problem.code }) : text.say('errorTextOnly', { message: problem?.message ?? '' });
       const again = h('button', { type: 'button', text: text.say('again'), click: this.#again });
-      return [banner(problem?.httpStatus ? 'error' : 'disconnected', text.say(problem?.httpStatus ? 'errorTitle' : 'disconnectedTitle'), message, again)];
+      const kind = problem?.httpStatus ? 'error' : 'disconnected';
+      return [bannerOf({ kind, title: text.say(`${kind}Title`), words: message }, again)];
     }
     const keys = /** @type {const} */ ({ token: ['tokenTitle', 'tokenText'], denied: ['deniedTitle', 'deniedText'], expired: ['expiredTitle', 'tokenText'] })[phase];
     return [h('div', { class: 'empty card' }, h('h1', { text: text.say(keys[0]) }), h('p', { text: text.say(keys[1]) }), command(text, COMMAND), tokenForm(text))];
   }
 }
-
-/** @param {string} kind @param {string} title @param {string} words @param {Element} action */
-const banner = (kind, title, words, action) =>
-  h('div', { class: `banner ${kind}`, 'data-trouble': kind }, h('div', {}, h('h2', { text: title }), h('p', { text: words })), action);

@@ -5,7 +5,7 @@
  * the monitor. Invariant: results are called current only if the monitor answers, has looked, and blames nobody.
  */
 
-import { greatest, levelOf, nameOf, SINKS } from './document.js';
+import { greatest, isBad, levelOf, nameOf, SINKS } from './document.js';
 
 /** @typedef {import('./document.js').Answer} Answer */
 /** @typedef {import('./document.js').Level} Level */
@@ -141,7 +141,7 @@ function groups(text, status) {
 
 /** @param {OpsText} text @param {Status} status @returns {Behind[]} */
 function sources(text, status) {
-  const bad = (status.sources ?? []).filter((row) => row.is_silent || !row.exists);
+  const bad = (status.sources ?? []).filter(isBad);
   return bad.map((row) => {
     const silent = text.advice(status.words, 'silent');
     const missed = Math.round(row.missed);
@@ -165,21 +165,20 @@ function leftOut(text, { left_out }) {
   return [{ key: 'left out', level: 'warn', what: text.many('partitions', left_out), detail: '', by: '', sinceMs: null, why, todo }];
 }
 
-/** In one line, of an answer that has just come. @param {OpsText} text @param {Answer} answer @returns {Verdict} */
-export function verdictOf(text, answer) {
+/** In one line, of an answer that has just come, and what is behind in it. @param {OpsText} text @param {Answer} answer @param {Behind[]} behind @returns {Verdict} */
+export function verdictOf(text, answer, behind) {
   const { status } = answer;
   if (!answer.answers || !status) return awayOf(text, answer);
-  const behind = behindOf(text, status);
   const [worst] = behind;
   const all = status.results ?? [];
   if (!status.kafka.is_seen && (status.kafka.failure || status.kafka.looked_ms)) return kafkaVerdict(text, status);
   if (!all.length) return { title: text.say('newTitle'), detail: text.say('newText'), todo: '', level: 'none' };
+  const more = behind.length > 1 ? text.say('oldMore', { count: behind.length - 1 }) : '';
   const [guilty] = byStage(status);
   if (guilty) {
     const [stage, rows] = guilty;
     const { means, todo } = text.advice(status.words, stage);
     const [who, age, sinceMs] = [whose(text, rows, all), greatest(rows.map((row) => row.oldest_seconds)), since(stage, rows)];
-    const more = behind.length > 1 ? text.say('oldMore', { count: behind.length - 1 }) : '';
     const why = text.sentence(means);
     const said = sinceMs === null ? text.say('oldTextNever', { why }) : text.say('oldText', { why, time: text.clock(sinceMs, status.now_ms) });
     const title = age === null ? text.say('missingTitle', { who }) : text.say('oldTitle', { who, age: text.span(age) });
@@ -187,7 +186,6 @@ export function verdictOf(text, answer) {
   }
   const age = text.span(greatest(all.map((row) => row.oldest_seconds)));
   if (!worst) return { title: text.say('wellTitle', { age }), detail: text.say('wellText'), todo: '', level: 'good' };
-  const more = behind.length > 1 ? text.say('oldMore', { count: behind.length - 1 }) : '';
   const detail = `${text.say('butText', { what: worst.what, why: worst.why })} ${more}`.trim();
   return { title: text.say('butTitle', { age }), detail, todo: worst.todo ? text.say('todoText', { todo: text.sentence(worst.todo) }) : '', level: 'warn' };
 }

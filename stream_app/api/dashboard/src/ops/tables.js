@@ -2,7 +2,7 @@
 
 import { h } from '../dom.js';
 import { Curve } from './curve.js';
-import { levelOf, nameOf } from './document.js';
+import { isBad, levelOf, nameOf } from './document.js';
 import { Table } from './table.js';
 
 /** @typedef {import('./document.js').Answer} Answer */
@@ -188,7 +188,7 @@ export class Tables {
     const text = this.#text;
     this.#sources.update(
       sources.map((row) => {
-        const bad = !row.exists || row.is_silent;
+        const bad = isBad(row);
         const state = row.exists ? (row.is_silent ? 'stateSilent' : 'stateGood') : 'stateMissing';
         return {
           key: row.topic,
