@@ -1,14 +1,14 @@
 """What the address says, and in which language: both survive a reload, and both can be sent to somebody else."""
 
 import json
+import re
 
 import pytest
 from playwright.async_api import expect
 
-from config.settings import ROOT
 from tests.dashboard.page.viewing import chromium_on
+from tests.dashboard.places import SOURCES
 
-SOURCES = ROOT / "stream_app" / "api" / "dashboard" / "src"
 ENGLISH, CHINESE = (json.loads((SOURCES / f"strings.{language}.json").read_text()) for language in ("en", "zh"))
 
 
@@ -120,6 +120,14 @@ async def test_pickers_name_who_can_be_picked(stack, dashboard):
         *(name for name in named if "vip" not in name),
     ]
     assert await options("Currency") == stack.ask("monthlyIndex", operatorId="M1", groupId="vip")["currencies"]
+
+
+async def test_the_current_month_in_the_address_is_the_one_that_is_chosen(stack, dashboard):
+    current = stack.ask("monthlyIndex", operatorId="M1")["months"][-1]["month"]
+    await dashboard.open(stack.everything, operatorId="M1", endMonth=current)
+    await dashboard.until()
+    chosen = dashboard.page.get_by_label("Until", exact=True).locator("option:checked")  # of the month, not of the day
+    await expect(chosen).to_have_text(re.compile(r" \(now\)$"))
 
 
 async def test_what_the_address_says_wrongly_is_the_default(stack, dashboard):

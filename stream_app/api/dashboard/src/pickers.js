@@ -90,13 +90,13 @@ export class Pickers {
     setOptions(this.#days, numbers(DAYS_CHOICES, query.days), String(query.days));
     const current = sides[0]?.liveMonthly?.months.at(-1)?.month ?? null;
     if (current) {
-      const ends = Array.from({ length: END_MONTHS }, (_, i) => addMonths(current, -i)).filter((month) => month !== query.endMonth || month !== current);
+      const ends = Array.from({ length: END_MONTHS }, (_, i) => addMonths(current, -i));
       if (query.endMonth && !ends.includes(query.endMonth)) ends.push(query.endMonth);
       const text = (/** @type {string} */ month) => this.#text.month(month, 'short');
       setOptions(
         this.#endMonth,
         ends.map((month) => (month === current ? { value: '', text: this.#text.say('current', { month: text(month) }) } : { value: month, text: text(month) })),
-        query.endMonth ?? '',
+        query.endMonth === current ? '' : (query.endMonth ?? ''),
       );
     }
     if (board.today) {
