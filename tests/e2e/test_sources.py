@@ -6,7 +6,6 @@ import threading
 import time
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
 from stream_app.formats.murmur2 import partition_for
@@ -36,29 +35,6 @@ def count(deployment: Deployment, operator: str) -> int:
     """Payments in the operator's document of the last months."""
     document = deployment.redis.get(f"crm:{{{operator}}}:monthly:ALL")
     return sum(month["paymentCount"] for month in json.loads(document)["months"]) if document else 0
-
-
-def read(deployment: Deployment, topic: str, partitions: int = 1) -> list:
-    """All records of a topic."""
-    settings = {
-        "bootstrap.servers": deployment.kafka,
-        "group.id": "test",
-        "enable.auto.commit": False,
-        "isolation.level": "read_committed",
-        "enable.partition.eof": True,
-    }
-    consumer, found, ended = Consumer(settings), [], 0
-    consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
-    while ended < partitions:
-        message = consumer.poll(20)
-        assert message is not None, f"{topic} does not answer"
-        if message.error():
-            assert message.error().name() == "_PARTITION_EOF"
-            ended += 1
-        else:
-            found.append(message)
-    consumer.close()
-    return found
 
 
 @pytest.fixture
@@ -123,7 +99,7 @@ def test_as_of_of_an_idle_deployment_moves_on_each_second(running):
     """In Redis and in its topic: that nothing came is known, too."""
     topic = running.admin.list_topics("crm-stats.as-of.v1", 10).topics["crm-stats.as-of.v1"]
     partitions = len(topic.partitions)
-    before, seen, ends = read(running, "crm-stats.as-of.v1", partitions), set(), time.monotonic() + 10
+    before, seen, ends = running.records("crm-stats.as-of.v1", partitions), set(), time.monotonic() + 10
     while time.monotonic() < ends:
         found = running.as_of()
         assert len(found) == 8
@@ -131,7 +107,7 @@ def test_as_of_of_an_idle_deployment_moves_on_each_second(running):
         seen.add(lowest[:19])
         time.sleep(0.1)
     assert len(seen) >= 9, sorted(seen)
-    after = read(running, "crm-stats.as-of.v1", partitions)[len(before) :]
+    after = running.records("crm-stats.as-of.v1", partitions)[len(before) :]
     by_partition = {n: [m for m in after if m.key() == b"%d" % n] for n in range(8)}
     assert all(8 <= len(some) <= 13 for some in by_partition.values()), {n: len(s) for n, s in by_partition.items()}
     for some in by_partition.values():
@@ -183,7 +159,7 @@ def test_records_of_no_use_go_to_the_dead_letters_as_they_came(running):
     running.wait_as_of(running.now_ms(), names=["worker-1"], seconds=30)
     assert count(running, "D") == 6
     topic = running.admin.list_topics("crm-stats.dead-letters", 10).topics["crm-stats.dead-letters"]
-    letters = {m.key().decode(): m for m in read(running, "crm-stats.dead-letters", len(topic.partitions))}
+    letters = {m.key().decode(): m for m in running.records("crm-stats.dead-letters", len(topic.partitions))}
     assert letters.keys() == {f"charging.payments/{p}/{offset}" for p, offset in offsets.items()}
     reasons = {0: b"tombstone", 1: b"not_json", 2: b"not_json"}
     for partition, (key, value) in values.items():

@@ -5,7 +5,7 @@ import pytest
 from tests.dashboard.page.viewing import Stack, chromium_on
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory):
     made = Stack(tmp_path_factory.mktemp("dashboard") / "run")
     yield made

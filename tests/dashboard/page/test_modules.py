@@ -9,6 +9,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import pytest
+import pytest_asyncio
 
 from tests.dashboard.page.viewing import chromium_on
 from tests.dashboard.places import SOURCES
@@ -29,7 +30,10 @@ ZONES = [
 ]
 
 
-@pytest.fixture
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def run():
     """Evaluates an expression of a module that imports no other: `run("zones", "m => m.utc('2026-11-26')")`."""
     async with chromium_on("about:blank") as browser:

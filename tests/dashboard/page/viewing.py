@@ -21,12 +21,16 @@ class Stack(Deployment):
 
     def __init__(self, path, months=MONTHS, customers=CUSTOMERS):
         super().__init__(path, api_clickhouse_timeout_ms="20000", api_redis_timeout_ms="5000")  # on a busy machine, too
-        self.start_worker(1)
-        self.start_api()
-        self.wait_ready(1)
-        at_ms = self.now_ms()
-        self.command("simulate", "--months", str(months), "--customers", str(customers))
-        self.wait_as_of(max(at_ms, self.now_ms()))
+        try:
+            self.start_worker(1)
+            self.start_api()
+            self.wait_ready(1)
+            at_ms = self.now_ms()
+            self.command("simulate", "--months", str(months), "--customers", str(customers))
+            self.wait_as_of(max(at_ms, self.now_ms()))
+        except BaseException:
+            self.close()
+            raise
         self.everything = self.token("--operator", "*")
 
     def command(self, *arguments):
