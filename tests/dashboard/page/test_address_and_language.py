@@ -84,6 +84,7 @@ async def test_each_choice_is_in_the_address_and_a_reload_keeps_it(stack, dashbo
     await page.get_by_label("Currency").select_option("CHF")
     assert page.url.split("?")[1] == "operatorId=M1&groupId=vip&compare=fleet&currency=CHF&months=13&days=7"
     await expect(page.locator("#per-capita-payment tbody tr")).to_have_count(26)
+    await expect(page.locator("[data-tile=received] .value", has_text="CHF")).to_have_count(2)  # it is asked for last
     shown = await dashboard.tile("received")
     await page.reload()
     await dashboard.until()
