@@ -8,6 +8,8 @@ STOP: it is not there; REWIND: it went back; ERR: records are lost or about to b
 - It knows only who commits. Here a member without a commit counts, too.
 - It waits for so many commits. Here times count, and a group that commits rarely is given twice its own longest step.
 
+- It says WARN and OK by turns when a group is at the edge. Here WARN, once said, holds until lag gets less.
+
 The first rule that applies decides; their order is that of `_RULES`.
 """
 
@@ -16,7 +18,17 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from stream_app.domain.history import History, Slot, floor, moves, peak
-from stream_app.domain.lag import Point, Retention, is_unread, lag_ms, loss_in_s, retention_used
+from stream_app.domain.lag import (
+    Point,
+    Retention,
+    catch_up_s,
+    is_unread,
+    lag_ms,
+    lag_records,
+    loss_in_s,
+    rates,
+    retention_used,
+)
 
 
 class Status(StrEnum):
@@ -72,6 +84,7 @@ class Situation(NamedTuple):
     members: int  # of the group
     has_members: bool  # is it a group that has any, when all is well? Others read without membership
     recreated: bool  # what is committed is of another topic of this name
+    before: Reason | None = None  # what was said after the look before; None: there was none
 
     @property
     def last(self) -> Point:
@@ -150,6 +163,17 @@ def _loss_near(at: Situation, limits: Limits) -> bool:
 
 
 def _falling_behind(at: Situation, limits: Limits) -> bool:
+    return _falls_behind_still(at, limits) or _begins_to_fall_behind(at, limits)
+
+
+def _falls_behind_still(at: Situation, limits: Limits) -> bool:
+    """What was said once holds until it gains, or is nearly caught up: at the edge chance would take it back and say it again."""
+    if at.before != Reason.FALLING_BEHIND or not _is_old(at, limits._replace(young_ms=limits.young_ms // 2)):
+        return False
+    return catch_up_s(lag_records(at.last), rates(at.history.pace())) is None
+
+
+def _begins_to_fall_behind(at: Situation, limits: Limits) -> bool:
     moved = at.history.moved
     if moved is None or not _was_old(moved, limits) or not _is_old(at, limits):
         return False  # one that only stops is another thing

@@ -59,6 +59,7 @@ def partition_row(
     members: int,
     has_members: bool,
     recreated: bool,
+    before: Reason | None,
     held: int,
     owned: bool | None,
     limits: Limits,
@@ -67,7 +68,8 @@ def partition_row(
     last = history.last
     assert last is not None
     now_ms, points = last.time_ms, history.points()
-    status, reason = judge(Situation(now_ms, history, retention, members, has_members, recreated), limits)
+    at = Situation(now_ms, history, retention, members, has_members, recreated, before)
+    status, reason = judge(at, limits)
     age_ms, speed = lag_ms(now_ms, last), rates(history.pace())
     return PartitionRow(
         *tp,

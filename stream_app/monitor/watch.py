@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from stream_app.domain.history import History
 from stream_app.domain.lag import UNKNOWN_MS, Point, Retention, readable_end
-from stream_app.domain.status import Limits
+from stream_app.domain.status import Limits, Reason
 from stream_app.kafka.groups import READABLE
 from stream_app.kafka.times import PARTITIONS_MAX, Clockwork, Wanted
 from stream_app.monitor.look import Look
@@ -40,6 +40,7 @@ class _Memory:
         self.committed: int | None = None  # as Kafka said it last
         self.seen_ms = 0
         self.history = History()
+        self.said: Reason | None = None  # after the last look
         self.unread: _Unread | None = None
 
     def take(self, committed: int, end: int) -> None:
@@ -106,7 +107,7 @@ class Watch:
             if key not in now and gone_ms <= _REMEMBERED_MS:
                 found[key] = memory
                 if gone_ms > _BLIP_MS:
-                    memory.history, memory.unread = History(), None
+                    memory.history, memory.said, memory.unread = History(), None, None
         return dict(list(found.items())[-_GONE_MAX:])
 
     def _see(self, look: Look, group: str, tp: tuple[str, int]) -> _Now | None:
@@ -188,14 +189,17 @@ class Watch:
         unread_ms = unread.time_ms if unread is not None and unread.offset == seen.offset else UNKNOWN_MS
         memory.history.add(Point(look.time_ms, seen.committed, seen.start, seen.end, unread_ms), owned=is_owned)
         kept = look.kept.get(tp[0])
-        return partition_row(
+        row = partition_row(
             tp,
             history=memory.history,
             retention=Retention(kept.ms, kept.bytes) if kept is not None else Retention(),
             members=members,
             has_members=group in self._had_members,
             recreated=memory.made_anew,
+            before=memory.said,
             held=seen.held,
             owned=is_owned,
             limits=self._limits,
         )
+        memory.said = row.reason
+        return row

@@ -4,7 +4,8 @@ The last column is what Burrow's published rules say to the same commits, where 
 """
 
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import groupby, pairwise
+from random import Random
 from typing import NamedTuple
 
 import pytest
@@ -371,21 +372,32 @@ def unread_ms(row, t):
     return int(START_MS + high * 1000)
 
 
-def situation(row):
-    """What was seen until the last second of the row."""
-    history, t = History(), 0.0
+LIMITS = Limits()
+
+
+def said(row, limits=LIMITS, gaps_s=None):
+    """The seconds of each look until the row's last, and what we say there. `gaps_s`: between looks, where they come unevenly."""
+    history, t, before, found = History(), 0.0, None, []
     while t <= row.seconds:
         point = Point(int(START_MS + t * 1000), row.committed(t), row.start(t), row.end(t), unread_ms(row, t))
         history.add(point, owned=row.owned(t))
-        t += row.every
-    return Situation(
-        history.last.time_ms, history, row.retention, row.members(t - row.every), row.has_members, row.recreated
-    )
+        at = Situation(
+            point.time_ms, history, row.retention, row.members(t), row.has_members, row.recreated, before=before
+        )
+        found.append((t, judge(at, limits)))
+        before = found[-1][1].reason
+        t += next(gaps_s) if gaps_s is not None else row.every
+    return found
+
+
+def last_said(row, limits=LIMITS):
+    """What we say at the row's last second."""
+    return said(row, limits)[-1][1]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.why)
 def test_status(row):
-    assert judge(situation(row)) == Judgement(row.status, row.reason)
+    assert last_said(row) == Judgement(row.status, row.reason)
 
 
 @pytest.mark.parametrize("commits_s", [1.1, 4.0, 5.0, 30.0])
@@ -394,14 +406,44 @@ def test_status(row):
 def test_one_that_stops_is_never_called_slow_on_the_way(commits_s, every, well_s):
     """Whatever its commits and our looks: from well to standing to stalled."""
     commits = steps(commits_s)
-    said = [
-        judge(
-            situation(Row("stops", lambda t: commits(min(t, well_s)), Status.OK, Reason.IDLE, seconds=at, every=every))
-        )
-        for at in range(well_s, well_s + 150, 2)
-    ]
-    assert {judgement.status for judgement in said} == {Status.OK, Status.STALL}
-    assert sum(one.status != other.status for one, other in pairwise(said)) == 1
+    stops = Row("", lambda t: commits(min(t, well_s)), Status.STALL, Reason.STALLED, seconds=well_s + 150, every=every)
+    assert words(said(stops), well_s) == [Status.OK, Status.STALL]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+@pytest.mark.parametrize("commits_s", [1.1, 5.0])
+@pytest.mark.parametrize("seed", range(10))
+def test_one_that_turns_slow_is_called_so_once_and_for_all(share, commits_s, seed):
+    """Whenever looks and commits meet: what is left behind is old at one look and, by the luck of the next, not quite."""
+    looks = Random(seed)
+    gaps_s = iter(lambda: looks.uniform(1.5, 3.0), None)
+    phase_s, well_s = looks.random() * commits_s, 120
+
+    def committed(t):
+        step = (t + phase_s) // commits_s * commits_s - phase_s
+        return int(1000 + RATE * step - max(0, step - well_s) * RATE * (1 - share))
+
+    slow = Row("", committed, Status.WARN, Reason.FALLING_BEHIND, seconds=well_s + 400)
+    assert words(said(slow, gaps_s=gaps_s), 20) == [Status.OK, Status.WARN]
+
+
+def test_one_that_was_slow_is_no_longer_called_so_while_it_catches_up():
+    """Slow for five minutes, then twice as fast as what comes."""
+    helped = Row(
+        "helped",
+        lambda t: int(995 + RATE * t - min(150, max(0, t - 120) / 2, max(0, 570 - t)) * RATE),
+        Status.OK,
+        Reason.READING,
+        seconds=600,
+    )
+    of = said(helped)
+    assert words(of, 0) == [Status.OK, Status.WARN, Status.OK]
+    assert next(t for t, one in of if t > 420 and one.status == Status.OK) < 540, "not only when all is read"
+
+
+def words(of, from_s):
+    """Each status since then, as they change."""
+    return [status for status, _ in groupby(one.status for t, one in of if t >= from_s)]
 
 
 def test_every_status_and_reason_that_a_partition_can_have_is_in_the_table():
@@ -431,11 +473,11 @@ def burrow(row, commits_kept=10, commit_s=5):
 def test_what_burrow_can_t_see(row):
     """The rows that say so are blind spots in truth."""
     assert burrow(row) in {Status.OK, Status.NOTFOUND}
-    assert judge(situation(row)).status not in {Status.OK, burrow(row)}
+    assert last_said(row).status not in {Status.OK, burrow(row)}
 
 
 def test_a_group_is_as_its_worst_partition():
-    judged = [judge(situation(row)) for row in ROWS]
+    judged = [last_said(row) for row in ROWS]
     assert worst(judged) == Judgement(Status.ERR, Reason.RECREATED)
     fine = [found for found in judged if found.status in {Status.OK, Status.WARN}]
     assert worst(fine).status == Status.WARN
@@ -448,8 +490,8 @@ def test_limits_are_limits_and_can_be_set():
     """A look before, and at them; the first record comes with the second look."""
     stalled = next(row for row in ROWS if row.reason == Reason.STALLED)
     for seconds, status in ((60, Status.OK), (62, Status.STALL)):
-        assert judge(situation(stalled._replace(seconds=seconds))).status == status
-    assert judge(situation(stalled._replace(seconds=22)), Limits(stall_ms=20_000)).status == Status.STALL
+        assert last_said(stalled._replace(seconds=seconds)).status == status
+    assert last_said(stalled._replace(seconds=22), Limits(stall_ms=20_000)).status == Status.STALL
 
 
 def test_memory_is_bounded_however_long_and_often_it_is_looked():
