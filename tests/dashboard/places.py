@@ -27,6 +27,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SOON_S = 10  # until a token expires that Chromium shall have used before, on a busy machine, too
 _PHONE = {"width": 360, "height": 780}
 DRESSES = {  # in which a page is looked at
     "light": {},

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.api.worlds import token
-from tests.dashboard.places import GROUPS, crash, place_of, until
+from tests.dashboard.places import GROUPS, SOON_S, crash, place_of, until
 
 SHARED, ELECTED, ALONE = "shared worker", "elected tab", "each tab by itself"
 WITHOUT = {
@@ -149,7 +149,7 @@ async def test_a_tab_that_comes_back_is_live_again(place, new_tab, way):
 
 async def test_an_expired_token_is_told_and_a_new_one_goes_on_without_a_reload(place, new_tab):
     other = await (await new_tab()).open(place.base, "g1")
-    tab = await (await new_tab()).open(place.base, "ALL", given=token("M1", exp=time.time() + 3))
+    tab = await (await new_tab()).open(place.base, "ALL", given=token("M1", exp=time.time() + SOON_S))
     await tab.until_state(status="live")
     state = await tab.until_state(status="expired", code=40101, stale=True)
     assert state["since"] == (await tab.events("as-of"))[-1]["data"]["asOf"]
@@ -259,10 +259,10 @@ async def test_leading_is_taken_over_from_a_tab_that_sleeps(place, new_tab, chro
     tab = await (await new_tab()).open(place.base, "ALL", given=given)
     await tab.until_state(status="live")
     assert place.front.streams == 1
-    await leader.page.evaluate("void setTimeout(() => { for (const end = Date.now() + 30_000; Date.now() < end; ); })")
+    await leader.page.evaluate("void setTimeout(() => { for (const end = Date.now() + 45_000; Date.now() < end; ); })")
     version = await place.world.pay(count=39)
-    await tab.until_version(version, seconds=25)
-    await leader.until_version(version, seconds=40)
+    await tab.until_version(version, seconds=40)
+    await leader.until_version(version, seconds=60)
     version = await place.world.pay(count=40)
     for each in (tab, leader):
         await each.until_version(version)

@@ -11,7 +11,7 @@ import pytest
 from config.settings import ROOT
 from tests.api.serving import listening
 from tests.api.worlds import token
-from tests.dashboard.places import Tab, place_of, until
+from tests.dashboard.places import SOON_S, Tab, place_of, until
 
 (SNIPPET,) = re.findall(
     r"^```\n(<iframe.*?)^```$", (ROOT / "docs" / "dashboard.md").read_text(), re.MULTILINE | re.DOTALL
@@ -113,7 +113,7 @@ async def test_the_token_is_in_no_address_that_anybody_asks_for(place, new_tab, 
 async def test_a_page_that_may_embed_it_hands_over_the_token_as_the_manual_says(redis_url, chromium, host):
     async with site(host) as crm, place_of(redis_url, api_frame_ancestors=[crm.base]) as place:
         crm.pages["/"] = snippet(place)
-        crm.make = lambda: token("M1", exp=time.time() + (600 if crm.handed else 5))
+        crm.make = lambda: token("M1", exp=time.time() + (600 if crm.handed else SOON_S))
         page = await chromium.new_page()
         await page.goto(crm.base)
         frame = await frame_of(page)

@@ -133,4 +133,4 @@ def test_alerts_and_dashboard_see_what_is_there(well, prometheus):
     well.kill("worker-1")
     wait_until("its groups are missed", lambda: "CrmGroupStopped" in prometheus.alerts())
     not_ok = next(expr for title, expr in QUERIES if title == NOT_OK)
-    wait_until("the dashboard says so", lambda: prometheus.ask("query", query=not_ok)["result"], 20)
+    wait_until("the dashboard says so", lambda: prometheus.ask("query", query=not_ok)["result"])

@@ -148,7 +148,7 @@ class Deployment:
         running = find(self.run, name)
         assert running is not None
         os.kill(running.process.pid, signal.SIGKILL)
-        wait_until(f"{name} has ended", lambda: find(self.run, name) is None, 20)
+        wait_until(f"{name} has ended", lambda: find(self.run, name) is None)
         if empty:
             for file in (self.run.data / name).rglob("*"):
                 if file.is_file():

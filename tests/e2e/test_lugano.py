@@ -28,7 +28,7 @@ def test_the_lugano_year_equals_polars_straight_from_the_csv(deploy):
         shown = {month["month"]: month["sessionCount"] for month in document["months"]}
         return shown.get("2017-12") == expected.months["ALL", "2017-12"]["sessionCount"]
 
-    wait_until("the last month is whole in Redis", imported, 60)
+    wait_until("the last month is whole in Redis", imported)
     deployment.wait_as_of(deployment.now_ms(), names=["worker-1"])
     deployment.start_api()
     token = deployment.token("--operator", OPERATOR)

@@ -63,12 +63,12 @@ def test_transactions_of_a_source_count_when_committed_and_hold_nothing_up(runni
     with pytest.raises(AssertionError, match="still waiting until Redis' as-of has passed"):
         running.wait_as_of(opened_ms, names=["worker-1"], seconds=3)
     producer.commit_transaction(20)
-    running.wait_as_of(opened_ms, names=["worker-1"], seconds=15)
+    running.wait_as_of(opened_ms, names=["worker-1"])
     assert count(running, "T") == 7
     producer.begin_transaction()
     send(9)
     producer.abort_transaction(20)
-    running.wait_as_of(running.now_ms(), names=["worker-1"], seconds=15)
+    running.wait_as_of(running.now_ms(), names=["worker-1"])
     assert count(running, "T") == 7
     assert running.stop("worker-1") == 0
 
@@ -90,7 +90,7 @@ def test_records_of_an_added_partition_count_and_as_of_stays_true(running):
         assert producer.flush(20) == 0
         taken_ms = running.now_ms()
         wanted = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(taken_ms / 1000)) + f".{taken_ms % 1000:03d}Z"
-        wait_until("as-of has passed", lambda w=wanted: running.as_of().get(own, "") >= w, 30)
+        wait_until("as-of has passed", lambda w=wanted: running.as_of().get(own, "") >= w)
         assert count(running, operator) == 2 * round_
     assert running.process("worker-1").poll() is None
 
@@ -119,13 +119,13 @@ def test_a_missing_source_is_named_and_waited_for_and_counts_when_it_is_made(dep
     """The others count meanwhile."""
     deployment = deploy(sources={name: n for name, n in SOURCES.items() if name != "crm.groups"})
     deployment.admin.delete_topics(["crm.groups"])["crm.groups"].result(20)  # `up` made it
-    wait_until("crm.groups is gone", lambda: "crm.groups" not in deployment.admin.list_topics(timeout=10).topics, 20)
+    wait_until("crm.groups is gone", lambda: "crm.groups" not in deployment.admin.list_topics(timeout=10).topics)
     deployment.start_worker(1)
     deployment.wait_ready(1)
     producer = deployment.producer()
     producer.produce("charging.payments", payment("G"))
     producer.flush(20)
-    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"], seconds=30)
+    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"])
     assert count(deployment, "G") == 1
     assert "the source topic crm.groups does not exist; it is waited for" in deployment.log("worker-1")
     deployment.make_topics({"crm.groups": 2})
@@ -136,8 +136,8 @@ def test_a_missing_source_is_named_and_waited_for_and_counts_when_it_is_made(dep
         groups = json.loads(deployment.redis.get("crm:{G}:groups"))["groups"]
         return {"groupId": "vip", "name": "大客户"} in groups
 
-    wait_until("the group has its name", named, 30)
-    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"], seconds=30)
+    wait_until("the group has its name", named)
+    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"])
     assert deployment.stop("worker-1") == 0
 
 
@@ -156,7 +156,7 @@ def test_records_of_no_use_go_to_the_dead_letters_as_they_came(running):
         )
         producer.produce("charging.payments", payment("D"), partition=partition)
     assert producer.flush(20) == 0
-    running.wait_as_of(running.now_ms(), names=["worker-1"], seconds=30)
+    running.wait_as_of(running.now_ms(), names=["worker-1"])
     assert count(running, "D") == 6
     topic = running.admin.list_topics("crm-stats.dead-letters", 10).topics["crm-stats.dead-letters"]
     letters = {m.key().decode(): m for m in running.records("crm-stats.dead-letters", len(topic.partitions))}
@@ -205,7 +205,7 @@ def test_a_broker_restarted_under_live_workers_loses_nothing_and_counts_nothing_
     try:
         deployment.wait_as_of(deployment.now_ms(), names=["worker-1", "worker-2"])
         find(deployment.run, "kafka").process.kill()
-        wait_until("the broker has let go of its port", lambda: not find(deployment.run, "kafka") and is_free(port), 20)
+        wait_until("the broker has let go of its port", lambda: not find(deployment.run, "kafka") and is_free(port))
         server = next(server for server in SERVERS if server.name == "kafka")
         assert start_server(deployment.run, server, deployment.kafka, default_ports=False) == deployment.kafka
         restarted_ms = deployment.now_ms()

@@ -103,8 +103,8 @@ def test_it_tells_over_http_and_as_a_table_in_80_mb(kafka, new_topic, producer, 
         STREAM_APP_MONITOR_GROUPS=json.dumps([name]),
         STREAM_APP_MONITOR_INTERVAL_MS="100",
     )
-    wait_until("the group is seen", lambda: one.group(name), 30)
-    shown = wait_until("all its times are known", lambda: (row := one.group(name)) and row["lag_seconds"] and row, 30)
+    wait_until("the group is seen", lambda: one.group(name))
+    shown = wait_until("all its times are known", lambda: (row := one.group(name)) and row["lag_seconds"] and row)
     assert (shown["lag_records"], len(shown["partitions"])) == (600, 300)
     assert 89 < shown["lag_seconds"] < 120
 
@@ -134,7 +134,7 @@ def test_it_tells_over_http_and_as_a_table_in_80_mb(kafka, new_topic, producer, 
     assert json.loads(one.command("--json").stdout)["groups"]
 
     looks = one.status()["kafka"]["looked_ms"]
-    wait_until("it has looked for 10 s more", lambda: one.status()["kafka"]["looked_ms"] > looks + 10_000, 60)
+    wait_until("it has looked for 10 s more", lambda: one.status()["kafka"]["looked_ms"] > looks + 10_000)
     assert psutil.Process(one.process.pid).memory_info().rss / 2**20 <= RESIDENT_MB_MAX
     assert one.end() == 0
 
@@ -150,7 +150,7 @@ def answer_code(request):
 
 def test_unknown_paths_methods_and_long_heads_are_refused_and_harm_nothing(kafka, monitor):
     one = monitor(KAFKA_BOOTSTRAP_SERVERS=kafka)
-    wait_until("it answers", one.status, 30)
+    wait_until("it answers", one.status)
     for path, method, code in (("/", "GET", 404), ("/status", "POST", 405), ("/metrics?x=%ff&", "HEAD", 200)):
         request = urllib.request.Request(f"http://127.0.0.1:{one.port}{path}", method=method)
         assert answer_code(request) == code
@@ -166,7 +166,7 @@ def test_unknown_paths_methods_and_long_heads_are_refused_and_harm_nothing(kafka
 
 def test_a_cluster_that_is_away_is_told_and_nothing_else_is_claimed(monitor):
     one = monitor(KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}")
-    shown = wait_until("a look has failed", lambda: (s := one.status()) and s["kafka"]["failure"] and s, 60)
+    shown = wait_until("a look has failed", lambda: (s := one.status()) and s["kafka"]["failure"] and s)
     assert (shown["kafka"]["is_seen"], shown["groups"]) == (False, [])
     found = one.metrics()
     assert found["crm_monitor_look_failures"].samples[0].value >= 1
@@ -203,7 +203,7 @@ def test_it_waits_for_no_look_when_it_is_told_to_stop(monitor):
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         one = monitor(KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{silent.getsockname()[1]}")
-        wait_until("it answers", one.status, 30)
+        wait_until("it answers", one.status)
         began = time.monotonic()
         one.process.send_signal(signal.SIGINT)
         assert one.process.wait(20) == 0

@@ -152,7 +152,7 @@ def test_up_starts_workers_api_and_monitor_and_again_what_died(stack):
     assert {name: after[name] for name in before if name != "worker-1"}.items() <= before.items()
     for name in ("worker-1", "worker-2"):
         assert (stack.folder / f"{name}.ready").read_text().strip() == str(after[name])
-    wait_until("all is well by what the monitor says", lambda: stack.run("status", **env)[0] == 0, 60)
+    wait_until("all is well by what the monitor says", lambda: stack.run("status", **env)[0] == 0)
     out = stack.ok("status", **env)
     assert "crm-stats-ingest" in out
     assert "crm-stats-ledger-1" in out

@@ -12,7 +12,7 @@ from stream_app.domain.advice import ADVICE, SILENT, STAGES
 from stream_app.local.ports import free_port
 from tests.api.worlds import token
 from tests.dashboard.ops.viewing import OPS, api_on, chromium_on, monitor_that_says, recorded
-from tests.dashboard.places import DRESSES, SOURCES
+from tests.dashboard.places import DRESSES, SOON_S, SOURCES
 
 WELL, REDIS, INGEST = (recorded(name) for name in ("well", "redis", "ingest"))
 
@@ -284,7 +284,7 @@ async def test_a_token_of_the_dashboard_is_not_enough(base):
 
 async def test_a_token_that_expires_leaves_what_was_seen_and_a_new_one_goes_on(monitor, base):
     async with chromium_on(base) as ops:
-        await (await ops.open(exp=time.time() + 3)).until("shown", "live")
+        await (await ops.open(exp=time.time() + SOON_S)).until("shown", "live")
         await ops.until("shown", "lost")
         assert "Paste a new token to go on" in await ops.text("[data-trouble=expired]")
         assert await ops.text(".top .status") == "Token expired"

@@ -13,6 +13,7 @@ from playwright.async_api import expect
 from stream_app.local.processes import find, stop
 from stream_app.local.servers import SERVERS, start_server
 from tests.dashboard.page.viewing import chromium_on
+from tests.dashboard.places import SOON_S
 from tests.e2e.deployment import wait_until
 
 
@@ -75,7 +76,7 @@ async def test_without_a_token_it_asks_for_one_and_takes_it(stack, dashboard):
 
 async def test_an_expired_token_leaves_the_numbers_and_a_new_one_goes_on(stack):
     async with chromium_on(stack.api) as dashboard:
-        await dashboard.open(signed(stack, exp=int(time.time()) + 4), operatorId="M1")
+        await dashboard.open(signed(stack, exp=int(time.time()) + SOON_S), operatorId="M1")
         await dashboard.until("shown")
         before = await dashboard.tile("received")
         assert "paste a new token" in await dashboard.trouble("expired")

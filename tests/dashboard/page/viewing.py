@@ -63,7 +63,7 @@ class Dashboard:
 
     async def until(self, phase="shown"):
         """Until the page shows numbers, or what stands in their place."""
-        await expect(self.page.locator("body")).to_have_attribute("data-phase", phase, timeout=20_000)
+        await expect(self.page.locator("body")).to_have_attribute("data-phase", phase, timeout=40_000)
         return self
 
     async def texts(self, selector):
@@ -96,7 +96,7 @@ class Dashboard:
     async def trouble(self, kind):
         """Until the page says that this is wrong; its words."""
         banner = self.page.locator(f"[data-trouble={kind}]")
-        await expect(banner).to_be_visible(timeout=30_000)
+        await expect(banner).to_be_visible(timeout=40_000)
         return await banner.inner_text()
 
     async def violations(self):
@@ -119,7 +119,7 @@ async def chromium_on(base, **context):
         await browser.close()
 
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=40_000)
 SIGNS = {"EUR": "€", "INR": "₹"}
 
 
