@@ -7,7 +7,6 @@ STOP: it is not there; REWIND: it went back; ERR: records are lost or about to b
 - It asks whether lag grew at each step, so a growing sawtooth passes for healthy. Here the floors and peaks of three thirds of the window count.
 - It knows only who commits. Here a member without a commit counts, too.
 - It waits for so many commits. Here times count, and a group that commits rarely is given twice its own longest step.
-
 - It says WARN and OK by turns when a group is at the edge. Here WARN, once said, holds until lag gets less.
 
 The first rule that applies decides; their order is that of `_RULES`.
@@ -104,14 +103,14 @@ class Judgement(NamedTuple):
     reason: Reason
 
 
-def _was_old(point: Point, limits: Limits) -> bool:
-    """Was something unread, then, for longer than anybody would mind?"""
+def _was_older(point: Point, than_ms: int) -> bool:
+    """Was something unread, then, for longer?"""
     age_ms = lag_ms(point.time_ms, point)
-    return is_unread(point) and (age_ms is None or age_ms > limits.young_ms)
+    return is_unread(point) and (age_ms is None or age_ms > than_ms)
 
 
 def _is_old(at: Situation, limits: Limits) -> bool:
-    return _was_old(at.last, limits)
+    return _was_older(at.last, limits.young_ms)
 
 
 def _recreated(at: Situation, limits: Limits) -> bool:
@@ -168,14 +167,14 @@ def _falling_behind(at: Situation, limits: Limits) -> bool:
 
 def _falls_behind_still(at: Situation, limits: Limits) -> bool:
     """What was said once holds until it gains, or is nearly caught up: at the edge chance would take it back and say it again."""
-    if at.before != Reason.FALLING_BEHIND or not _is_old(at, limits._replace(young_ms=limits.young_ms // 2)):
+    if at.before != Reason.FALLING_BEHIND or not _was_older(at.last, limits.young_ms // 2):
         return False
     return catch_up_s(lag_records(at.last), rates(at.history.pace())) is None
 
 
 def _begins_to_fall_behind(at: Situation, limits: Limits) -> bool:
     moved = at.history.moved
-    if moved is None or not _was_old(moved, limits) or not _is_old(at, limits):
+    if moved is None or not _was_older(moved, limits.young_ms) or not _is_old(at, limits):
         return False  # one that only stops is another thing
     whole, recent = (window.thirds() for window in (at.history.whole, at.history.recent))
     return (_is_read(whole) and (_rises(whole) or _stays(whole))) or (_is_read(recent) and _rises(recent))
