@@ -14,7 +14,7 @@ from typing import Any
 
 import redis
 from clickhouse_driver import Client
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from stream_app.local.ports import free_port
@@ -185,28 +185,6 @@ class Deployment:
 
     def producer(self, **settings: Any) -> Producer:
         return Producer({"bootstrap.servers": self.kafka, "linger.ms": 5, **settings})
-
-    def records(self, topic: str, partitions: int = 1) -> list:
-        """All records of a topic."""
-        settings = {
-            "bootstrap.servers": self.kafka,
-            "group.id": "test",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-        }
-        consumer, found, ended = Consumer(settings), [], 0
-        consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
-        while ended < partitions:
-            message = consumer.poll(20)
-            assert message is not None, f"{topic} does not answer"
-            if message.error():
-                assert message.error().name() == "_PARTITION_EOF"
-                ended += 1
-            else:
-                found.append(message)
-        consumer.close()
-        return found
 
     # -- outputs
 

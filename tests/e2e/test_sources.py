@@ -14,6 +14,7 @@ from stream_app.local.processes import find
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server
 from tests.e2e.deployment import ROOT, SOURCES, Deployment, wait_until
+from tests.scenario import read_topic
 
 _numbers = itertools.count()
 
@@ -63,12 +64,12 @@ def test_transactions_of_a_source_count_when_committed_and_hold_nothing_up(runni
     with pytest.raises(AssertionError, match="still waiting until Redis' as-of has passed"):
         running.wait_as_of(opened_ms, names=["worker-1"], seconds=3)
     producer.commit_transaction(20)
-    running.wait_as_of(opened_ms, names=["worker-1"])
+    running.wait_as_of(opened_ms, names=["worker-1"], seconds=15)
     assert count(running, "T") == 7
     producer.begin_transaction()
     send(9)
     producer.abort_transaction(20)
-    running.wait_as_of(running.now_ms(), names=["worker-1"])
+    running.wait_as_of(running.now_ms(), names=["worker-1"], seconds=15)
     assert count(running, "T") == 7
     assert running.stop("worker-1") == 0
 
@@ -90,16 +91,14 @@ def test_records_of_an_added_partition_count_and_as_of_stays_true(running):
         assert producer.flush(20) == 0
         taken_ms = running.now_ms()
         wanted = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(taken_ms / 1000)) + f".{taken_ms % 1000:03d}Z"
-        wait_until("as-of has passed", lambda w=wanted: running.as_of().get(own, "") >= w)
+        wait_until("as-of has passed", lambda w=wanted: running.as_of().get(own, "") >= w, 30)
         assert count(running, operator) == 2 * round_
     assert running.process("worker-1").poll() is None
 
 
 def test_as_of_of_an_idle_deployment_moves_on_each_second(running):
     """In Redis and in its topic: that nothing came is known, too."""
-    topic = running.admin.list_topics("crm-stats.as-of.v1", 10).topics["crm-stats.as-of.v1"]
-    partitions = len(topic.partitions)
-    before, seen, ends = running.records("crm-stats.as-of.v1", partitions), set(), time.monotonic() + 10
+    before, seen, ends = read_topic(running.kafka, "crm-stats.as-of.v1"), set(), time.monotonic() + 10
     while time.monotonic() < ends:
         found = running.as_of()
         assert len(found) == 8
@@ -107,11 +106,11 @@ def test_as_of_of_an_idle_deployment_moves_on_each_second(running):
         seen.add(lowest[:19])
         time.sleep(0.1)
     assert len(seen) >= 9, sorted(seen)
-    after = running.records("crm-stats.as-of.v1", partitions)[len(before) :]
-    by_partition = {n: [m for m in after if m.key() == b"%d" % n] for n in range(8)}
+    after = [record for record in read_topic(running.kafka, "crm-stats.as-of.v1") if record not in before]
+    by_partition = {n: [record for record in after if record.key == b"%d" % n] for n in range(8)}
     assert all(8 <= len(some) <= 13 for some in by_partition.values()), {n: len(s) for n, s in by_partition.items()}
     for some in by_partition.values():
-        times = [json.loads(m.value())["asOf"] for m in some]
+        times = [json.loads(record.value)["asOf"] for record in some]
         assert times == sorted(times)
 
 
@@ -125,7 +124,7 @@ def test_a_missing_source_is_named_and_waited_for_and_counts_when_it_is_made(dep
     producer = deployment.producer()
     producer.produce("charging.payments", payment("G"))
     producer.flush(20)
-    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"])
+    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"], seconds=30)
     assert count(deployment, "G") == 1
     assert "the source topic crm.groups does not exist; it is waited for" in deployment.log("worker-1")
     deployment.make_topics({"crm.groups": 2})
@@ -136,8 +135,8 @@ def test_a_missing_source_is_named_and_waited_for_and_counts_when_it_is_made(dep
         groups = json.loads(deployment.redis.get("crm:{G}:groups"))["groups"]
         return {"groupId": "vip", "name": "大客户"} in groups
 
-    wait_until("the group has its name", named)
-    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"])
+    wait_until("the group has its name", named, 30)
+    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"], seconds=30)
     assert deployment.stop("worker-1") == 0
 
 
@@ -156,16 +155,15 @@ def test_records_of_no_use_go_to_the_dead_letters_as_they_came(running):
         )
         producer.produce("charging.payments", payment("D"), partition=partition)
     assert producer.flush(20) == 0
-    running.wait_as_of(running.now_ms(), names=["worker-1"])
+    running.wait_as_of(running.now_ms(), names=["worker-1"], seconds=30)
     assert count(running, "D") == 6
-    topic = running.admin.list_topics("crm-stats.dead-letters", 10).topics["crm-stats.dead-letters"]
-    letters = {m.key().decode(): m for m in running.records("crm-stats.dead-letters", len(topic.partitions))}
+    letters = {letter.key.decode(): letter for letter in read_topic(running.kafka, "crm-stats.dead-letters")}
     assert letters.keys() == {f"charging.payments/{p}/{offset}" for p, offset in offsets.items()}
     reasons = {0: b"tombstone", 1: b"not_json", 2: b"not_json"}
     for partition, (key, value) in values.items():
         letter = letters[f"charging.payments/{partition}/{offsets[partition]}"]
-        headers = dict(letter.headers())
-        assert letter.value() == (value or b"")
+        headers = dict(letter.headers)
+        assert letter.value == (value or b"")
         assert headers["reason"] == reasons[partition]
         assert headers["source-key"] == (key or b"")
         assert headers["source-topic"] == b"charging.payments"

@@ -18,10 +18,10 @@ from tests.e2e.conftest import deploy
 from tests.e2e.deployment import DATABASE, wait_until
 from tests.monitor.test_process import RESIDENT_MB_MAX
 from tests.monitor.test_results import Seen, feed
+from tests.scenario import read_topic
 
 __all__ = ["deploy"]
 
-PARTITIONS = 8  # of the results
 STAGES = {"redis", "clickhouse", "push"}
 
 
@@ -78,7 +78,7 @@ def test_it_goes_through_every_stage_and_nobody_sees_it(deploy):
     assert rows[0][0] > 0, "so that leaving it out is what keeps it from the list"
     assert probe.OPERATOR not in {row[0] for row in deployment.clickhouse.execute(sql("read_operators", DATABASE))}
     topics = ("crm-stats.monthly.v1", "crm-stats.half-hour.v1")
-    keys = {message.key().decode() for topic in topics for message in deployment.records(topic, PARTITIONS)}
+    keys = {record.key.decode() for topic in topics for record in read_topic(deployment.kafka, topic)}
     assert any(key.startswith("M1|") for key in keys)
     assert not [key for key in keys if key.startswith(probe.OPERATOR)]
     sources = {row["topic"]: row for row in seen.status()["sources"]}
