@@ -40,7 +40,7 @@ class Events:
         self._lines = answer.aiter_lines()
         self.comments = 0
 
-    async def next(self, *wanted, seconds=20):
+    async def next(self, *wanted, seconds=8):
         """The next event of these kinds (of any): name, id, data."""
         async with asyncio.timeout(seconds):
             while True:
@@ -55,7 +55,7 @@ class Events:
                 if "event" in fields and (not wanted or fields["event"] in wanted):
                     return fields["event"], fields.get("id"), json.loads(fields["data"])
 
-    async def rest(self, seconds=20):
+    async def rest(self, seconds=8):
         """All events until the stream ends."""
         found = []
         with contextlib.suppress(EOFError):
@@ -321,7 +321,7 @@ async def test_the_stream_ends_when_the_token_does(world):
     ends = time.time() + 5
     async with watching(world, headers=bearer("M1", exp=ends)) as events:
         seen = await events.rest()
-        assert -0.1 < time.time() - ends < 4
+        assert -0.1 < time.time() - ends < 2
         assert {"monthly", "distribution", "as-of"} == {event[0] for event in seen}
     async with watching(world, headers=bearer("M1", exp=time.time() - 1)) as events:
         assert events.answer.status_code == 401
@@ -390,9 +390,9 @@ async def test_while_redis_is_away_the_stream_says_so_and_goes_on_afterwards(own
         await asyncio.to_thread(begin)
         # Written before the stream is back on it: nobody hears of that, so it must be read.
         version = await world.pay(count=60)
-        name, _, data = await events.next("monthly", "distribution")
+        name, _, data = await events.next("monthly", "distribution", seconds=15)
         assert (name, data["version"]) == ("monthly", version)
-        assert (await events.next("as-of", "stale"))[0] == "as-of"
+        assert (await events.next("as-of", "stale", seconds=15))[0] == "as-of"
         version = await world.pay(count=61)
         assert (await events.next("monthly"))[2]["version"] == version
     await world.redis.aclose()

@@ -261,7 +261,7 @@ async def test_leading_is_taken_over_from_a_tab_that_sleeps(place, new_tab, chro
     assert place.front.streams == 1
     await leader.page.evaluate("void setTimeout(() => { for (const end = Date.now() + 45_000; Date.now() < end; ); })")
     version = await place.world.pay(count=39)
-    await tab.until_version(version, seconds=40)
+    await tab.until_version(version, seconds=30)
     await leader.until_version(version, seconds=60)
     version = await place.world.pay(count=40)
     for each in (tab, leader):

@@ -83,19 +83,19 @@ def test_midnight_and_a_month_s_end_pass_without_any_event(deploy):
     deployment.start_api()
     assert _document(deployment, "distribution")["to"] == "2025-03-31"
     assert _document(deployment, "monthly")["months"][-1]["month"] == "2025-03"
-    wait_until("all outputs show one version", lambda: _same(deployment))
+    wait_until("all outputs show one version", lambda: _same(deployment), 10)
     before = _versions(deployment)
 
     _session(
         deployment, "M2", "s-2", LAST + timedelta(hours=1, minutes=15)
     )  # 00:05 of April in Kathmandu, still March in UTC
-    wait_until("Redis rolls on", lambda: _document(deployment, "distribution")["to"] == "2025-04-01")
+    wait_until("Redis rolls on", lambda: _document(deployment, "distribution")["to"] == "2025-04-01", 10)
     for group in ("ALL", "vip"):
         distribution, monthly = _document(deployment, "distribution", group), _document(deployment, "monthly", group)
         assert (distribution["from"], distribution["to"], distribution["total"]) == ("2025-03-03", "2025-04-01", 1)
         assert [month["month"] for month in monthly["months"]][-2:] == ["2025-03", "2025-04"]
         assert [month["sessionCount"] for month in monthly["months"]][-2:] == [2, 0]
-    wait_until("all outputs show one version", lambda: _same(deployment))
+    wait_until("all outputs show one version", lambda: _same(deployment), 10)
     after = _versions(deployment)
     assert all(after[name] > before[name] for name in before), (before, after)
     records = compacted(read_topic(deployment.kafka, HALF_HOUR, "read_committed"))
@@ -116,6 +116,6 @@ def test_midnight_and_a_month_s_end_pass_without_any_event(deploy):
         found = compacted(read_topic(deployment.kafka, HALF_HOUR, "read_committed"))
         return found.get(b"M1|ALL|2025-03-02", (b"?", ()))[0] is None
 
-    wait_until("a day that is not kept any more has a tombstone", tombstone)
+    wait_until("a day that is not kept any more has a tombstone", tombstone, 10)
     answer = deployment.post("monthlyIndex", {"operatorId": "M1", "months": 6}, deployment.token("--operator", "M1"))
     assert [month["sessionCount"] for month in answer["months"]] == [0, 2, 0, 0, 0, 0]

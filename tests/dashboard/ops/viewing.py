@@ -104,9 +104,9 @@ class Page(Dashboard):
         return self
 
     async def until(self, phase="shown", trust=None):
-        await expect(self.page.locator("body")).to_have_attribute("data-phase", phase, timeout=40_000)
+        await expect(self.page.locator("body")).to_have_attribute("data-phase", phase)
         if trust:
-            await expect(self.page.locator("body")).to_have_attribute("data-trust", trust, timeout=40_000)
+            await expect(self.page.locator("body")).to_have_attribute("data-trust", trust)
         return self
 
     async def text(self, selector):

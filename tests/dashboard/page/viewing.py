@@ -63,7 +63,7 @@ class Dashboard:
 
     async def until(self, phase="shown"):
         """Until the page shows numbers, or what stands in their place."""
-        await expect(self.page.locator("body")).to_have_attribute("data-phase", phase, timeout=40_000)
+        await expect(self.page.locator("body")).to_have_attribute("data-phase", phase)
         return self
 
     async def texts(self, selector):
@@ -96,7 +96,7 @@ class Dashboard:
     async def trouble(self, kind):
         """Until the page says that this is wrong; its words."""
         banner = self.page.locator(f"[data-trouble={kind}]")
-        await expect(banner).to_be_visible(timeout=40_000)
+        await expect(banner).to_be_visible()
         return await banner.inner_text()
 
     async def violations(self):
