@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 from clickhouse_driver import Client
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
-from stream_app.local.ports import free_port
+from stream_app.local.ports import free_port, is_free
 from stream_app.local.processes import find, stop
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server, start_servers
@@ -148,12 +149,15 @@ class Deployment:
         running = find(self.run, name)
         assert running is not None
         os.kill(running.process.pid, signal.SIGKILL)
-        wait_until(f"{name} has ended", lambda: find(self.run, name) is None)
+        # A killed process may hold its port for a moment longer; the server would take another one.
+        address = self._addresses[server.variable]
+        port = urlsplit(address).port
+        wait_until(f"{name} has let go of its port", lambda: find(self.run, name) is None and is_free(port))
         if empty:
             for file in (self.run.data / name).rglob("*"):
                 if file.is_file():
                     file.unlink()
-        start_server(self.run, server, self._addresses[server.variable], default_ports=False)
+        assert start_server(self.run, server, address, default_ports=False) == address
 
     def close(self) -> None:
         """End everything that was started."""
