@@ -40,6 +40,7 @@ def client_settings(servers: str) -> dict[str, str | int | float | bool]:
         "socket.timeout.ms": int(_TIMEOUT_S * 1000),
         "reconnect.backoff.ms": _RECONNECT_MS[0],
         "reconnect.backoff.max.ms": _RECONNECT_MS[1],
+        "log_level": 4,  # warnings and worse: what it throws away when it is closed is nobody's news
     }
 
 
