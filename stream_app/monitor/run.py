@@ -11,7 +11,7 @@ import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from stream_app.domain import probe
-from stream_app.domain.status import Limits
+from stream_app.health.status import Limits
 from stream_app.kafka.times import Bisect, Clockwork, FromLog
 from stream_app.monitor.board import Board
 from stream_app.monitor.conf import Conf

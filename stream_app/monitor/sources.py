@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from stream_app.domain.silence import DAYS, judge_silence
+from stream_app.health.silence import DAYS, judge_silence
 from stream_app.kafka.cluster import Cluster, Ends
 from stream_app.kafka.offsets import Found, Offsets
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from stream_app.domain.status import Limits
+from stream_app.health.status import Limits
 from stream_app.kafka.times import Bisect, FromLog
 from stream_app.monitor.look import Looker
 from stream_app.monitor.rows import GroupRow, PartitionRow

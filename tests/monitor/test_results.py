@@ -11,7 +11,7 @@ import pytest
 from clickhouse_driver.errors import ServerException
 from confluent_kafka import Producer
 
-from stream_app.domain.freshness import SINKS
+from stream_app.health.freshness import SINKS
 from stream_app.kafka.cluster import Cluster
 from stream_app.kafka.offsets import Offsets
 from stream_app.local.processes import find
