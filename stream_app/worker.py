@@ -22,12 +22,12 @@ from config.settings import Settings
 from stream_app.domain import working
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
 from stream_app.faust_seam.app import App, new_app
+from stream_app.ingest.ingest import Ingest, IngestConf
 from stream_app.kafka import batches, logs
 from stream_app.kafka.cluster import Cluster, KafkaException
 from stream_app.kafka.frontier import Frontier
 from stream_app.kafka.log import Appender, TransactionLog
 from stream_app.partition.announcer import Announcer
-from stream_app.partition.ingest import Ingest, IngestConf
 from stream_app.partition.lanes import Lanes
 from stream_app.partition.ports import Conf, Pace, Range, Topics
 from stream_app.partition.pump import Pump

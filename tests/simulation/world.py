@@ -12,9 +12,9 @@ from random import Random
 from stream_app.domain import working
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
 from stream_app.formats.frames import clock_frame
+from stream_app.ingest.ingest import Ingest, IngestConf
 from stream_app.kafka.batches import Batch
 from stream_app.kafka.log import Records
-from stream_app.partition.ingest import Ingest, IngestConf
 from stream_app.partition.lane import Lane
 from stream_app.partition.ports import Conf, Pace, Range, Topics
 from stream_app.partition.state import Committed
