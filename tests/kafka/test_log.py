@@ -9,7 +9,8 @@ import pytest
 from aiokafka.errors import KafkaError
 
 from stream_app.kafka.cluster import Cluster
-from stream_app.kafka.log import Appender, Fenced, TransactionLog
+from stream_app.kafka.log import Appender, TransactionLog
+from stream_app.ports.kafka import Fenced
 
 
 @pytest.fixture
