@@ -24,10 +24,10 @@ from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, 
 from stream_app.faust_seam.app import App, new_app
 from stream_app.ingest.ingest import Ingest, IngestConf
 from stream_app.kafka import batches, logs
-from stream_app.kafka.cluster import Cluster, KafkaException
-from stream_app.kafka.frontier import Frontier
 from stream_app.kafka.log import Appender, TransactionLog
 from stream_app.kafka.replay import replay
+from stream_app.observing.cluster import Cluster, KafkaException
+from stream_app.observing.frontier import Frontier
 from stream_app.partition.announcer import Announcer
 from stream_app.partition.conf import Conf, Pace, Topics
 from stream_app.partition.lanes import Lanes

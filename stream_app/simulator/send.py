@@ -13,8 +13,8 @@ from zlib import crc32
 
 from aiokafka.errors import KafkaError
 
-from stream_app.kafka.cluster import Cluster, KafkaException
 from stream_app.kafka.log import Appender
+from stream_app.observing.cluster import Cluster, KafkaException
 from stream_app.ports.records import RecordFields
 from stream_app.simulator.records import SourceRecord, Topic
 

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from stream_app.kafka.cluster import Cluster, Ends, KafkaException, TopicState
+from stream_app.observing.cluster import Cluster, Ends, KafkaException, TopicState
 from stream_app.ports.kafka import Sample
 
 log = logging.getLogger(__name__)
