@@ -26,7 +26,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from config.settings import Settings
-from stream_app.api import page, parameters, reference_pages
+from stream_app.api import parameters, reference_pages
 from stream_app.api.answers import Answer, Answers
 from stream_app.api.auth import Principal, Rules, Tokens
 from stream_app.api.circuit import Circuit
@@ -44,6 +44,7 @@ from stream_app.api.store import Cells, Documents
 from stream_app.api.stream import Stream
 from stream_app.api.updates import Updates, subscriber
 from stream_app.api.windows import Retention
+from stream_app.dashboard import page
 from stream_app.sinks.clickhouse_reader import ClickHouseReader
 from stream_app.sinks.redis_calls import connect
 
