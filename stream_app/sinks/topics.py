@@ -5,7 +5,7 @@ says that the cell left retention, and keeps its headers. Writer and reader of t
 """
 
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -14,21 +14,13 @@ from stream_app.domain.report import iso_ms, record_currencies, record_values
 from stream_app.domain.tables import TABLES, Table
 from stream_app.formats.ids import decode_id, encode_id
 from stream_app.formats.murmur2 import partition_for
+from stream_app.ports.records import Headers, Record
 
-__all__ = ["Record", "ResultRecords", "partition_for", "read_key"]
+__all__ = ["ResultRecords", "partition_for", "read_key"]
 
 C = TypeVar("C", bound=Cell)
 
-Headers = list[tuple[str, bytes]]
 _encode: Final = msgspec.json.Encoder().encode
-
-
-class Record(NamedTuple):
-    """What is sent."""
-
-    key: bytes
-    value: bytes | None
-    headers: Headers
 
 
 @lru_cache(100_000)
