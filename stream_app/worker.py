@@ -21,6 +21,7 @@ from agents import ledger as ledger_agent
 from config.settings import Settings
 from stream_app.domain import working
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
+from stream_app.domain.tables import TABLES
 from stream_app.faust_seam.app import App, new_app
 from stream_app.ingest.ingest import Ingest, IngestConf
 from stream_app.kafka import batches, logs
@@ -31,11 +32,11 @@ from stream_app.observing.frontier import Frontier
 from stream_app.partition.announcer import Announcer
 from stream_app.partition.conf import Conf, Pace, Topics
 from stream_app.partition.lanes import Lanes
-from stream_app.partition.pump import Pump
+from stream_app.partition.sink_writer import SinkWriter
 from stream_app.ports.kafka import Range, Replayed
 from stream_app.sinks.clickhouse import ClickHouseSink
 from stream_app.sinks.redis import RedisSink
-from tables.cells import HALF_HOUR, MONTHLY, HalfHourTable, MonthlyTable
+from tables.cells import CellTable
 from tables.ledger import LedgerTable, changelog
 
 log = logging.getLogger(__name__)
@@ -190,13 +191,13 @@ def create_ledger(settings: Settings, state_dir: Path) -> App:
         await appender.start()
         background.start(announcer.run())
         background.start(frontier.run(settings.frontier_ms / 1000, lanes.reached))
-        for pump in lanes.pumps:
-            background.start(pump.run())
+        for writer in lanes.writers:
+            background.start(writer.run())
 
     lanes = Lanes(LedgerKafka(settings, cluster), state_dir / group, settings.block_cache_mb, app.crash)
-    lanes.pumps = [
-        Pump(RedisSink(settings.redis_url), settings.redis_ms / 1000, lanes.open_lanes),
-        Pump(
+    lanes.writers = [
+        SinkWriter(RedisSink(settings.redis_url), settings.redis_ms / 1000, lanes.open_lanes),
+        SinkWriter(
             ClickHouseSink(settings.clickhouse_url, settings.clickhouse_database),
             settings.clickhouse_ms / 1000,
             lanes.open_lanes,
@@ -204,8 +205,8 @@ def create_ledger(settings: Settings, state_dir: Path) -> App:
     ]
     table = LedgerTable(app, source=settings.events, partitions=settings.events_partitions, lanes=lanes)
     app.tables.add(table)
-    app.tables.add(MonthlyTable(app, name=MONTHLY, ledger=table, lanes=lanes))
-    app.tables.add(HalfHourTable(app, name=HALF_HOUR, ledger=table, lanes=lanes))
+    for cells in TABLES:
+        app.tables.add(CellTable(app, cells, ledger=table, lanes=lanes))
     ledger_agent.add(app, settings.events, lanes)
     app.positions = lambda: {TP(settings.events, p): offset for p, offset in lanes.positions().items()}
     app.starts.append(build)
@@ -218,8 +219,7 @@ def _conf(settings: Settings, group: str, topic_id: str) -> Conf:
         topics=Topics(
             events=settings.events,
             changelog=changelog(group),
-            monthly=settings.topic_monthly,
-            half_hour=settings.topic_half_hour,
+            results={table.name: settings.result_topic(table.name) for table in TABLES},
             dead_letters=settings.topic_dead_letters,
             sources={kind: topic for topic, kind in source_kinds(settings).items()},
         ),

@@ -6,24 +6,24 @@ came leaves a placeholder, a row of version -1.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from stream_app.domain.calendar import count, is_known
 from stream_app.domain.cells import Operator
-from stream_app.domain.events import CDR, COUNTED, CREDITED, CREDITS, CUSTOMER, HOLD, TIME, Row, later, placeholder
+from stream_app.domain.events import (
+    CDR,
+    COUNTED,
+    CREDITED,
+    CREDITS,
+    CUSTOMER,
+    HOLD,
+    TIME,
+    Events,
+    Row,
+    later,
+    placeholder,
+)
 from stream_app.domain.rules import Rule
 from stream_app.domain.working import Working
-
-
-class Events(NamedTuple):
-    """Events of one kind of one operator, in order. `ids` are UTF-8, `keys` name the rows of entities; `raws` as in formats.frames."""
-
-    operator: str
-    kind: int
-    ids: Sequence[bytes]
-    keys: Sequence[bytes]
-    rows: Sequence[Row]
-    raws: dict[int, list[bytes | None]]
 
 
 class Cdrs:
@@ -100,6 +100,3 @@ class Cdrs:
         if is_known(row, self._operator):
             self._add(row, 1)
         self._store(key, row)
-
-
-__all__: Sequence[str] = ["Cdrs", "Events"]

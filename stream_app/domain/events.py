@@ -6,6 +6,7 @@ timestamp, offset, source partition, and the format of the frame that first held
 that is read again from its source by a version that keeps more of it is later than itself.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 Row = list[Any]
@@ -51,6 +52,18 @@ class Part(NamedTuple):
     ids: list[str]
     rows: list[Row]
     indexes: list[int]  # of each in the batch of source records
+
+
+class Events(NamedTuple):
+    """Events of one kind of one operator, in order. `ids` are UTF-8, `keys` name the rows of entities; `raws`, `again` as in formats.frames."""
+
+    operator: str
+    kind: int
+    ids: Sequence[bytes]
+    keys: Sequence[bytes]
+    rows: Sequence[Row]
+    raws: dict[int, list[bytes | None]]
+    again: bool = False
 
 
 def later(new: Row, old: Row) -> bool:

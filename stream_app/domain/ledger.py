@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from stream_app.domain import calendar
-from stream_app.domain.cdrs import Cdrs, Events
+from stream_app.domain.cdrs import Cdrs
 from stream_app.domain.cells import Cell, CellKey, Customer, Group, Operator, Shown
 from stream_app.domain.events import (
     ALL,
@@ -43,6 +43,7 @@ from stream_app.domain.events import (
     TIME,
     TIMEZONE,
     VERSION,
+    Events,
     Row,
     is_later,
     later,
@@ -166,6 +167,8 @@ class Ledger:
         return list(keys)
 
     def _reject(self, part: Events, index: int, timezone: str) -> None:
+        if part.again:
+            return
         row, (source_key, value) = part.rows[index], part.raws.get(index, (None, None))
         local = zone(timezone).local(row[TIME])
         detail = (

@@ -13,7 +13,7 @@ from stream_app.domain.events import CDR, ENTITIES, PAYMENT, SESSION, Row
 from stream_app.domain.sums import Sums
 from stream_app.domain.tables import HALF_HOUR, MONTHLY
 
-TZDATA_OF_1: Final = "2026.6"  # the rules that all rows of format 1 were made by
+TZDATA_OF_1: Final = "2026f"  # the rules that all rows of format 1 were made by
 
 _SESSION_FIELDS_1: Final = 8
 _PAYMENT_FIELDS_1: Final = 12

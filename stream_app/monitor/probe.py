@@ -18,13 +18,14 @@ from confluent_kafka import KafkaException, Producer
 
 from stream_app.domain import probe
 from stream_app.domain.events import ALL
+from stream_app.domain.tables import MONTHLY
 from stream_app.health.freshness import Stage
 from stream_app.monitor.push import Push
 from stream_app.monitor.results import ERRORS, Places, in_a_line
 from stream_app.observing.cluster import client_settings
 from stream_app.sinks.clickhouse_client import Connection
 from stream_app.sinks.redis_calls import commands
-from stream_app.sinks.redis_keys import monthly_key
+from stream_app.sinks.redis_keys import document_key
 
 SECONDS_MAX: Final = 30.0  # then it is lost
 BUCKETS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -136,7 +137,7 @@ class Probe:
             await asyncio.sleep(_POLL_SECONDS[stage])
 
     async def _in_redis(self, amount: str) -> float | None:
-        (document,) = await commands(self._places.redis, [("GET", monthly_key(probe.OPERATOR, ALL))])
+        (document,) = await commands(self._places.redis, [("GET", document_key(MONTHLY, probe.OPERATOR, ALL))])
         is_there = document is not None and orjson.loads(document)["months"][-1]["receivedAmount"] == amount
         return time.monotonic() if is_there else None
 

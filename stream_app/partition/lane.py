@@ -16,11 +16,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from stream_app.formats.rows import FORMAT, POSITION, Position, decode_position
+from stream_app.formats.rows import POSITION, Position, decode_position
 from stream_app.partition.conf import Conf, Crash
 from stream_app.partition.frontiers import Frontiers
 from stream_app.partition.frozen_rows import CommittedRows, FrozenRows
 from stream_app.partition.partition_state import PartitionState, Tick
+from stream_app.partition.positions import changed_rules, new_position, renewed_position
 from stream_app.ports.kafka import Fenced, Log, Range
 from stream_app.ports.records import Batch
 from stream_app.ports.sinks import Dirty
@@ -37,7 +38,11 @@ _FENCED_S_MAX = 60.0  # a lane that nobody takes over or gives back by then is a
 
 
 class PositionError(Exception):
-    """The rows don't fit the events topic. Operator action: see "Another history" in docs/operating.md."""
+    """The rows don't fit the events topic, or today's rules. Operator action: the message says it."""
+
+
+class SupersededError(Exception):
+    """A newer generation has taken the place of this one: what this worker owned is served there."""
 
 
 class Lane:
@@ -91,7 +96,7 @@ class Lane:
     def _position(self, where: Range) -> Position:
         conf, (raw,) = self._conf, self.store.load([POSITION])
         if raw is None:
-            return Position(FORMAT, conf.topic_id, conf.generation, where.first, -1, 0, 0)
+            return new_position(conf.ledger, conf.topic_id, conf.generation, where.first)
         position, name = decode_position(raw), f"{conf.topics.events}/{self.partition}"
         if (position.topic_id, position.generation) != (conf.topic_id, conf.generation):
             raise PositionError(
@@ -101,7 +106,11 @@ class Lane:
             raise PositionError(
                 f"{name} has offsets {where.first} to {where.end}, the state goes on at {position.offset}: see docs/operating.md, Another history"
             )
-        return position
+        if position.superseded_by:
+            raise SupersededError(f"generation {position.superseded_by} has taken the place of {position.generation}")
+        if changed := changed_rules(position, conf.ledger):
+            raise PositionError(f"{name} was counted by other rules ({changed}): run `stream-app rebuild`")
+        return renewed_position(position, conf.ledger)
 
     async def stop(self) -> None:
         """Commit and publish what was applied, drop what was not."""

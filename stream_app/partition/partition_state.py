@@ -9,10 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from stream_app.domain import probe
-from stream_app.domain.cdrs import Events
 from stream_app.domain.cells import Cell, CellKey
 from stream_app.domain.errors import Reason, Rejection
-from stream_app.domain.events import ENTITIES
+from stream_app.domain.events import ENTITIES, Events
 from stream_app.domain.ledger import Frozen, Late, Ledger
 from stream_app.domain.tables import TABLES
 from stream_app.formats import rows
@@ -85,10 +84,10 @@ class PartitionState:
 
     def _events(self, clock: int | None, parts: Iterable[FramePart]) -> tuple[int | None, list[Events]]:
         out = []
-        for operator, kind, ids, found, raws in parts:
+        for operator, kind, ids, found, raws, again in parts:
             prefix = rows.entity_prefix(operator, kind)
             keys = [prefix + entity for entity in ids] if kind in ENTITIES else []
-            out.append(Events(operator, kind, ids, keys, found, raws))
+            out.append(Events(operator, kind, ids, keys, found, raws, again))
         return clock, out
 
     def _dead_letter(self, late: Late) -> Record:

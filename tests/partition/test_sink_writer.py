@@ -6,11 +6,11 @@ import time
 from itertools import pairwise
 
 import pytest
+from stream_app.partition.pump import Pump
 
 from stream_app.domain.cells import MonthlyKey
 from stream_app.partition import pump as pump_module
 from stream_app.partition.frontiers import Frontiers
-from stream_app.partition.pump import Pump
 from stream_app.partition.store import StoreClosed
 from stream_app.ports.sinks import Dirty
 

@@ -9,13 +9,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from random import Random
 
+from stream_app.partition.state import Committed
+
 from stream_app.domain import working
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
 from stream_app.formats.frames import clock_frame
 from stream_app.ingest.ingest import Ingest, IngestConf
 from stream_app.partition.conf import Conf, Pace, Topics
 from stream_app.partition.lane import Lane
-from stream_app.partition.state import Committed
 from stream_app.ports.kafka import Range
 from stream_app.ports.records import Batch, Records
 from stream_app.sinks.topics import ResultRecords
