@@ -243,7 +243,7 @@ def test_a_row_of_a_newer_format_is_refused_in_one_sentence(decode):
 def test_a_cell_with_fewer_figures_is_filled_up():
     """A figure that came later begins at zero, and a row needs no new format for it."""
     short = rows.encode(FigureCell(5, 6, {"EUR": [1250, 150, 0, 1, 1]}, [3, 2]))
-    found = rows.cell_decoder(MONTHLY)(short)
+    found = MONTHLY.read(rows.cell_decoder(MONTHLY)(short))
     assert (found.payments, found.sessions) == ({"EUR": [1250, 150, 0, 1, 1, 0]}, [3, 2, 0, 0, 0])
 
 
