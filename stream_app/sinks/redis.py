@@ -1,4 +1,4 @@
-"""Redis: the default answers as JSON, one key one read. Who reads them is stream_app/api/redis_store.py.
+"""Redis: the default answers as JSON, one key one read. Who reads them is stream_app/api/stores/redis_store.py.
 
 A document is set by a script that compares versions inside Redis, so a writer that lost its partition can't put an old one over a new one.
 As-of is raised by a script that refuses when Redis may have lost documents since the partition was compared: the mark that `compare` set

@@ -15,7 +15,7 @@ from tests.api.serving import World, serving
 from tests.api.worlds import token
 from tests.sinks.fake_view import MONTH, TODAY
 
-SOURCES = ROOT / "stream_app" / "api" / "dashboard" / "src"
+SOURCES = ROOT / "stream_app" / "dashboard" / "src"
 HARNESS = Path(__file__).parent / "harness"
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [

@@ -10,7 +10,7 @@ from pathlib import Path
 from playwright.async_api import expect
 
 from stream_app.api.app import Stores, create_app
-from stream_app.api.rate_window import OwnWindow
+from stream_app.api.guard.rate_window import OwnWindow
 from stream_app.local.processes import find
 from tests.api.serving import listening
 from tests.api.worlds import FakeCells, FakeDocuments, settings, token

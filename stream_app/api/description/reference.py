@@ -13,7 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.security import HTTPBearer
 from starlette.responses import Response
 
-from stream_app.api import examples, models
+from stream_app.api.description import examples, models
 from stream_app.api.errors import (
     BAD_PARAMETER,
     BAD_TOKEN,

@@ -12,12 +12,12 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from stream_app.api.circuit import Circuit, Unavailable
-from stream_app.api.documents import loaded, spliced
+from stream_app.api.asking.documents import loaded, spliced
+from stream_app.api.asking.parameters import Distribution, Monthly
+from stream_app.api.asking.windows import DistributionKind, Kind, MonthlyKind, Q_contra, Retention, W
 from stream_app.api.errors import NO_STORE, ApiError
-from stream_app.api.parameters import Distribution, Monthly
-from stream_app.api.store import Cells, Documents, Read
-from stream_app.api.windows import DistributionKind, Kind, MonthlyKind, Q_contra, Retention, W
+from stream_app.api.stores.circuit import Circuit, Unavailable
+from stream_app.api.stores.ports import Cells, Documents, Read
 from stream_app.domain.events import ALL
 from stream_app.domain.local_time import zone
 from stream_app.domain.report import Json, groups_data, iso_ms

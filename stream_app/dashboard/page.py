@@ -1,6 +1,6 @@
 """The dashboard and the operations page: their files, as they were built, and what a browser lets them do.
 
-Place: beside `reference`; the pages themselves are of `dashboard/`, and ask the API like any other client, so nothing here needs a token. Invariants:
+Place: routes of the API's application. The pages ask the API like any other client, so none of these routes needs a token. Invariants:
 nothing of another host is loaded or framed, nothing inline is run; a browser asks each time whether its copy is still the one of this release,
 since the files keep their names. A file that was not built is an error at start.
 """
@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-BUILT: Final = files(__package__).joinpath("dashboard", "built")
+BUILT: Final = files(__package__).joinpath("built")
 _TYPES: Final = {
     "index.html": "text/html; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",

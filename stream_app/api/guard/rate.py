@@ -12,9 +12,9 @@ from collections import deque
 from time import monotonic
 from typing import Final
 
-from stream_app.api.circuit import Circuit, Unavailable
 from stream_app.api.errors import OVER_RATE, ApiError
-from stream_app.api.rate_window import OwnWindow, Wanted, Window
+from stream_app.api.guard.rate_window import OwnWindow, Wanted, Window
+from stream_app.api.stores.circuit import Circuit, Unavailable
 
 _LEASE_SECONDS: Final = 0.1
 _REFUSED_SECONDS_MAX: Final = 0.02

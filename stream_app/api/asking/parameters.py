@@ -15,7 +15,8 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 
-from stream_app.api.errors import BAD_PARAMETER, ApiError
+from stream_app.api.asgi import REQUEST_BYTES_MAX
+from stream_app.api.errors import BAD_PARAMETER, ApiError, bad_parameter
 from stream_app.domain.events import ALL
 from stream_app.domain.local_time import day_of
 from stream_app.domain.money import DIGITS
@@ -24,8 +25,6 @@ DEFAULT_MONTHS: Final = 6
 MONTHS_MAX: Final = 25
 DEFAULT_DAYS: Final = 30
 ID_CODE_POINTS_MAX: Final = 200
-# Two ids of 200 four-byte characters, percent-encoded or escaped, fit with room to spare.
-REQUEST_BYTES_MAX: Final = 16_384
 WATCHES_MAX: Final = 64
 
 _MONTH = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])", re.ASCII)
@@ -80,11 +79,6 @@ class Operators(NamedTuple):
     """A question for operators: it has no parameters."""
 
 
-def bad(name: str, why: str) -> ApiError:
-    """The error that names a parameter."""
-    return ApiError(BAD_PARAMETER, f"{name}: {why}")
-
-
 def _query(raw: bytes) -> Raw:
     found: Raw = {}
     for pair in raw.split(b"&"):
@@ -98,7 +92,7 @@ def _query(raw: bytes) -> Raw:
                 BAD_PARAMETER, f"{unquote_to_bytes(name).decode(errors='replace')[:50]}: not UTF-8, percent-encoded"
             ) from None
         if key in found:
-            raise bad(key[:50], "given twice")
+            raise bad_parameter(key[:50], "given twice")
         found[key] = text
     return found
 
@@ -120,9 +114,9 @@ def _id(raw: Raw, name: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise bad(name, "must be a string")
+        raise bad_parameter(name, "must be a string")
     if not 0 < len(value) <= ID_CODE_POINTS_MAX or any(unicodedata.category(char) == "Cc" for char in value):
-        raise bad(name, f"must have 1 to {ID_CODE_POINTS_MAX} characters, none of them a control character")
+        raise bad_parameter(name, f"must have 1 to {ID_CODE_POINTS_MAX} characters, none of them a control character")
     return value
 
 
@@ -133,7 +127,7 @@ def _number(raw: Raw, name: str, default: int, maximum: int, *, text: bool) -> i
     if text and _DIGITS.fullmatch(value):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= maximum:
-        raise bad(name, f"must be an integer from 1 to {maximum}")
+        raise bad_parameter(name, f"must be an integer from 1 to {maximum}")
     return value
 
 
@@ -142,10 +136,10 @@ def _month(raw: Raw, name: str) -> int | None:
     if value is None:
         return None
     if not isinstance(value, str) or not _MONTH.fullmatch(value):
-        raise bad(name, "must be a month like 2026-11")
+        raise bad_parameter(name, "must be a month like 2026-11")
     month = int(value[:4]) * 100 + int(value[5:])
     if month < _FIRST_MONTH:
-        raise bad(name, "must not be before 1970-01")
+        raise bad_parameter(name, "must not be before 1970-01")
     return month
 
 
@@ -158,7 +152,7 @@ def _day(raw: Raw, name: str) -> int | None:
             return day_of(date.fromisoformat(value))
     except ValueError:
         pass
-    raise bad(name, "must be a date like 2026-11-24")
+    raise bad_parameter(name, "must be a date like 2026-11-24")
 
 
 def _currency(raw: Raw, name: str) -> str | None:
@@ -166,7 +160,7 @@ def _currency(raw: Raw, name: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or value not in DIGITS:
-        raise bad(name, "must be a currency code of ISO 4217, in upper case")
+        raise bad_parameter(name, "must be a currency code of ISO 4217, in upper case")
     return value
 
 
@@ -212,16 +206,16 @@ def watches(source: bytes) -> list[Watch]:
     """Parse a body that lists what to watch. `Raises` ApiError."""
     listed = _raw(source, text=False).get("watch")
     if not isinstance(listed, list) or not 1 <= len(listed) <= WATCHES_MAX:
-        raise bad("watch", f"must be a list of 1 to {WATCHES_MAX} objects")
+        raise bad_parameter("watch", f"must be a list of 1 to {WATCHES_MAX} objects")
     return [_watch(entry) for entry in listed]
 
 
 def _watch(entry: object) -> Watch:
     if not isinstance(entry, dict):
-        raise bad("watch", "must hold objects")
+        raise bad_parameter("watch", "must hold objects")
     last_event_id = entry.get("lastEventId")
     if not isinstance(last_event_id, str | None):
-        raise bad("lastEventId", "must be a string")
+        raise bad_parameter("lastEventId", "must be a string")
     return Watch(_id(entry, "operatorId"), _id(entry, "groupId") or ALL, last_event_id or "")
 
 

@@ -12,14 +12,14 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
-from stream_app.api.answers import Answer, Answers
-from stream_app.api.circuit import Circuit, Unavailable
+from stream_app.api.asking.answers import Answer, Answers
+from stream_app.api.asking.parameters import distribution as parse_distribution
+from stream_app.api.asking.parameters import monthly as parse_monthly
 from stream_app.api.errors import ApiError
-from stream_app.api.parameters import distribution as parse_distribution
-from stream_app.api.parameters import monthly as parse_monthly
-from stream_app.api.store import AsOf, Documents
-from stream_app.api.updates import LINK_ERRORS, Updates
-from stream_app.api.watched import DISTRIBUTION, KINDS, MONTHLY, Document, Topic, Viewer
+from stream_app.api.live.updates import LINK_ERRORS, Updates
+from stream_app.api.live.watched import DISTRIBUTION, KINDS, MONTHLY, Document, Topic, Viewer
+from stream_app.api.stores.circuit import Circuit, Unavailable
+from stream_app.api.stores.ports import AsOf, Documents
 from stream_app.sinks.redis_keys import distribution_key, monthly_key, updates_channel
 
 _KEYS: Final = {MONTHLY: monthly_key, DISTRIBUTION: distribution_key}

@@ -7,8 +7,9 @@ are kept. Pure but for `compose`, which asks the store.
 from datetime import date
 from typing import NamedTuple, Protocol, TypeVar
 
-from stream_app.api.parameters import Distribution, Monthly, bad
-from stream_app.api.store import Cells
+from stream_app.api.asking.parameters import Distribution, Monthly
+from stream_app.api.errors import bad_parameter
+from stream_app.api.stores.ports import Cells
 from stream_app.domain.cells import SLOTS, Operator
 from stream_app.domain.local_time import day_of, first_day_of, month_add, month_of_day, month_string
 from stream_app.domain.report import DAYS, MONTHS, Json, days_to, distribution_data, iso_date, monthly_data, months_to
@@ -101,10 +102,10 @@ class MonthlyKind:
         current = month_of_day(operator.today)
         end = current if asked.end_month is None else asked.end_month
         if end > current:
-            raise bad("endMonth", f"must not be after the operator's current month, {month_string(current)}")
+            raise bad_parameter("endMonth", f"must not be after the operator's current month, {month_string(current)}")
         months = months_to(end, asked.months)
         if months[0] < _FIRST_MONTH:
-            raise bad("endMonth", "the months asked for begin before 1970-01")
+            raise bad_parameter("endMonth", "the months asked for begin before 1970-01")
         return MonthlyWindow(months, asked.currency or operator.currency)
 
     def is_default(self, operator: Operator, window: MonthlyWindow) -> bool:
@@ -154,10 +155,12 @@ class DistributionKind:
         end = operator.today if asked.end_day is None else asked.end_day
         first = operator.today + 1 - self._retention.days
         if not first <= end <= operator.today:
-            raise bad("endDate", f"must be a date from {iso_date(first)} to {iso_date(operator.today)}, those kept")
+            raise bad_parameter(
+                "endDate", f"must be a date from {iso_date(first)} to {iso_date(operator.today)}, those kept"
+            )
         days = days_to(end, asked.days)
         if days[0] < first:
-            raise bad("days", f"begins before {iso_date(first)}, the first date that is kept")
+            raise bad_parameter("days", f"begins before {iso_date(first)}, the first date that is kept")
         return days
 
     def is_default(self, operator: Operator, window: range) -> bool:

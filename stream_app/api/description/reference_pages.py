@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from stream_app.api.reference import document
+from stream_app.api.description.reference import document
 
 _STATIC: Final = {
     "swagger-ui-bundle.js": "text/javascript",

@@ -9,11 +9,12 @@ from math import floor
 from time import time
 from typing import Final, NamedTuple, Protocol
 
-from stream_app.api.within import within
-from stream_app.sinks.lua import TAKE
+from stream_app.api.stores.within import within
+from stream_app.sinks.lua import script
 from stream_app.sinks.redis_calls import Call, Client, scripts
 
 _TOKENS_MAX: Final = 10_000
+_TAKE: Final = script(__package__, "take")
 
 
 class Wanted(NamedTuple):
@@ -40,7 +41,7 @@ class RedisWindow:
 
     async def take(self, wanted: Sequence[Wanted]) -> list[int]:
         """See Window. One round trip for all."""
-        calls = [Call(TAKE, [f"crm-rate:{one.token}"], [one.rate, one.many]) for one in wanted]
+        calls = [Call(_TAKE, [f"crm-rate:{one.token}"], [one.rate, one.many]) for one in wanted]
         async with within(self._timeout_seconds):
             return await scripts(self._client, calls)
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from redis.asyncio.cluster import RedisCluster
 
-from stream_app.api.store import AsOf, Read
-from stream_app.api.within import within
+from stream_app.api.stores.ports import AsOf, Read
+from stream_app.api.stores.within import within
 from stream_app.sinks.redis_calls import Client, commands, in_order
 from stream_app.sinks.redis_keys import AS_OF, OPERATORS
 

@@ -15,14 +15,15 @@ import orjson
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from stream_app.api.auth import Principal, Tokens
+from stream_app.api.asgi import NOSNIFF, body_of, header, send_error
+from stream_app.api.asking.parameters import Watch, watches
+from stream_app.api.asking.parameters import stream as parse
 from stream_app.api.errors import FAULT, INTERNAL, UNKNOWN_METHOD, ApiError
-from stream_app.api.feed import Feed
-from stream_app.api.http import NOSNIFF, admit, body_of, header, operator_of, send_error
-from stream_app.api.parameters import Watch, watches
-from stream_app.api.parameters import stream as parse
-from stream_app.api.rate import RateLimit
-from stream_app.api.watched import KINDS, Viewer
+from stream_app.api.guard.admission import admit, operator_of
+from stream_app.api.guard.auth import Principal, Tokens
+from stream_app.api.guard.rate import RateLimit
+from stream_app.api.live.feed import Feed
+from stream_app.api.live.watched import KINDS, Viewer
 
 _HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from stream_app.api.parameters import DEFAULT_DAYS, DEFAULT_MONTHS, ID_CODE_POINTS_MAX, MONTHS_MAX, WATCHES_MAX
+from stream_app.api.asking.parameters import DEFAULT_DAYS, DEFAULT_MONTHS, ID_CODE_POINTS_MAX, MONTHS_MAX, WATCHES_MAX
 from stream_app.domain.money import DIGITS
 
 T = TypeVar("T")
