@@ -27,8 +27,9 @@ from stream_app.ingest.ingest import Ingest, IngestConf
 from stream_app.kafka import batches, logs
 from stream_app.kafka.log import Appender, TransactionLog
 from stream_app.kafka.replay import replay
-from stream_app.observing.cluster import Cluster, KafkaException
+from stream_app.observing.client import ClusterError
 from stream_app.observing.frontier import Frontier
+from stream_app.observing.observer import Observer
 from stream_app.partition.announcer import Announcer
 from stream_app.partition.conf import Conf, Pace, Topics
 from stream_app.partition.lanes import Lanes
@@ -61,8 +62,8 @@ def source_kinds(settings: Settings) -> dict[str, int]:
 class LedgerKafka:
     """Kafka as the lanes need it."""
 
-    def __init__(self, settings: Settings, cluster: Cluster) -> None:
-        self._servers, self._settings, self._cluster = settings.kafka_bootstrap_servers, settings, cluster
+    def __init__(self, settings: Settings, observer: Observer) -> None:
+        self._servers, self._settings, self._observer = settings.kafka_bootstrap_servers, settings, observer
         self._group = settings.ledger_group
 
     def new_log(self, partition: int) -> TransactionLog:
@@ -82,9 +83,9 @@ class LedgerKafka:
     async def ranges(self, topic: str, partitions: Sequence[int]) -> dict[int, Range]:
         """Where partitions of a topic begin and end."""
         tps = [(topic, partition) for partition in partitions]
-        async for attempt in stamina.retry_context(on=KafkaException, attempts=None, timeout=_BROKER_S_MAX):
+        async for attempt in stamina.retry_context(on=ClusterError, attempts=None, timeout=_BROKER_S_MAX):
             with attempt:
-                starts, ends = await self._cluster.starts(tps), await self._cluster.ends(tps)
+                starts, ends = await self._observer.starts(tps), await self._observer.ends(tps)
         return {partition: Range(starts[topic, partition], ends[topic, partition]) for partition in partitions}
 
 
@@ -167,13 +168,13 @@ def create_ledger(settings: Settings, state_dir: Path) -> App:
         replication_factor=settings.replication_factor,
     )
     background, appender = Background(app), Appender(settings.kafka_bootstrap_servers)
-    cluster = Cluster(settings.kafka_bootstrap_servers)
+    observer = Observer(settings.kafka_bootstrap_servers)
 
     async def build() -> None:
         """What needs the cluster, or a running loop."""
-        async for attempt in stamina.retry_context(on=KafkaException, attempts=None, timeout=_BROKER_S_MAX):
+        async for attempt in stamina.retry_context(on=ClusterError, attempts=None, timeout=_BROKER_S_MAX):
             with attempt:
-                found = await cluster.describe([settings.events])
+                found = await observer.topics([settings.events])
         if settings.events not in found or found[settings.events].partitions != settings.events_partitions:
             raise RuntimeError(
                 f"the topic {settings.events} must have {settings.events_partitions} partitions: {found}"
@@ -182,7 +183,7 @@ def create_ledger(settings: Settings, state_dir: Path) -> App:
         lanes.configure(conf)
         announcer = Announcer(conf, settings.topic_as_of, appender, lanes.open_lanes)
         frontier = Frontier(
-            cluster,
+            observer,
             [*source_kinds(settings), settings.topic_probe],
             settings.ingest_group,
             settings.events,
@@ -194,7 +195,7 @@ def create_ledger(settings: Settings, state_dir: Path) -> App:
         for writer in lanes.writers:
             background.start(writer.run())
 
-    lanes = Lanes(LedgerKafka(settings, cluster), state_dir / group, settings.block_cache_mb, app.crash)
+    lanes = Lanes(LedgerKafka(settings, observer), state_dir / group, settings.block_cache_mb, app.crash)
     lanes.writers = [
         SinkWriter(RedisSink(settings.redis_url), settings.redis_ms / 1000, lanes.open_lanes),
         SinkWriter(
@@ -210,7 +211,7 @@ def create_ledger(settings: Settings, state_dir: Path) -> App:
     ledger_agent.add(app, settings.events, lanes)
     app.positions = lambda: {TP(settings.events, p): offset for p, offset in lanes.positions().items()}
     app.starts.append(build)
-    app.stops += [background.stop, appender.stop, lanes.close]
+    app.stops += [background.stop, appender.stop, observer.close, lanes.close]
     return app
 
 
