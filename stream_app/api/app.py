@@ -86,6 +86,7 @@ class _Parts:
     clickhouse: Circuit
     answers: Answers
     tokens: Tokens
+    public: JwksKeys | None
     rate: RateLimit
     metrics: Metrics
     feed: Feed
@@ -135,6 +136,7 @@ def _parts(settings: Settings, found: Stores) -> _Parts:
         clickhouse=clickhouse,
         answers=answers,
         tokens=Tokens(rules, secret, public),
+        public=public,
         rate=RateLimit(found.window, redis),
         metrics=metrics,
         feed=feed,
@@ -234,6 +236,8 @@ def create_app(settings: Settings, found: Stores | None = None, *, ending: async
         watching.cancel()
         await parts.feed.close()
         await parts.watched.close()
+        if parts.public is not None:
+            await parts.public.close()
         await parts.rate.close()
         await parts.redis.close()
         await parts.clickhouse.close()

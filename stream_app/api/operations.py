@@ -8,18 +8,17 @@ the monitor is asked once in `_KEEP_SECONDS`; what it said last outlives it, and
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from http.client import HTTPException
 from time import monotonic
 from typing import Any, Final
-from urllib.error import HTTPError
-from urllib.request import ProxyHandler, build_opener
 
+import httpx
 import orjson
 import structlog
 from starlette.types import Receive, Scope, Send
 
 from stream_app.api.asgi import send_data, send_error
 from stream_app.api.errors import FAULT, INTERNAL, UNKNOWN_METHOD, ApiError, envelope
+from stream_app.api.fetch import FETCH_ERRORS, fetch_json, new_client
 from stream_app.api.guard.admission import admit_to_operations
 from stream_app.api.guard.auth import Tokens
 from stream_app.api.guard.rate import RateLimit
@@ -28,7 +27,7 @@ _KEEP_SECONDS: Final = 1.0
 _BYTES_MAX: Final = 32_000_000
 _PARTITIONS_MAX: Final = 50  # of a group that are shown; those that are well never are
 _WORST: Final = 20  # operators
-ERRORS: Final = (OSError, HTTPException, ValueError, TypeError, KeyError)  # no answer, or one that is not the monitor's
+_ERRORS: Final = (*FETCH_ERRORS, TypeError, KeyError)  # no answer, or one that is not the monitor's
 log = structlog.get_logger(__name__)
 
 
@@ -37,7 +36,7 @@ class Watched:
 
     def __init__(self, url: str, timeout_seconds: float, groups: Mapping[str, str]) -> None:
         self._url, self._timeout_seconds, self._groups = url, timeout_seconds, groups
-        self._opener = build_opener(ProxyHandler({}))
+        self._client = new_client(proxies=False)
         self._lock = asyncio.Lock()
         self._asked_at = self._known_at = float("-inf")
         self._away_since: float | None = None
@@ -66,8 +65,8 @@ class Watched:
 
     async def _ask(self) -> None:
         try:
-            self._status = shown(await asyncio.to_thread(self._get, "/status"))
-        except ERRORS as error:
+            self._status = shown(await self._get("/status"))
+        except _ERRORS as error:
             self._note(_failure(error), error)
         else:
             self._known_at = monotonic()
@@ -83,16 +82,15 @@ class Watched:
             self._asking = asyncio.create_task(self._ask_operators())
 
     async def _ask_operators(self) -> None:
-        with suppress(*ERRORS):
-            found: list[dict[str, Any]] = (await asyncio.to_thread(self._get, f"/operators?worst={_WORST}"))[
-                "operators"
-            ]
+        with suppress(*_ERRORS):
+            found: list[dict[str, Any]] = (await self._get(f"/operators?worst={_WORST}"))["operators"]
             self._operators = found
 
     async def close(self) -> None:
         """End what is under way."""
         if self._asking is not None:
             await self._asking
+        await self._client.aclose()
 
     def _note(self, failure: str | None, error: Exception | None = None) -> None:
         if failure is None and self._failure is not None:
@@ -103,13 +101,9 @@ class Watched:
             self._away_since = monotonic()
         self._failure = failure
 
-    def _get(self, path: str) -> Any:
-        try:
-            with self._opener.open(self._url + path, timeout=self._timeout_seconds) as answer:
-                return orjson.loads(answer.read(_BYTES_MAX))
-        except HTTPError as error:
-            error.close()
-            raise ValueError(f"{path} is answered with {error.code}") from None
+    async def _get(self, path: str) -> Any:
+        url = self._url + path
+        return await fetch_json(self._client, url, seconds_max=self._timeout_seconds, bytes_max=_BYTES_MAX)
 
 
 def shown(status: dict[str, Any]) -> dict[str, Any]:
@@ -123,9 +117,9 @@ def shown(status: dict[str, Any]) -> dict[str, Any]:
 
 def _failure(error: Exception) -> str:
     """Of a closed list, for the page has words for each; the log says more."""
-    if isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError):
+    if isinstance(error, TimeoutError):
         return "timeout"
-    return "unreachable" if isinstance(error, OSError) else "unusable"
+    return "unreachable" if isinstance(error, OSError | httpx.NetworkError) else "unusable"
 
 
 class Operations:

@@ -2,10 +2,9 @@
 
 import json
 import time
-import urllib.error
-import urllib.request
 from typing import Annotated, Any
 
+import httpx
 import typer
 from rich.console import Console
 from rich.live import Live
@@ -50,11 +49,9 @@ def command(
 
 def ask(url: str) -> dict[str, Any]:
     """The monitor's answer. `Raises` LocalError."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=10) as answer:
-            found: dict[str, Any] = json.load(answer)
-    except (urllib.error.URLError, OSError, ValueError):
+        found: dict[str, Any] = httpx.get(url, timeout=10, trust_env=False).raise_for_status().json()
+    except (httpx.HTTPError, ValueError):
         raise LocalError(f"the monitor does not answer at {url}: start it by make up, or stream-app monitor.") from None
     return found
 

@@ -12,22 +12,22 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OctKey, RSAKey
+from joserfc.jwk import Key, OctKey
 from joserfc.jws import extract_compact
 
 from stream_app.api.errors import BAD_TOKEN, ApiError
+from stream_app.api.guard.jwks import ALGORITHMS
 from stream_app.domain import probe
 
 _TOKENS_MAX: Final = 10_000
 _TOKEN_CHARACTERS_MAX: Final = 16_384
 _RATE_MAX: Final = 1_000_000
-Key = OctKey | RSAKey | ECKey
 
 
 class PublicKeys(Protocol):
     """Keys of an issuer by their id."""
 
-    async def key(self, kid: str | None, algorithm: str) -> RSAKey | ECKey | None:
+    async def key(self, kid: str | None, algorithm: str) -> Key | None:
         """The key of that id that fits the algorithm; without an id the only one that fits. `Raises` ApiError when none can be had."""
 
 
@@ -116,7 +116,7 @@ class Tokens:
         key: Key | None = None
         if algorithm == "HS256":
             key = self._secret
-        elif algorithm in ("RS256", "ES256") and self._public is not None:
+        elif algorithm in ALGORITHMS and self._public is not None:
             key = await self._public.key(kid if isinstance(kid, str) else None, str(algorithm))
         if key is None:
             raise _refused("the token is signed in a way, or with a key, that is not accepted here")
