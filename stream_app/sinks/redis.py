@@ -18,11 +18,11 @@ from stream_app.domain.cells import Group, HalfHourKey, MonthlyKey
 from stream_app.domain.events import ALL
 from stream_app.domain.local_time import month_of_day
 from stream_app.domain.report import has_documents, iso_ms
+from stream_app.ports.sinks import Dirty, View
 from stream_app.sinks import redis_keys as keys
 from stream_app.sinks.lua import AS_OF, BEGIN, VERSIONS
 from stream_app.sinks.redis_calls import Call, commands, connect, scripts
 from stream_app.sinks.redis_documents import entry_document, groups_document, listed_groups, puts
-from stream_app.sinks.view import Dirty, View
 
 BATCH: Final = 200  # keys a pipeline: some hundred KB, and a pause for others after each
 T = TypeVar("T")

@@ -1,27 +1,29 @@
-"""A real year, imported on stream time, equals a computation straight from its file that shares no code with us."""
+"""A year of charging sessions, imported on stream time, equals a computation straight from its file that shares no code with the product."""
 
 import json
 import subprocess
 from datetime import date, timedelta
 
 from tests.e2e.deployment import PROGRAM, ROOT, wait_until
-from tests.importer.lugano_truth import CSV, truth
+from tests.importer import lugano_year
+from tests.importer.lugano_truth import truth
 
 OPERATOR = "AIL"
 
 
-def test_the_lugano_year_equals_polars_straight_from_the_csv(deploy):
-    """5,729 sessions of 2017: months and the 48 half-hours, of each group and ALL, over HTTP."""
+def test_the_lugano_year_equals_polars_straight_from_the_csv(deploy, tmp_path):
+    """Months and the 48 half-hours, of each group and ALL, over HTTP."""
+    csv_path = lugano_year.write(tmp_path / "sessions.csv")
     deployment = deploy(clock="stream")
     deployment.start_worker(1)
     deployment.wait_ready(1)
-    command = [PROGRAM, "import", str(CSV), "--map", str(ROOT / "config" / "maps" / "lugano.toml")]
+    command = [PROGRAM, "import", str(csv_path), "--map", str(ROOT / "config" / "maps" / "lugano.toml")]
     for _ in range(2):  # safe to repeat
         done = subprocess.run(command, env=deployment.env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-    assert "5729 rows read, 5729 taken, 0 refused" in done.stdout
+    assert f"{lugano_year.ROWS} rows read, {lugano_year.ROWS} taken, 0 refused" in done.stdout
 
-    expected = truth()
+    expected = truth(csv_path)
 
     def imported() -> bool:
         document = json.loads(deployment.redis.get(f"crm:{{{OPERATOR}}}:monthly:ALL") or b'{"months": []}')

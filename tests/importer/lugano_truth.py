@@ -1,4 +1,4 @@
-"""What the Lugano year must give, computed in Polars straight from the CSV. Shares no code with the importer or the domain.
+"""What the year of `lugano_year` must give, computed in Polars straight from the CSV. Shares no code with the importer or the domain.
 
 The file's times are local times of the operator, so months, dates and slots are read off them without any zone.
 """
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import polars as pl
 
-CSV = Path(__file__).resolve().parents[3] / "shared" / "data" / "lugano" / "sessions.csv"
 UNKNOWN = "Sconosciuto"
 
 Month = dict[str, str | int]
@@ -32,7 +31,7 @@ class LuganoTruth:
         return [by_slot.get(slot, 0) for slot in range(48)]
 
 
-def truth(csv_path: Path = CSV) -> LuganoTruth:
+def truth(csv_path: Path) -> LuganoTruth:
     """Computed anew. Fails when the file is not there."""
     rows = _read(csv_path)
     groups = ["ALL", *sorted(rows["group"].drop_nulls().unique().to_list())]

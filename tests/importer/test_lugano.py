@@ -1,11 +1,14 @@
-"""The Lugano year through the shipped map: every row is taken, and what it says is what the CSV says.
+"""A year of charging sessions through the shipped map: every row is taken, and the results are those of the CSV.
 
 Results of the importer's records by the oracle against the computation from the CSV: neither shares code with the other, or with the importer.
 """
 
-from datetime import date
+import csv
+import io
+from datetime import date, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from stream_app.importer.map_load import load
@@ -13,7 +16,9 @@ from stream_app.importer.mapping import Mapping
 from stream_app.importer.read import CsvReader
 from stream_app.importer.run import run
 from stream_app.importer.send import Nowhere
-from tests.importer.lugano_truth import CSV, truth
+from tests.importer import lugano_year
+from tests.importer.lugano_truth import truth
+from tests.importer.lugano_year import ROWS, ROWS_UNKNOWN, ROWS_UNPAID, SESSIONS_BY_MONTH
 from tests.oracle import Record
 from tests.oracle import truth as oracle
 
@@ -27,8 +32,13 @@ TOPICS = {
 
 
 @pytest.fixture(scope="module")
-def lugano():
-    return truth()
+def csv_path(tmp_path_factory):
+    return lugano_year.write(tmp_path_factory.mktemp("lugano") / "sessions.csv")
+
+
+@pytest.fixture(scope="module")
+def lugano(csv_path):
+    return truth(csv_path)
 
 
 class Kept:
@@ -41,21 +51,26 @@ class Kept:
         self.records += records
 
 
-async def imported(sender):
+async def imported(csv_path, sender):
     loaded = load(MAP.read_bytes())
-    with CsvReader(CSV, loaded.file) as reader:
+    with CsvReader(csv_path, loaded.file) as reader:
         return await run(reader, Mapping(loaded, reader.header), sender)
 
 
-async def test_every_row_is_taken():
-    tally = await imported(Nowhere())
-    assert (tally.read, tally.taken, tally.refused) == (5729, 5729, {})
-    assert tally.records == {"operators": 1, "customer_groups": 5194, "sessions": 5729, "payments": 5079}
+async def test_every_row_is_taken(csv_path):
+    tally = await imported(csv_path, Nowhere())
+    assert (tally.read, tally.taken, tally.refused) == (ROWS, ROWS, {})
+    assert tally.records == {
+        "operators": 1,
+        "customer_groups": ROWS - ROWS_UNKNOWN,
+        "sessions": ROWS,
+        "payments": ROWS - ROWS_UNPAID,
+    }
 
 
-async def test_months_and_slots_are_those_of_the_csv(lugano):
+async def test_months_and_slots_are_those_of_the_csv(csv_path, lugano):
     sender = Kept()
-    await imported(sender)
+    await imported(csv_path, sender)
     shown = oracle(
         Record(TOPICS[topic], 0, offset, offset, key, value)
         for offset, (topic, key, value) in enumerate(sender.records)
@@ -82,10 +97,33 @@ async def test_months_and_slots_are_those_of_the_csv(lugano):
 
 
 def test_the_computation_adds_up(lugano):
-    """Against figures counted by eye and by other tools, so that both sides can't be wrong in the same way."""
-    everything = [month for (group, _), month in lugano.months.items() if group == "ALL"]
-    assert sum(month["sessionCount"] for month in everything) == 5729
-    assert sum(month["paymentCount"] for month in everything) == 5729 - 650
-    assert sum(month["anonymousSessionCount"] for month in everything) == 535
-    assert sum(lugano.slots("ALL", date(2017, 1, 1), "2017-12-31")) == 5729
-    assert lugano.months["ALL", "2017-01"]["sessionCount"] == 171
+    """Against what the year was made of, so that both sides can't be wrong in the same way."""
+    everything = {month: figures for (group, month), figures in lugano.months.items() if group == "ALL"}
+    by_month = {f"2017-{month:02d}": count for month, count in enumerate(SESSIONS_BY_MONTH, 1)} | {"2018-01": 0}
+    assert {month: figures["sessionCount"] for month, figures in everything.items()} == by_month
+    assert sum(figures["paymentCount"] for figures in everything.values()) == ROWS - ROWS_UNPAID
+    assert sum(figures["anonymousSessionCount"] for figures in everything.values()) == ROWS_UNKNOWN
+    assert sum(lugano.slots("ALL", date(2017, 1, 1), "2017-12-31")) == ROWS
+
+
+def test_the_year_has_what_an_importer_may_trip_over(csv_path, lugano):
+    """Each line is a trait of the utility's file, counted in the text by other means than the generator's."""
+    text = csv_path.read_bytes().decode()
+    assert text.count("\r\n") == text.count("\n") == ROWS + 1
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert {(row["BeginDate"][2], int(row["BeginDate"][3:5]) > 12) for row in rows} == {(".", False), ("/", True)}
+    assert {row["UserOperatorName"] == "" for row in rows if row["UserId"] == "Sconosciuto"} == {True}
+    assert {len(row["Debit"].partition(".")[2]) for row in rows} == {0, 1, 2}
+    assert sum(row["Debit"] == "" for row in rows) == ROWS_UNPAID
+    ids = [int(row["ChargeLogId"]) for row in rows]
+    assert len({*ids}) == ROWS
+    assert ids != sorted(ids)
+    assert lugano.rows["start"].is_sorted()
+    assert lugano.rows["end"].max().year == 2018
+    assert (lugano.rows["end"] - lugano.rows["start"]).max() > timedelta(days=1)
+    assert lugano.rows.drop_nulls("customer").select("customer", "start").is_duplicated().any()
+    assert lugano.rows.filter(pl.col("group").is_not_null() & (pl.col("group") != pl.col("shown_group"))).height > 0
+
+
+def test_the_year_is_the_same_at_every_run(csv_path, tmp_path):
+    assert lugano_year.write(tmp_path / "again.csv").read_bytes() == csv_path.read_bytes()

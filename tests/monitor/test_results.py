@@ -11,12 +11,12 @@ import pytest
 from clickhouse_driver.errors import ServerException
 from confluent_kafka import Producer
 
-from stream_app.domain.freshness import SINKS
-from stream_app.kafka.cluster import Cluster
-from stream_app.kafka.offsets import Offsets
+from stream_app.health.freshness import SINKS
 from stream_app.local.processes import find
 from stream_app.monitor.results import in_a_line
 from stream_app.monitor.sources import Sources
+from stream_app.observing.cluster import Cluster
+from stream_app.observing.offsets import Offsets
 from tests.e2e.conftest import deploy
 from tests.e2e.deployment import PROGRAM, wait_until
 from tests.kafka.conftest import admin, new_topic

@@ -14,8 +14,8 @@ from stream_app.domain.events import ENTITIES, TIME, Part
 from stream_app.domain.local_time import QUARTER_MS, retained_from, zone
 from stream_app.formats.frames import FramePart, Raws, clock_frame, frames, probe_frame
 from stream_app.formats.murmur2 import partition_for
-from stream_app.kafka.batches import Batch
-from stream_app.kafka.log import Appender, Record
+from stream_app.ports.kafka import Appender
+from stream_app.ports.records import Batch, RecordFields
 from stream_app.sinks.dead_letters import dead_letter
 from stream_app.sources import decode
 
@@ -79,7 +79,7 @@ class Ingest:
             now_ms=now_ms,
             ocpi_operators=self._conf.ocpi_operators,
         )
-        records: dict[tuple[str, int], list[Record]] = {}
+        records: dict[tuple[str, int], list[RecordFields]] = {}
         for index, rejection in decoded.rejections:
             letter = dead_letter(topic, partition, offsets[index], keys[index], values[index], rejection, now_ms)
             at = partition_for(letter.key, self._dead_partitions)
@@ -115,7 +115,7 @@ class Ingest:
         while True:
             now = self._time_max if self._conf.stream_clock else int(self._now() * 1000) // QUARTER_MS
             if now > self._clock_written and (self._conf.stream_clock or await self._is_clock_right()):
-                frame: Record = (None, clock_frame(now), [])
+                frame: RecordFields = (None, clock_frame(now), [])
                 partitions = range(self._conf.events_partitions)
                 await self._appender.append({(self._conf.events, at): [frame] for at in partitions})
                 self._clock_written = now

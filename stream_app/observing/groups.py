@@ -17,7 +17,7 @@ from aiokafka.protocol.coordination import FindCoordinatorRequest
 from confluent_kafka import ConsumerGroupState, ConsumerGroupType, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from stream_app.kafka.cluster import Ends, answered, client_settings
+from stream_app.observing.cluster import Ends, answered, client_settings
 
 __all__ = ["CONSUMER", "READABLE", "GroupState", "Groups", "KafkaError"]
 

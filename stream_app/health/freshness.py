@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from stream_app.domain.status import Status
+from stream_app.health.status import Status
 
 FRESH_S: Final = 10.0  # no older than this is fresh
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.domain.advice import STAGES
-from stream_app.domain.freshness import SINKS, Stage, Upstream, guilty, is_push_guilty, oldest
-from stream_app.domain.silence import judge_silence
-from stream_app.domain.status import Status
+from stream_app.health.advice import STAGES
+from stream_app.health.freshness import SINKS, Stage, Upstream, guilty, is_push_guilty, oldest
+from stream_app.health.silence import judge_silence
+from stream_app.health.status import Status
 
 WELL = Upstream(Status.OK, 0.5)
 BEHIND = Upstream(Status.OK, 90.0)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.domain.history import History
-from stream_app.domain.lag import (
+from stream_app.health.history import History
+from stream_app.health.lag import (
     UNKNOWN_MS,
     Point,
     Rates,

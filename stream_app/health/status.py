@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from stream_app.domain.history import History, Slot, floor, moves, peak
-from stream_app.domain.lag import (
+from stream_app.health.history import History, Slot, floor, moves, peak
+from stream_app.health.lag import (
     Point,
     Retention,
     catch_up_s,

@@ -12,18 +12,11 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
-from stream_app.kafka.cluster import Cluster, Ends, KafkaException, TopicState
+from stream_app.observing.cluster import Cluster, Ends, KafkaException, TopicState
+from stream_app.ports.kafka import Sample
 
 log = logging.getLogger(__name__)
-
-
-class Sample(NamedTuple):
-    """Everything taken before `time_ms` is in the events partitions before `ends`."""
-
-    time_ms: int
-    ends: dict[int, int]
 
 
 class Frontier:

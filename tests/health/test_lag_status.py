@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import pytest
 
-from stream_app.domain.advice import ADVICE
-from stream_app.domain.history import SLOTS_MAX, History
-from stream_app.domain.lag import Point, Retention, is_unread
-from stream_app.domain.status import Judgement, Limits, Reason, Situation, Status, judge, severity, worst
+from stream_app.health.advice import ADVICE
+from stream_app.health.history import SLOTS_MAX, History
+from stream_app.health.lag import Point, Retention, is_unread
+from stream_app.health.status import Judgement, Limits, Reason, Situation, Status, judge, severity, worst
 
 START_MS = 1_800_000_000_000
 RATE = 100  # records a second go in, where a row says nothing else

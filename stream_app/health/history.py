@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-from stream_app.domain.lag import Point, is_unread, lag_records
+from stream_app.health.lag import Point, is_unread, lag_records
 
 WINDOW_MS: Final = 600_000
 RECENT_MS: Final = 120_000

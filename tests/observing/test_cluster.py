@@ -5,11 +5,11 @@ import asyncio
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from stream_app.kafka.cluster import Cluster, KafkaException
 from stream_app.local.ports import is_free
 from stream_app.local.processes import find, stop
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server
+from stream_app.observing.cluster import Cluster, KafkaException
 from tests.conftest import LIB
 from tests.kafka.conftest import answer, until
 

@@ -12,8 +12,8 @@ from typing import NamedTuple, Protocol
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from stream_app.kafka.cluster import reader_settings
-from stream_app.kafka.offsets import Found, Offsets
+from stream_app.observing.cluster import reader_settings
+from stream_app.observing.offsets import Found, Offsets
 
 PARTITIONS_MAX = 200  # asked about at once
 _SECONDS_MAX = 3.0

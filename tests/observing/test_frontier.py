@@ -7,8 +7,8 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
-from stream_app.kafka.cluster import Cluster, KafkaException
-from stream_app.kafka.frontier import Frontier
+from stream_app.observing.cluster import Cluster, KafkaException
+from stream_app.observing.frontier import Frontier
 from tests.kafka.conftest import answer, until
 
 MISSING = "of-no-test"

@@ -7,9 +7,9 @@ import pytest
 
 from stream_app.domain.events import OPERATOR, SESSION
 from stream_app.formats.frames import decode_frame
-from stream_app.kafka.batches import Batch
-from stream_app.partition import ingest as ingest_module
-from stream_app.partition.ingest import Ingest, IngestConf
+from stream_app.ingest import ingest as ingest_module
+from stream_app.ingest.ingest import Ingest, IngestConf
+from stream_app.ports.records import Batch
 
 NOW_MS = 1_795_500_000_000
 QUARTER = NOW_MS // 900_000

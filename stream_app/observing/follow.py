@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from stream_app.kafka.cluster import reader_settings
+from stream_app.observing.cluster import reader_settings
 
 _SECONDS_MAX = 2.0
 _TIMEOUT_S = 5.0

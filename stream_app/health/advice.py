@@ -2,8 +2,8 @@
 
 from typing import Final, NamedTuple
 
-from stream_app.domain.freshness import Stage
-from stream_app.domain.status import Reason
+from stream_app.health.freshness import Stage
+from stream_app.health.status import Reason
 
 
 class Advice(NamedTuple):
