@@ -1,8 +1,8 @@
-"""`/ops/status`: what the monitor says, for the operations page.
+"""`/ops/status`: the status document of the monitor, for the operations page.
 
-Place: beside the questions of `http`; the monitor asks for no token, so it stays on loopback and is asked from here. Invariants: however many look,
-the monitor is asked once in `_KEEP_SECONDS`; what it said last outlives it, and is never given as if it were new: `answers` and
-`knownSeconds` say what it is worth. Nothing is judged here.
+Place: beside the questions of `http`; the monitor asks for no token, so it stays on loopback and is asked from here. Invariants: however many clients ask,
+the monitor is asked once in `_KEEP_SECONDS`; its last status outlives the monitor, and `answers` and `knownSeconds` say how old it is.
+Nothing is judged here.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from stream_app.api.asgi import send_data, send_error
 from stream_app.api.errors import FAULT, INTERNAL, UNKNOWN_METHOD, ApiError, envelope
 from stream_app.api.fetch import FETCH_ERRORS, fetch_json, new_client
 from stream_app.api.guard.admission import admit_to_operations
-from stream_app.api.guard.auth import Tokens
-from stream_app.api.guard.rate import RateLimit
+from stream_app.api.guard.auth import TokenVerifier
+from stream_app.api.guard.rate import RateLimiter
 
 _KEEP_SECONDS: Final = 1.0
 _BYTES_MAX: Final = 32_000_000
@@ -31,8 +31,8 @@ _ERRORS: Final = (*FETCH_ERRORS, TypeError, KeyError)  # no answer, or one that 
 log = structlog.get_logger(__name__)
 
 
-class Watched:
-    """The monitor, as it was last seen. `groups`: ours, by stage."""
+class MonitorClient:
+    """Asks the monitor, and keeps its last answer. `groups`: our consumer groups, by stage."""
 
     def __init__(self, url: str, timeout_seconds: float, groups: Mapping[str, str]) -> None:
         self._url, self._timeout_seconds, self._groups = url, timeout_seconds, groups
@@ -46,7 +46,7 @@ class Watched:
         self._asking: asyncio.Task[None] | None = None
 
     async def data(self) -> bytes:
-        """What is known now, as JSON."""
+        """The last status of the monitor and its age, as JSON."""
         async with self._lock:
             if monotonic() - self._asked_at >= _KEEP_SECONDS:
                 await self._ask()
@@ -65,7 +65,7 @@ class Watched:
 
     async def _ask(self) -> None:
         try:
-            self._status = shown(await self._get("/status"))
+            self._status = trimmed_status(await self._get("/status"))
         except _ERRORS as error:
             self._note(_failure(error), error)
         else:
@@ -75,7 +75,7 @@ class Watched:
         self._asked_at = monotonic()
 
     def _follow_operators(self, behind: bool) -> None:
-        """Ask for the worst off in the background: the monitor has them from Redis, which may be what hangs."""
+        """Ask for the operators with the oldest results, in the background: the monitor reads them from Redis, which may hang."""
         if not behind:
             self._operators = []
         elif self._asking is None or self._asking.done():
@@ -87,7 +87,7 @@ class Watched:
             self._operators = found
 
     async def close(self) -> None:
-        """End what is under way."""
+        """Wait for a request under way, and give connections back."""
         if self._asking is not None:
             await self._asking
         await self._client.aclose()
@@ -106,8 +106,8 @@ class Watched:
         return await fetch_json(self._client, url, seconds_max=self._timeout_seconds, bytes_max=_BYTES_MAX)
 
 
-def shown(status: dict[str, Any]) -> dict[str, Any]:
-    """Without the partitions that are well, which may be thousands; of the others those furthest behind."""
+def trimmed_status(status: dict[str, Any]) -> dict[str, Any]:
+    """The status without the partitions that are well, which may be thousands; of the others those furthest behind."""
     for group in status["groups"]:
         bad = [row for row in group["partitions"] if row["status"] != "OK"]
         bad.sort(key=lambda row: -(row["lag_seconds"] or 0))
@@ -116,17 +116,17 @@ def shown(status: dict[str, Any]) -> dict[str, Any]:
 
 
 def _failure(error: Exception) -> str:
-    """Of a closed list, for the page has words for each; the log says more."""
+    """The kind of failure, of a closed list that the page has words for; the log has the error itself."""
     if isinstance(error, TimeoutError):
         return "timeout"
     return "unreachable" if isinstance(error, OSError | httpx.NetworkError) else "unusable"
 
 
-class Operations:
-    """An ASGI application that answers with what the monitor says."""
+class OperationsEndpoint:
+    """An ASGI application that answers with the status of the monitor."""
 
-    def __init__(self, route: str, tokens: Tokens, rate: RateLimit, watched: Watched) -> None:
-        self._route, self._tokens, self._rate, self._watched = route, tokens, rate, watched
+    def __init__(self, route: str, tokens: TokenVerifier, rate: RateLimiter, monitor: MonitorClient) -> None:
+        self._route, self._tokens, self._rate, self._monitor = route, tokens, rate, monitor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -148,4 +148,4 @@ class Operations:
         if scope["method"] not in ("GET", "HEAD"):
             raise ApiError(UNKNOWN_METHOD, f"{self._route} answers GET", {"Allow": "GET, HEAD"})
         await admit_to_operations(scope, self._tokens, self._rate)
-        return await self._watched.data()
+        return await self._monitor.data()
