@@ -1,6 +1,7 @@
 """The application: stores, permissions and routes put together.
 
-Place: called by the command with the settings; holds no rule. Invariant: everything that it starts it ends again (`lifespan`).
+Place: called by the command with the settings; holds no rule. Invariant: everything that it starts it ends again
+(`lifespan`).
 """
 
 import asyncio

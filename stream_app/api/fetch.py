@@ -1,7 +1,7 @@
 """JSON of other services over HTTP: one GET, bounded in time and in size.
 
-Place: under `guard` (keys of a token issuer) and `operations` (the monitor). Invariant: the time limit is for the whole answer, so a service
-that sends byte after byte does not keep its caller waiting.
+Place: under `guard` (keys of a token issuer) and `operations` (the monitor). Invariant: the time limit is for the whole
+answer, so a service that sends byte after byte does not keep its caller waiting.
 """
 
 import asyncio
@@ -14,7 +14,10 @@ FETCH_ERRORS: Final = (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError,
 
 
 async def fetch_json(client: httpx.AsyncClient, url: str, *, seconds_max: float, bytes_max: int) -> Any:
-    """The JSON document at this address. `Raises` FETCH_ERRORS: no answer in time, a status of failure, too long, no JSON."""
+    """The JSON document at this address.
+
+    `Raises` FETCH_ERRORS: no answer in time, a status of failure, too long, no JSON.
+    """
     body = bytearray()
     async with asyncio.timeout(seconds_max), client.stream("GET", url) as response:
         response.raise_for_status()

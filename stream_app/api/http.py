@@ -1,8 +1,8 @@
 """The four questions over HTTP: permissions, parameters, answer, and the response as bytes.
 
-Place: under `app`. Checks in this order: token (401), rate (429), interface permission (403), parameters (400), data permission (403), store
-(503). Invariant: POST and GET of a question give the same body; nothing is validated or encoded on
-the way out.
+Place: under `app`. Checks in this order: token (401), rate (429), interface permission (403), parameters (400), data
+permission (403), store (503). Invariant: POST and GET of a question give the same body; nothing is validated or encoded
+on the way out.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -30,7 +30,7 @@ class QuestionHandler(NamedTuple):
 
 
 class Dispatcher:
-    """Dispatches questions to their endpoints by path, and the rest to the framework, whose layers cost as much as an answer."""
+    """Dispatches by path: the questions pass by the framework, whose layers cost as much as an answer does."""
 
     def __init__(self, endpoints: Mapping[str, ASGIApp], rest: ASGIApp) -> None:
         self._endpoints = endpoints

@@ -1,7 +1,7 @@
 """Observability of requests: metrics, request ids, a log line for each failure and each slow answer.
 
-Place: around the whole application. Invariant: neither a token nor a query string is ever logged; labels of metrics are of closed lists, so that
-no caller can make the series grow.
+Place: around the whole application. Invariant: neither a token nor a query string is ever logged; labels of metrics are
+of closed lists, so that no caller can make the series grow.
 """
 
 import re
@@ -58,7 +58,7 @@ class _RequestCounts:
 
 
 class RequestCollector(Collector):
-    """The series of requests, as plain counts that become metric families at a scrape: counting is a thousand times as frequent."""
+    """The series of requests: plain counts, for these are frequent, that become metric families at a scrape."""
 
     def __init__(self) -> None:
         self._counted: dict[tuple[str, int], _RequestCounts] = {}
@@ -77,7 +77,7 @@ class RequestCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The series as prometheus_client exports them."""
-        requests = CounterMetricFamily("crm_api_requests", "RequestCollector answered", labels=["route", "code"])
+        requests = CounterMetricFamily("crm_api_requests", "Requests answered", labels=["route", "code"])
         seconds = HistogramMetricFamily(
             "crm_api_request_seconds", "From the request's head to the answer's last byte", labels=["route", "code"]
         )

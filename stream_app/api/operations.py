@@ -1,8 +1,8 @@
 """`/ops/status`: the status document of the monitor, for the operations page.
 
-Place: beside the questions of `http`; the monitor asks for no token, so it stays on loopback and is asked from here. Invariants: however many clients ask,
-the monitor is asked once in `_KEEP_SECONDS`; its last status outlives the monitor, and `answers` and `knownSeconds` say how old it is.
-Nothing is judged here.
+Place: beside the questions of `http`; the monitor asks for no token, so it stays on loopback and is asked from here.
+Invariants: however many clients ask, the monitor is asked once in `_KEEP_SECONDS`; its last status outlives the
+monitor, and `answers` and `knownSeconds` say how old it is. Nothing is judged here.
 """
 
 import asyncio
@@ -75,7 +75,7 @@ class MonitorClient:
         self._asked_at = monotonic()
 
     def _follow_operators(self, behind: bool) -> None:
-        """Ask for the operators with the oldest results, in the background: the monitor reads them from Redis, which may hang."""
+        """Ask for the operators with the oldest results in the background, for the monitor reads these from Redis."""
         if not behind:
             self._operators = []
         elif self._asking is None or self._asking.done():

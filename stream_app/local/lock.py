@@ -1,6 +1,7 @@
 """One command at a time in a run folder.
 
-The lock belongs to the command's process alone: processes that it starts do not inherit it, so it ends with the command.
+The lock belongs to the command's process alone: processes that it starts do not inherit it, so it ends with the
+command.
 """
 
 import sys

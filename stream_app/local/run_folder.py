@@ -1,8 +1,8 @@
 """The run folder: where pid files, logs, data and downloads of one local stack lie, and its `env` file.
 
 Invariant: `env` is replaced in one step, so that a reader sees the old addresses or the new ones. It is readable by its
-owner only, for it holds the token secret. python-dotenv writes and reads it, as pydantic-settings does, so quotes mean the
-same to both. Must not start or stop anything.
+owner only, for it holds the token secret. python-dotenv writes and reads it, as pydantic-settings does, so quotes mean
+the same to both. Must not start or stop anything.
 """
 
 from dataclasses import dataclass

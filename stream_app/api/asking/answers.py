@@ -1,8 +1,8 @@
 """Which store answers a question, and with what: Redis first, ClickHouse when Redis has nothing or is down.
 
-Place: between the checked question and HTTP. Invariants: an as-of never speaks for more than the store that answered holds; an operator or group
-without data is zeros, but only when a store says so that can know: a document missing in Redis may have been evicted there.
-The default answers of Redis are handed on as bytes.
+Place: between the checked question and HTTP. Invariants: an as-of never speaks for more than the store that answered
+holds; an operator or group without data is zeros, but only when a store says so that can know: a document missing in
+Redis may have been evicted there. The default answers of Redis are handed on as bytes.
 """
 
 from collections.abc import Callable
@@ -56,7 +56,8 @@ class _AbsentDocument(NamedTuple):
 class Answers:
     """The four answers.
 
-    `now_quarter` gives the wall clock in quarter hours since 1970; `default_currency` is that of an operator no store knows.
+    `now_quarter` gives the wall clock in quarter hours since 1970; `default_currency` is that of an operator no store
+    knows.
     """
 
     def __init__(
@@ -135,7 +136,7 @@ class Answers:
             if not has:  # with Redis, the version of the operator's document would be shown
                 data["version"] = max(data["version"], (await composed(ALL))["version"])
         if absent and _nothing_counts(data):
-            # Both stores say so. Rows of a group that lost everything outlive its document: the operator's is the newer one.
+            # Rows of a group that lost everything outlive its document: the operator's document is the newer one.
             data["version"] = max(data["version"], absent.version or 0)
             data["asOf"] = max(data["asOf"], (absent.as_of or _NEVER).decode())
         return _composed(data, CLICKHOUSE)
@@ -149,7 +150,7 @@ class Answers:
         known: KnownOperator | None,
         absent: "_AbsentDocument | None",
     ) -> Answer:
-        """Zeros, if Redis alone can know that nothing counts; as-of is there only once all documents of the partition are."""
+        """Zeros, if Redis alone can know that nothing counts: its as-of comes after all documents of the partition."""
         subject = known or self._unknown_operator(operator_id)
         window = question.window(subject.operator, asked)
         if absent is None or absent.as_of is None or not question.is_kept(subject.operator, window):

@@ -1,9 +1,10 @@
 """The parameters of a request, out of a query string or a JSON body, checked and typed.
 
-Place: after the permissions, before the stores. Pure functions of bytes, so equal requests are parsed once. Invariant: a parameter that can't be
-used is an error that names it, never a default. Null is absent; unknown names are ignored, as in the source topics, so that clients may be
-ahead of servers; a name twice in a query is an error, since proxies disagree on which of the two counts.
-What depends on the operator (its current month, the kept dates, the permission) is checked where that is known.
+Place: after the permissions, before the stores. Pure functions of bytes, so equal requests are parsed once. Invariant:
+a parameter that can't be used is an error that names it, never a default. Null is absent; unknown names are ignored, as
+in the source topics, so that clients may be ahead of servers; a name twice in a query is an error, since proxies
+disagree on which of the two counts. What depends on the operator (its current month, the kept dates, the permission) is
+checked where that is known.
 """
 
 import re
@@ -36,7 +37,10 @@ Raw = dict[str, Any]
 
 
 class MonthlyQuery(NamedTuple):
-    """Parameters of monthlyIndex. None: the operator that the token implies, the current month, the operator's currency."""
+    """Parameters of monthlyIndex.
+
+    None: the operator that the token implies, the current month, the operator's currency.
+    """
 
     operator_id: str | None
     group_id: str

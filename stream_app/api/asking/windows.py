@@ -1,7 +1,7 @@
-"""The two questions about figures: which window is meant for an operator, and how it is answered from cells or without any.
+"""The two questions about figures: the window that is meant for an operator, and its answer with and without cells.
 
-Place: under `answers`, which goes the same way for both. What depends on the operator is checked here: its current month, and the dates that
-are kept. Pure but for `compose`, which asks the store.
+Place: under `answers`, which goes the same way for both. What depends on the operator is checked here: its current
+month, and the dates that are kept. Pure but for `compose`, which asks the store.
 """
 
 from datetime import date
@@ -88,7 +88,10 @@ class MonthlyQuestion:
         return asked.months == MONTHS and asked.end_month is None and asked.currency is None
 
     def known(self, document: Json) -> KnownOperator | None:
-        """The operator of a default document. The first day of its current month stands for today: no more is needed here."""
+        """The operator of a default document.
+
+        The first day of its current month stands for today: no more is needed here.
+        """
         try:
             year, month = map(int, document["months"][-1]["month"].split("-"))
             today = first_day_of(year * 100 + month)
@@ -98,7 +101,10 @@ class MonthlyQuestion:
             return None
 
     def window(self, operator: Operator, asked: MonthlyQuery) -> MonthlyWindow:
-        """Months up to the one asked for, the current one by default, and the currency. `Raises` ApiError for a later month."""
+        """Months up to the one asked for, the current one by default, and the currency.
+
+        `Raises` ApiError for a later month.
+        """
         current = month_of_day(operator.today)
         end = current if asked.end_month is None else asked.end_month
         if end > current:

@@ -1,4 +1,4 @@
-"""Models of requests and answers, for the OpenAPI document only: no request is checked and no answer is built by them."""
+"""Models of requests and answers, for the OpenAPI document only: they check no request and build no answer."""
 
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 

@@ -1,6 +1,7 @@
 """The checks that every endpoint begins with: token (401), rate (429), then a permission (403).
 
-Place: between the endpoints and `auth`, `rate`. Invariant: a request over the rate of its token costs no store anything.
+Place: between the endpoints and `auth`, `rate`. Invariant: a request over the rate of its token costs no store
+anything.
 """
 
 from time import time
@@ -42,7 +43,10 @@ async def _principal(scope: Scope, tokens: TokenVerifier, rate: RateLimiter) -> 
 
 
 def operator_of(principal: Principal, named: str | None) -> str:
-    """The id of the operator that a request names, or its token implies. `Raises` ApiError without one, or without permission."""
+    """The id of the operator that a request names, or its token implies.
+
+    `Raises` ApiError without one, or without permission.
+    """
     if named is None:
         only = principal.only
         if only is None:

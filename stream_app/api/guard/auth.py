@@ -1,8 +1,9 @@
 """Authentication: a signed token becomes a principal with its permissions.
 
-Place: first of all, before any parameter is read. Invariants: the key is chosen by us from the algorithm, never by the token: HS256 is checked
-with the shared secret only, RS256 and ES256 with keys of the JWKS only, anything else (`none` included) with nothing. A token that was checked
-once is kept as long as the keys are, its times are looked at each time. TokenVerifier are never logged.
+Place: first of all, before any parameter is read. Invariants: the key is chosen by us from the algorithm, never by the
+token: HS256 is checked with the shared secret only, RS256 and ES256 with keys of the JWKS only, anything else (`none`
+included) with nothing. A token that was checked once is kept as long as the keys are, its times are looked at each
+time. Tokens are never logged.
 """
 
 import math
@@ -28,7 +29,10 @@ class PublicKeys(Protocol):
     """Keys of an issuer by their id."""
 
     async def key(self, kid: str | None, algorithm: str) -> Key | None:
-        """The key of that id that fits the algorithm; without an id the only one that fits. `Raises` ApiError when none can be had."""
+        """The key of that id that fits the algorithm; without an id the only one that fits.
+
+        `Raises` ApiError when none can be had.
+        """
 
 
 class TokenRules(NamedTuple):
@@ -80,7 +84,10 @@ class TokenVerifier:
         self._known: dict[bytes, Principal] = {}
 
     async def principal(self, authorization: bytes | None, now: float) -> Principal:
-        """The principal of an Authorization header; now in epoch seconds. `Raises` ApiError for a token that is not accepted."""
+        """The principal of an Authorization header; now in epoch seconds.
+
+        `Raises` ApiError for a token that is not accepted.
+        """
         if authorization is None:
             raise ApiError(BAD_TOKEN, "no token: send Authorization: Bearer ...", {"WWW-Authenticate": "Bearer"})
         found = self._known.get(authorization)

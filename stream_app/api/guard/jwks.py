@@ -1,7 +1,8 @@
 """Public keys of a token issuer, by the address of its JWKS.
 
-Place: behind `auth`. Invariants: the document is fetched at most once in `_RETRY_SECONDS`, whatever tokens say; keys outlive an issuer that does
-not answer; a symmetric key in a JWKS is not a key. Only the address of the settings is asked, never one that a token names.
+Place: behind `auth`. Invariants: the document is fetched at most once in `_RETRY_SECONDS`, whatever tokens say; keys
+outlive an issuer that does not answer; a symmetric key in a JWKS is not a key. Only the address of the settings is
+asked, never one that a token names.
 """
 
 import asyncio
@@ -80,7 +81,8 @@ class JwksKeys:
 def key_sets(document: object) -> dict[str, KeySet]:
     """The keys of a JWKS by the algorithm that they verify; a key that can't be read is left out. `Raises` ValueError.
 
-    One set an algorithm, so that a token without a key id finds the only key of its algorithm, however many others there are.
+    One set an algorithm, so that a token without a key id finds the only key of its algorithm, however many others
+    there are.
     """
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list):

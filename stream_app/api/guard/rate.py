@@ -1,10 +1,10 @@
 """The rate limit of a token: a sliding window of a second, shared by all processes through Redis.
 
-Place: after the signature of a token, before anything is read. Invariant: a process hands out only what the shared window granted, so
-all of them together never pass the limit; while Redis is down each process keeps a window of its own.
-A token that asks often takes up to a twentieth of its rate at a time and uses it up within 100 ms: that saves most requests a round trip to
-Redis, and at worst a busy token loses what it did not use. The first request after a pause takes one. Tokens that need more at
-the same time share a round trip.
+Place: after the signature of a token, before anything is read. Invariant: a process hands out only what the shared
+window granted, so all of them together never pass the limit; while Redis is down each process keeps a window of its
+own. A token that asks often takes up to a twentieth of its rate at a time and uses it up within 100 ms: that saves most
+requests a round trip to Redis, and at worst a busy token loses what it did not use. The first request after a pause
+takes one. Tokens that need more at the same time share a round trip.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class _Lease:
         return min(self.rate, max(self.size, len(self.waiting)))
 
     def grant(self, granted: int, *, full: bool) -> None:
-        """Admit as many waiting requests as were granted, first come first served; when the window is full, refuse the others."""
+        """Admit as many waiting requests as were granted, in order; when the window is full, refuse the others."""
         while granted and self.waiting:
             granted -= _resolve(self.waiting.popleft(), granted=True)
         self.credits, self.until = granted, monotonic() + _LEASE_SECONDS

@@ -1,7 +1,8 @@
 """Sliding windows of a second: how many requests a token may still send. In Redis for all processes, or in this one.
 
-Place: under `rate`. Invariant: within any second a window grants no more than the rate, but for what the weighting of the last second rounds. Both count
-alike: what this second granted, and of the last one the share that is less than a second ago.
+Place: under `rate`. Invariant: within any second a window grants no more than the rate, but for what the weighting of
+the last second rounds. Both count alike: what this second granted, and of the last one the share that is less than a
+second ago.
 """
 
 from collections.abc import Sequence
@@ -33,7 +34,10 @@ class RateWindow(Protocol):
 
 
 class RedisWindow:
-    """Windows in Redis, of all processes. `Raises` redis.RedisError, and TimeoutError when the answer takes longer than `timeout_seconds`."""
+    """Windows in Redis, of all processes.
+
+    `Raises` redis.RedisError, and TimeoutError when the answer takes longer than `timeout_seconds`.
+    """
 
     def __init__(self, client: Client, timeout_seconds: float) -> None:
         self._client = client

@@ -1,7 +1,8 @@
 """The default answers of watched groups, read once a change however many viewers there are.
 
-Place: between `answers` and `stream`, over `watched`. Invariants: a version never falls; an as-of told is one that every document sent before
-it holds, because Redis gave it, then the updates published until then were heard, and documents being read are left out until they are there.
+Place: between `answers` and `stream`, over `watched`. Invariants: a version never falls; an as-of told is one that
+every document sent before it holds, because Redis gave it, then the updates published until then were heard, and
+documents being read are left out until they are there.
 """
 
 import asyncio

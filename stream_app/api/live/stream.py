@@ -1,8 +1,9 @@
 """`/smart-bi/crm/stream`: server-sent events of the default answers of a group, or of many.
 
-Place: beside the questions of `http`, with the same checks and errors; what is sent is decided in `feed`. Invariants: nothing is sent before all
-documents are there, so an error is an answer like any other; of many groups one that is refused is told as an event, and the others go on; a
-stream ends with its token, with the server, or when its client does not take what it is sent for `_SEND_SECONDS_MAX`.
+Place: beside the questions of `http`, with the same checks and errors; what is sent is decided in `feed`. Invariants:
+nothing is sent before all documents are there, so an error is an answer like any other; of many groups one that is
+refused is told as an event, and the others go on; a stream ends with its token, with the server, or when its client
+does not take what it is sent for `_SEND_SECONDS_MAX`.
 """
 
 import asyncio

@@ -1,7 +1,8 @@
-"""Changes in Redis as it publishes them: one connection of the process, subscribed to the channels of the watched operators.
+"""Changes in Redis as it publishes them: one connection a process, subscribed to the channels of watched operators.
 
-Place: under `feed`. Invariants: a confirmed subscription is told like a change of everything in its channel, since what changed before it was not
-heard, on the first connection as on each later one; after `barrier` everything published before it was told. Reads no document.
+Place: under `feed`. Invariants: a confirmed subscription is told like a change of everything in its channel, since what
+changed before it was not heard, on the first connection as on each later one; after `barrier` everything published
+before it was told. Reads no document.
 """
 
 import asyncio
@@ -24,7 +25,10 @@ log = structlog.get_logger(__name__)
 
 
 def subscriber(redis_url: str, timeout_seconds: float) -> Redis:
-    """A client for subscriptions, not connected yet. Any node of a cluster does: each passes on what the others publish."""
+    """A client for subscriptions, not connected yet.
+
+    Any node of a cluster does: each passes on what the others publish.
+    """
     scheme, _, rest = redis_url.partition("://")
     return Redis.from_url(
         f"{scheme.removesuffix('+cluster')}://{rest}",
@@ -35,7 +39,7 @@ def subscriber(redis_url: str, timeout_seconds: float) -> Redis:
 
 
 class UpdateSubscription:
-    """Calls `heard` with a channel and the changed key (None: any key of the channel may have), `lost` when the connection is."""
+    """Calls `heard` with a channel and the changed key (None: any key of it), `lost` when the connection is lost."""
 
     def __init__(self, client: Redis, heard: Callable[[str, str | None], None], lost: Callable[[], None]) -> None:
         self._client = client

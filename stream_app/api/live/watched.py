@@ -1,7 +1,7 @@
 """A watched group with its latest documents, and its viewers.
 
-Place: under `feed`, which decides what is new. Invariant: a viewer holds no document, only which kinds it has still to be sent, so a slow one costs
-no memory and gets the latest. Does no I/O.
+Place: under `feed`, which decides what is new. Invariant: a viewer holds no document, only which kinds it has still to
+be sent, so a slow one costs no memory and gets the latest. Does no I/O.
 """
 
 import asyncio
@@ -23,7 +23,10 @@ class Document(NamedTuple):
     version: int
 
     def follows(self, other: "Document | None") -> bool:
-        """Whether viewers have to be sent this document after the other. The first document of a group may have the version that its zeros took from the operator's."""
+        """Whether viewers have to be sent this document after the other.
+
+        The first document of a group may have the version that its zeros took from the operator's.
+        """
         if other is None or self.version > other.version:
             return True
         return self.version == other.version and self.bare != other.bare

@@ -1,8 +1,8 @@
 """A circuit breaker: a store that failed is not asked by requests until a probe in the background has succeeded.
 
-Place: around every call of Redis and ClickHouse. Invariant: while the circuit is open no caller waits, so answers of the other
-store stay fast; one failure opens it, one good probe closes it. The first probe runs at once, so a broken connection costs
-milliseconds, not a pause.
+Place: around every call of Redis and ClickHouse. Invariant: while the circuit is open no caller waits, so answers of
+the other store stay fast; one failure opens it, one good probe closes it. The first probe runs at once, so a broken
+connection costs milliseconds, not a pause.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ class StoreUnavailable(Exception):  # noqa: N818  # a state, not a fault
 
 
 class CircuitBreaker:
-    """Opens on an error of the given kinds, or when an answer takes too long; `probe` raises while the store is down."""
+    """Opens on an error of the given kinds or a timeout; `probe` raises while the store is down."""
 
     def __init__(
         self,
@@ -44,7 +44,10 @@ class CircuitBreaker:
         return self._probing is None
 
     async def call(self, work: Callable[[], Awaitable[T]]) -> T:
-        """The result of the work, unless the circuit is open. `Raises` StoreUnavailable, at once or on an error of the store."""
+        """The result of the work, unless the circuit is open.
+
+        `Raises` StoreUnavailable, at once or on an error of the store.
+        """
         if self._probing is not None:
             raise StoreUnavailable(self.name)
         try:

@@ -1,8 +1,8 @@
 """The document store in Redis: concurrent reads share round trips.
 
-Place: under `answers`, on the path of most requests. Invariant: as-of is taken before any document of the same batch. A batch leaves with the
-event loop's next turn, so a request alone waits for nobody; what comes while one is under way goes with the next, so under load one round trip
-serves many.
+Place: under `answers`, on the path of most requests. Invariant: as-of is taken before any document of the same batch. A
+batch leaves with the event loop's next turn, so a request alone waits for nobody; what comes while one is under way
+goes with the next, so under load one round trip serves many.
 """
 
 import asyncio

@@ -1,7 +1,8 @@
 """A timeout that a pause of this process itself does not use up.
 
-Place: around commands to Redis. Invariant: an answer that lies in the socket when the process goes on after a pause (of a busy or a suspended
-machine) is read before the timeout, so a store that answered in time is never taken for one that is down.
+Place: around commands to Redis. Invariant: an answer that lies in the socket when the process goes on after a pause (of
+a busy or a suspended machine) is read before the timeout, so a store that answered in time is never taken for one that
+is down.
 """
 
 import asyncio
