@@ -8,13 +8,13 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import faust
 import stamina
 from faust.types import TP
+from mode import Service
 
 from agents import ingest as ingest_agent
 from agents import ledger as ledger_agent
@@ -89,39 +89,21 @@ class LedgerKafka:
         return {partition: Range(starts[topic, partition], ends[topic, partition]) for partition in partitions}
 
 
-class Background:
-    """Tasks of an app that run as long as it does; what fails in one stops the worker."""
+class Background(Service):
+    """Tasks of an app that run as long as it does (`add_future`); what fails in one crashes the app, and so ends the worker.
+
+    A service of its own, for the app's own tasks end only after the app's `stops`, which close what the tasks use.
+    """
 
     def __init__(self, app: App) -> None:
-        self._app = app
-        self._tasks: set[asyncio.Task[None]] = set()
+        super().__init__(beacon=app.beacon)
 
-    def starter(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Awaitable[None]]:
-        """What starts it, when it is time to."""
-
-        async def start() -> None:
-            self.start(work())
-
-        return start
-
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run it."""
-        task = asyncio.create_task(self._watch(work))
-        self._tasks.add(task)
-
-    async def _watch(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except Exception as exc:
-            log.exception("a task of %s failed", self._app.conf.id)
-            await self._app.crash(exc)
-
-    async def stop(self) -> None:
-        """End all."""
-        while self._tasks:  # asyncio.wait_for of Python 3.11 can swallow a cancellation
-            for task in self._tasks:
-                task.cancel()
-            _, self._tasks = await asyncio.wait(self._tasks, timeout=1)
+    async def on_stop(self) -> None:
+        """Mode's hook. Mode itself cancels a task once; asyncio.wait_for of Python 3.11 can swallow a cancellation."""
+        while self._futures:
+            for future in self._futures:
+                future.cancel()
+            await asyncio.wait(self._futures, timeout=1)
 
 
 def create_ingest(settings: Settings, state_dir: Path) -> App:
@@ -149,7 +131,10 @@ def create_ingest(settings: Settings, state_dir: Path) -> App:
     ingest, background = Ingest(conf, Appender(settings.kafka_bootstrap_servers)), Background(app)
     ingest_agent.add(app, kinds, ingest)
 
-    app.starts += [ingest.start, background.starter(ingest.run_clock)]
+    async def start_clock() -> None:
+        background.add_future(ingest.run_clock())
+
+    app.starts += [ingest.start, start_clock]
     app.stops += [background.stop, ingest.stop]
     return app
 
@@ -190,10 +175,10 @@ def create_ledger(settings: Settings, state_dir: Path) -> App:
             settings.events_partitions,
         )
         await appender.start()
-        background.start(announcer.run())
-        background.start(frontier.run(settings.frontier_ms / 1000, lanes.reached))
+        background.add_future(announcer.run())
+        background.add_future(frontier.run(settings.frontier_ms / 1000, lanes.reached))
         for writer in lanes.writers:
-            background.start(writer.run())
+            background.add_future(writer.run())
 
     lanes = Lanes(LedgerKafka(settings, observer), state_dir / group, settings.block_cache_mb, app.crash)
     lanes.writers = [
@@ -250,8 +235,12 @@ def run(settings: Settings, state_dir: Path, only: str | None, ready_file: Path 
         apps.append(create_ledger(settings, state_dir))
     worker = faust.Worker(*apps, loglevel="INFO", redirect_stdouts=False)
     if ready_file is not None:
-        background = Background(apps[-1])
-        apps[-1].starts.append(background.starter(lambda: _tell_when_ready(apps, ready_file)))
+        app = apps[-1]
+
+        async def start_telling() -> None:
+            app.add_future(_tell_when_ready(apps, ready_file))
+
+        app.starts.append(start_telling)
     worker.execute_from_commandline()
 
 
