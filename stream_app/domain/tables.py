@@ -63,10 +63,11 @@ class Table(ABC, Generic[C]):
         clickhouse_table: str,
         shown: int,
         meaning: str,
+        since: int = 1,
     ) -> None:
         self.name, self.prefix, self.period = name, prefix, period
         self.document, self.path, self.topic, self.clickhouse_table = document, path, topic, clickhouse_table
-        self.shown, self.meaning = shown, meaning
+        self.shown, self.meaning, self.since = shown, meaning, since
 
     def __repr__(self) -> str:
         return self.name

@@ -10,14 +10,16 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Final
 
 import orjson
 from confluent_kafka import KafkaException, Producer
 
 from stream_app.domain import probe
+from stream_app.domain.cells import FigureCell
 from stream_app.domain.events import ALL
+from stream_app.domain.local_time import day_of
+from stream_app.domain.report import figure_values
 from stream_app.domain.tables import MONTHLY
 from stream_app.health.freshness import Stage
 from stream_app.monitor.document import ProbeRow
@@ -25,6 +27,7 @@ from stream_app.monitor.push import Push
 from stream_app.monitor.results import ERRORS, SinkReaders, in_a_line
 from stream_app.observing.client import client_settings
 from stream_app.sinks.clickhouse_client import Connection
+from stream_app.sinks.clickhouse_reader import figure_cells
 from stream_app.sinks.redis_calls import commands
 from stream_app.sinks.redis_keys import document_key
 
@@ -148,10 +151,11 @@ class Probe:
         return time.monotonic() if is_there else None
 
     async def _in_clickhouse(self, amount: str) -> float | None:
-        month = datetime.now(UTC).strftime("%Y-%m-01")
+        month = MONTHLY.period.of_day(day_of(datetime.now(UTC).date()))
 
-        def read(to: Connection) -> list[tuple[Any, ...]]:
-            return to.run("read_monthly", operator=probe.OPERATOR, group=ALL, first=month)
+        def read(to: Connection) -> dict[int, FigureCell]:
+            return figure_cells(to, MONTHLY, probe.OPERATOR, ALL, month)
 
-        rows = await self._readers.clickhouse.use(read)
-        return time.monotonic() if any(row[2] == Decimal(amount) for row in rows) else None
+        cells = await self._readers.clickhouse.use(read)
+        shown = (figure_values(cell, probe.CURRENCY) for cell in cells.values())
+        return time.monotonic() if any(values["receivedAmount"] == amount for values in shown) else None
