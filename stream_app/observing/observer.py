@@ -1,5 +1,6 @@
-"""Questions to a Kafka cluster about topics, offsets and consumer groups, anybody's. Joins nothing, needs no right to read, and changes nothing
-but offsets when it is told to.
+"""Questions to a Kafka cluster about topics, offsets and consumer groups, anybody's.
+
+Joins nothing, needs no right to read, and changes nothing but a group's offsets where it is told to.
 
 An admin client of librdkafka answers nearly all: it knows topic ids, added partitions, and the groups of Kafka 4's protocol (KIP-848). The
 list of groups and committed offsets come by aiokafka: its list tells share groups apart, and librdkafka 2.16's admin call for offsets ends
