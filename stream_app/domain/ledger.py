@@ -15,7 +15,7 @@ It knows neither Kafka nor Faust nor RocksDB, and has no clock. After an excepti
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from stream_app.domain import calendar
@@ -48,6 +48,7 @@ from stream_app.domain.events import (
     is_later,
     later,
 )
+from stream_app.domain.figures import PAYMENTS, SESSIONS
 from stream_app.domain.figures import VERSION as FIGURES_VERSION
 from stream_app.domain.local_time import date_of, zone
 from stream_app.domain.rules import Rule, is_something
@@ -186,7 +187,7 @@ class Ledger:
             work.changed_customers[part.operator].add,
             work.entities,
         )
-        adds = [rule.payment if part.kind == PAYMENT else rule.session for rule in rules]
+        adds = _adds(part.kind, rules)
         for index, (key, event) in enumerate(zip(part.keys, part.rows, strict=True)):
             old, time = current.get(key), event[TIME]
             if old is not None and (hold := old[HOLD] or old[TIME]) >= horizon:
@@ -280,13 +281,15 @@ class Ledger:
 
     def _stamp(self, table: Table[Any], version: int, as_of: int) -> None:
         """Give the changed cells of a table their version, and what shows them, too."""
-        work = self.work
-        for key, cell in work.cells[table.name].changed.items():
-            if cell is not None:
-                table.complete(cell, work.operators[key.operator])
-                cell.version, cell.as_of = version, as_of
-                work.groups[key.operator][key.group].shown[table.name] = Shown(version, as_of)
-                work.changed_groups.add((key.operator, key.group))
+        work, shown = self.work, Shown(version, as_of)
+        changed = {key: cell for key, cell in work.cells[table.name].changed.items() if cell is not None}
+        table.complete((cell, work.operators[key.operator]) for key, cell in changed.items())
+        for cell in changed.values():
+            cell.version, cell.as_of = version, as_of
+        groups = {key[:2] for key in changed}
+        for operator, group in groups:
+            work.groups[operator][group].shown[table.name] = shown
+        work.changed_groups |= groups
 
     def _settle_currency(self, name: str) -> None:
         """The announced currency, else that of most counted, retained payments (ties: first in the alphabet), else the default."""
@@ -321,6 +324,13 @@ class Ledger:
                 self.work.touch(table, key)
         self.work.operators[name].figures = FIGURES_VERSION
         self.work.changed_operators.add(name)
+
+
+def _adds(kind: int, rules: Sequence[Rule]) -> list[Callable[[Customer | None, Row, int, int], None]]:
+    """What a counted session, or payment, is told to."""
+    if kind == PAYMENT:
+        return [rule.payment for rule in rules if PAYMENTS in rule.bases]
+    return [rule.session for rule in rules if SESSIONS in rule.bases]
 
 
 def _only(rules: Iterable[tuple[Table[Any], Rule]]) -> list[Rule]:

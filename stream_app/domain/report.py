@@ -3,7 +3,7 @@
 Keys, their order and the form of each value are the contract's. Reads no sink and no clock: what is "today" comes with the operator.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -35,57 +35,66 @@ def iso_date(day: int) -> str:
     return date_of(day).isoformat()
 
 
-class _Shown:
-    """A figure as it is shown: from the lists of a cell, by basis, to its value."""
+class _Shown(NamedTuple):
+    """A figure as it is shown: where its sum lies in a cell, by basis, and of an average what is taken off, and what it is divided by."""
 
-    def __init__(self, figure: Figure) -> None:
-        self.figure, self.name, self.digits = figure, figure.name, figure.unit.digits
-        layout = PAYMENT_SUMS if figure.basis is PAYMENTS else SESSION_SUMS
-        self._is_payments = figure.basis is PAYMENTS
-        self._by: int | None = None
-        self._part: int | None = None
-        self._scale = 1
-        if isinstance(figure, Average):
-            parts = [part for part in FIGURES if isinstance(part, Part) and part.of is figure.of]
-            self._at, self._by = layout.at(figure.of), layout.at(figure.by)
-            self._part = layout.at(parts[0]) if parts else None
-            self._scale = 10 ** ((figure.unit.digits or 0) - (figure.of.unit.digits or 0))
-        else:
-            self._at = layout.at(figure)
+    name: str
+    digits: int | None  # None: the currency's
+    is_payments: bool
+    at: int
+    part_at: int | None
+    by_at: int | None
+    scale: int
 
-    def number(self, payments: Sequence[int], sessions: Sequence[int]) -> int:
-        """In units of the last digit."""
-        sums = payments if self._is_payments else sessions
-        number = sums[self._at]
-        if self._by is None:
-            return number
-        if self._part is not None:
-            number -= sums[self._part]
-        return half_up(number * self._scale, sums[self._by])
+    @classmethod
+    def of(cls, figure: Figure) -> "_Shown":
+        """From the table of figures."""
+        is_payments = figure.basis is PAYMENTS
+        at = (PAYMENT_SUMS if is_payments else SESSION_SUMS).at
+        if not isinstance(figure, Average):
+            return cls(figure.name, figure.unit.digits, is_payments, at(figure), None, None, 1)
+        parts = [part for part in FIGURES if isinstance(part, Part) and part.of is figure.of]
+        scale = 10 ** ((figure.unit.digits or 0) - (figure.of.unit.digits or 0))
+        part_at = at(parts[0]) if parts else None
+        return cls(figure.name, figure.unit.digits, is_payments, at(figure.of), part_at, at(figure.by), scale)
 
 
-_SHOWN: Final = [_Shown(figure) for figure in FIGURES]
+_SHOWN: Final = [_Shown.of(figure) for figure in FIGURES]
 
 
 def figure_numbers(payments: Sequence[int] | None, sessions: Sequence[int] | None) -> list[int]:
     """The figures in the order of FIGURES, in units of their last digit; zeros without a list."""
     payments, sessions = payments or _NO_PAYMENTS, sessions or _NO_SESSIONS
-    return [shown.number(payments, sessions) for shown in _SHOWN]
+    out = []
+    for _, _, is_payments, at, part_at, by_at, scale in _SHOWN:
+        sums = payments if is_payments else sessions
+        number = sums[at]
+        if by_at is not None:
+            number = half_up((number if part_at is None else number - sums[part_at]) * scale, sums[by_at])
+        out.append(number)
+    return out
 
 
-def figure_values(cell: FigureCell | None, currency: str) -> Iterator[tuple[str, Value]]:
-    """(name, value) of a cell's figures in a currency, in the order of FIGURES; sessions count in each currency, also in one without an entry."""
-    payments = cell.payments.get(currency) if cell is not None else None
+@lru_cache(1000)
+def _forms(currency: str) -> list[tuple[str, int | None]]:
+    """(name, digits) of the figures in a currency; no digits for what is a number in JSON."""
     money_digits = DIGITS[currency]
+    return [(shown.name, money_digits if shown.digits is None else shown.digits or None) for shown in _SHOWN]
+
+
+def figure_values(cell: FigureCell | None, currency: str) -> Json:
+    """Name -> value of a cell's figures in a currency, in the order of FIGURES; sessions count in each currency, also in one without an entry."""
+    payments = cell.payments.get(currency) if cell is not None else None
     numbers = figure_numbers(payments, cell.sessions if cell is not None else None)
-    for shown, number in zip(_SHOWN, numbers, strict=True):
-        digits = money_digits if shown.digits is None else shown.digits
-        yield shown.name, decimal_string(number, digits) if digits or shown.digits is None else number
+    return {
+        name: number if digits is None else decimal_string(number, digits)
+        for (name, digits), number in zip(_forms(currency), numbers, strict=True)
+    }
 
 
 def figure_row(table: FigureTable, cell: FigureCell | None, period: int, currency: str) -> Json:
     """A period of a group in a currency."""
-    return {table.period.name: table.period.text(period), **dict(figure_values(cell, currency))}
+    return {table.period.name: table.period.text(period), **figure_values(cell, currency)}
 
 
 def currencies_of(cells: Iterable[FigureCell | None], own: str) -> list[str]:
@@ -159,24 +168,34 @@ def default_document(table: Table[Any], place: Place, cells: Sequence[Any]) -> J
     return count_document(table, place, sum_slots(table, cells), periods)
 
 
-def record_values(
-    table: Table[Any], operator: Operator, key: CellKey, cell: Any, partition: int
-) -> Iterator[tuple[str, Json]]:
-    """(currency, value) of the records of a cell in its results topic; the currency is empty in a table without currencies."""
-    common = {"partition": partition, "asOf": iso_ms(cell.as_of), "version": cell.version}
-    ids = {"operatorId": key.operator, "groupId": key.group}
-    if isinstance(table, FigureTable):
-        for currency in cell.payments:
-            row = figure_row(table, cell, key.period, currency)
-            yield currency, row | ids | {"currency": currency, "timezone": operator.timezone} | common
-    else:
-        when = {table.period.name: table.period.text(key.period), "timezone": operator.timezone}
-        yield "", ids | when | {"slots": cell.slots, "total": sum(cell.slots)} | common
+def figure_record(
+    table: FigureTable, operator: Operator, key: CellKey, cell: FigureCell, currency: str, partition: int
+) -> Json:
+    """The value of a record of a cell in its results topic, of one currency."""
+    return figure_row(table, cell, key.period, currency) | {
+        "operatorId": key.operator,
+        "groupId": key.group,
+        "currency": currency,
+        "timezone": operator.timezone,
+        "partition": partition,
+        "asOf": iso_ms(cell.as_of),
+        "version": cell.version,
+    }
 
 
-def record_currencies(cell: Any) -> list[str]:
-    """Of `record_values`, the currencies alone."""
-    return list(cell.payments) if isinstance(cell, FigureCell) else [""]
+def count_record(table: CountTable, operator: Operator, key: CellKey, cell: CountCell, partition: int) -> Json:
+    """The value of the record of a cell in its results topic."""
+    return {
+        "operatorId": key.operator,
+        "groupId": key.group,
+        table.period.name: table.period.text(key.period),
+        "timezone": operator.timezone,
+        "slots": cell.slots,
+        "total": sum(cell.slots),
+        "partition": partition,
+        "asOf": iso_ms(cell.as_of),
+        "version": cell.version,
+    }
 
 
 def has_documents(operator: Operator, group_id: str, group: Group) -> bool:

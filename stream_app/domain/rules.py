@@ -6,15 +6,18 @@ once added.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from operator import add
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from stream_app.domain.cells import CellKey, CountCell, Customer, FigureCell
+from stream_app.domain.cells import Cell, CountCell, Customer, FigureCell
 from stream_app.domain.events import ALL, CURRENCY, Row
+from stream_app.domain.figures import PAYMENTS, SESSIONS, Basis
 from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS, Sums, filled
 
+C = TypeVar("C", bound=Cell)
 Groups = tuple[str, ...]
 ANONYMOUS_GROUPS: Groups = (ALL,)
 
@@ -34,8 +37,15 @@ def is_something(value: Any) -> bool:
     return len(value) > (type(value) is not dict)  # an empty map is one byte
 
 
+CellsByPlace = Mapping[tuple[Groups, int], Sequence[C]]  # (groups, period): the cells of these groups
+
+
 class Rule(Protocol):
     """From counted events to the differences of one table's cells, of one operator."""
+
+    @property
+    def bases(self) -> Collection[Basis]:
+        """Which counted events add to it."""
 
     def payment(self, customer: Customer | None, row: Row, local: int, sign: int) -> None:
         """A payment counts (sign 1), or no longer (-1); `local`: when it was paid, in local quarter hours."""
@@ -49,12 +59,14 @@ class Rule(Protocol):
     def touched(self) -> Iterable[tuple[Groups, int]]:
         """(groups, period) of the cells that are concerned."""
 
-    def fold(self, operator: str, cell: Callable[[CellKey], Any]) -> None:
-        """Add the differences to the cells, which are loaded."""
+    def fold(self, cells: CellsByPlace[Any]) -> None:
+        """Add the differences to the cells of the places that are touched."""
 
 
 class FigureRule:
     """Sums of figures by period. Parts of a customer: PREFIX"p" currency -> period -> list, PREFIX"s" period -> list (sums.Layout)."""
+
+    bases: Collection[Basis] = (PAYMENTS, SESSIONS)
 
     def __init__(self, prefix: str, period: Callable[[int], int], first: int) -> None:
         self._payments_part, self._sessions_part = f"{prefix}p", f"{prefix}s"
@@ -68,7 +80,9 @@ class FigureRule:
         if customer is None:
             PAYMENT_SUMS.add_anonymous(self.payments[ANONYMOUS_GROUPS, period, currency], row, sign)
             return
-        currencies = part(customer, self._payments_part)
+        currencies: Any = customer.parts.get(self._payments_part)
+        if type(currencies) is not dict:
+            currencies = part(customer, self._payments_part)
         periods = currencies.get(currency)
         if periods is None:
             periods = currencies[currency] = {}
@@ -84,7 +98,9 @@ class FigureRule:
         if customer is None:
             SESSION_SUMS.add_anonymous(self.sessions[ANONYMOUS_GROUPS, period], row, sign)
             return
-        periods = part(customer, self._sessions_part)
+        periods: Any = customer.parts.get(self._sessions_part)
+        if type(periods) is not dict:
+            periods = part(customer, self._sessions_part)
         own = _own(periods, period, SESSION_SUMS.customer_size)
         if not SESSION_SUMS.add(self.sessions[customer.groups, period], own, row, sign):
             del periods[period]
@@ -105,17 +121,15 @@ class FigureRule:
         """See Rule."""
         return {key[:2] for key in self.payments} | self.sessions.keys()
 
-    def fold(self, operator: str, cell: Callable[[CellKey], FigureCell]) -> None:
+    def fold(self, cells: CellsByPlace[FigureCell]) -> None:
         """See Rule."""
         for (groups, period, currency), delta in self.payments.items():
-            for group in groups:
-                payments = cell(CellKey(operator, group, period)).payments
-                own = payments.get(currency)
-                payments[currency] = delta[:] if own is None else [a + b for a, b in zip(own, delta, strict=True)]
-        for (groups, period), delta in self.sessions.items():
-            for group in groups:
-                found = cell(CellKey(operator, group, period))
-                found.sessions = [a + b for a, b in zip(found.sessions, delta, strict=True)]
+            for cell in cells[groups, period]:
+                own = cell.payments.get(currency)
+                cell.payments[currency] = delta[:] if own is None else list(map(add, own, delta))
+        for place, delta in self.sessions.items():
+            for cell in cells[place]:
+                cell.sessions = list(map(add, cell.sessions, delta))
 
 
 def _own(periods: dict[int, Sums], period: int, size: int) -> Sums:
@@ -127,6 +141,8 @@ def _own(periods: dict[int, Sums], period: int, size: int) -> Sums:
 
 class CountRule:
     """Sessions by slot of a period. Part of a customer: PREFIX period * width + slot -> count."""
+
+    bases: Collection[Basis] = (SESSIONS,)
 
     def __init__(
         self, prefix: str, period: Callable[[int], int], slot: Callable[[int], int], width: int, first: int
@@ -145,7 +161,10 @@ class CountRule:
             return
         slot, groups = self._slot(local), ANONYMOUS_GROUPS
         if customer is not None:
-            groups, counts, at = customer.groups, part(customer, self._part), period * self._width + slot
+            groups, at = customer.groups, period * self._width + slot
+            counts: Any = customer.parts.get(self._part)
+            if type(counts) is not dict:
+                counts = part(customer, self._part)
             count = counts.get(at, 0) + sign
             if count:
                 counts[at] = count
@@ -164,11 +183,11 @@ class CountRule:
         """See Rule."""
         return self.counts.keys()
 
-    def fold(self, operator: str, cell: Callable[[CellKey], CountCell]) -> None:
+    def fold(self, cells: CellsByPlace[CountCell]) -> None:
         """See Rule."""
-        for (groups, period), counts in self.counts.items():
-            for group in groups:
-                slots = cell(CellKey(operator, group, period)).slots
+        for place, counts in self.counts.items():
+            for cell in cells[place]:
+                slots = cell.slots
                 for slot, count in counts.items():
                     slots[slot] += count
 
@@ -192,6 +211,3 @@ def _prune(counts: dict[int, Any], first: int) -> bool:
     for key in stale:
         del counts[key]
     return bool(stale)
-
-
-Parts = Mapping[str, Any]

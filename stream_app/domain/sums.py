@@ -9,18 +9,29 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from stream_app.domain.events import Row
-from stream_app.domain.figures import FIGURES, PAYMENTS, SESSIONS, Average, Basis, Count, Customers, Figure, Part, Sum
+from stream_app.domain.figures import (
+    FIGURES,
+    PAYMENTS,
+    SESSIONS,
+    Amount,
+    Average,
+    Basis,
+    Count,
+    Customers,
+    Figure,
+    Part,
+    Sum,
+)
 
 Sums = list[int]
 
 
-class _Customers(NamedTuple):
-    """Where a number of customers lies in a cell, and a customer's tally for it; an event counts for it if the sum of that index grows by it."""
+class _Tally(NamedTuple):
+    """Where a number of customers lies in a cell, where a customer's tally of events for it, and what such an event adds more than zero of."""
 
     at: int
-    tally_at: int
-    sum_index: int
-    is_sum: bool  # the tally is the count of events itself
+    own_at: int
+    amount: Amount
 
 
 class Layout:
@@ -34,19 +45,15 @@ class Layout:
         self.figures = [figure for figure in own if not isinstance(figure, Average)]
         self.size = len(self.figures)
         self._at = at = {figure: index for index, figure in enumerate(self.figures)}
-        index_of = {figure: index for index, figure in enumerate(sums)}
         tallies = [figure for figure in customers if figure.of is not count]
         own_at = {figure: index for index, figure in enumerate(f for f in own if f in sums or f in tallies)}
         self.customer_size = len(own_at)
-        self.count_at = at[count]
-        self._own_count_at = own_at[count]
-        self._amounts = [figure.amount for figure in sums]
-        self._sums = [(at[figure], own_at[figure]) for figure in sums]
-        self._parts = [(at[figure], index_of[figure.of]) for figure in self.figures if isinstance(figure, Part)]
-        self._customers = [
-            _Customers(at[figure], own_at.get(figure, self._own_count_at), index_of[figure.of], figure.of is count)
-            for figure in customers
-        ]
+        self.count_at, self._own_count_at = at[count], own_at[count]
+        # Apart from the count, which each event adds one to: (what an event adds, where in a cell, where in a customer's list)
+        self._sums = [(figure.amount, at[figure], own_at[figure]) for figure in sums if figure is not count]
+        self._customers_at = [at[figure] for figure in customers if figure.of is count]
+        self._tallies = [_Tally(at[figure], own_at[figure], figure.of.amount) for figure in tallies]
+        self._parts = [(figure.of.amount, at[figure]) for figure in self.figures if isinstance(figure, Part)]
 
     def at(self, figure: Figure) -> int:
         """Where a figure lies in a cell's list. `Raises` KeyError for one of another basis, or an average."""
@@ -64,32 +71,39 @@ class Layout:
 
     def add_anonymous(self, cell: Sums, row: Row, sign: int) -> None:
         """Add an event without a customer to a cell's list (sign 1), or take it back (-1)."""
-        amounts = [sign * amount(row) for amount in self._amounts]
-        for (at, _), amount in zip(self._sums, amounts, strict=True):
-            cell[at] += amount
-        for at, index in self._parts:
-            cell[at] += amounts[index]
+        cell[self.count_at] += sign
+        for amount, at, _ in self._sums:
+            cell[at] += sign * amount(row)
+        for amount, at in self._parts:
+            cell[at] += sign * amount(row)
 
     def add(self, cell: Sums, own: Sums, row: Row, sign: int) -> bool:
         """Add an event to its customer's list and to a cell's (sign 1), or take it back (-1). Does anything of the customer's count after it?"""
-        amounts = [sign * amount(row) for amount in self._amounts]
-        for (at, own_at), amount in zip(self._sums, amounts, strict=True):
-            cell[at] += amount
-            own[own_at] += amount
-        for at, tally_at, index, is_sum in self._customers:
-            if amounts[index]:
-                if not is_sum:
-                    own[tally_at] += sign
-                if own[tally_at] == (sign > 0):  # 0 to 1, or 1 to 0
+        cell[self.count_at] += sign
+        own_count = own[self._own_count_at] = own[self._own_count_at] + sign
+        for amount, at, own_at in self._sums:
+            by = sign * amount(row)
+            cell[at] += by
+            own[own_at] += by
+        if own_count == (sign > 0):  # 0 to 1, or 1 to 0
+            for at in self._customers_at:
+                cell[at] += sign
+        for at, own_at, amount in self._tallies:
+            if amount(row) > 0:
+                tally = own[own_at] = own[own_at] + sign
+                if tally == (sign > 0):
                     cell[at] += sign
-        return own[self._own_count_at] != 0
+        return own_count != 0
 
     def add_customer(self, cell: Sums, own: Sums, sign: int) -> None:
         """Add all that a customer's list holds to a cell's (sign 1), or take it away (-1)."""
-        for at, own_at in self._sums:
+        cell[self.count_at] += sign * own[self._own_count_at]
+        for _, at, own_at in self._sums:
             cell[at] += sign * own[own_at]
-        for at, tally_at, _, _ in self._customers:
-            if own[tally_at] > 0:
+        for at in self._customers_at:
+            cell[at] += sign
+        for at, own_at, _ in self._tallies:
+            if own[own_at] > 0:
                 cell[at] += sign
 
 

@@ -5,7 +5,7 @@ key figures by period (FigureTable) and sessions counted by slot of a period (Co
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -63,10 +63,11 @@ class Table(ABC, Generic[C]):
         clickhouse_table: str,
         shown: int,
         meaning: str,
+        since: int = 1,
     ) -> None:
         self.name, self.prefix, self.period = name, prefix, period
         self.document, self.path, self.topic, self.clickhouse_table = document, path, topic, clickhouse_table
-        self.shown, self.meaning = shown, meaning
+        self.shown, self.meaning, self.since = shown, meaning, since
 
     def __repr__(self) -> str:
         return self.name
@@ -79,13 +80,17 @@ class Table(ABC, Generic[C]):
     def read(self, cell: C) -> C:
         """A cell as it was stored, filled up to today's figures."""
 
+    def read_all(self, cells: list[C | None]) -> list[C | None]:
+        """Cells as they were stored, filled up to today's figures."""
+        return [None if cell is None else self.read(cell) for cell in cells]
+
     @abstractmethod
     def clear(self, cell: C) -> None:
         """Nothing counts in the cell any more; what it was ever shown in stays."""
 
     @abstractmethod
-    def complete(self, cell: C, operator: Operator) -> None:
-        """Before a cell is frozen: whatever it must show."""
+    def complete(self, cells: Iterable[tuple[C, Operator]]) -> None:
+        """Before cells are frozen: whatever they must show."""
 
     @abstractmethod
     def rule(self, operator: Operator) -> Rule:
@@ -135,10 +140,11 @@ class FigureTable(Table[FigureCell]):
         cell.payments = {currency: PAYMENT_SUMS.zeros() for currency in cell.payments}
         cell.sessions = SESSION_SUMS.zeros()
 
-    def complete(self, cell: FigureCell, operator: Operator) -> None:
+    def complete(self, cells: Iterable[tuple[FigureCell, Operator]]) -> None:
         """There is always an entry of the operator's own currency."""
-        if operator.currency not in cell.payments:
-            cell.payments[operator.currency] = PAYMENT_SUMS.zeros()
+        for cell, operator in cells:
+            if operator.currency not in cell.payments:
+                cell.payments[operator.currency] = PAYMENT_SUMS.zeros()
 
     def rule(self, operator: Operator) -> FigureRule:
         """See Table."""
@@ -177,12 +183,16 @@ class CountTable(Table[CountCell]):
         """See Table."""
         return cell
 
+    def read_all(self, cells: list[CountCell | None]) -> list[CountCell | None]:
+        """See Table."""
+        return cells
+
     def clear(self, cell: CountCell) -> None:
         """See Table."""
         cell.slots = [0] * self.width
 
-    def complete(self, cell: CountCell, operator: Operator) -> None:
-        """It shows all of its slots anyway."""
+    def complete(self, cells: Iterable[tuple[CountCell, Operator]]) -> None:
+        """They show all of their slots anyway."""
 
     def rule(self, operator: Operator) -> CountRule:
         """See Table."""

@@ -7,6 +7,7 @@ the rows. Operators and groups are few and stay.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -202,13 +203,10 @@ class Working:
         cells = self.cells[table.name]
         cells.load([key])
         cell: C = cells.get(key)
-        self._changed(cells, key, cell)
-        return cell
-
-    def _changed(self, cells: Cells[Any], key: CellKey, cell: Cell) -> None:
         cells.changed[key] = cell
-        if isinstance(cell, FigureCell) and cells.table is MONTHLY:
+        if isinstance(cell, FigureCell) and table is MONTHLY:
             self._list(key, cell)
+        return cell
 
     def _list(self, key: CellKey, cell: FigureCell) -> None:
         """A group is listed by its months in which something counts."""
@@ -234,12 +232,18 @@ class Working:
         """Add differences to cells."""
         for table, rule in rules:
             cells = self.cells[table.name]
-            keys = {CellKey(operator, group, period) for groups, period in rule.touched() for group in groups}
+            places = {
+                (groups, period): [CellKey(operator, group, period) for group in groups]
+                for groups, period in rule.touched()
+            }
+            keys = set(chain.from_iterable(places.values()))
             cells.load(keys)
-            rule.fold(operator, cells.get)
-            for key in keys:
-                self._changed(cells, key, cells.get(key))
+            get = cells.get
+            rule.fold({place: [get(key) for key in own] for place, own in places.items()})
+            cells.changed.update([(key, get(key)) for key in keys])
             if table is MONTHLY and isinstance(rule, FigureRule):
+                for key in keys:
+                    self._list(key, get(key))
                 self._count_payments(operator, rule)
 
     def _count_payments(self, operator: str, rule: FigureRule) -> None:

@@ -14,7 +14,7 @@ the newest format, and read in each that ever was, so an older one is written an
 first field, in every format, and with it what else the rows were made by: a version that knows less of it must not go on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final, Generic, TypeVar
 
@@ -113,7 +113,7 @@ def parse_group_key(key: bytes) -> tuple[str, str]:
     return operator, group
 
 
-_encode = msgspec.msgpack.Encoder().encode
+encode_position = _encode = msgspec.msgpack.Encoder().encode
 
 
 def encode(value: object) -> bytes:
@@ -121,39 +121,49 @@ def encode(value: object) -> bytes:
     return _MARK + _encode(value)
 
 
-class _Decoder(Generic[T]):
+def encode_all(rows: Iterable[tuple[bytes, object]]) -> dict[bytes, bytes]:
+    """Values of rows by key; empty for None, which is a deletion."""
+    mark, encode_ = _MARK, _encode
+    return {key: DELETED if value is None else mark + encode_(value) for key, value in rows}
+
+
+class Decoder(Generic[T]):
     """Reads the values of one kind of row, of every format."""
 
     def __init__(self, newest: Callable[[bytes], T], of_1: Callable[[bytes], T]) -> None:
         self._newest, self._of_1 = newest, of_1
 
     def __call__(self, raw: bytes) -> T:
-        format_ = raw[0]
-        if format_ == FORMAT:
-            return self._newest(raw[1:])
-        if format_ >= _LISTS_FROM:
+        """The value. `Raises` FormatError for one of a newer format."""
+        return self._newest(raw[1:]) if raw[0] == FORMAT else self._other(raw)
+
+    def all(self, raws: Iterable[bytes | None]) -> list[T | None]:
+        """Of several values, None for those that are not there, or empty."""
+        newest, other = self._newest, self._other
+        return [(newest(raw[1:]) if raw[0] == FORMAT else other(raw)) if raw else None for raw in raws]
+
+    def _other(self, raw: bytes) -> T:
+        if raw[0] >= _LISTS_FROM:
             return self._of_1(raw)
-        raise FormatError(f"a row of format {format_}: this version reads up to {FORMAT}, {_IS_THE_VERSION}")
+        raise FormatError(f"a row of format {raw[0]}: this version reads up to {FORMAT}, {_IS_THE_VERSION}")
 
 
-decode_entity = _Decoder[Row](msgspec.msgpack.Decoder(Row).decode, older.entity_of_1)
-decode_customer = _Decoder(msgspec.msgpack.Decoder(Customer).decode, older.customer_of_1)
-decode_operator = _Decoder(msgspec.msgpack.Decoder(Operator).decode, older.operator_of_1)
-decode_group = _Decoder(msgspec.msgpack.Decoder(Group).decode, older.group_of_1)
-_decode_cell: dict[type[Cell], _Decoder[Any]] = {
-    FigureCell: _Decoder(msgspec.msgpack.Decoder(FigureCell).decode, older.figure_cell_of_1),
-    CountCell: _Decoder(msgspec.msgpack.Decoder(CountCell).decode, older.count_cell_of_1),
+decode_entity = Decoder[Row](msgspec.msgpack.Decoder(Row).decode, older.entity_of_1)
+decode_customer = Decoder(msgspec.msgpack.Decoder(Customer).decode, older.customer_of_1)
+decode_operator = Decoder(msgspec.msgpack.Decoder(Operator).decode, older.operator_of_1)
+decode_group = Decoder(msgspec.msgpack.Decoder(Group).decode, older.group_of_1)
+_decode_cell: dict[type[Cell], Decoder[Any]] = {
+    FigureCell: Decoder(msgspec.msgpack.Decoder(FigureCell).decode, older.figure_cell_of_1),
+    CountCell: Decoder(msgspec.msgpack.Decoder(CountCell).decode, older.count_cell_of_1),
 }
 
 
-def cell_decoder(table: Table[C]) -> Callable[[bytes], C]:
-    """Reads the cells of a table, filled up to today's figures."""
-    decode, read = _decode_cell[table.cell_type], table.read
-    return lambda raw: read(decode(raw))
+def cell_decoder(table: Table[C]) -> Decoder[C]:
+    """Reads the cells of a table; one may have fewer figures than today (`Table.read`)."""
+    return _decode_cell[table.cell_type]
 
 
 _decode_position = msgspec.msgpack.Decoder(Position).decode
-encode_position = _encode
 
 
 def decode_position(raw: bytes) -> Position:

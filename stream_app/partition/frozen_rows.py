@@ -5,7 +5,9 @@ alone: what a sink may copy (ports.sinks.View).
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 from typing import Protocol, TypeVar
 
 from stream_app.domain.cells import Cell, CellKey, Customer, Group, Operator
@@ -26,10 +28,6 @@ class RowStore(Protocol):
 
     def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Rows in order of keys, those with the prefix and above `after`."""
-
-
-def _decoded(values: Iterable[bytes | None], decode: Callable[[bytes], T]) -> list[T | None]:
-    return [decode(raw) if raw else None for raw in values]
 
 
 class FrozenRows:
@@ -66,15 +64,16 @@ class FrozenRows:
 
     def entities(self, keys: Sequence[bytes]) -> list[Row | None]:
         """Entities."""
-        return _decoded(self.load(keys), rows.decode_entity)
+        return rows.decode_entity.all(self.load(keys))
 
     def customers(self, names: Sequence[tuple[str, str]]) -> list[Customer | None]:
         """Customers by (operator, customer)."""
-        return _decoded(self.load([_customer_key(*name) for name in names]), rows.decode_customer)
+        return rows.decode_customer.all(self.load([_customer_key(*name) for name in names]))
 
     def cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
         """Cells of a table."""
-        return _decoded(self.load([rows.cell_key(table, key) for key in keys]), rows.cell_decoder(table))
+        found = rows.cell_decoder(table).all(self.load([rows.cell_key(table, key) for key in keys]))
+        return table.read_all(found)
 
     def scan_entities(self, operator: str, after: bytes = b"") -> Iterator[tuple[int, bytes, Row]]:
         """(kind, key, row) of an operator's entities."""
@@ -92,7 +91,7 @@ class FrozenRows:
         """An operator's cells of a table."""
         decode = rows.cell_decoder(table)
         for key, value in self.scan(rows.cells_prefix(table, operator)):
-            yield rows.parse_cell_key(key), decode(value)
+            yield rows.parse_cell_key(key), table.read(decode(value))
 
     def operators(self) -> dict[str, Operator]:
         """All operators."""
@@ -110,22 +109,16 @@ def _customer_key(operator: str, customer: str) -> bytes:
 
 def encode(frozen: Frozen) -> dict[bytes, bytes]:
     """The rows of what was frozen; an empty value is a deletion."""
-
-    def put(key: bytes, value: object) -> None:
-        out[key] = rows.DELETED if value is None else encode_(value)
-
-    encode_ = rows.encode
-    out = {key: rows.DELETED if row is None else encode_(row) for key, row in frozen.entities.items()}
-    for name, customer in frozen.customers.items():
-        put(_customer_key(*name), customer)
+    found: list[Iterable[tuple[bytes, object]]] = [
+        frozen.entities.items(),
+        ((_customer_key(*name), customer) for name, customer in frozen.customers.items()),
+        ((rows.operator_key(name), operator) for name, operator in frozen.operators.items()),
+        ((rows.group_key(*name), group) for name, group in frozen.groups.items()),
+    ]
     for table in TABLES:
-        for cell_key, cell in frozen.cells[table.name].items():
-            put(rows.cell_key(table, cell_key), cell)
-    for operator, found in frozen.operators.items():
-        put(rows.operator_key(operator), found)
-    for group, named in frozen.groups.items():
-        put(rows.group_key(*group), named)
-    return out
+        key_of, cells = partial(rows.cell_key, table), frozen.cells[table.name]
+        found.append(zip(map(key_of, cells), cells.values(), strict=True))
+    return rows.encode_all(chain.from_iterable(found))
 
 
 class CommittedRows:
@@ -141,7 +134,7 @@ class CommittedRows:
 
     def operator(self, operator: str) -> Operator | None:
         """A known operator."""
-        return _decoded(self._rows.load([rows.operator_key(operator)]), rows.decode_operator)[0]
+        return rows.decode_operator.all(self._rows.load([rows.operator_key(operator)]))[0]
 
     def groups(self, operator: str) -> dict[str, Group]:
         """All groups of an operator by id, ALL included, also those that only have a name."""

@@ -9,9 +9,9 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from stream_app.domain.cells import Cell, CellKey, Operator
-from stream_app.domain.report import iso_ms, record_currencies, record_values
-from stream_app.domain.tables import TABLES, Table
+from stream_app.domain.cells import Cell, CellKey, CountCell, FigureCell, Operator
+from stream_app.domain.report import count_record, figure_record, iso_ms
+from stream_app.domain.tables import TABLES, CountTable, FigureTable, Table
 from stream_app.formats.ids import decode_id, encode_id
 from stream_app.formats.murmur2 import partition_for
 from stream_app.ports.records import Headers, Record
@@ -67,15 +67,24 @@ class ResultRecords:
     def of(self, table: Table[C], operator: Operator, key: CellKey, cell: C, partition: int) -> list[Record]:
         """A cell's records: one, or one for each currency."""
         kind, as_of = self._kinds[table.name], iso_ms(cell.as_of)
+        if isinstance(table, CountTable) and isinstance(cell, CountCell):
+            value = _encode(count_record(table, operator, key, cell, partition))
+            return [kind.record(_key(table, key, ""), value, cell.version, as_of)]
+        assert isinstance(table, FigureTable)
+        assert isinstance(cell, FigureCell)
+        values = {
+            currency: figure_record(table, operator, key, cell, currency, partition) for currency in cell.payments
+        }
         return [
             kind.record(_key(table, key, currency), _encode(value), cell.version, as_of)
-            for currency, value in record_values(table, operator, key, cell, partition)
+            for currency, value in values.items()
         ]
 
     def tombstones(self, table: Table[C], key: CellKey, cell: C, version: int, as_of_ms: int) -> list[Record]:
         """Records of a cell that left retention, one for each that it had; version: above its last one."""
         kind, as_of = self._kinds[table.name], iso_ms(as_of_ms)
-        return [kind.record(_key(table, key, currency), None, version, as_of) for currency in record_currencies(cell)]
+        currencies = cell.payments if isinstance(cell, FigureCell) else [""]
+        return [kind.record(_key(table, key, currency), None, version, as_of) for currency in currencies]
 
     def as_of(self, partition: int, as_of_ms: int) -> Record:
         """Up to when the records of a partition hold; its version is that time."""

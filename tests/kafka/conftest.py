@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,11 +12,27 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPa
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from stream_app.kafka import batches
+from stream_app.observing.client import ClusterError
+from stream_app.observing.observer import Observer
 
 
 @pytest.fixture
 def admin(kafka: str) -> AdminClient:
     return AdminClient({"bootstrap.servers": kafka})
+
+
+@pytest.fixture
+async def observe() -> AsyncIterator[Callable[[str], Observer]]:
+    """Makes observers of a cluster; disconnected with the test."""
+    made: list[Observer] = []
+
+    def make(servers: str) -> Observer:
+        made.append(Observer(servers))
+        return made[-1]
+
+    yield make
+    for observer in made:
+        await observer.close()
 
 
 @pytest.fixture
@@ -115,7 +131,7 @@ async def answer(ask: Callable[[], Any], seconds: float = 60) -> Any:
     while True:
         try:
             return await ask()
-        except KafkaException:
+        except ClusterError:
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(0.1)

@@ -1,5 +1,5 @@
 """Topics, producers and consumers on a real broker."""
 
-from tests.kafka.conftest import admin, new_topic, producer
+from tests.kafka.conftest import admin, new_topic, observe, producer
 
-__all__ = ["admin", "new_topic", "producer"]
+__all__ = ["admin", "new_topic", "observe", "producer"]

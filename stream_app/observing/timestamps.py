@@ -1,8 +1,8 @@
-"""When the first record at or behind an offset was taken: read from the log, or by bisecting times with ListOffsets alone.
+"""Timestamp lookup: when the first record at or behind an offset was appended. By reading that record, or by bisecting ListOffsets.
 
-From the log it is exact, and control records, aborted records and gaps are stepped over; one record of a partition is read. Bisecting needs no
-right to read, is at most `_NEAR` off, and takes control and aborted records for records. Both are bounded: partitions at once, and rounds
-or seconds; what has no answer by then is left out.
+A record that is read gives the exact timestamp; control records, aborted records and gaps are stepped over, and one record of a partition is
+read. Bisecting needs no right to read, is at most `_NEAR` of the age off, and takes control and aborted records for records. Both are
+bounded: partitions at once, and rounds or seconds; partitions without an answer by then are left out.
 """
 
 import asyncio
@@ -12,8 +12,9 @@ from typing import NamedTuple, Protocol
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from stream_app.observing.cluster import reader_settings
-from stream_app.observing.offsets import Found, Offsets
+from stream_app.observing.answers import OffsetAndTime
+from stream_app.observing.client import cluster_errors, reader_settings
+from stream_app.observing.observer import Observer
 
 PARTITIONS_MAX = 200  # asked about at once
 _SECONDS_MAX = 3.0
@@ -21,13 +22,12 @@ _ROUNDS_MAX = 40
 _FIRST_AGE_MS = 1000
 _NEAR_MS, _NEAR = 200, 0.005  # of the age
 
-Times = dict[
-    tuple[str, int], int | None
-]  # (topic, partition) -> epoch milliseconds; None: no record up to what can be read
+# By (topic, partition), epoch milliseconds; None: there is no record up to the end that can be read.
+Timestamps = dict[tuple[str, int], int | None]
 
 
-class Wanted(NamedTuple):
-    """The first record from `offset` on. `after_ms`: a time at which a record before it was taken, if one is known."""
+class LookupRequest(NamedTuple):
+    """The first record of a partition from `offset` on. `after_ms`: timestamp of an earlier record, 0 where none is known."""
 
     offset: int
     after_ms: int = 0
@@ -35,18 +35,18 @@ class Wanted(NamedTuple):
     is_compacted: bool = False
 
 
-class Clockwork(Protocol):
-    """A way to tell."""
+class TimestampLookup(Protocol):
+    """Finds timestamps of records by their offsets."""
 
-    async def times(self, wanted: Mapping[tuple[str, int], Wanted], now_ms: int) -> Times:
-        """See the module."""
+    async def timestamps(self, wanted: Mapping[tuple[str, int], LookupRequest], now_ms: int) -> Timestamps:
+        """Timestamps of the records asked for, by (topic, partition). `Raises` ClusterError."""
 
     def close(self) -> None:
         """Disconnect."""
 
 
-class FromLog:
-    """By reading."""
+class ReadingLookup:
+    """Timestamp lookup by reading one record of each partition."""
 
     def __init__(self, servers: str) -> None:
         self._consumers: dict[bool, Consumer] = {}
@@ -58,24 +58,25 @@ class FromLog:
             "fetch.message.max.bytes": 65_536,
         }
 
-    async def times(self, wanted: Mapping[tuple[str, int], Wanted], now_ms: int) -> Times:
-        """See Clockwork."""
+    async def timestamps(self, wanted: Mapping[tuple[str, int], LookupRequest], now_ms: int) -> Timestamps:
+        """Exact timestamps. `Raises` ClusterError."""
         del now_ms
-        found: Times = {}
+        found: Timestamps = {}
         for stable in (True, False):
             offsets = {tp: want.offset for tp, want in wanted.items() if want.stable is stable}
             if offsets:
-                found |= await asyncio.to_thread(self._read, stable, offsets)
+                with cluster_errors():
+                    found |= await asyncio.to_thread(self._read, stable, offsets)
         return found
 
-    def _read(self, stable: bool, offsets: Mapping[tuple[str, int], int]) -> Times:
+    def _read(self, stable: bool, offsets: Mapping[tuple[str, int], int]) -> Timestamps:
         consumer = self._consumers.get(stable)
         if consumer is None:
             isolation = {"isolation.level": "read_committed" if stable else "read_uncommitted"}
             consumer = self._consumers[stable] = Consumer(self._settings | isolation)
         consumer.assign([TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()])
         consumer.resume([TopicPartition(*tp) for tp in offsets])  # one that was paused stays so, whatever is assigned
-        found: Times = {}
+        found: Timestamps = {}
         todo, deadline = set(offsets), time.monotonic() + _SECONDS_MAX
         try:
             while todo and (left := deadline - time.monotonic()) > 0:
@@ -100,9 +101,9 @@ class FromLog:
 
 
 class _Search:
-    """The time of one record, closed in from both sides: everything taken before `low` lies before the offset, what is not does not."""
+    """Bisection for one record: all records appended before `_low` lie before the offset, none appended from `_high` on does."""
 
-    def __init__(self, want: Wanted, now_ms: int) -> None:
+    def __init__(self, want: LookupRequest, now_ms: int) -> None:
         self.want, self._now_ms = want, now_ms
         self._low = want.after_ms or None
         self._high, self._age = now_ms + 1, _FIRST_AGE_MS
@@ -116,7 +117,7 @@ class _Search:
         return (self._low + self._high) // 2
 
     def take(self, offset: int | None, time_ms: int) -> None:
-        """An answer: the first record that is not older than `ask_ms`; None: there is none."""
+        """Take an answer: offset and timestamp of the first record that is not older than `ask_ms`; None: there is none."""
         if offset is not None and offset < self.want.offset:
             self._low = max(self.ask_ms, time_ms)
         else:
@@ -131,7 +132,7 @@ class _Search:
         self.ask_ms = self._next()
 
     def time_ms(self) -> int:
-        """When it was taken."""
+        """The timestamp found, epoch milliseconds."""
         if self._best is None:  # all that there is has timestamps of the future
             return self._high
         offset, time_ms = self._best
@@ -140,24 +141,24 @@ class _Search:
         return min(time_ms, self._high)  # it has the timestamp of its neighbour before it
 
 
-class Bisect:
-    """By ListOffsets alone."""
+class BisectingLookup:
+    """Timestamp lookup by ListOffsets alone: which times lie before the offset, and which behind it."""
 
-    def __init__(self, offsets: Offsets) -> None:
-        self._offsets = offsets
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
 
-    async def times(self, wanted: Mapping[tuple[str, int], Wanted], now_ms: int) -> Times:
-        """See Clockwork."""
+    async def timestamps(self, wanted: Mapping[tuple[str, int], LookupRequest], now_ms: int) -> Timestamps:
+        """Timestamps to within `_NEAR` of the age. `Raises` ClusterError."""
         searches = {tp: _Search(want, now_ms) for tp, want in wanted.items()}
         answered: set[tuple[str, int]] = set()
         for _ in range(_ROUNDS_MAX):
             todo = {tp: search for tp, search in searches.items() if not search.is_over}
             if not todo:
                 break
-            answers: dict[tuple[str, int], Found | None] = {}
+            answers: dict[tuple[str, int], OffsetAndTime | None] = {}
             for stable in (True, False):
                 asked = {tp: search.ask_ms for tp, search in todo.items() if search.want.stable is stable}
-                answers |= await self._offsets.at(asked, stable=stable)
+                answers |= await self._observer.at(asked, stable=stable)
             for tp, found in answers.items():
                 searches[tp].take(*(found or (None, 0)))
                 answered.add(tp)
@@ -165,4 +166,4 @@ class Bisect:
         return {tp: search.time_ms() for tp, search in searches.items() if search.is_over}
 
     def close(self) -> None:
-        """Nothing of its own."""
+        """Nothing to disconnect: the observer is its owner's."""
