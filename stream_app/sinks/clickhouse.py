@@ -37,8 +37,10 @@ from stream_app.sinks.clickhouse_statements import AnyTable
 from stream_app.sinks.sql import OTHER_TABLES, sql
 
 OPERATORS_MAX: Final = 500  # named in one question
-_WITH_ROWS: Final = tuple(  # that must not be lost unnoticed
-    {*OTHER_TABLES.values(), *(table.clickhouse_table for table in TABLES)} - {OTHER_TABLES["as_of"]}
+_WITH_ROWS: Final = (  # tables that must not lose rows unnoticed
+    OTHER_TABLES["operators"],
+    OTHER_TABLES["groups"],
+    *(table.clickhouse_table for table in TABLES),
 )
 
 Tables = dict[str, tuple[int, int, int]]  # table: modified, first block, last block
