@@ -64,8 +64,10 @@ class _Sums:
         for operator_id, kept_by, *sums in rows:
             self._rows[operator_id].append((kept_by, tuple(sums)))
 
-    def of(self, operator_id: str, first: str) -> Added:
-        """The sums of an operator's rows of the periods that begin on this day or later."""
+    def of(self, operator_id: str, first: str) -> Added | None:
+        """The sums of an operator's rows of the periods that begin on this day or later; None where it began to keep others meanwhile."""
+        if first not in self._firsts:
+            return None
         older = self._firsts.index(first)
         return added_rows(self._table, (sums for kept_by, sums in self._rows[operator_id] if kept_by > older))
 
