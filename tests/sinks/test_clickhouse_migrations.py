@@ -247,10 +247,11 @@ async def test_a_database_of_a_newer_version_is_not_written_to(to, raw_clickhous
     task = asyncio.create_task(writer.run())
     await asyncio.sleep(1.5)  # tried again some times
     assert writer.failing
-    assert [record.getMessage() for record in caplog.records] == [
-        f"clickhouse fails, results are kept for it: UnusableTablesError: the database {DATABASE} has migration 3.0"
-        + " of a newer version, this one knows 2.0: results go on once this worker is replaced by the newer version"
-    ]
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert said == (
+        f"clickhouse fails, results are kept for it: UnusableTablesError: the database {DATABASE} has migration 3.0 of a "
+        "newer version, this one knows 2.0: results go on once this worker is replaced by the newer version"
+    )
     assert_up_to_date(raw_clickhouse, [*TABLES, BY_DAY], THIRD_FIGURES, (1, 2, 3))
     assert energy_of_each(raw_clickhouse) == []
     raw_clickhouse.execute(f"DROP DATABASE {DATABASE}")
