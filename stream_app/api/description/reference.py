@@ -178,8 +178,11 @@ def _describe_stream(router: APIRouter, tables: Sequence[Table[Any]], described:
     }
     identity = f"^[0-9]+(-[0-9]+){{{len(tables) - 1}}}$"
     kinds = [_event(table.document, found.data, identity) for table, found in zip(tables, described, strict=True)]
-    kinds += [_event("as-of", models.StateData), _event("stale", models.StateData)]
-    refused = _event("refused", models.RefusedData)
+    as_of, stale, refused = (
+        _event(name, data, identity, numbered=False)
+        for name, data in (("as-of", models.StateData), ("stale", models.StateData), ("refused", models.RefusedData))
+    )
+    kinds += [as_of, stale]
     documents = "; ".join(f"`{table.document}`: the `data` of the default answer of {table.path}" for table in tables)
     for method, asker, summary, description, events, more in (
         (
@@ -239,14 +242,17 @@ def _describe_operations(router: APIRouter) -> None:
     )
 
 
-def _event(name: str, data: type[BaseModel], identity: str | None = None) -> dict[str, Any]:
-    properties = {
-        "event": {"const": name},
-        "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": _schema_of(data)},
+def _event(name: str, data: type[BaseModel], identity: str, *, numbered: bool = True) -> dict[str, Any]:
+    """An event, with an id of this pattern; one without an id of its own has the last one's for whoever reads it."""
+    return {
+        "type": "object",
+        "properties": {
+            "event": {"const": name},
+            "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": _schema_of(data)},
+            "id": {"type": "string", "pattern": identity},
+        },
+        "required": ["event", "data", *(["id"] if numbered else [])],
     }
-    if identity is not None:
-        properties["id"] = {"type": "string", "pattern": identity}
-    return {"type": "object", "properties": properties, "required": list(properties)}
 
 
 def _bearer() -> HTTPBearer:
