@@ -25,7 +25,6 @@ from agents import ingest as ingest_agent
 from agents import ledger as ledger_agent
 from config.settings import Settings
 from stream_app.domain import working
-from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
 from stream_app.domain.tables import TABLES
 from stream_app.faust_seam.app import App, new_app
 from stream_app.formats.generations import Generation, newest_serving
@@ -43,6 +42,7 @@ from stream_app.partition.sink_writer import SinkWriter
 from stream_app.ports.kafka import Range, Replayed
 from stream_app.sinks.clickhouse import ClickHouseSink
 from stream_app.sinks.redis import RedisSink
+from stream_app.sources import registry
 from tables.cells import CellTable
 from tables.ledger import LedgerTable, changelog
 
@@ -52,18 +52,6 @@ INGEST, LEDGER = "ingest", "ledger"
 _SAME_LOG_S = 10.0  # between two lines of aiokafka that are the same but for numbers
 _FOLLOW_AGAIN_S = 5.0
 _BROKER_S_MAX = 120.0  # a broker that restarts is waited for; one that is away longer ends the worker with an error
-
-
-def source_kinds(settings: Settings) -> dict[str, int]:
-    """Kind of event by source topic of other teams."""
-    return {
-        settings.topic_sessions: SESSION,
-        settings.topic_payments: PAYMENT,
-        settings.topic_cdrs: CDR,
-        settings.topic_customer_groups: MEMBERSHIP,
-        settings.topic_groups: GROUP,
-        settings.topic_operators: OPERATOR,
-    }
 
 
 class LedgerKafka:
@@ -124,9 +112,9 @@ def create_ingest(settings: Settings, state_dir: Path) -> App:
         commit_interval_s=settings.ingest_commit_ms / 1000,
         declares=False,
     )
-    kinds = source_kinds(settings) | {settings.topic_probe: PAYMENT}
+    sources = registry.by_kafka_name(registry.INGESTED, settings.source_topic)
     conf = IngestConf(
-        kinds=kinds,
+        kinds={name: topic.kind for name, topic in sources.items()},
         events=settings.events,
         events_partitions=settings.events_partitions,
         dead_letters=settings.topic_dead_letters,
@@ -136,7 +124,7 @@ def create_ingest(settings: Settings, state_dir: Path) -> App:
         clock_skew_ms_max=settings.clock_skew_ms_max,
     )
     ingest, background = Ingest(conf, Appender(settings.kafka_bootstrap_servers)), Background(app)
-    ingest_agent.add(app, kinds, ingest)
+    ingest_agent.add(app, sources, ingest)
 
     async def start_clock() -> None:
         background.add_future(ingest.run_clock())
@@ -183,7 +171,7 @@ def create_ledger(settings: Settings, state_dir: Path, *, muted: bool = False) -
         announcer = Announcer(conf, settings.topic_as_of, appender, lanes.serving_lanes)
         frontier = Frontier(
             observer,
-            [*source_kinds(settings), settings.topic_probe],
+            list(registry.by_kafka_name(registry.INGESTED, settings.source_topic)),
             settings.ingest_group,
             settings.events,
             settings.events_partitions,
@@ -221,7 +209,7 @@ def _conf(settings: Settings, group: str, topic_id: str, *, muted: bool) -> Conf
             changelog=changelog(group),
             results={table.name: settings.result_topic(table.name) for table in TABLES},
             dead_letters=settings.topic_dead_letters,
-            sources={kind: topic for topic, kind in source_kinds(settings).items()},
+            sources={topic.kind: settings.source_topic(topic.name) for topic in registry.TEAMS},
         ),
         pace=Pace(tick_s=settings.tick_ms / 1000, publish_s=settings.publish_ms / 1000),
         ledger=working.Settings(settings.retention_months, settings.distribution_days, settings.default_currency),

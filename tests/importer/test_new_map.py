@@ -26,7 +26,7 @@ def new_map(path):
 
 
 def imported(text, header, row):
-    return {record.topic: json.loads(record.value) for record in Mapping(load(text.encode()), header).records(row)}
+    return {record.topic.name: json.loads(record.value) for record in Mapping(load(text.encode()), header).records(row)}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
