@@ -99,6 +99,8 @@ class Settings(BaseSettings):
     session_timeout_ms: Milliseconds
     state_dir: Path
     block_cache_mb: Count
+    worker_metrics_host: str
+    worker_metrics_port: Annotated[int, Field(ge=0, le=65535)]
 
     jwt_jwks_url: Annotated[str, Field(pattern="^(https?://.+)?$")]
     jwt_jwks_seconds: Count
