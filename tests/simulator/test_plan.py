@@ -130,6 +130,29 @@ def test_amounts_are_those_of_charges(values):
     assert seen["EUR"] > 10 * seen["CHF"]
 
 
+def hours(start, end):
+    return (instant(end) - instant(start)) / 3600
+
+
+def test_energies_are_those_of_charges(values):
+    """In line with how long a charge lasted and what it cost."""
+    sessions = {s["session_id"]: s for s in values[registry.SESSIONS] if s["status"] == "COMPLETED"}
+    cdrs = [c for c in values[registry.CDRS] if "session_id" in c]
+    charges = [(float(s["energy_kwh"]), hours(s["started_at"], s["ended_at"])) for s in sessions.values()]
+    charges += [(c["total_energy"], hours(c["start_date_time"], c["end_date_time"])) for c in cdrs]
+    assert len(charges) > 1000
+    for kwh, lasted in charges:
+        assert 2 <= kwh <= 95
+        assert 1 < kwh / lasted < 400  # kilowatts
+    paid = [p for p in values[registry.PAYMENTS] if p["currency"] == "EUR" and p["session_id"] in sessions]
+    assert paid
+    prices = [round(float(sessions[p["session_id"]]["energy_kwh"]) * 52) for p in paid]
+    totals = [p["amount_received"] + p["amount_discount"] for p in paid]
+    assert all(total <= price for total, price in zip(totals, prices, strict=True))
+    same = sum(total == price for total, price in zip(totals, prices, strict=True))
+    assert same > 0.9 * len(paid)  # the others are corrected later
+
+
 def test_the_troubles_of_sources_are_there(year, values):
     sessions, payments = values[registry.SESSIONS], values[registry.PAYMENTS]
     states = Counter(s["status"] for s in sessions)
