@@ -65,6 +65,25 @@ def test_only_what_rows_do_not_prove_is_unsure():
 
 
 @pytest.mark.parametrize(
+    ("column", "cell", "kwh"),
+    [
+        ("Energy", "12,4", "12.4"),
+        ("total_kWh", "7", "7"),
+        ("Consumption Wh", "12400", "12.400"),
+        ("Energy", "much", None),
+    ],
+)
+def test_an_energy_is_known_by_its_name(column, cell, kwh):
+    header, rows = [*HEADER, column], [[*row, cell] for row in ROWS]
+    text = first_map(header, rows, File())
+    found = imported(text, header, rows[0])
+    assert found["sessions"].get("energy_kwh") == kwh
+    assert found["payments"]["amount_received"] == 1250
+    if kwh:
+        assert "# UNSURE" in line(text, "energy_kwh")
+
+
+@pytest.mark.parametrize(
     ("header", "rows"), [(["a"], []), (['"q"\\', "line\nend", "大\x7f"], [["1", "2", "3"]]), (["id", "at"], [["1"]])]
 )
 def test_whatever_the_file_holds_the_map_loads(header, rows):
