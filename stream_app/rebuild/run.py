@@ -32,6 +32,7 @@ from stream_app.rebuild.retire import retire
 from stream_app.rebuild.shown import Name, Shown, ShownResults, cell_of, own_records
 from stream_app.sinks.clickhouse import ClickHouseSink
 from stream_app.sinks.topics import ResultRecords
+from stream_app.sources import registry
 from stream_app.worker import Worker, create_ledger, ingest_conf
 from tables.ledger import changelog
 
@@ -140,7 +141,7 @@ class Rebuild:
         rereading = Rereading(
             self._servers,
             f"{self._settings.app_id}-reread-{self._settings.generation}",
-            await self._partitions(self._settings.source_topics),
+            await self._partitions(list(registry.by_kafka_name(registry.TEAMS, self._settings.source_topic))),
             ingest,
         )
         await rereading.run(

@@ -10,6 +10,7 @@ import typer.main
 from prometheus_client import generate_latest
 
 from config.settings import ROOT, load
+from docs.metrics_page import of_workers
 from stream_app.api.observe import Metrics
 from stream_app.cli import COMMANDS
 from stream_app.cli import load as load_command
@@ -158,6 +159,11 @@ def test_every_metric_of_the_api_is_described_and_no_other():
     exposed = {metric.name + ("_total" if metric.type == "counter" else "") for metric in metrics.registry.collect()}
     assert b"crm_api_store_up" in generate_latest(metrics.registry)
     assert set(re.findall(r"\bcrm_api_\w+", WHOLE)) == exposed
+
+
+def test_every_metric_of_a_worker_is_described_and_no_other():
+    exposed = {name for name, *_ in of_workers()}
+    assert set(re.findall(r"\bcrm_ingest_\w+", WHOLE)) == exposed
 
 
 def test_the_docs_show_the_metrics_as_they_are_and_no_other():

@@ -19,9 +19,10 @@ from confluent_kafka import Consumer, TopicPartition
 
 from stream_app.local.ports import free_port
 from stream_app.local.topics import Topic, create_missing
+from stream_app.sources import registry
 
 PROGRAM = Path(sys.executable).parent / "stream-app"
-SOURCES = ("sessions", "payments", "customer_groups", "groups", "operators", "cdrs")
+SOURCES = tuple(topic.name for topic in registry.TEAMS)
 OURS = ("events", "dead_letters", "monthly", "half_hour", "as_of")
 BERLIN = ZoneInfo("Europe/Berlin")
 
