@@ -113,6 +113,20 @@ class Background(Service):
             await asyncio.wait(self._futures, timeout=1)
 
 
+def ingest_conf(settings: Settings) -> IngestConf:
+    """What ingest must know."""
+    return IngestConf(
+        kinds=source_kinds(settings) | {settings.topic_probe: PAYMENT},
+        events=settings.events,
+        events_partitions=settings.events_partitions,
+        dead_letters=settings.topic_dead_letters,
+        ocpi_operators=settings.ocpi_operators,
+        retention_months=settings.retention_months,
+        stream_clock=settings.clock == "stream",
+        clock_skew_ms_max=settings.clock_skew_ms_max,
+    )
+
+
 def create_ingest(settings: Settings, state_dir: Path) -> App:
     """The app `ingest`."""
     app = new_app(
@@ -124,19 +138,9 @@ def create_ingest(settings: Settings, state_dir: Path) -> App:
         commit_interval_s=settings.ingest_commit_ms / 1000,
         declares=False,
     )
-    kinds = source_kinds(settings) | {settings.topic_probe: PAYMENT}
-    conf = IngestConf(
-        kinds=kinds,
-        events=settings.events,
-        events_partitions=settings.events_partitions,
-        dead_letters=settings.topic_dead_letters,
-        ocpi_operators=settings.ocpi_operators,
-        retention_months=settings.retention_months,
-        stream_clock=settings.clock == "stream",
-        clock_skew_ms_max=settings.clock_skew_ms_max,
-    )
+    conf = ingest_conf(settings)
     ingest, background = Ingest(conf, Appender(settings.kafka_bootstrap_servers)), Background(app)
-    ingest_agent.add(app, kinds, ingest)
+    ingest_agent.add(app, conf.kinds, ingest)
 
     async def start_clock() -> None:
         background.add_future(ingest.run_clock())
@@ -297,9 +301,13 @@ class Worker(faust.Worker):
                     settings.kafka_bootstrap_servers, settings.topic_generations, settings.generation
                 )
                 self.is_superseded = True
-                self._schedule_shutdown(signal.SIGTERM)  # partitions are given away in order
+                self.shut_down()
                 return
             await asyncio.sleep(_FOLLOW_AGAIN_S)
+
+    def shut_down(self) -> None:
+        """Stop soon, as by a signal: partitions are given away in order."""
+        self._schedule_shutdown(signal.SIGTERM)
 
 
 async def _tell_when_ready(apps: Sequence[App], ready_file: Path) -> None:

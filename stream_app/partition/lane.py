@@ -216,6 +216,11 @@ class Lane:
         return size
 
     @property
+    def events(self) -> int:
+        """Events applied since the start."""
+        return self._state.events
+
+    @property
     def is_behind(self) -> bool:
         """Is as-of so old that fewer, larger steps are better than fresh results?"""
         return time.time() - self.frontiers.as_of(self._state.applied) / 1000 > _BEHIND_S

@@ -69,6 +69,7 @@ class PartitionState:
         }  # changed, not in the results topics yet
         self._sweeping: tuple[str, tuple[bytes, str] | None] | None = None
         self.changed = False  # since the last freeze
+        self.events = 0  # applied since the start
         self.applied = position.offset
         if not muted:
             self._recall()
@@ -94,6 +95,7 @@ class PartitionState:
         """Apply the frames that follow. `Raises` FrameError; then the books must be dropped."""
         decoded = [self._events(*decode_frame(frame)) for frame in frames]
         self.applied += len(frames)
+        self.events += sum(len(part.ids) for _, parts in decoded for part in parts)
         self._dead += [(self.applied, self._dead_letter(late)) for late in self._ledger.apply(decoded)]
         self.changed = True
 
