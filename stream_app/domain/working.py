@@ -216,15 +216,25 @@ class Working:
             group = groups[key.group] = Group()
         counts = cell.counts()
         if group.months.get(key.period) is not counts:
+            is_shown = self._is_shown(key.operator, group)
             group.months[key.period] = counts
             self.changed_groups.add((key.operator, key.group))
             self.relisted.add(key.operator)
-            self.show(key.operator, key.group)
+            if not is_shown:
+                self._show(key.operator, key.group)
 
     def show(self, operator: str, group: str) -> None:
         """Give a group cells of the current periods, if it has none: its documents change with time from now on."""
+        if not self._is_shown(operator, self.groups[operator][group]):
+            self._show(operator, group)
+
+    def _is_shown(self, operator: str, group: Group) -> bool:
+        return month_of_day(self.operators[operator].today) in group.months
+
+    def _show(self, operator: str, group: str) -> None:
+        """A cell of each table: also where the group's first event of the current month concerns one of them only."""
         found = self.operators[operator]
-        if found.today and month_of_day(found.today) not in self.groups[operator][group].months:
+        if found.today:
             for table in TABLES:
                 self.touch(table, CellKey(operator, group, table.current(found)))
 

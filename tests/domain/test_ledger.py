@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from stream_app.domain.events import ALL
+from stream_app.domain.tables import HALF_HOUR, MONTHLY
 from tests.support.by_hand import (
     Clock,
     Event,
@@ -228,6 +229,25 @@ def test_a_group_that_lost_its_last_customer_shows_zeros():
     group = world.group("vip")
     assert group is not None
     assert group.months == {202611: False}
+
+
+FIRST_EVENTS: list[tuple[str, list[Event | Clock]]] = [
+    ("a payment of this month", [payment("p1", NOON, "ann", 5)]),
+    ("a session of this month", [session("s1", NOON, "ann")]),
+    ("a session of an earlier month", [session("s1", "2026-09-03 12:00", "ann")]),
+]
+
+
+@pytest.mark.parametrize(("first", "events"), FIRST_EVENTS)
+def test_a_group_has_a_cell_of_each_tables_current_period_from_its_first_event_on(first, events):
+    """So that each of its documents is there, whichever table the event concerns."""
+    world = World()
+    world.apply([member("ann", "vip"), *events])
+    assert "vip 2026-11" in world.cells(MONTHLY)
+    assert "vip 2026-11-24" in world.cells(HALF_HOUR)
+    group = world.group("vip")
+    assert group is not None
+    assert {name: shown.version for name, shown in group.shown.items()} == {"monthly": 2, "half_hour": 2}
 
 
 def test_a_named_group_is_known_before_anybody_is_in_it():
