@@ -79,7 +79,11 @@ CASES = [
     ),
     Case(
         "a month leaves after thirteen, with its energy",
-        [session("s1", "2025-11-30 12:00", "ann", energy=5), payment("p1", "2025-12-01 00:00", "ann", 9), clock("2026-12-01 00:00")],
+        [
+            session("s1", "2025-11-30 12:00", "ann", energy=5),
+            payment("p1", "2025-12-01 00:00", "ann", 9),
+            clock("2026-12-01 00:00"),
+        ],
         ["ALL 2025-12", "ALL 2026-11", "ALL 2026-12"],
         {"ALL 2025-12 EUR": payments(1, 1, 9)},
         {},
@@ -115,7 +119,11 @@ CASES = [
     Case(
         "a new zone counts all anew: the last night of a month belongs to the next one",
         [
-            *[member("ann", "vip"), session("s1", "2026-10-31 23:15", "ann", energy=1), session("s2", "2026-10-31 12:00", energy=2)],
+            *[
+                member("ann", "vip"),
+                session("s1", "2026-10-31 23:15", "ann", energy=1),
+                session("s2", "2026-10-31 12:00", energy=2),
+            ],
             *[payment("p1", "2026-10-31 23:45", "ann", 5), announced("Europe/Berlin", version=1)],
         ],
         ["ALL 2026-10", "ALL 2026-11", "vip 2026-10", "vip 2026-11"],

@@ -50,7 +50,9 @@ FIGURES_BY_HAND = [
 BY_NAME = {figure.name: figure for figure in FIGURES}
 
 
-@pytest.mark.parametrize(("name", "column", "kind", "unit", "basis", "of_session", "of_payment", "of_cdr"), FIGURES_BY_HAND)
+@pytest.mark.parametrize(
+    ("name", "column", "kind", "unit", "basis", "of_session", "of_payment", "of_cdr"), FIGURES_BY_HAND
+)
 def test_a_figure_is_this(name, column, kind, unit, basis, of_session, of_payment, of_cdr):
     """Other systems rely on names, columns and units; a sum adds this of each event of its basis."""
     figure = BY_NAME[name]

@@ -76,7 +76,12 @@ CASES = [
     ),
     Case(
         "a corrected customer moves a payment from one customer's groups to the other's",
-        [member("ann", "vip"), member("bob", "fleet"), payment("p1", NOON, "ann", 700), payment("p1", NOON, "bob", 700)],
+        [
+            member("ann", "vip"),
+            member("bob", "fleet"),
+            payment("p1", NOON, "ann", 700),
+            payment("p1", NOON, "bob", 700),
+        ],
         {"ALL 2026-11 EUR": payments(1, 1, 700), "fleet 2026-11 EUR": payments(1, 1, 700)},
         {},
     ),
@@ -88,13 +93,20 @@ CASES = [
     ),
     Case(
         "a refund in part restates the month of its payment",
-        [payment("p1", "2026-10-03 12:00", "ann", 1000), payment("p1", "2026-10-03 12:00", "ann", 1000, refunded=400, version=1)],
+        [
+            payment("p1", "2026-10-03 12:00", "ann", 1000),
+            payment("p1", "2026-10-03 12:00", "ann", 1000, refunded=400, version=1),
+        ],
         {"ALL 2026-10 EUR": payments(1, 1, 600, refunded=400)},
         {},
     ),
     Case(
         "currencies stand apart, a customer counts in each",
-        [payment("p1", NOON, "ann", 1000), payment("p2", NOON, "ann", 300, currency="CHF"), payment("p3", NOON, None, 50)],
+        [
+            payment("p1", NOON, "ann", 1000),
+            payment("p2", NOON, "ann", 300, currency="CHF"),
+            payment("p3", NOON, None, 50),
+        ],
         {"ALL 2026-11 CHF": payments(1, 1, 300), "ALL 2026-11 EUR": payments(2, 1, 1050, anonymous=50)},
         {},
     ),
@@ -131,7 +143,11 @@ CASES = [
     ),
     Case(
         "unknown energy adds nothing until a correction brings it",
-        [session("s1", NOON, "ann"), session("s2", NOON, "ann"), session("s2", NOON, "ann", energy=999_999_999, version=1)],
+        [
+            session("s1", NOON, "ann"),
+            session("s2", NOON, "ann"),
+            session("s2", NOON, "ann", energy=999_999_999, version=1),
+        ],
         {"ALL 2026-11": sessions(2, 1, 999_999_999)},
         {"ALL 2026-11-03 12:00": 2},
     ),
@@ -173,7 +189,11 @@ TOO_LATE = "s1 of M1 is of 2025-10-31, and new; kept is what is of 2025-11-01 or
 LATE: list[tuple[str, list[Event | Clock], list[str]]] = [
     ("a new session before the first kept month", [session("s1", "2025-10-31 23:59")], [TOO_LATE]),
     ("the first instant of it is kept", [session("s1", "2025-11-01 00:00")], []),
-    ("a known one corrected to before it leaves", [session("s1", NOON), session("s1", "2025-10-31 23:59", version=1)], []),
+    (
+        "a known one corrected to before it leaves",
+        [session("s1", NOON), session("s1", "2025-10-31 23:59", version=1)],
+        [],
+    ),
     ("an event read again has its dead letter already", [again(session("s1", "2025-10-31 23:59"))], []),
     (
         "the operator's zone decides",
@@ -202,12 +222,20 @@ def test_an_operator_is_not_made_known_by_what_is_too_late():
 
 CURRENCIES: list[tuple[str, list[Event | Clock], str]] = [
     ("nothing is known", [session("s1", NOON)], "EUR"),
-    ("most payments", [payment("p1", NOON, currency="CHF"), payment("p2", NOON, currency="CHF"), payment("p3", NOON)], "CHF"),
+    (
+        "most payments",
+        [payment("p1", NOON, currency="CHF"), payment("p2", NOON, currency="CHF"), payment("p3", NOON)],
+        "CHF",
+    ),
     ("a tie: first in the alphabet", [payment("p1", NOON, currency="EUR"), payment("p2", NOON, currency="CHF")], "CHF"),
     ("payments that do not count", [payment("p1", NOON, currency="CHF", counted=False)], "EUR"),
     ("announced, whatever is paid", [payment("p1", NOON, currency="CHF"), announced("UTC", "JPY")], "JPY"),
     ("announced twice: the later version", [announced("UTC", "JPY", version=1), announced("UTC", "USD")], "JPY"),
-    ("taken back", [payment("p1", NOON, currency="CHF"), payment("p1", NOON, currency="CHF", counted=False, version=1)], "EUR"),
+    (
+        "taken back",
+        [payment("p1", NOON, currency="CHF"), payment("p1", NOON, currency="CHF", counted=False, version=1)],
+        "EUR",
+    ),
 ]
 
 
@@ -278,5 +306,7 @@ def test_a_customer_about_whom_nothing_is_known_has_no_row():
     """Taken back, and in no group by a record of its own."""
     world = World()
     world.apply([session("s1", NOON, "ann"), session("s2", NOON, "bob"), member("bob")])
-    world.apply([session("s1", NOON, "ann", version=1, counted=False), session("s2", NOON, "bob", version=1, counted=False)])
+    world.apply(
+        [session("s1", NOON, "ann", version=1, counted=False), session("s2", NOON, "bob", version=1, counted=False)]
+    )
     assert list(world.rows.stored_customers) == [("M1", "bob")]

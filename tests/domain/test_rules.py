@@ -48,8 +48,18 @@ def count_rule(first: int = DAY) -> CountRule:
 
 
 FIGURE_CASES = [
-    ("an anonymous payment is ALL's", [Step(PAYMENT, PAID, None)], {(ALONE, 202611, "EUR"): [700, 0, 0, 1, 0, 700]}, {}),
-    ("a member's goes to all groups at once", [Step(PAYMENT, PAID, MEMBERS)], {(MEMBERS, 202611, "EUR"): [700, 0, 0, 1, 1, 0]}, {}),
+    (
+        "an anonymous payment is ALL's",
+        [Step(PAYMENT, PAID, None)],
+        {(ALONE, 202611, "EUR"): [700, 0, 0, 1, 0, 700]},
+        {},
+    ),
+    (
+        "a member's goes to all groups at once",
+        [Step(PAYMENT, PAID, MEMBERS)],
+        {(MEMBERS, 202611, "EUR"): [700, 0, 0, 1, 1, 0]},
+        {},
+    ),
     (
         "two of a customer are one customer",
         [Step(PAYMENT, PAID, ALONE), Step(PAYMENT, PAID, ALONE)],
@@ -85,7 +95,12 @@ def test_figures_differ_by_this(situation, steps, payments, sessions):
 COUNT_CASES = [
     ("an anonymous session is ALL's", [Step(SESSION, CHARGED, None)], {(ALONE, DAY): {24: 1}}, {}),
     ("a member's goes to all groups", [Step(SESSION, CHARGED, MEMBERS)], {(MEMBERS, DAY): {24: 1}}, {DAY * 48 + 24: 1}),
-    ("the last half-hour of a day", [Step(SESSION, CHARGED, ALONE, when="2026-11-03 23:59")], {(ALONE, DAY): {47: 1}}, {DAY * 48 + 47: 1}),
+    (
+        "the last half-hour of a day",
+        [Step(SESSION, CHARGED, ALONE, when="2026-11-03 23:59")],
+        {(ALONE, DAY): {47: 1}},
+        {DAY * 48 + 47: 1},
+    ),
     ("of a day that is no longer kept nothing", [Step(SESSION, CHARGED, ALONE, when="2026-11-02 23:59")], {}, {}),
     (
         "taken back, nothing is left of the customer",
@@ -111,7 +126,9 @@ def test_a_customer_comes_to_groups_with_all_that_is_kept():
     """Months and days before the first that is kept stay behind: their cells are gone."""
     customer = Customer()
     told(figure_rule(0), customer, [Step(PAYMENT, PAID, ALONE), Step(SESSION, CHARGED, ALONE, when="2025-10-31 12:00")])
-    told(count_rule(0), customer, [Step(SESSION, CHARGED, ALONE), Step(SESSION, CHARGED, ALONE, when="2026-11-02 12:00")])
+    told(
+        count_rule(0), customer, [Step(SESSION, CHARGED, ALONE), Step(SESSION, CHARGED, ALONE, when="2026-11-02 12:00")]
+    )
     figures, counts = figure_rule(), count_rule()
     for rule in (figures, counts):
         rule.customer(customer, ("vip",), 1)
@@ -169,7 +186,8 @@ def test_what_is_past_is_pruned_from_a_customer():
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [({}, False), ({1: 2}, True), (msgspec.Raw(b"\x80"), False), (msgspec.Raw(b"\x81\x01\x02"), True)]
+    ("value", "expected"),
+    [({}, False), ({1: 2}, True), (msgspec.Raw(b"\x80"), False), (msgspec.Raw(b"\x81\x01\x02"), True)],
 )
 def test_a_part_is_something_decoded_or_not(value, expected):
     """An empty map is one byte."""

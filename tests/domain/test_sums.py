@@ -5,7 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.domain.events import DISCOUNT, ENERGY, RECEIVED, REFUNDED, Row
-from stream_app.domain.figures import FIGURES, KWH, PAYMENTS, SESSIONS, Average, Basis, Count, Customers, Figure, Part, Sum
+from stream_app.domain.figures import (
+    FIGURES,
+    KWH,
+    PAYMENTS,
+    SESSIONS,
+    Average,
+    Basis,
+    Count,
+    Customers,
+    Figure,
+    Part,
+    Sum,
+)
 from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS, Layout, Sums, filled
 from tests.support.by_hand import payment, session
 
@@ -85,7 +97,9 @@ def test_a_shorter_list_is_filled_with_zeros(sums, size, expected):
 
 
 rows_of_payments = st.builds(
-    lambda received, refunded, discount: payment("p", WHEN, None, received, refunded=min(refunded, received), discount=discount).row,
+    lambda received, refunded, discount: (
+        payment("p", WHEN, None, received, refunded=min(refunded, received), discount=discount).row
+    ),
     st.sampled_from([0, 1, 700, 2**53 - 1]),
     st.sampled_from([0, 1, 700]),
     st.sampled_from([0, 3]),

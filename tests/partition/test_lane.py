@@ -68,15 +68,40 @@ STARTS: list[tuple[str, MemoryStore, tuple[int, int], int | tuple[type[Exception
     ("no rows: at the first offset of the topic", MemoryStore(), (5, 100), 5),
     ("at the row of the position", stored(), (0, 100), 17),
     ("at the end of the topic", stored(), (17, 17), 17),
-    ("the topic lost what comes next", stored(), (18, 100), (PositionError, "offsets 18 to 100, the state goes on at 17")),
+    (
+        "the topic lost what comes next",
+        stored(),
+        (18, 100),
+        (PositionError, "offsets 18 to 100, the state goes on at 17"),
+    ),
     ("the topic ends before it", stored(), (0, 16), (PositionError, "offsets 0 to 16, the state goes on at 17")),
     ("another topic of the name", stored(topic_id="other"), (0, 100), (PositionError, "another topic")),
     ("another generation's rows", stored(generation=2), (0, 100), (PositionError, "another topic")),
-    ("a generation took its place", stored(superseded_by=4), (0, 100), (SupersededError, "generation 4 has taken the place of 3")),
+    (
+        "a generation took its place",
+        stored(superseded_by=4),
+        (0, 100),
+        (SupersededError, "generation 4 has taken the place of 3"),
+    ),
     ("… and its topic is gone", stored(superseded_by=4), (0, 0), (SupersededError, "generation 4")),
-    ("… before it had any rows", stored(superseded_by=4, topic_id="", generation=0), (0, 9), (SupersededError, "generation 4")),
-    ("counted by other zones", stored(tzdata="2020a"), (0, 100), (PositionError, "time zones: 2020a.*stream-app rebuild")),
-    ("counted by another retention", stored(retention_months=25), (0, 100), (PositionError, "retention_months: 25, now 13")),
+    (
+        "… before it had any rows",
+        stored(superseded_by=4, topic_id="", generation=0),
+        (0, 9),
+        (SupersededError, "generation 4"),
+    ),
+    (
+        "counted by other zones",
+        stored(tzdata="2020a"),
+        (0, 100),
+        (PositionError, "time zones: 2020a.*stream-app rebuild"),
+    ),
+    (
+        "counted by another retention",
+        stored(retention_months=25),
+        (0, 100),
+        (PositionError, "retention_months: 25, now 13"),
+    ),
 ]
 
 

@@ -53,7 +53,9 @@ class Partition:
 def keys(tick: Tick) -> dict[str, list[str]]:
     """Topic -> keys of its records, those of a tombstone in brackets."""
     return {
-        topic: sorted(record.key.decode() if record.value is not None else f"({record.key.decode()})" for record in some)
+        topic: sorted(
+            record.key.decode() if record.value is not None else f"({record.key.decode()})" for record in some
+        )
         for (topic, _), some in tick.records.items()
     }
 
@@ -108,7 +110,9 @@ def test_a_tick_holds_all_of_one_offset():
     position = decode_position(tick.rows[rows.POSITION])
     assert (tick.offset, tick.published, position.offset, position.published) == (2, 2, 2, version)
     assert (position.now, position.as_of) == (START.now, 1_795_500_000_000)
-    assert {json.loads(record.value or b"")["version"] for some in tick.records.values() for record in some} == {version}
+    assert {json.loads(record.value or b"")["version"] for some in tick.records.values() for record in some} == {
+        version
+    }
     view = CommittedRows(0, partition.store)
     for table, cells in tick.dirty.cells.items():
         assert {key for key, _ in view.scan_cells(MONTHLY, "M1")} == cells or table != "monthly"

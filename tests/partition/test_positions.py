@@ -40,7 +40,9 @@ def test_rules_that_differ_are_named(said, rules, expected):
 def test_figures_of_a_newer_version_stop_the_worker():
     """It would drop what it does not know."""
     newer = msgspec.structs.replace(TODAY, figures=figures.VERSION + 1)
-    with pytest.raises(FormatError, match=f"figures of version {figures.VERSION + 1}: this version knows up to {figures.VERSION}"):
+    with pytest.raises(
+        FormatError, match=f"figures of version {figures.VERSION + 1}: this version knows up to {figures.VERSION}"
+    ):
         changed_rules(newer, RULES)
 
 
@@ -49,7 +51,13 @@ def test_a_position_is_renewed_to_what_this_version_writes():
     found = renewed_position(OF_FORMAT_1, RULES)
     assert (found.format, found.figures, found.tzdata) == (FORMAT, figures.VERSION, ZONE_RULES)
     assert (found.retention_months, found.distribution_days) == (13, 92)
-    assert (found.topic_id, found.generation, found.offset, found.published, found.now) == ("the topic", 1, 17, 17, 1995024)
+    assert (found.topic_id, found.generation, found.offset, found.published, found.now) == (
+        "the topic",
+        1,
+        17,
+        17,
+        1995024,
+    )
     assert (OF_FORMAT_1.format, OF_FORMAT_1.figures) == (1, 1)
 
 

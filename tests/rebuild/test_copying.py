@@ -15,7 +15,9 @@ OPERATORS = ["M1", "M2", "M3", "大客户", "a|b"]
 ROW = session("s", "2026-11-03 12:00").row
 
 
-def part(operator: str, ids: list[str], *, again: bool = False, raws: dict[int, list[bytes | None]] | None = None) -> FramePart:
+def part(
+    operator: str, ids: list[str], *, again: bool = False, raws: dict[int, list[bytes | None]] | None = None
+) -> FramePart:
     return FramePart(operator, 1, [id_.encode() for id_ in ids], [list(ROW) for _ in ids], raws or {}, again)
 
 
@@ -40,7 +42,9 @@ def values_of(found: dict[int, Any], at: int) -> list[bytes]:
 
 
 parts = st.builds(
-    lambda operator, ids, again, raw: part(operator, ids, again=again, raws={0: [b"key", b"raw"]} if raw and ids else {}),
+    lambda operator, ids, again, raw: part(
+        operator, ids, again=again, raws={0: [b"key", b"raw"]} if raw and ids else {}
+    ),
     st.sampled_from(OPERATORS),
     st.lists(st.text("abc", min_size=1, max_size=3), min_size=1, max_size=4),
     st.booleans(),
@@ -63,7 +67,9 @@ def test_nothing_is_lost_and_order_is_kept_within_an_operator(values, partitions
     expected = events(values)
     assert found.keys() <= set(range(partitions))
     for at in range(partitions):
-        own = {operator: some for operator, some in expected.items() if partition_for(operator.encode(), partitions) == at}
+        own = {
+            operator: some for operator, some in expected.items() if partition_for(operator.encode(), partitions) == at
+        }
         assert events(values_of(found, at)) == own
 
 

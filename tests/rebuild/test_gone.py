@@ -75,7 +75,11 @@ def test_cells_of_the_view_are_not_changed(view):
 def test_records_that_are_gone_get_a_tombstone_where_they_stood():
     """In their topic and partition, above their last version."""
     found = tombstones(
-        [EUR, CHF, HALF_HOURS], {"monthly": ("months", 7), "half_hour": ("days", 3)}, ResultRecords("t", "/t"), 900, 1000
+        [EUR, CHF, HALF_HOURS],
+        {"monthly": ("months", 7), "half_hour": ("days", 3)},
+        ResultRecords("t", "/t"),
+        900,
+        1000,
     )
     places = {(topic, partition, record.key) for (topic, partition), some in found.items() for record in some}
     assert places == {

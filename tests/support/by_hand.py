@@ -85,22 +85,26 @@ def clock(when: str) -> Clock:
     return Clock(at(when))
 
 
-def _row(size: int, version: int, **fields: Any) -> Row:
+def _row(size: int, version: int, fields: dict[int, Any]) -> Row:
     row: Row = [0] * size
     row[VERSION], row[FORMAT] = version, 2
     for index, value in fields.items():
-        row[globals()[index]] = value
+        row[index] = value
     return row
 
 
 def session(
-    id_: str, when: str, customer: str | None = None, *, energy: int | None = None, version: int = 0, counted: bool = True
+    id_: str,
+    when: str,
+    customer: str | None = None,
+    *,
+    energy: int | None = None,
+    version: int = 0,
+    counted: bool = True,
 ) -> Event:
     """A charging session that began then; `counted` is false for an INVALID one."""
-    row = _row(
-        LASTED + 1, version, COUNTED=AS_SESSION * counted, TIME=at(when), CUSTOMER=customer, ENERGY=energy, LASTED=None
-    )
-    return Event("M1", SESSION, id_, row)
+    fields = {COUNTED: AS_SESSION * counted, TIME: at(when), CUSTOMER: customer, ENERGY: energy, LASTED: None}
+    return Event("M1", SESSION, id_, _row(LASTED + 1, version, fields))
 
 
 def payment(
@@ -116,10 +120,19 @@ def payment(
     counted: bool = True,
 ) -> Event:
     """A payment made then; `counted` is false for one that failed, or was refunded in full."""
-    row = _row(SESSION_ID + 1, version, COUNTED=AS_PAYMENT * counted, TIME=at(when), CUSTOMER=customer, ENERGY=None)
-    row[LASTED], row[SESSION_ID] = None, None
-    row[RECEIVED], row[DISCOUNT], row[REFUNDED], row[CURRENCY] = received, discount, refunded, currency
-    return Event("M1", PAYMENT, id_, row)
+    fields = {
+        COUNTED: AS_PAYMENT * counted,
+        TIME: at(when),
+        CUSTOMER: customer,
+        ENERGY: None,
+        LASTED: None,
+        RECEIVED: received,
+        DISCOUNT: discount,
+        REFUNDED: refunded,
+        CURRENCY: currency,
+        SESSION_ID: None,
+    }
+    return Event("M1", PAYMENT, id_, _row(SESSION_ID + 1, version, fields))
 
 
 def cdr(
@@ -135,11 +148,20 @@ def cdr(
     as_session: bool = True,
 ) -> Event:
     """A CDR; with `credits_` it is a credit of the CDR of that id, and counts nothing itself."""
-    counted = 0 if credits_ else AS_PAYMENT + AS_SESSION * as_session
-    row = _row(CREDITED + 1, version, COUNTED=counted, TIME=at(end), CUSTOMER=customer, ENERGY=energy, START=at(start))
-    row[LASTED], row[SESSION_ID], row[CREDITS], row[CREDITED] = None, None, credits_, {}
-    row[RECEIVED], row[CURRENCY] = received, "EUR"
-    return Event("M1", CDR, id_, row)
+    fields = {
+        COUNTED: 0 if credits_ else AS_PAYMENT + AS_SESSION * as_session,
+        TIME: at(end),
+        CUSTOMER: customer,
+        ENERGY: energy,
+        LASTED: None,
+        RECEIVED: received,
+        CURRENCY: "EUR",
+        SESSION_ID: None,
+        START: at(start),
+        CREDITS: credits_,
+        CREDITED: {},
+    }
+    return Event("M1", CDR, id_, _row(CREDITED + 1, version, fields))
 
 
 def member(customer: str, *groups: str, version: int = 0) -> Event:
@@ -306,11 +328,13 @@ class World:
         }
 
     def cells(self, table: Table[Any] = MONTHLY, operator: str = "M1") -> list[str]:
-        """"group period" of all cells that are there, zeros included."""
+        """ "group period" of all cells that are there, zeros included."""
         return [f"{key.group} {table.period.text(key.period)}" for key, _ in self.rows.scan_cells(table, operator)]
 
 
-def sessions(count: int, customers: int, energy: int = 0, *, anonymous: int = 0, anonymous_energy: int = 0) -> dict[str, int]:
+def sessions(
+    count: int, customers: int, energy: int = 0, *, anonymous: int = 0, anonymous_energy: int = 0
+) -> dict[str, int]:
     """Figures of sessions that are not zero."""
     return _named(
         sessionCount=count,
