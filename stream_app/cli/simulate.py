@@ -17,7 +17,7 @@ from stream_app.local.errors import LocalError
 from stream_app.simulator.live import Live
 from stream_app.simulator.network import Network, build
 from stream_app.simulator.plan import History
-from stream_app.simulator.records import Topic
+from stream_app.simulator.records import SourceTopic
 from stream_app.simulator.run import send_history, send_live
 from stream_app.simulator.send import Sender, SendError
 
@@ -51,15 +51,15 @@ def command(
         raise LocalError(f"{error}.") from None
 
 
-def source_topics(settings: config.Settings) -> dict[Topic, str]:
+def source_topics(settings: config.Settings) -> dict[SourceTopic, str]:
     """Their names."""
     return {
-        Topic.SESSIONS: settings.topic_sessions,
-        Topic.PAYMENTS: settings.topic_payments,
-        Topic.CUSTOMER_GROUPS: settings.topic_customer_groups,
-        Topic.GROUPS: settings.topic_groups,
-        Topic.OPERATORS: settings.topic_operators,
-        Topic.CDRS: settings.topic_cdrs,
+        SourceTopic.SESSIONS: settings.topic_sessions,
+        SourceTopic.PAYMENTS: settings.topic_payments,
+        SourceTopic.CUSTOMER_GROUPS: settings.topic_customer_groups,
+        SourceTopic.GROUPS: settings.topic_groups,
+        SourceTopic.OPERATORS: settings.topic_operators,
+        SourceTopic.CDRS: settings.topic_cdrs,
     }
 
 

@@ -4,14 +4,14 @@ Must not make any: `stream_app.local.topics` does.
 """
 
 from config.settings import Settings
-from stream_app.local.topics import Topic
+from stream_app.local.topics import TopicSpec
 
 DAY_MS = 24 * 3600 * 1000
 # A dead letter is a source record and its headers; a source may have records of 1 MiB.
 RECORD_BYTES_MAX = 2 * 1024 * 1024
 
 
-def topics_of(settings: Settings) -> list[Topic]:
+def topics_of(settings: Settings) -> list[TopicSpec]:
     """All topics: sources as a team of another might have made them, ours as they have to be."""
     sources = {
         settings.topic_sessions: 3,
@@ -38,11 +38,11 @@ def topics_of(settings: Settings) -> list[Topic]:
     probe = {"retention.ms": str(DAY_MS)}
     replicas = settings.replication_factor
     return [
-        *(Topic(name, partitions, replicas) for name, partitions in sources.items()),
-        Topic(settings.events, settings.events_partitions, replicas, events),
-        Topic(settings.topic_dead_letters, 1, replicas, dead_letters),
-        Topic(settings.topic_monthly, settings.events_partitions, replicas, compacted),
-        Topic(settings.topic_half_hour, settings.events_partitions, replicas, compacted),
-        Topic(settings.topic_as_of, 1, replicas, compacted),
-        Topic(settings.topic_probe, 1, replicas, probe),
+        *(TopicSpec(name, partitions, replicas) for name, partitions in sources.items()),
+        TopicSpec(settings.events, settings.events_partitions, replicas, events),
+        TopicSpec(settings.topic_dead_letters, 1, replicas, dead_letters),
+        TopicSpec(settings.topic_monthly, settings.events_partitions, replicas, compacted),
+        TopicSpec(settings.topic_half_hour, settings.events_partitions, replicas, compacted),
+        TopicSpec(settings.topic_as_of, 1, replicas, compacted),
+        TopicSpec(settings.topic_probe, 1, replicas, probe),
     ]

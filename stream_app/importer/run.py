@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Protocol
 
-from stream_app.importer.mapping import Record, Refusal
+from stream_app.importer.mapping import Refusal, SourceRecord
 from stream_app.importer.read import Reader
 from stream_app.importer.send import Sender
 from stream_app.importer.tally import Tally
@@ -18,10 +18,10 @@ BATCH_ROWS = 1000
 class Rules(Protocol):
     """What makes records of rows."""
 
-    def announcements(self) -> list[Record]:
+    def announcements(self) -> list[SourceRecord]:
         """What goes before all rows."""
 
-    def records(self, row: Sequence[str]) -> list[Record] | Refusal:
+    def records(self, row: Sequence[str]) -> list[SourceRecord] | Refusal:
         """What a row says."""
 
 
@@ -41,7 +41,7 @@ async def run(
     announcements = mapping.announcements()
     await sender.send(announcements)
     tally.add(announcements)
-    taken: list[list[Record]] = []
+    taken: list[list[SourceRecord]] = []
 
     async def flush() -> None:
         await sender.send([record for records in taken for record in records])

@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from itertools import accumulate, count
 
 from stream_app.simulator import records
-from stream_app.simulator.network import Cohort, Network, Operator, rng
+from stream_app.simulator.network import Cohort, Network, SimulatedOperator, rng
 from stream_app.simulator.records import SourceRecord, Visit
 from stream_app.simulator.visits import draw_regrouping, draw_visit
 
@@ -46,7 +46,7 @@ class Live:
     def _later(self, now_ms: int, seconds: float, say: Callable[[int], SourceRecord]) -> None:
         heappush(self._due, (now_ms + int(seconds * 1000), next(self._numbers), say))
 
-    def _begin(self, operator: Operator, cohort: Cohort, now_ms: int) -> SourceRecord:
+    def _begin(self, operator: SimulatedOperator, cohort: Cohort, now_ms: int) -> SourceRecord:
         chance = self._chance
         customer = cohort.pick(cohort.active(1), chance.random())
         visit_id = f"{operator.id}-L{self._began_ms:x}-{next(self._numbers)}"
@@ -59,7 +59,7 @@ class Live:
         )
         return records.session(operator, visit, "ACTIVE", 1)
 
-    def _complete(self, operator: Operator, visit: Visit, now_ms: int) -> SourceRecord:
+    def _complete(self, operator: SimulatedOperator, visit: Visit, now_ms: int) -> SourceRecord:
         chance, ended = self._chance, visit._replace(end_ms=now_ms)
         completed = records.session(operator, ended, "COMPLETED", 2)
         self._later(now_ms, chance.uniform(0.2, 2), lambda then: self._pay(operator, ended, then))
@@ -70,7 +70,7 @@ class Live:
             self._later(now_ms, 5, lambda _: completed)  # doubled
         return completed
 
-    def _pay(self, operator: Operator, visit: Visit, now_ms: int) -> SourceRecord:
+    def _pay(self, operator: SimulatedOperator, visit: Visit, now_ms: int) -> SourceRecord:
         paid, draw = visit._replace(end_ms=now_ms), self._chance.random()
         if draw < 0.02:
             self._later(now_ms, 3, lambda then: records.payment(operator, paid._replace(end_ms=then), "SUCCEEDED", 1))

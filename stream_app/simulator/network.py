@@ -49,7 +49,7 @@ class Cohort(NamedTuple):
         return self.customers[min(bisect(self.visits, draw * self.visits[active - 1]), active - 1)]
 
 
-class Operator(NamedTuple):
+class SimulatedOperator(NamedTuple):
     """Who runs chargers.
 
     `prices`: minor units a kWh by currency, its own first. `groups`: kind -> (group id, name). `party`: country and party where it speaks OCPI only.
@@ -153,7 +153,7 @@ class Network(NamedTuple):
     """All of it. The last operator speaks OCPI only, the others our topics."""
 
     seed: int
-    operators: list[Operator]
+    operators: list[SimulatedOperator]
 
 
 def build(seed: int, operators: int, customers: int) -> Network:
@@ -167,7 +167,7 @@ def build(seed: int, operators: int, customers: int) -> Network:
     return Network(seed, [*built, roaming._replace(party=ROAMING_PARTY)])
 
 
-def _operator(seed: int, operator_id: str, name: str, model: _Model, customers: int) -> Operator:
+def _operator(seed: int, operator_id: str, name: str, model: _Model, customers: int) -> SimulatedOperator:
     chance, count = rng(seed, operator_id), ceil(customers * model.size)
     kinds = list(KINDS)
     shares = list(accumulate(behaviour.share for behaviour in KINDS.values()))
@@ -183,4 +183,4 @@ def _operator(seed: int, operator_id: str, name: str, model: _Model, customers: 
         visits_so_far = list(accumulate(visits for _, visits in some))
         cohorts.append(Cohort(kind, KINDS[kind], [customer for customer, _ in some], visits_so_far))
     cohorts.append(Cohort("walk-up", WALK_UP, [], []))
-    return Operator(operator_id, name, ZoneInfo(model.zone), model.prices, model.groups, cohorts)
+    return SimulatedOperator(operator_id, name, ZoneInfo(model.zone), model.prices, model.groups, cohorts)
