@@ -28,11 +28,11 @@ class _CellTable(RecoveringTable):
         self._lanes = lanes
 
     async def recover(self, partitions: set[int]) -> None:
-        """Done by table `ledger`."""
+        """Nothing to do: table `ledger` recovers the rows of all tables."""
 
 
 class MonthlyTable(_CellTable):
-    """MonthlyKey -> Monthly."""
+    """Table `monthly`: MonthlyKey -> Monthly, of this worker's partitions."""
 
     def cell(self, key: MonthlyKey) -> Monthly | None:
         """The cell as it was committed; None where there is none, or another worker has it."""
@@ -41,7 +41,7 @@ class MonthlyTable(_CellTable):
 
 
 class HalfHourTable(_CellTable):
-    """HalfHourKey -> HalfHour."""
+    """Table `half_hour`: HalfHourKey -> HalfHour, of this worker's partitions."""
 
     def cell(self, key: HalfHourKey) -> HalfHour | None:
         """The cell as it was committed; None where there is none, or another worker has it."""

@@ -106,7 +106,7 @@ class CdrReader(OpenFile):
         self._piece = self._piece[end:]
 
     def _more(self) -> bool:
-        """Read on; False at the end of the file."""
+        """Read more of the file; False at its end."""
         more = self._text.read(PIECE)
         self._piece += more
         return bool(more)
@@ -121,11 +121,11 @@ class CdrMapping:
     """CDRs -> records of their topic, in place of a map."""
 
     def announcements(self) -> list[SourceRecord]:
-        """None."""
+        """No records: a file of CDRs announces no operator."""
         return []
 
     def records(self, row: Sequence[str]) -> list[SourceRecord] | Refusal:
-        """The CDR as it is, with its operator as the key."""
+        """The CDR as it was written, with its operator as the key."""
         try:
             cdr: Any = json.loads(row[0])
         except (ValueError, RecursionError) as error:

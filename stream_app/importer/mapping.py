@@ -68,7 +68,7 @@ class Mapping:
         ]
 
     def records(self, row: Sequence[str]) -> list[SourceRecord] | Refusal:
-        """What a row says: groups first, so that a customer's history need not move."""
+        """The records of a row: groups first, so that a customer's history need not move."""
         self._key = ""
         try:
             return self._records(row)

@@ -22,7 +22,7 @@ class Note:
         self._path = folder / f"{digest.hexdigest()}.rows"
 
     def read(self) -> int:
-        """Rows that need not be sent again."""
+        """Number of rows that need not be sent again."""
         try:
             return int(self._path.read_text())
         except (OSError, ValueError):
@@ -37,6 +37,6 @@ class Note:
             new.replace(self._path)
 
     def drop(self) -> None:
-        """Forget it."""
+        """Delete the note."""
         with suppress(OSError):
             self._path.unlink()

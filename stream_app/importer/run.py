@@ -16,13 +16,13 @@ BATCH_ROWS = 1000
 
 
 class Rules(Protocol):
-    """What makes records of rows."""
+    """Makes records of rows: a map, or the mapping of CDRs."""
 
     def announcements(self) -> list[SourceRecord]:
-        """What goes before all rows."""
+        """Records to send before those of rows."""
 
     def records(self, row: Sequence[str]) -> list[SourceRecord] | Refusal:
-        """What a row says."""
+        """The records of a row, or why it is refused."""
 
 
 async def run(

@@ -20,17 +20,17 @@ class SendError(Exception):
 
 
 class Sender(Protocol):
-    """Where an import's records go."""
+    """A sender of an import's records."""
 
     async def send(self, records: Sequence[SourceRecord]) -> None:
-        """Return when all are safe."""
+        """Send records; returns when all are acknowledged."""
 
 
 class Nowhere:
     """The sender of a dry run."""
 
     async def send(self, records: Sequence[SourceRecord]) -> None:
-        """Do nothing."""
+        """Drop the records."""
 
 
 class KafkaSender:
@@ -68,7 +68,7 @@ class KafkaSender:
             await self._producer.client.close()
 
     async def send(self, records: Sequence[SourceRecord]) -> None:
-        """Send, and wait for the brokers."""
+        """Send records, and wait until the brokers acknowledge them. `Raises` SendError."""
         try:
             async with asyncio.timeout(self._ack_seconds_max):
                 sent = [await self._producer.send(self._topics[topic], value, key) for topic, key, value in records]

@@ -16,7 +16,7 @@ from stream_app.local.errors import LocalError
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic as it is made. `config` is topic setting -> value."""
+    """A topic to create. `config`: topic setting -> value."""
 
     name: str
     partitions: int

@@ -20,7 +20,7 @@ from stream_app.monitor.metrics import registry
 from stream_app.monitor.probe import Probe
 from stream_app.monitor.push import Push
 from stream_app.monitor.results import ERRORS as RESULT_ERRORS
-from stream_app.monitor.results import Operators, Results, SinkReaders
+from stream_app.monitor.results import OperatorCounts, Results, SinkReaders
 from stream_app.monitor.server import Answer, Route, Server
 from stream_app.monitor.sources import Sources
 from stream_app.monitor.watch import Watch
@@ -37,7 +37,7 @@ _LOOK_SECONDS_MAX = 300.0  # many times what servers that do not answer cost
 
 
 def now_ms() -> int:
-    """The wall clock."""
+    """The wall clock, epoch milliseconds."""
     return int(time.time() * 1000)
 
 
@@ -56,7 +56,7 @@ class Monitor:
             conf.kafka, conf.topic_as_of, conf.redis_url, conf.clickhouse_url, conf.clickhouse_database
         )
         self._results = Results(conf.events_partitions, self._readers.read())
-        self._operators = Operators(self._readers, conf.events_partitions)
+        self._operators = OperatorCounts(self._readers, conf.events_partitions)
         self._sources = Sources(self._observer, conf.sources)
         self._dead_letters = DeadLetterCounts(conf.kafka, conf.topic_dead_letters)
         self._push = Push(conf.api_url, probe.OPERATOR, conf.token_claims, conf.jwt_secret) if conf.jwt_secret else None
@@ -66,7 +66,7 @@ class Monitor:
         self._registry = registry(self.board, now_ms)
 
     def routes(self) -> dict[str, Route]:
-        """What is answered over HTTP."""
+        """HTTP path -> its answer."""
 
         async def metrics(_: Mapping[str, str]) -> Answer:
             return Answer(generate_latest(self._registry), CONTENT_TYPE_LATEST)
@@ -90,7 +90,7 @@ class Monitor:
         return {"/metrics": metrics, "/status": status, "/operators": operators, "/healthz": healthz}
 
     async def look_at_groups(self) -> None:
-        """A cluster that does not answer is noted, once in the log."""
+        """Look at groups. A cluster that does not answer is noted on the board, and once in the log."""
         started = time.monotonic()
         try:
             look = await self._looker.look(now_ms())
@@ -107,7 +107,7 @@ class Monitor:
         self.board.look_seconds = time.monotonic() - started
 
     async def look_at_results(self) -> None:
-        """Each sink tells by itself whether it answers."""
+        """Look at the sinks. A sink that does not answer is noted on the board."""
         board, conf = self.board, self._conf
         await asyncio.gather(self._results.look(), self._operators.look())
         at_ms = now_ms()
@@ -117,13 +117,13 @@ class Monitor:
         board.sinks = list(self._results.sinks.values())
 
     async def look_at_sources(self) -> None:
-        """Source topics and dead letters; while Kafka is away there is nothing new, which the look at groups tells."""
+        """Look at source topics and dead letters. While Kafka does not answer, their rows stand; the look at groups tells of it."""
         with suppress(*_LOOK_ERRORS):
             self.board.sources = await self._sources.look(now_ms())
             self.board.dead_letters = await self._dead_letters.look()
 
     async def run(self) -> None:
-        """Until a signal. `Raises` OSError when the port is taken."""
+        """Serve and look until a signal. `Raises` OSError when the port is taken."""
         server = await Server(self.routes()).start(self._conf.host, self._conf.port)
         ending = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -148,7 +148,7 @@ class Monitor:
 
 
 async def every(seconds: float, work: Callable[[], Awaitable[None]], seconds_max: float = _LOOK_SECONDS_MAX) -> None:
-    """Do it for ever; what takes longer than that follows itself.
+    """Do `work` for ever, `seconds` from start to start; work that takes longer follows at once.
 
     `Raises` TimeoutError: what hangs would leave old numbers standing as if they were new, and a monitor that ended is told.
     """

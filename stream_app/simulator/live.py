@@ -19,7 +19,7 @@ _SECONDS_MIN, _SECONDS_MAX = 3, 40  # of a charge
 
 
 class Live:
-    """See the module. `began_ms`: epoch milliseconds of its begin."""
+    """A generator of live traffic. `began_ms`: epoch milliseconds of its begin."""
 
     def __init__(self, network: Network, began_ms: int) -> None:
         self._began_ms = began_ms
@@ -31,7 +31,7 @@ class Live:
         self._visits = list(accumulate(operator.daily_visits(cohort, 1) for operator, cohort in self._cohorts))
 
     def next(self, now_ms: int) -> SourceRecord:
-        """What comes next: of a visit under way, if something is due, or a new one."""
+        """The next record: of a visit under way, if one is due, else of a new visit."""
         if self._due and self._due[0][0] <= now_ms:
             return heappop(self._due)[2](now_ms)
         draw = self._chance.random() * self._visits[-1]

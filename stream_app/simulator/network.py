@@ -19,7 +19,7 @@ DAYS_PER_MONTH: Final = 30.4
 
 
 def rng(*parts: object) -> Random:
-    """A source of chance of its own for each of what is named: what one draws does not move another."""
+    """A random generator for what is named, independent of all others: draws of one do not move another's."""
     return Random("|".join(map(str, parts)))  # noqa: S311  # nothing here is a secret
 
 
@@ -39,18 +39,18 @@ class Cohort(NamedTuple):
     visits: list[float]
 
     def active(self, progress: float) -> int:
-        """How many had joined by then."""
+        """Number of customers who had joined by then."""
         return bisect(self.customers, progress, key=lambda customer: customer.joined)
 
     def pick(self, active: int, draw: float) -> Customer | None:
-        """One of the first `active`, by how often they come; None is anonymous."""
+        """One of the first `active` customers, by the frequency of their visits; None is anonymous."""
         if not self.customers or not active:
             return None
         return self.customers[min(bisect(self.visits, draw * self.visits[active - 1]), active - 1)]
 
 
 class SimulatedOperator(NamedTuple):
-    """Who runs chargers.
+    """An invented operator of chargers.
 
     `prices`: minor units a kWh by currency, its own first. `groups`: kind -> (group id, name). `party`: country and party where it speaks OCPI only.
     """
@@ -65,11 +65,11 @@ class SimulatedOperator(NamedTuple):
 
     @property
     def currency(self) -> str:
-        """Its own."""
+        """The operator's own currency, the first of its prices."""
         return next(iter(self.prices))
 
     def daily_visits(self, cohort: Cohort, progress: float) -> float:
-        """What an average day of a cohort brings."""
+        """Visits of a cohort on an average day."""
         cohorts = self.cohorts[:-1] if cohort is self.cohorts[-1] else [cohort]  # walk-ups come in proportion
         months = sum(each.visits[active - 1] for each in cohorts if (active := each.active(progress)))
         return months / DAYS_PER_MONTH * (WALK_UP.share if cohort is self.cohorts[-1] else 1)
@@ -150,7 +150,7 @@ ROAMING_PARTY: Final = ("NL", "ALF")
 
 
 class Network(NamedTuple):
-    """All of it. The last operator speaks OCPI only, the others our topics."""
+    """All operators. The last one sends OCPI only, the others our topics."""
 
     seed: int
     operators: list[SimulatedOperator]

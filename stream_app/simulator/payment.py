@@ -16,7 +16,7 @@ _MINOR_UNITS_MAX = 2**53 - 1
 
 
 class PaymentError(Exception):
-    """What can't be paid, or by whom; the message is one sentence."""
+    """A payment that can't be sent; the message is one sentence."""
 
 
 def check_ids(operator_id: str, customer_id: str, group: str | None) -> None:

@@ -104,7 +104,7 @@ class History:
     def _tell(
         self, operator: SimulatedOperator, visit: Visit, day: date, chance: Random, out: list[SourceRecord]
     ) -> None:
-        """What the sources say of a visit, at once or late. Draws the same whether it has happened by now or not."""
+        """Add the records of a visit, on time or late. The draws are the same whether the visit has happened by now or not."""
         if operator.party:
             said, news = _cdrs(operator, visit, chance)
         else:

@@ -28,7 +28,7 @@ class SourceTopic(StrEnum):
 
 
 class SourceRecord(NamedTuple):
-    """A record of a source topic; without a key it may go anywhere."""
+    """A record of a source topic; without a key it may go to any partition."""
 
     topic: SourceTopic
     key: bytes | None
@@ -49,7 +49,7 @@ class Visit(NamedTuple):
 
 
 def operator(of: SimulatedOperator, version: int, *, named: bool) -> SourceRecord:
-    """An operator announces itself."""
+    """An operator's record, with or without its name."""
     fields: dict[str, Any] = {
         "operator_id": of.id,
         "timezone": of.zone.key,
@@ -62,13 +62,13 @@ def operator(of: SimulatedOperator, version: int, *, named: bool) -> SourceRecor
 
 
 def group(of: SimulatedOperator, group_id: str, name: str) -> SourceRecord:
-    """A group gets its name."""
+    """A record that gives a group its name."""
     fields = {"operator_id": of.id, "group_id": group_id, "name": name, "version": 1}
     return SourceRecord(SourceTopic.GROUPS, None, _json(fields))
 
 
 def membership(operator_id: str, customer_id: str, group_ids: Sequence[str], version: int) -> SourceRecord:
-    """A customer's groups from now on."""
+    """A record of a customer's groups from now on."""
     fields = {"operator_id": operator_id, "customer_id": customer_id, "group_ids": group_ids, "version": version}
     return SourceRecord(SourceTopic.CUSTOMER_GROUPS, customer_id.encode(), _json(fields))
 

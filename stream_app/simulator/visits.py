@@ -1,4 +1,4 @@
-"""What happens, drawn by chance: a visit to a charger (how much, how long, at what price), a customer who changes groups. Pure."""
+"""Random events: a visit to a charger (energy, duration, price), a customer who changes groups. Pure."""
 
 from random import Random
 
@@ -15,7 +15,7 @@ _KWH_MIN, _KWH_MAX = 2.0, 95.0
 def draw_visit(
     chance: Random, operator: SimulatedOperator, cohort: Cohort, customer: Customer | None, visit_id: str, start_ms: int
 ) -> Visit:
-    """A visit that began then."""
+    """A random visit that begins at `start_ms`."""
     behaviour = cohort.behaviour
     kwh = round(min(_KWH_MAX, max(_KWH_MIN, chance.gauss(behaviour.kwh, behaviour.kwh / 3))), 1)
     minutes = kwh / behaviour.kw * 60 + chance.random() * 20
