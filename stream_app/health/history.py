@@ -1,8 +1,9 @@
 """What is remembered of a partition of a consumer group: some minutes, in slots, and since when what has been so.
 
 Bounded, whatever the length of the watch and the pace of looks: when there are too many slots each two become one, and what is older than
-the window goes. The last two minutes have slots of their own, for what has just changed would be lost among ten. A slot keeps the lowest and the highest lag of its looks, so that a sawtooth is seen whatever falls between. A topic made
-anew begins a new history. No clock: the time is the point's.
+the window goes. The last two minutes have slots of their own, for what has just changed would be lost among ten. A slot keeps the lowest
+and the highest lag of its looks, so that a sawtooth is seen whatever falls between. A topic made anew begins a new history. No clock: the
+time is the point's.
 """
 
 from collections import deque

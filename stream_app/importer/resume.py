@@ -1,4 +1,4 @@
-"""How far an interrupted import came: a note of the rows whose records Kafka acknowledged.
+"""Resuming an interrupted import: a note of the number of rows whose records Kafka acknowledged.
 
 Invariant: a note never names a row that was not acknowledged, and is gone when its import is whole, so that a repeat is a repeat. It belongs to
 the file's content, the map and where the records go; when one of them is another, it does not count.

@@ -1,4 +1,4 @@
-"""Records -> Kafka: the second half of an import's I/O.
+"""Senders of an import's records: to Kafka, or to nowhere.
 
 Invariant: a call returns when the brokers have what it was given (acks = all, idempotent producer), in its order by operator. Sending again
 is harmless, for ids and versions are the same; so there is no transaction.

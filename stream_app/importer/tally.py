@@ -1,4 +1,4 @@
-"""What became of the rows: counts, refusals with their reasons and lines, records by topic.
+"""Counts of an import: rows taken, rows refused by reason with their lines, records by topic.
 
 Filled by run.py, shown by the command. Invariant: bounded, whatever the file holds.
 """

@@ -1,4 +1,4 @@
-"""Topics of a local Kafka: those that are missing are made.
+"""Creation of the topics that a local Kafka lacks.
 
 Invariant: a topic that is there stays as it is, whatever its partitions and configuration. Must not know what the topics mean.
 """

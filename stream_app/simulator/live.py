@@ -1,7 +1,8 @@
 """Live traffic: the next record of the network, again and again, each with the time it is asked for.
 
-Beside `plan`. Charges last seconds here, so that a watcher sees them end; all else is as in the history. Invariant: ids hold when the traffic began, so two runs
-don't meet; of one seed, beginning and times of asking the records are the same. Pure: who asks brings the time.
+Beside `plan`. Charges last seconds here, so that a watcher sees them end; all else is as in the history. Invariant: ids hold when the
+traffic began, so two runs don't meet; of one seed, beginning and times of asking the records are the same. Pure: who asks brings the
+time.
 """
 
 from bisect import bisect

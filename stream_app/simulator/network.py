@@ -1,4 +1,4 @@
-"""Who there is: operators, their groups and customers, made from a seed.
+"""The invented network: operators, their groups and customers, made from a seed.
 
 Before `plan` and `live`. Invariant: an operator of a seed is the same whatever the number of operators, and its customers begin the same
 whatever their number. Pure.
@@ -52,7 +52,8 @@ class Cohort(NamedTuple):
 class SimulatedOperator(NamedTuple):
     """An invented operator of chargers.
 
-    `prices`: minor units a kWh by currency, its own first. `groups`: kind -> (group id, name). `party`: country and party where it speaks OCPI only.
+    `prices`: minor units a kWh by currency, its own first. `groups`: kind -> (group id, name). `party`: country and party of an
+    operator that sends OCPI only.
     """
 
     id: str

@@ -1,9 +1,11 @@
 """The plan of a history: which records a network's sources had sent by now, in about the order they did.
 
-From `network` to `run`. Invariant: a function of seed, network, months and `now_ms` alone. Each day of an operator draws from a chance of its own, and ids and
-versions follow from the day, so within one calendar month a repeat says the same and adds what came since. Pure: no I/O, no clock.
+From `network` to `run`. Invariant: a function of seed, network, months and `now_ms` alone. Each day of an operator draws from a chance of
+its own, and ids and versions follow from the day, so within one calendar month a repeat says the same and adds what came since. Pure: no
+I/O, no clock.
 
-With the good come the usual troubles of sources: late and doubled records, versions in the wrong order, failed attempts, corrections, refunds, invalid sessions.
+With the good come the usual troubles of sources: late and doubled records, versions in the wrong order, failed attempts, corrections,
+refunds, invalid sessions.
 """
 
 from collections.abc import Iterator

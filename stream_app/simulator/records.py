@@ -1,4 +1,4 @@
-"""What is sent: source records in the words of the contract, one function a topic. Pure.
+"""Source records in the words of the contract, one function a topic. Pure.
 
 Each source writes as its team might: other keys, other ways to say a time.
 """

@@ -1,4 +1,4 @@
-"""A history as fast as it goes, live traffic at its pace: plan to sender.
+"""From plan to sender: a history at full speed, live traffic at its pace.
 
 Invariant: nothing is sent faster than its rate over any second or two; time that was lost (a sleeping laptop, a broker away) is not made up for.
 """

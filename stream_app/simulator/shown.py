@@ -1,4 +1,4 @@
-"""What Redis shows, read as everybody may: as-of, operators, documents of months.
+"""Results as Redis shows them to everybody: as-of, operators, documents of months.
 
 Invariant: a result is taken to hold a record only when the as-of of its partition says so. Reads only.
 """
