@@ -159,6 +159,10 @@ class Settings(BaseSettings):
             self.topic_operators,
         ]
 
+    def result_topic(self, table: str) -> str:
+        """The results topic of a table, by its name."""
+        return str(getattr(self, f"topic_{table}"))
+
     @property
     def ingest_group(self) -> str:
         """Consumer group, and Faust app id, of ingest."""

@@ -8,19 +8,20 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import faust
 import stamina
 from faust.types import TP
+from mode import Service
 
 from agents import ingest as ingest_agent
 from agents import ledger as ledger_agent
 from config.settings import Settings
 from stream_app.domain import working
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
+from stream_app.domain.tables import TABLES
 from stream_app.faust_seam.app import App, new_app
 from stream_app.ingest.ingest import Ingest, IngestConf
 from stream_app.kafka import batches, logs
@@ -32,11 +33,11 @@ from stream_app.observing.observer import Observer
 from stream_app.partition.announcer import Announcer
 from stream_app.partition.conf import Conf, Pace, Topics
 from stream_app.partition.lanes import Lanes
-from stream_app.partition.pump import Pump
+from stream_app.partition.sink_writer import SinkWriter
 from stream_app.ports.kafka import Range, Replayed
 from stream_app.sinks.clickhouse import ClickHouseSink
 from stream_app.sinks.redis import RedisSink
-from tables.cells import HALF_HOUR, MONTHLY, HalfHourTable, MonthlyTable
+from tables.cells import CellTable
 from tables.ledger import LedgerTable, changelog
 
 log = logging.getLogger(__name__)
@@ -88,39 +89,21 @@ class LedgerKafka:
         return {partition: Range(starts[topic, partition], ends[topic, partition]) for partition in partitions}
 
 
-class Background:
-    """Tasks of an app that run as long as it does; what fails in one stops the worker."""
+class Background(Service):
+    """Tasks of an app that run as long as it does (`add_future`); what fails in one crashes the app, and so ends the worker.
+
+    A service of its own, for the app's own tasks end only after the app's `stops`, which close what the tasks use.
+    """
 
     def __init__(self, app: App) -> None:
-        self._app = app
-        self._tasks: set[asyncio.Task[None]] = set()
+        super().__init__(beacon=app.beacon)
 
-    def starter(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Awaitable[None]]:
-        """What starts it, when it is time to."""
-
-        async def start() -> None:
-            self.start(work())
-
-        return start
-
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run it."""
-        task = asyncio.create_task(self._watch(work))
-        self._tasks.add(task)
-
-    async def _watch(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except Exception as exc:
-            log.exception("a task of %s failed", self._app.conf.id)
-            await self._app.crash(exc)
-
-    async def stop(self) -> None:
-        """End all."""
-        while self._tasks:  # asyncio.wait_for of Python 3.11 can swallow a cancellation
-            for task in self._tasks:
-                task.cancel()
-            _, self._tasks = await asyncio.wait(self._tasks, timeout=1)
+    async def on_stop(self) -> None:
+        """Mode's hook. Mode itself cancels a task once; asyncio.wait_for of Python 3.11 can swallow a cancellation."""
+        while self._futures:
+            for future in self._futures:
+                future.cancel()
+            await asyncio.wait(self._futures, timeout=1)
 
 
 def create_ingest(settings: Settings, state_dir: Path) -> App:
@@ -148,7 +131,10 @@ def create_ingest(settings: Settings, state_dir: Path) -> App:
     ingest, background = Ingest(conf, Appender(settings.kafka_bootstrap_servers)), Background(app)
     ingest_agent.add(app, kinds, ingest)
 
-    app.starts += [ingest.start, background.starter(ingest.run_clock)]
+    async def start_clock() -> None:
+        background.add_future(ingest.run_clock())
+
+    app.starts += [ingest.start, start_clock]
     app.stops += [background.stop, ingest.stop]
     return app
 
@@ -189,15 +175,15 @@ def create_ledger(settings: Settings, state_dir: Path) -> App:
             settings.events_partitions,
         )
         await appender.start()
-        background.start(announcer.run())
-        background.start(frontier.run(settings.frontier_ms / 1000, lanes.reached))
-        for pump in lanes.pumps:
-            background.start(pump.run())
+        background.add_future(announcer.run())
+        background.add_future(frontier.run(settings.frontier_ms / 1000, lanes.reached))
+        for writer in lanes.writers:
+            background.add_future(writer.run())
 
     lanes = Lanes(LedgerKafka(settings, observer), state_dir / group, settings.block_cache_mb, app.crash)
-    lanes.pumps = [
-        Pump(RedisSink(settings.redis_url), settings.redis_ms / 1000, lanes.open_lanes),
-        Pump(
+    lanes.writers = [
+        SinkWriter(RedisSink(settings.redis_url), settings.redis_ms / 1000, lanes.open_lanes),
+        SinkWriter(
             ClickHouseSink(settings.clickhouse_url, settings.clickhouse_database),
             settings.clickhouse_ms / 1000,
             lanes.open_lanes,
@@ -205,8 +191,8 @@ def create_ledger(settings: Settings, state_dir: Path) -> App:
     ]
     table = LedgerTable(app, source=settings.events, partitions=settings.events_partitions, lanes=lanes)
     app.tables.add(table)
-    app.tables.add(MonthlyTable(app, name=MONTHLY, ledger=table, lanes=lanes))
-    app.tables.add(HalfHourTable(app, name=HALF_HOUR, ledger=table, lanes=lanes))
+    for cells in TABLES:
+        app.tables.add(CellTable(app, cells, ledger=table, lanes=lanes))
     ledger_agent.add(app, settings.events, lanes)
     app.positions = lambda: {TP(settings.events, p): offset for p, offset in lanes.positions().items()}
     app.starts.append(build)
@@ -219,8 +205,7 @@ def _conf(settings: Settings, group: str, topic_id: str) -> Conf:
         topics=Topics(
             events=settings.events,
             changelog=changelog(group),
-            monthly=settings.topic_monthly,
-            half_hour=settings.topic_half_hour,
+            results={table.name: settings.result_topic(table.name) for table in TABLES},
             dead_letters=settings.topic_dead_letters,
             sources={kind: topic for topic, kind in source_kinds(settings).items()},
         ),
@@ -250,8 +235,12 @@ def run(settings: Settings, state_dir: Path, only: str | None, ready_file: Path 
         apps.append(create_ledger(settings, state_dir))
     worker = faust.Worker(*apps, loglevel="INFO", redirect_stdouts=False)
     if ready_file is not None:
-        background = Background(apps[-1])
-        apps[-1].starts.append(background.starter(lambda: _tell_when_ready(apps, ready_file)))
+        app = apps[-1]
+
+        async def start_telling() -> None:
+            app.add_future(_tell_when_ready(apps, ready_file))
+
+        app.starts.append(start_telling)
     worker.execute_from_commandline()
 
 

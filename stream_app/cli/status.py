@@ -1,10 +1,9 @@
 """`stream-app status`: what the monitor says, as a table that people like to read. Asks the monitor only; knows no Kafka."""
 
 import time
-import urllib.error
-import urllib.request
 from typing import Annotated
 
+import httpx
 import msgspec
 import typer
 from rich.console import Console
@@ -52,12 +51,10 @@ def command(
 
 def ask(url: str) -> tuple[StatusDocument, bytes]:
     """The monitor's document, and the JSON that it came as. `Raises` LocalError."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=10) as answer:
-            body: bytes = answer.read()
+        body = httpx.get(url, timeout=10, trust_env=False).raise_for_status().content
         return decode_status(body), body
-    except (urllib.error.URLError, OSError, ValueError):
+    except (httpx.HTTPError, ValueError):
         raise LocalError(f"the monitor does not answer at {url}: start it by make up, or stream-app monitor.") from None
 
 

@@ -10,22 +10,26 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from confluent_kafka import KafkaException, Producer
 
 from stream_app.domain import probe
+from stream_app.domain.cells import FigureCell
 from stream_app.domain.events import ALL
+from stream_app.domain.local_time import day_of
+from stream_app.domain.report import figure_values
+from stream_app.domain.tables import MONTHLY
 from stream_app.health.freshness import Stage
 from stream_app.monitor.document import ProbeRow
 from stream_app.monitor.push import Push
 from stream_app.monitor.results import ERRORS, SinkReaders, in_a_line
 from stream_app.observing.client import client_settings
 from stream_app.sinks.clickhouse_client import Connection
+from stream_app.sinks.clickhouse_reader import figure_cells
 from stream_app.sinks.redis_calls import commands
-from stream_app.sinks.redis_keys import monthly_key
+from stream_app.sinks.redis_keys import document_key
 
 SECONDS_MAX: Final = 30.0  # then it is lost
 BUCKETS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -142,15 +146,16 @@ class Probe:
             await asyncio.sleep(_POLL_SECONDS[stage])
 
     async def _in_redis(self, amount: str) -> float | None:
-        (document,) = await commands(self._readers.redis, [("GET", monthly_key(probe.OPERATOR, ALL))])
+        (document,) = await commands(self._readers.redis, [("GET", document_key(MONTHLY, probe.OPERATOR, ALL))])
         is_there = document is not None and orjson.loads(document)["months"][-1]["receivedAmount"] == amount
         return time.monotonic() if is_there else None
 
     async def _in_clickhouse(self, amount: str) -> float | None:
-        month = datetime.now(UTC).strftime("%Y-%m-01")
+        month = MONTHLY.period.of_day(day_of(datetime.now(UTC).date()))
 
-        def read(to: Connection) -> list[tuple[Any, ...]]:
-            return to.run("read_monthly", operator=probe.OPERATOR, group=ALL, first=month)
+        def read(to: Connection) -> dict[int, FigureCell]:
+            return figure_cells(to, MONTHLY, probe.OPERATOR, ALL, month)
 
-        rows = await self._readers.clickhouse.use(read)
-        return time.monotonic() if any(row[2] == Decimal(amount) for row in rows) else None
+        cells = await self._readers.clickhouse.use(read)
+        shown = (figure_values(cell, probe.CURRENCY) for cell in cells.values())
+        return time.monotonic() if any(values["receivedAmount"] == amount for values in shown) else None

@@ -8,12 +8,11 @@ from stream_app.domain import working
 
 
 class Topics(msgspec.Struct, frozen=True):
-    """Names that the partitions write to; `sources` by kind of event, for dead letters."""
+    """Names that the partitions write to; `results` by name of table, `sources` by kind of event, for dead letters."""
 
     events: str
     changelog: str
-    monthly: str
-    half_hour: str
+    results: dict[str, str]
     dead_letters: str
     sources: dict[int, str]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stream_app.partition.conf import Conf, Crash
 from stream_app.partition.lane import Lane
-from stream_app.partition.pump import Pump
+from stream_app.partition.sink_writer import SinkWriter
 from stream_app.partition.store import Store, new_cache
 from stream_app.ports.kafka import ChangelogLost, Kafka, Sample
 from stream_app.ports.records import Batch
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Lanes:
-    """See the module. `sinks` are fed from all of them."""
+    """See the module. `writers` feed sinks from all of them."""
 
     _conf: Conf
 
@@ -32,7 +32,7 @@ class Lanes:
         self._lock = asyncio.Lock()
         self._unwanted = False
         self.lanes: dict[int, Lane] = {}
-        self.pumps: list[Pump] = []
+        self.writers: list[SinkWriter] = []
         self.recovered = asyncio.Event()  # for the first time
 
     def configure(self, conf: Conf) -> None:
@@ -53,8 +53,8 @@ class Lanes:
             lane.frontiers.add(sample.time_ms, sample.ends[lane.partition])
 
     def _told(self, lane: Lane, dirty: Dirty) -> None:
-        for pump in self.pumps:
-            pump.told(lane, dirty)
+        for writer in self.writers:
+            writer.told(lane, dirty)
 
     async def put(self, partition: int, batches: Sequence[Batch]) -> None:
         """Hand frames to their lane; those of one that was given away are somebody else's."""
@@ -110,5 +110,5 @@ class Lanes:
 
     async def close(self) -> None:
         """Disconnect the sinks."""
-        for pump in self.pumps:
-            await pump.close()
+        for writer in self.writers:
+            await writer.close()

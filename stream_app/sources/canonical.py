@@ -13,7 +13,7 @@ from stream_app.domain.events import ALL, AS_PAYMENT, AS_SESSION, GROUP, MEMBERS
 from stream_app.domain.local_time import QUARTER_MS, zone_names
 from stream_app.domain.money import DIGITS
 from stream_app.sources.exact import ID_LENGTH, MOST_AMOUNT, MOST_VERSION, Fields, UnusableError, is_id, shown
-from stream_app.sources.records import Amount, Id, Source, Time, Version
+from stream_app.sources.records import FORMAT, Amount, Id, Source, Time, Version
 from stream_app.sources.times import epoch_ms
 
 _SessionState = Literal["ACTIVE", "PENDING", "RESERVATION", "COMPLETED", "INVALID"]
@@ -97,7 +97,11 @@ def _session_row(record: Session, timestamp: int, offset: int, partition: int, l
     if ms is None or ms > latest_ms:
         return None
     counted = AS_SESSION if record.status == "COMPLETED" else 0
-    return [record.version or 0, timestamp, offset, partition, counted, ms // QUARTER_MS, 0, record.customer_id]
+    time, rest = divmod(ms, QUARTER_MS)
+    return [
+        record.version or 0, timestamp, offset, partition, FORMAT, counted, time, 0, record.customer_id,
+        None, rest, None,
+    ]  # fmt: skip
 
 
 def _exact_payment(fields: Fields, latest_ms: int) -> Payment:
@@ -125,9 +129,10 @@ def _payment_row(record: Payment, timestamp: int, offset: int, partition: int, l
     if ms is None or ms > latest_ms or refunded > received or currency not in DIGITS:
         return None
     counted = AS_PAYMENT if record.status == "SUCCEEDED" and not received == refunded > 0 else 0
+    when, rest = divmod(ms, QUARTER_MS)
     return [
-        record.version or 0, timestamp, offset, partition, counted, ms // QUARTER_MS, 0, record.customer_id,
-        received, record.discount or 0, refunded, currency,
+        record.version or 0, timestamp, offset, partition, FORMAT, counted, when, 0, record.customer_id,
+        None, rest, None, received, record.discount or 0, refunded, currency, None,
     ]  # fmt: skip
 
 
@@ -155,7 +160,14 @@ def _membership_row(record: Membership, timestamp: int, offset: int, partition: 
     groups = record.group_ids
     if ALL in groups:
         return None
-    return [record.version or 0, timestamp, offset, partition, sorted(set(groups)) if len(groups) > 1 else groups]
+    return [
+        record.version or 0,
+        timestamp,
+        offset,
+        partition,
+        FORMAT,
+        sorted(set(groups)) if len(groups) > 1 else groups,
+    ]
 
 
 def _exact_group(fields: Fields, _latest_ms: int) -> Group:
@@ -171,7 +183,7 @@ def _exact_group(fields: Fields, _latest_ms: int) -> Group:
 
 
 def _group_row(record: Group, timestamp: int, offset: int, partition: int, _latest_ms: int) -> Row | None:
-    return None if record.id == ALL else [record.version or 0, timestamp, offset, partition, record.name]
+    return None if record.id == ALL else [record.version or 0, timestamp, offset, partition, FORMAT, record.name]
 
 
 def _exact_operator(fields: Fields, _latest_ms: int) -> Operator:
@@ -190,7 +202,7 @@ def _operator_row(record: Operator, timestamp: int, offset: int, partition: int,
     zone, currency = record.timezone, record.currency
     if zone not in zone_names() or currency not in DIGITS:
         return None
-    return [record.version or 0, timestamp, offset, partition, zone, currency, record.name]
+    return [record.version or 0, timestamp, offset, partition, FORMAT, zone, currency, record.name]
 
 
 def _two_ids(record: Group) -> list[str]:

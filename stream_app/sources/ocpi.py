@@ -15,7 +15,7 @@ from stream_app.domain.events import AS_PAYMENT, AS_SESSION, Row
 from stream_app.domain.local_time import QUARTER_MS
 from stream_app.domain.money import DIGITS
 from stream_app.sources.exact import CONTROLS, ID_LENGTH, MOST_AMOUNT, MOST_VERSION, Fields, UnusableError, is_id, shown
-from stream_app.sources.records import Id, Source, Time, Version
+from stream_app.sources.records import FORMAT, Id, Source, Time, Version
 from stream_app.sources.times import LAST_MS, epoch_ms_or_utc
 
 _UPPER = {ord(letter): letter.upper() for letter in "abcdefghijklmnopqrstuvwxyz"}
@@ -101,9 +101,11 @@ def _operator(country: str, party: str, operators: Mapping[str, str]) -> str:
 def _row(record: Cdr, timestamp: int, offset: int, partition: int, latest_ms: int) -> Row | None:
     if record.end_ms > latest_ms:
         return None
+    time, rest = divmod(record.end_ms, QUARTER_MS)
     return [
-        record.version, timestamp, offset, partition, record.counted, record.end_ms // QUARTER_MS, 0, record.customer_id,
-        record.amount, 0, 0, record.currency, record.start_ms // QUARTER_MS, record.credits, {},
+        record.version, timestamp, offset, partition, FORMAT, record.counted, time, 0, record.customer_id,
+        None, rest, record.end_ms - record.start_ms,
+        record.amount, 0, 0, record.currency, None, record.start_ms // QUARTER_MS, record.credits, {},
     ]  # fmt: skip
 
 

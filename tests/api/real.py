@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from contextlib import asynccontextmanager, contextmanager
 
 from clickhouse_driver import Client
@@ -14,6 +13,7 @@ from redis.asyncio import Redis
 
 from config.settings import ROOT
 from stream_app.api.app import stores
+from stream_app.local.stack import answers_http
 from stream_app.sinks.clickhouse import ClickHouseSink
 from stream_app.sinks.redis import RedisSink
 from tests.api.worlds import SECRET, api, settings
@@ -73,14 +73,11 @@ def served(redis_url, clickhouse_url):
     address = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + 60
-        while True:
-            try:
-                with urllib.request.urlopen(f"{address}/readyz", timeout=5):
-                    break
-            except OSError:
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+        ready = answers_http(f"{address}/readyz")
+        while not ready():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         yield address
     finally:
         process.terminate()

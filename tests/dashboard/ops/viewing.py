@@ -10,7 +10,7 @@ from pathlib import Path
 from playwright.async_api import expect
 
 from stream_app.api.app import Stores, create_app
-from stream_app.api.guard.rate_window import OwnWindow
+from stream_app.api.guard.rate_window import LocalWindow
 from stream_app.local.processes import find
 from tests.api.serving import listening
 from tests.api.worlds import FakeCells, FakeDocuments, settings, token
@@ -78,7 +78,7 @@ async def _nothing():
 async def api_on(monitor_url, port=0, **changes):
     """The address of an API that asks this monitor."""
     chosen = settings(api_monitor_url=monitor_url, **changes)
-    app = create_app(chosen, Stores(FakeDocuments(), FakeCells(), OwnWindow(), _nothing))
+    app = create_app(chosen, Stores(FakeDocuments(), FakeCells(), LocalWindow(), _nothing))
     async with listening(app, port=port, lifespan="on") as base:
         yield base
 

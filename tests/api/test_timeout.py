@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from stream_app.api.stores.within import within
+from stream_app.api.stores.timeout import pause_tolerant_timeout
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ async def pair():
 
 async def test_an_answer_that_came_while_the_process_stood_still_counts(pair):
     ours, theirs = pair
-    async with within(0.1):
+    async with pause_tolerant_timeout(0.1):
         asking = asyncio.create_task(asyncio.get_running_loop().sock_recv(ours, 10))
         await asyncio.sleep(0)
         time.sleep(0.02)  # noqa: ASYNC251  # this is the standstill
@@ -32,6 +32,6 @@ async def test_an_answer_that_came_while_the_process_stood_still_counts(pair):
 async def test_no_answer_is_a_timeout(pair):
     begun = time.monotonic()
     with pytest.raises(TimeoutError):
-        async with within(0.1):
+        async with pause_tolerant_timeout(0.1):
             await asyncio.get_running_loop().sock_recv(pair[0], 10)
     assert time.monotonic() - begun >= 0.09

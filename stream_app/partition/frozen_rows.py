@@ -1,19 +1,23 @@
 """The rows of a partition as the ledger and the sinks see them.
 
-`State` is what was frozen last: the rows of the tick being committed above the store (domain.working.Rows). `Committed` is the store alone:
-what a sink may copy (ports.sinks.View).
+`FrozenRows` is what was frozen last: the rows of the tick being committed above the store (domain.working.Rows). `CommittedRows` is the store
+alone: what a sink may copy (ports.sinks.View).
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 from typing import Protocol, TypeVar
 
-from stream_app.domain.cells import Customer, Group, HalfHour, HalfHourKey, Monthly, MonthlyKey, Operator
+from stream_app.domain.cells import Cell, CellKey, Customer, Group, Operator
 from stream_app.domain.events import Row
 from stream_app.domain.ledger import Frozen
+from stream_app.domain.tables import TABLES, Table
 from stream_app.formats import rows
 
 T = TypeVar("T")
+C = TypeVar("C", bound=Cell)
 
 
 class RowStore(Protocol):
@@ -26,11 +30,7 @@ class RowStore(Protocol):
         """Rows in order of keys, those with the prefix and above `after`."""
 
 
-def _decoded(values: Iterable[bytes | None], decode: Callable[[bytes], T]) -> list[T | None]:
-    return [decode(raw) if raw else None for raw in values]
-
-
-class State:
+class FrozenRows:
     """The frozen rows. `committing` holds encoded rows of the tick on its way; an empty value is a deletion."""
 
     def __init__(self, store: RowStore) -> None:
@@ -64,19 +64,16 @@ class State:
 
     def entities(self, keys: Sequence[bytes]) -> list[Row | None]:
         """Entities."""
-        return _decoded(self.load(keys), rows.decode_entity)
+        return rows.decode_entity.all(self.load(keys))
 
     def customers(self, names: Sequence[tuple[str, str]]) -> list[Customer | None]:
         """Customers by (operator, customer)."""
-        return _decoded(self.load([_customer_key(*name) for name in names]), rows.decode_customer)
+        return rows.decode_customer.all(self.load([_customer_key(*name) for name in names]))
 
-    def monthly(self, keys: Sequence[MonthlyKey]) -> list[Monthly | None]:
-        """Monthly cells."""
-        return _decoded(self.load([rows.monthly_key(key) for key in keys]), rows.decode_monthly)
-
-    def half_hours(self, keys: Sequence[HalfHourKey]) -> list[HalfHour | None]:
-        """Half-hour cells."""
-        return _decoded(self.load([rows.half_hour_key(key) for key in keys]), rows.decode_half_hour)
+    def cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
+        """Cells of a table."""
+        found = rows.cell_decoder(table).all(self.load([rows.cell_key(table, key) for key in keys]))
+        return table.read_all(found)
 
     def scan_entities(self, operator: str, after: bytes = b"") -> Iterator[tuple[int, bytes, Row]]:
         """(kind, key, row) of an operator's entities."""
@@ -90,15 +87,11 @@ class State:
         for key, value in self.scan(prefix, prefix + after.encode() if after else b""):
             yield key[len(prefix) :].decode(), rows.decode_customer(value)
 
-    def scan_monthly(self, operator: str) -> Iterator[tuple[MonthlyKey, Monthly]]:
-        """An operator's monthly cells."""
-        for key, value in self.scan(rows.monthly_prefix(operator)):
-            yield rows.parse_monthly_key(key), rows.decode_monthly(value)
-
-    def scan_half_hours(self, operator: str) -> Iterator[tuple[HalfHourKey, HalfHour]]:
-        """An operator's half-hour cells."""
-        for key, value in self.scan(rows.half_hour_prefix(operator)):
-            yield rows.parse_half_hour_key(key), rows.decode_half_hour(value)
+    def scan_cells(self, table: Table[C], operator: str) -> Iterator[tuple[CellKey, C]]:
+        """An operator's cells of a table."""
+        decode = rows.cell_decoder(table)
+        for key, value in self.scan(rows.cells_prefix(table, operator)):
+            yield rows.parse_cell_key(key), table.read(decode(value))
 
     def operators(self) -> dict[str, Operator]:
         """All operators."""
@@ -116,57 +109,42 @@ def _customer_key(operator: str, customer: str) -> bytes:
 
 def encode(frozen: Frozen) -> dict[bytes, bytes]:
     """The rows of what was frozen; an empty value is a deletion."""
-
-    def put(key: bytes, value: object) -> None:
-        out[key] = rows.DELETED if value is None else encode_(value)
-
-    encode_ = rows.encode
-    out = {key: rows.DELETED if row is None else encode_(row) for key, row in frozen.entities.items()}
-    for name, customer in frozen.customers.items():
-        put(_customer_key(*name), customer)
-    for month, monthly in frozen.monthly.items():
-        put(rows.monthly_key(month), monthly)
-    for day, half_hour in frozen.half_hours.items():
-        put(rows.half_hour_key(day), half_hour)
-    for operator, found in frozen.operators.items():
-        put(rows.operator_key(operator), found)
-    for group, named in frozen.groups.items():
-        put(rows.group_key(*group), named)
-    return out
+    found: list[Iterable[tuple[bytes, object]]] = [
+        frozen.entities.items(),
+        ((_customer_key(*name), customer) for name, customer in frozen.customers.items()),
+        ((rows.operator_key(name), operator) for name, operator in frozen.operators.items()),
+        ((rows.group_key(*name), group) for name, group in frozen.groups.items()),
+    ]
+    for table in TABLES:
+        key_of, cells = partial(rows.cell_key, table), frozen.cells[table.name]
+        found.append(zip(map(key_of, cells), cells.values(), strict=True))
+    return rows.encode_all(chain.from_iterable(found))
 
 
-class Committed:
+class CommittedRows:
     """The committed state of one partition, for sinks."""
 
     def __init__(self, partition: int, store: RowStore) -> None:
         self.partition = partition
-        self._state = State(store)
+        self._rows = FrozenRows(store)
 
     def operators(self) -> list[str]:
         """Ids of the known operators."""
-        return list(self._state.operators())
+        return list(self._rows.operators())
 
     def operator(self, operator: str) -> Operator | None:
         """A known operator."""
-        return _decoded(self._state.load([rows.operator_key(operator)]), rows.decode_operator)[0]
+        return rows.decode_operator.all(self._rows.load([rows.operator_key(operator)]))[0]
 
     def groups(self, operator: str) -> dict[str, Group]:
         """All groups of an operator by id, ALL included, also those that only have a name."""
-        found = self._state.scan(rows.group_key(operator, ""))
+        found = self._rows.scan(rows.group_key(operator, ""))
         return {rows.parse_group_key(key)[1]: rows.decode_group(value) for key, value in found}
 
-    def monthly(self, operator: str, group: str, months: Sequence[int]) -> list[Monthly | None]:
-        """Monthly cells, in the order asked for."""
-        return self._state.monthly([MonthlyKey(operator, group, month) for month in months])
+    def cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
+        """Cells of a table, in the order asked for."""
+        return self._rows.cells(table, keys)
 
-    def half_hours(self, operator: str, group: str, days: Sequence[int]) -> list[HalfHour | None]:
-        """Half-hour cells, in the order asked for."""
-        return self._state.half_hours([HalfHourKey(operator, group, day) for day in days])
-
-    def monthly_cells(self, operator: str) -> Iterator[tuple[MonthlyKey, Monthly]]:
-        """All retained monthly cells of an operator."""
-        return self._state.scan_monthly(operator)
-
-    def half_hour_cells(self, operator: str) -> Iterator[tuple[HalfHourKey, HalfHour]]:
-        """All kept half-hour cells of an operator."""
-        return self._state.scan_half_hours(operator)
+    def scan_cells(self, table: Table[C], operator: str) -> Iterator[tuple[CellKey, C]]:
+        """All retained cells of an operator in a table."""
+        return self._rows.scan_cells(table, operator)

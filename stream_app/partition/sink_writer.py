@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 _BACKOFF_S = (0.25, 5.0)
 
 
-class Pump:
+class SinkWriter:
     """See the module. `lanes` gives the open lanes."""
 
     def __init__(self, sink: Sink, interval_s: float, lanes: Callable[[], list[Lane]]) -> None:
@@ -32,7 +32,7 @@ class Pump:
     @property
     def pending(self) -> int:
         """Keys that are not in the sink yet."""
-        return sum(len(d.monthly) + len(d.half_hour) + len(d.operators) for d in self._dirty.values())
+        return sum(map(len, self._dirty.values()))
 
     def told(self, lane: Lane, dirty: Dirty) -> None:
         """A tick of a lane was committed."""

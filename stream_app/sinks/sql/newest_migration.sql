@@ -1,0 +1,4 @@
+SELECT version, part
+FROM {database}.ads_operation_crm_migrations
+ORDER BY version DESC, part DESC
+LIMIT 1
