@@ -8,11 +8,16 @@ import asyncio
 import gc
 import logging
 import os
+import signal
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import faust
 import stamina
+from aiokafka.errors import KafkaError
 from faust.types import TP
 from mode import Service
 
@@ -23,8 +28,9 @@ from stream_app.domain import working
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
 from stream_app.domain.tables import TABLES
 from stream_app.faust_seam.app import App, new_app
+from stream_app.formats.generations import Generation, newest_serving
 from stream_app.ingest.ingest import Ingest, IngestConf
-from stream_app.kafka import batches, logs
+from stream_app.kafka import batches, generations, logs
 from stream_app.kafka.log import Appender, TransactionLog
 from stream_app.kafka.replay import replay
 from stream_app.observing.client import ClusterError
@@ -44,6 +50,7 @@ log = logging.getLogger(__name__)
 
 INGEST, LEDGER = "ingest", "ledger"
 _SAME_LOG_S = 10.0  # between two lines of aiokafka that are the same but for numbers
+_FOLLOW_AGAIN_S = 5.0
 _BROKER_S_MAX = 120.0  # a broker that restarts is waited for; one that is away longer ends the worker with an error
 
 
@@ -106,6 +113,20 @@ class Background(Service):
             await asyncio.wait(self._futures, timeout=1)
 
 
+def ingest_conf(settings: Settings) -> IngestConf:
+    """What ingest must know."""
+    return IngestConf(
+        kinds=source_kinds(settings) | {settings.topic_probe: PAYMENT},
+        events=settings.events,
+        events_partitions=settings.events_partitions,
+        dead_letters=settings.topic_dead_letters,
+        ocpi_operators=settings.ocpi_operators,
+        retention_months=settings.retention_months,
+        stream_clock=settings.clock == "stream",
+        clock_skew_ms_max=settings.clock_skew_ms_max,
+    )
+
+
 def create_ingest(settings: Settings, state_dir: Path) -> App:
     """The app `ingest`."""
     app = new_app(
@@ -117,19 +138,9 @@ def create_ingest(settings: Settings, state_dir: Path) -> App:
         commit_interval_s=settings.ingest_commit_ms / 1000,
         declares=False,
     )
-    kinds = source_kinds(settings) | {settings.topic_probe: PAYMENT}
-    conf = IngestConf(
-        kinds=kinds,
-        events=settings.events,
-        events_partitions=settings.events_partitions,
-        dead_letters=settings.topic_dead_letters,
-        ocpi_operators=settings.ocpi_operators,
-        retention_months=settings.retention_months,
-        stream_clock=settings.clock == "stream",
-        clock_skew_ms_max=settings.clock_skew_ms_max,
-    )
+    conf = ingest_conf(settings)
     ingest, background = Ingest(conf, Appender(settings.kafka_bootstrap_servers)), Background(app)
-    ingest_agent.add(app, kinds, ingest)
+    ingest_agent.add(app, conf.kinds, ingest)
 
     async def start_clock() -> None:
         background.add_future(ingest.run_clock())
@@ -139,8 +150,15 @@ def create_ingest(settings: Settings, state_dir: Path) -> App:
     return app
 
 
-def create_ledger(settings: Settings, state_dir: Path) -> App:
-    """The app `ledger`."""
+class LedgerApp(NamedTuple):
+    """The app `ledger`, and the partitions that it owns."""
+
+    app: App
+    lanes: Lanes
+
+
+def create_ledger(settings: Settings, state_dir: Path, *, muted: bool = False) -> LedgerApp:
+    """The app `ledger`; `muted`: of a generation that is being built, and publishes nothing yet."""
     group = settings.ledger_group
     app = new_app(
         group,
@@ -164,9 +182,9 @@ def create_ledger(settings: Settings, state_dir: Path) -> App:
             raise RuntimeError(
                 f"the topic {settings.events} must have {settings.events_partitions} partitions: {found}"
             )
-        conf = _conf(settings, group, found[settings.events].topic_id)
+        conf = _conf(settings, group, found[settings.events].topic_id, muted=muted)
         lanes.configure(conf)
-        announcer = Announcer(conf, settings.topic_as_of, appender, lanes.open_lanes)
+        announcer = Announcer(conf, settings.topic_as_of, appender, lanes.serving_lanes)
         frontier = Frontier(
             observer,
             [*source_kinds(settings), settings.topic_probe],
@@ -182,11 +200,11 @@ def create_ledger(settings: Settings, state_dir: Path) -> App:
 
     lanes = Lanes(LedgerKafka(settings, observer), state_dir / group, settings.block_cache_mb, app.crash)
     lanes.writers = [
-        SinkWriter(RedisSink(settings.redis_url), settings.redis_ms / 1000, lanes.open_lanes),
+        SinkWriter(RedisSink(settings.redis_url), settings.redis_ms / 1000, lanes.serving_lanes),
         SinkWriter(
             ClickHouseSink(settings.clickhouse_url, settings.clickhouse_database),
             settings.clickhouse_ms / 1000,
-            lanes.open_lanes,
+            lanes.serving_lanes,
         ),
     ]
     table = LedgerTable(app, source=settings.events, partitions=settings.events_partitions, lanes=lanes)
@@ -197,10 +215,10 @@ def create_ledger(settings: Settings, state_dir: Path) -> App:
     app.positions = lambda: {TP(settings.events, p): offset for p, offset in lanes.positions().items()}
     app.starts.append(build)
     app.stops += [background.stop, appender.stop, observer.close, lanes.close]
-    return app
+    return LedgerApp(app, lanes)
 
 
-def _conf(settings: Settings, group: str, topic_id: str) -> Conf:
+def _conf(settings: Settings, group: str, topic_id: str, *, muted: bool) -> Conf:
     return Conf(
         topics=Topics(
             events=settings.events,
@@ -215,33 +233,81 @@ def _conf(settings: Settings, group: str, topic_id: str) -> Conf:
         topic_id=topic_id,
         ce_type_prefix=settings.ce_type_prefix,
         ce_source=settings.ce_source,
+        muted=muted,
     )
 
 
-def run(settings: Settings, state_dir: Path, only: str | None, ready_file: Path | None) -> None:
-    """Run until a signal or an error; the process's exit code says which. `only`: `ingest` or `ledger`, None: both."""
+def prepare() -> None:
+    """What a process needs before its first app: whole batches from Kafka, a quiet log, and a collector that fits."""
     batches.install()
     logs.install(_SAME_LOG_S)
-    logging.getLogger("mode.timers").setLevel(
-        logging.ERROR
-    )  # a commit that takes longer than its interval is nobody's trouble
-    state_dir.mkdir(parents=True, exist_ok=True)
+    # A commit that takes longer than its interval is nobody's trouble.
+    logging.getLogger("mode.timers").setLevel(logging.ERROR)
     # A tick makes some hundred thousand lists, none cyclic, and drops them: looking for cycles among them took an eighth of the time, 0.1 s at once.
     gc.set_threshold(500_000, 10, 10)
+
+
+async def generation_in_force(settings: Settings) -> Settings:
+    """The settings with the generation that serves; a broker that is away is waited for."""
+    otherwise = Generation(settings.generation, settings.events_generation, settings.events_partitions, "serving")
+    async for attempt in stamina.retry_context(on=KafkaError, attempts=None, timeout=_BROKER_S_MAX):
+        with attempt:
+            found = await generations.read(settings.kafka_bootstrap_servers, settings.topic_generations)
+    serving = newest_serving(found, otherwise)
+    return settings.of(serving.number, serving.events, serving.partitions)
+
+
+def run(settings: Settings, state_dir: Path, only: str | None, ready_file: Path | None) -> None:
+    """Run until a signal or an error; the process's exit code says which. `only`: `ingest` or `ledger`, None: both.
+
+    When a newer generation serves, the process becomes a worker of that one.
+    """
+    prepare()
+    settings = asyncio.run(generation_in_force(settings))
+    state_dir.mkdir(parents=True, exist_ok=True)
     apps = []
     if only in {None, INGEST}:
         apps.append(create_ingest(settings, state_dir))
     if only in {None, LEDGER}:
-        apps.append(create_ledger(settings, state_dir))
-    worker = faust.Worker(*apps, loglevel="INFO", redirect_stdouts=False)
-    if ready_file is not None:
-        app = apps[-1]
+        apps.append(create_ledger(settings, state_dir).app)
+    worker = Worker(*apps, loglevel="INFO", redirect_stdouts=False)
+    app = apps[-1]
 
-        async def start_telling() -> None:
+    async def start_watching() -> None:
+        app.add_future(worker.follow(settings))
+        if ready_file is not None:
             app.add_future(_tell_when_ready(apps, ready_file))
 
-        app.starts.append(start_telling)
-    worker.execute_from_commandline()
+    app.starts.append(start_watching)
+    try:
+        worker.execute_from_commandline()
+    finally:
+        if worker.is_superseded:
+            log.warning("a newer generation serves: this worker begins anew, with that one")
+            sys.stderr.flush()
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  # no shell is wanted
+
+
+class Worker(faust.Worker):
+    """Faust's, which ends when a newer generation serves."""
+
+    is_superseded = False
+
+    async def follow(self, settings: Settings) -> None:
+        """Wait for a newer generation, then stop."""
+        while not self.should_stop:
+            with suppress(KafkaError):
+                await generations.until_newer(
+                    settings.kafka_bootstrap_servers, settings.topic_generations, settings.generation
+                )
+                self.is_superseded = True
+                self.shut_down()
+                return
+            await asyncio.sleep(_FOLLOW_AGAIN_S)
+
+    def shut_down(self) -> None:
+        """Stop soon, as by a signal: partitions are given away in order."""
+        self._schedule_shutdown(signal.SIGTERM)
 
 
 async def _tell_when_ready(apps: Sequence[App], ready_file: Path) -> None:

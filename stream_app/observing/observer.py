@@ -1,4 +1,6 @@
-"""Questions to a Kafka cluster about topics, offsets and consumer groups, anybody's. Joins nothing, changes nothing, needs no right to read.
+"""Questions to a Kafka cluster about topics, offsets and consumer groups, anybody's.
+
+Joins nothing, needs no right to read, and changes nothing but a group's offsets where it is told to.
 
 An admin client of librdkafka answers nearly all: it knows topic ids, added partitions, and the groups of Kafka 4's protocol (KIP-848). The
 list of groups and committed offsets come by aiokafka: its list tells share groups apart, and librdkafka 2.16's admin call for offsets ends
@@ -22,6 +24,7 @@ from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from confluent_kafka import (
     ConsumerGroupState,
+    ConsumerGroupTopicPartitions,
     ConsumerGroupType,
     IsolationLevel,
     KafkaException,
@@ -176,6 +179,19 @@ class Observer:
                         if offset >= 0:
                             found[topic, partition] = offset
         return found
+
+    async def set_committed(self, consumer_group: str, offsets: Offsets) -> None:
+        """Commit offsets for a group without members."""
+        wanted = ConsumerGroupTopicPartitions(
+            consumer_group, [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+        )
+        futures = self._admin.alter_consumer_group_offsets([wanted], request_timeout=TIMEOUT_S)
+        for answer in (await _answers(futures)).values():
+            if isinstance(answer, KafkaException):
+                raise ClusterError(str(answer)) from answer
+            refused = [tp for tp in answer.topic_partitions if tp.error is not None]
+            if refused:
+                raise ClusterError(f"{consumer_group}: {refused[0].error}")
 
     async def _connected(self) -> AIOKafkaClient:
         async with self._connecting:

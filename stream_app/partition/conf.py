@@ -34,6 +34,7 @@ class Conf(msgspec.Struct, frozen=True):
     topic_id: str
     ce_type_prefix: str
     ce_source: str
+    muted: bool = False  # the generation is being built beside the one that serves: it publishes nothing
 
 
 Crash = Callable[[Exception], Awaitable[None]]

@@ -68,6 +68,7 @@ class Lane:
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self.is_open = False
+        self.muted = conf.muted
         self.expected = self.committed = self.published = (
             0  # offsets: to come next, in the store, in the results topics
         )
@@ -87,9 +88,9 @@ class Lane:
         names = (*topics.results.values(), topics.dead_letters)
         partitions = {topic: await self._log.partitions(topic) for topic in names}
         self.frontiers = Frontiers(position.as_of)
-        self._state = PartitionState(self._conf, self.partition, self._rows, position, partitions)
+        self._state = PartitionState(self._conf, self.partition, self._rows, position, partitions, muted=self.muted)
         self.expected = self.committed = position.offset
-        self.published = 0 if self._state.unpublished else position.offset
+        self.published = 0 if self._state.unpublished or self.muted else position.offset
         self.is_open = True
         self._task = asyncio.create_task(self._run())
 
@@ -122,6 +123,19 @@ class Lane:
             await self._task
             self._task = None
         await self._log.close()
+
+    # -- a generation that is being built
+
+    def forget_letters(self, offset: int) -> None:
+        """The serving generation has applied the events partition up to this offset."""
+        self._state.forget_letters(offset)
+
+    def unmute(self, offset: int) -> None:
+        """Serve from now on, in place of a generation that has applied the events partition up to this offset, and will not go on."""
+        self._state.forget_letters(offset)
+        self._state.unmute()
+        self.muted = False
+        self._wake.set()
 
     # -- work
 
@@ -200,6 +214,11 @@ class Lane:
         self.frames += len(frames)
         self._room.set()
         return size
+
+    @property
+    def events(self) -> int:
+        """Events applied since the start."""
+        return self._state.events
 
     @property
     def is_behind(self) -> bool:

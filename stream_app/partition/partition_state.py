@@ -6,6 +6,7 @@ all of one state, made without letting anything in between.
 
 import time
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from stream_app.domain import probe
@@ -27,6 +28,7 @@ from stream_app.sinks.topics import ResultRecords, partition_for
 C = TypeVar("C", bound=Cell | None)
 
 _SWEEP_ROWS = 200
+_PUBLISHED_MAX = 20_000  # cells of a table in one transaction; a whole generation is published in several
 
 
 class Tick(NamedTuple):
@@ -40,23 +42,37 @@ class Tick(NamedTuple):
 
 
 class PartitionState:
-    """The ledger of one partition. `position`: what its rows stand for; `applied`: the next offset to apply."""
+    """The ledger of one partition. `position`: what its rows stand for; `applied`: the next offset to apply.
+
+    A muted one, of a generation that is being built beside the one that serves, publishes nothing until it is unmuted: no results, no dead
+    letters. It keeps the dead letters of the last frames, since they are its to send if the serving generation never applied those.
+    """
 
     def __init__(
-        self, conf: Conf, partition: int, frozen: FrozenRows, position: Position, partitions: dict[str, int]
+        self,
+        conf: Conf,
+        partition: int,
+        frozen: FrozenRows,
+        position: Position,
+        partitions: dict[str, int],
+        *,
+        muted: bool = False,
     ) -> None:
         self._conf, self.partition, self._rows, self.position = conf, partition, frozen, position
         self._ledger = Ledger(frozen, conf.ledger, position.now)
         self._results = ResultRecords(conf.ce_type_prefix, conf.ce_source)
         self._partitions = partitions
-        self._dead: list[Record] = []
+        self._dead: list[tuple[int, Record]] = []  # with the offset behind the frame
+        self.muted = muted
         self._unpublished: dict[str, set[CellKey]] = {
             table.name: set() for table in TABLES
         }  # changed, not in the results topics yet
         self._sweeping: tuple[str, tuple[bytes, str] | None] | None = None
         self.changed = False  # since the last freeze
+        self.events = 0  # applied since the start
         self.applied = position.offset
-        self._recall()
+        if not muted:
+            self._recall()
 
     def _recall(self) -> None:
         """Cells that an earlier owner changed, and did not publish. None, if it published all up to its position."""
@@ -78,8 +94,9 @@ class PartitionState:
     def apply(self, frames: Sequence[bytes]) -> None:
         """Apply the frames that follow. `Raises` FrameError; then the books must be dropped."""
         decoded = [self._events(*decode_frame(frame)) for frame in frames]
-        self._dead += [self._dead_letter(late) for late in self._ledger.apply(decoded)]
         self.applied += len(frames)
+        self.events += sum(len(part.ids) for _, parts in decoded for part in parts)
+        self._dead += [(self.applied, self._dead_letter(late)) for late in self._ledger.apply(decoded)]
         self.changed = True
 
     def _events(self, clock: int | None, parts: Iterable[FramePart]) -> tuple[int | None, list[Events]]:
@@ -121,8 +138,21 @@ class PartitionState:
         version = version_of(self._conf.generation, offset)
         frozen = self._ledger.freeze(version, as_of_ms)
         self.changed = False
-        shown = _without_probe(frozen)
-        records = self._tombstones(shown, version, as_of_ms)
+        records: dict[tuple[str, int], list[Record]] = {}
+        if not self.muted:
+            self._show(_without_probe(frozen), records, version, as_of_ms, publish=publish)
+        self.position.offset, self.position.now, self.position.as_of = offset, self._ledger.work.now, as_of_ms
+        changes = encode(frozen)
+        changes[rows.POSITION] = rows.encode_position(self.position)
+        self._rows.committing = changes
+        published = None if self.unpublished or self.muted else offset
+        return Tick(changes, records, offset, published, self._dirty(frozen))
+
+    def _show(
+        self, shown: Frozen, records: dict[tuple[str, int], list[Record]], version: int, as_of_ms: int, *, publish: bool
+    ) -> None:
+        """The records of results topics and dead letters that go with what was frozen."""
+        self._tombstones(records, shown, version, as_of_ms)
         for name, cells in shown.cells.items():
             unpublished = self._unpublished[name]
             for key, cell in cells.items():
@@ -131,14 +161,18 @@ class PartitionState:
             self._publish(records)
         if not self.unpublished:
             self.position.published = version
-        if self._dead:
-            self._gather(records, self._conf.topics.dead_letters, self._dead)
-            self._dead = []
-        self.position.offset, self.position.now, self.position.as_of = offset, self._ledger.work.now, as_of_ms
-        changes = encode(frozen)
-        changes[rows.POSITION] = rows.encode_position(self.position)
-        self._rows.committing = changes
-        return Tick(changes, records, offset, None if self.unpublished else offset, self._dirty(frozen))
+        self._gather(records, self._conf.topics.dead_letters, [letter for _, letter in self._dead])
+        self._dead = []
+
+    def forget_letters(self, offset: int) -> None:
+        """The serving generation has applied the events partition up to this offset: dead letters from before are its own."""
+        self._dead = [(end, letter) for end, letter in self._dead if end > offset]
+
+    def unmute(self) -> None:
+        """From now on this generation serves: all of its cells are to be published."""
+        self.muted = False
+        self._recall()
+        self.changed = True
 
     def committed(self) -> None:
         """The last tick is in the store."""
@@ -149,28 +183,24 @@ class PartitionState:
         for record in records:
             out.setdefault((topic, partition_for(record.key, count)), []).append(record)
 
-    def _tombstones(self, shown: Frozen, version: int, as_of_ms: int) -> dict[tuple[str, int], list[Record]]:
+    def _tombstones(self, out: dict[tuple[str, int], list[Record]], shown: Frozen, version: int, as_of_ms: int) -> None:
         """In the transaction that deletes the cells: nobody could know of them later."""
-        out: dict[tuple[str, int], list[Record]] = {}
         for table in TABLES:
             topic = self._conf.topics.results[table.name]
             for key, cell in shown.dropped[table.name].items():
                 self._gather(out, topic, self._results.tombstones(table, key, cell, version, as_of_ms))
-        return out
 
     def _publish(self, out: dict[tuple[str, int], list[Record]]) -> None:
         work = self._ledger.work
         for table in TABLES:
-            topic, keys, cells = (
-                self._conf.topics.results[table.name],
-                self._unpublished[table.name],
-                work.cells[table.name],
-            )
+            topic, cells = self._conf.topics.results[table.name], work.cells[table.name]
+            unpublished = self._unpublished[table.name]
+            keys = list(islice(unpublished, _PUBLISHED_MAX))
             cells.load(keys)
             for key in keys:
                 operator = work.operators[key.operator]
                 self._gather(out, topic, self._results.of(table, operator, key, cells.get(key), self.partition))
-            self._unpublished[table.name] = set()
+            unpublished.difference_update(keys)
 
     def _dirty(self, frozen: Frozen) -> Dirty:
         dirty = Dirty({table.name: set(frozen.cells[table.name]) for table in TABLES}, set(frozen.relisted))

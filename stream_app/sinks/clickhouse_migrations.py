@@ -59,6 +59,8 @@ class Migrations:
         by_descriptor = [Migration((since, 0), list(_steps(since, tables, figures))) for since in versions]
         self.all = sorted([*by_descriptor, *_files(folder)], key=lambda migration: migration.version)
         self.newest = self.all[-1].version
+        self._versions = {migration.version for migration in self.all}
+        self._results = tables
         self._tables = {*OTHER_TABLES.values(), *(table.clickhouse_table for table in tables)}
         self._columns = {
             name: {column.name for column in statements.columns(table, figures)}
@@ -75,44 +77,50 @@ class Migrations:
             try:
                 to.run("database")
                 to.run(RECORD)
-                recorded = self._recorded(to)
-                if recorded == self.newest and not self._missing(shape(to)):
+                done, there = self._done(to), shape(to)
+                self._check(to.database, there)
+                if done == self._versions and not self._missing(there):
                     return
-                self._run(to, recorded)
+                self._run(to, done if self._tables <= there.keys() else set())
             except ServerException:
                 if attempt == ATTEMPTS - 1:
                     raise
                 time.sleep(random.uniform(0.05, 0.3))  # noqa: S311  # somebody else is at it
         if missing := self._missing(shape(to)):
-            raise UnusableTablesError(f"what is in the database {to.database} can't be migrated, it lacks {missing}")
+            raise UnusableTablesError(f"the database {to.database} still lacks {missing}: somebody drops it again")
 
-    def _recorded(self, to: Connection) -> Version:
-        version, part = (to.run("newest_migration") or [(0, 0)])[0]
-        if (version, part) > self.newest:
+    def _done(self, to: Connection) -> set[Version]:
+        done = set(to.run("migrations_done"))
+        if unknown := done - self._versions:
             raise UnusableTablesError(
-                f"the database {to.database} has migration {version}.{part} of a newer version, this one knows "
-                f"{self.newest[0]}.{self.newest[1]}: results go on once this worker is replaced by the newer version"
+                f"the database {to.database} has migration {_text(max(unknown))} of a newer version, this one knows "
+                f"{_text(self.newest)}: results go on once this worker is replaced by the newer version"
             )
-        return version, part
+        return done
+
+    def _check(self, database: str, there: Shape) -> None:
+        """Are the tables that are there ours?"""
+        for table in self._results:
+            own = {column.name for column in statements.columns(table, figures=())}
+            if lacks := sorted(own - there.get(table.clickhouse_table, own)):
+                raise UnusableTablesError(f"{database}.{table.clickhouse_table} is another table, it lacks {lacks}")
 
     def _missing(self, there: Shape) -> list[str]:
         """Tables that are not there, and columns of tables and views."""
         lost = sorted(self._tables - there.keys())
-        columns = [
+        return lost + [
             f"{name}.{column}"
-            for name, all_of_it in self._columns.items()
-            for column in sorted(all_of_it - there[name])
+            for name, columns in self._columns.items()
+            for column in sorted(columns - there.get(name, set()))
         ]
-        return lost + columns
 
-    def _run(self, to: Connection, recorded: Version) -> None:
-        is_whole = self._tables <= shape(to).keys()
+    def _run(self, to: Connection, done: set[Version]) -> None:
         for version, steps, is_file in self.all:
-            if is_file and is_whole and version <= recorded:
+            if is_file and version in done:
                 continue
             for step in steps:
                 step(to)
-            if version > recorded:
+            if version not in done:
                 to.insert(sql("insert_migration", to.database), [[number] for number in version])
 
 
@@ -122,6 +130,10 @@ def shape(to: Connection) -> Shape:
     for name, column in to.run("columns", database=to.database):
         found[name].add(column)
     return found
+
+
+def _text(version: Version) -> str:
+    return ".".join(map(str, version))
 
 
 def _steps(since: int, tables: Sequence[AnyTable], figures: Sequence[Figure]) -> Iterator[Step]:

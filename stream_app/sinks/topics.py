@@ -86,6 +86,10 @@ class ResultRecords:
         currencies = cell.payments if isinstance(cell, FigureCell) else [""]
         return [kind.record(_key(table, key, currency), None, version, as_of) for currency in currencies]
 
+    def gone(self, table: Table[Any], name: bytes, version: int, as_of_ms: int) -> Record:
+        """The record that removes a key; version: above its last one."""
+        return self._kinds[table.name].record(name, None, version, iso_ms(as_of_ms))
+
     def as_of(self, partition: int, as_of_ms: int) -> Record:
         """Up to when the records of a partition hold; its version is that time."""
         as_of = iso_ms(as_of_ms)

@@ -113,6 +113,52 @@ async def test_a_filled_clickhouse_is_not_dirty_and_a_difference_is(clickhouse_s
     assert not await clickhouse_sink.compare(view)
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "where"),
+    [
+        (MONTHLY, "energy_kwh = toDecimal128(0, 3)", "1"),
+        (MONTHLY, "per_capita_energy = toDecimal128(0, 3)", "group_id = 'ALL'"),
+        (MONTHLY, "payment_count = payment_count + 1", "stat_month = '2026-08-01'"),
+        (HALF_HOUR, "charge_count = 0", "slot = 47"),
+    ],
+)
+async def test_a_column_that_holds_something_else_is_seen_and_written(
+    clickhouse_sink, raw_clickhouse, table, column, where
+):
+    """Though rows and versions are all there: equal versions are replaced by what is inserted last."""
+    view = example()
+    await fill(clickhouse_sink, view)
+    name = f"{DATABASE}.{table.clickhouse_table}"
+    raw_clickhouse.execute(f"ALTER TABLE {name} UPDATE {column} WHERE operator_id = 'M1' AND {where}")
+    while raw_clickhouse.execute(f"SELECT count() FROM system.mutations WHERE NOT is_done AND database = '{DATABASE}'")[
+        0
+    ] != (0,):
+        raw_clickhouse.execute("SELECT sleep(0.05)")
+    dirty = await clickhouse_sink.compare(view)
+    assert dirty == only(table, {key for key in view.stored[table.name] if key.operator == "M1"})
+    await clickhouse_sink.write([(view, dirty)])
+    assert not await clickhouse_sink.compare(view)
+    raw_clickhouse.execute(f"OPTIMIZE TABLE {name} FINAL")
+    assert not await clickhouse_sink.compare(view)
+
+
+async def test_operators_that_keep_different_months_are_compared_by_theirs(clickhouse_sink, clickhouse_reader):
+    """Where a month begins earlier, one less is kept for some hours; what ClickHouse has of it does not count."""
+    view = example()
+    for operator in ("early", "late"):
+        view.add_operator(operator)
+        for month in range(13):
+            view.set_month(operator, ALL, month_add(MONTH, -month), 100 + month, [1, 1, 0], EUR=[1, 0, 0, 1, 1, 0])
+    await fill(clickhouse_sink, view)
+    gone = CellKey("early", ALL, month_add(MONTH, -12))
+    del view.months[gone]
+    view.known["early"].first_month = month_add(MONTH, -11)
+    assert await clickhouse_sink.compare(view) == Dirty(operators={"early"})
+    view.months[gone._replace(operator="late")].payments["EUR"][0] += 1
+    dirty = await clickhouse_sink.compare(view)
+    assert dirty == only(MONTHLY, {key for key in view.months if key.operator == "late"}, {"early"})
+
+
 async def test_a_change_replaces_its_row_and_a_writer_that_is_behind_does_not(clickhouse_sink, raw_clickhouse):
     behind, view = example(), example()
     await fill(clickhouse_sink, view)
