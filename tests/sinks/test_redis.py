@@ -235,7 +235,7 @@ async def test_an_operator_without_a_cell_shows_zeros(redis_sink, redis_reader):
     view = FakeView()
     view.add_operator("new")
     await fill(redis_sink, view)
-    document, _ = await redis_reader.monthly("new", ALL)
+    document, _ = await redis_reader.document(MONTHLY, "new", ALL)
     assert {month["paymentCount"] for month in orjson.loads(document.body)["months"]} == {0}
 
 
@@ -258,12 +258,12 @@ async def test_many_operators_and_groups(redis_sink, raw_redis):
 async def test_the_reader_gives_the_documents_and_as_of(redis_sink, redis_reader):
     view = example()
     await fill(redis_sink, view)
-    document, as_of = await redis_reader.monthly(STRANGE, STRANGE)
+    document, as_of = await redis_reader.document(MONTHLY, STRANGE, STRANGE)
     assert (document.partition, document.version) == (3, 2**52 + 1)
     assert as_of == {3: "2026-11-24T08:00:00.000Z"} == await redis_reader.as_of()
     shown = orjson.loads(document.with_as_of("2030-01-01T00:00:00.000Z"))
     assert shown == orjson.loads(document.body) | {"asOf": "2030-01-01T00:00:00.000Z"}
-    assert (await redis_reader.distribution("M1", "nobody"))[0] is None
+    assert (await redis_reader.document(HALF_HOUR, "M1", "nobody"))[0] is None
     assert orjson.loads((await redis_reader.groups("M1"))[0])["groups"][0]["groupId"] == ALL
     entries, _ = await redis_reader.operators()
     assert set(entries) == {"M1", "yen", STRANGE}

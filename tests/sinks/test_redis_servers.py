@@ -93,11 +93,11 @@ async def test_a_cluster_takes_every_command(cluster_address, scheme):
     await sink.write([(view, await sink.compare(view))])
     assert await sink.write_as_of({3: 1_795_507_200_000}) == set()
     assert not await sink.compare(view)
-    document, as_of = await reader.monthly(STRANGE, STRANGE)
+    document, as_of = await reader.document(MONTHLY, STRANGE, STRANGE)
     assert document.version == 2**52 + 1
     assert as_of == {3: "2026-11-24T08:00:00.000Z"}
     assert set((await reader.operators())[0]) == {"M1", "yen", STRANGE}
     await sink.write([(view, view.drop_group("M1", "vip"))])
-    assert (await reader.monthly("M1", "vip"))[0] is None
+    assert (await reader.document(MONTHLY, "M1", "vip"))[0] is None
     await sink.close()
     await reader.close()
