@@ -24,6 +24,8 @@ from stream_app.local.processes import find, stop
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server
 
+pytest_plugins = ["tests.support.kafka", "tests.support.deployment"]
+
 LIB = Path(__file__).resolve().parent.parent / ".run" / "lib"
 
 

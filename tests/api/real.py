@@ -16,7 +16,7 @@ from config.settings import ROOT
 from stream_app.api.app import stores
 from stream_app.sinks.clickhouse import ClickHouseSink
 from stream_app.sinks.redis import RedisSink
-from tests.api.worlds import SECRET, api, settings
+from tests.support.api import SECRET, api, settings
 
 DATABASE = "api_test"
 LIVE_MS, STORED_MS = 1_795_500_009_000, 1_795_500_004_000  # as-of of Redis, and of ClickHouse, which is behind

@@ -9,8 +9,8 @@ from stream_app.domain.events import ALL
 from stream_app.domain.report import iso_date, iso_ms
 from stream_app.formats.murmur2 import partition_for
 from stream_app.sinks.redis_keys import distribution_key, monthly_key
-from tests.api.worlds import PREFIX, FakeCells, FakeDocuments, api, bearer
-from tests.sinks.fake_view import MONTH, STRANGE, TODAY, example
+from tests.support.api import PREFIX, FakeCells, FakeDocuments, api, bearer
+from tests.support.fake_view import MONTH, STRANGE, TODAY, example
 
 LIVE, STORED = iso_ms(1_795_500_009_000), iso_ms(1_795_500_004_000)
 

@@ -10,8 +10,8 @@ from fastapi.openapi.models import OpenAPI
 from stream_app.api import examples, models
 from stream_app.api.app import Stores
 from stream_app.api.rate_window import OwnWindow
-from tests.api.worlds import PREFIX, FakeCells, FakeDocuments, api, bearer, token
-from tests.sinks.fake_view import STRANGE, example
+from tests.support.api import PREFIX, FakeCells, FakeDocuments, api, bearer, token
+from tests.support.fake_view import STRANGE, example
 
 QUESTIONS = {
     "monthlyIndex": {"operatorId": STRANGE, "groupId": STRANGE, "months": 7, "endMonth": "2026-10", "currency": "USD"},

@@ -20,7 +20,7 @@ from stream_app.api.reference import document
 from stream_app.formats.murmur2 import partition_for
 from tests.api.real import filled_once, served
 from tests.api.tenants import OURS, THEIRS, tenants
-from tests.api.worlds import PREFIX, settings, token
+from tests.support.api import PREFIX, settings, token
 
 EXAMPLES = 60  # an operation, beside those that cover each of its parameters
 READ_SECONDS_MAX = 10

@@ -14,8 +14,8 @@ from stream_app.domain.local_time import month_add
 from stream_app.domain.report import iso_ms
 from stream_app.sinks.redis_keys import monthly_key
 from tests.api.real import LIVE_MS, NOBODY, NOBODYS, STORED_MS, fill, free_port, real, run
-from tests.api.worlds import PREFIX, SECRET, bearer
-from tests.sinks.fake_view import MONTH, STRANGE, example
+from tests.support.api import PREFIX, SECRET, bearer
+from tests.support.fake_view import MONTH, STRANGE, example
 
 LEFT = "left"  # a group without documents: its last customer left before this month
 LIVE, STORED, NEVER = iso_ms(LIVE_MS), iso_ms(STORED_MS), iso_ms(0)

@@ -15,9 +15,9 @@ from stream_app.api.app import create_app, stores
 from stream_app.api.feed import Feed
 from stream_app.domain.report import iso_ms
 from stream_app.sinks.redis_keys import monthly_key
-from tests.api.serving import BEGIN_MS, NOBODYS, World, serving
-from tests.api.worlds import PREFIX, bearer, settings
-from tests.sinks.fake_view import MONTH, STRANGE, TODAY
+from tests.support.api import PREFIX, bearer, settings
+from tests.support.fake_view import MONTH, STRANGE, TODAY
+from tests.support.serving import BEGIN_MS, NOBODYS, World, serving
 
 URL = f"{PREFIX}/stream"
 

@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from tests.api.worlds import token
-from tests.dashboard.places import GROUPS, SOON_S, crash, place_of, until
+from tests.dashboard.places import GROUPS, SOON_S, crash, place_of
+from tests.support.api import token
+from tests.support.waiting import until
 
 SHARED, ELECTED, ALONE = "shared worker", "elected tab", "each tab by itself"
 WITHOUT = {

@@ -10,9 +10,10 @@ import pytest
 
 from config.settings import ROOT
 from stream_app.local.ports import free_port
-from tests.api.serving import NOBODYS, World
-from tests.api.worlds import SECRET, token
-from tests.dashboard.places import GROUPS, fill_groups, until
+from tests.dashboard.places import GROUPS, fill_groups
+from tests.support.api import SECRET, token
+from tests.support.serving import NOBODYS, World
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.deployment import DATABASE, Deployment
 from tests.oracle import Settings, Truth, truth
-from tests.scenario import (
+from tests.support.deployment import DATABASE, Deployment
+from tests.support.kafka import read_topic
+from tests.support.scenario import (
     build,
     compacted,
     diff_clickhouse,
@@ -17,7 +18,6 @@ from tests.scenario import (
     diff_http,
     diff_redis,
     diff_topics,
-    read_topic,
     versions_never_fall,
 )
 

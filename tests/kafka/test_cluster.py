@@ -6,12 +6,12 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream_app.kafka.cluster import Cluster, KafkaException
-from stream_app.local.ports import is_free
+from stream_app.local.ports import free_port, is_free
 from stream_app.local.processes import find, stop
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server
 from tests.conftest import LIB
-from tests.kafka.conftest import answer, until
+from tests.support.waiting import answer, until
 
 
 @pytest.fixture
@@ -21,11 +21,10 @@ def run(tmp_path):
 
 @pytest.fixture
 def new_kafka(run):
-    """A cluster of this test that nobody asked anything yet, on a port that no client is given for its own end."""
-    port = next(port for port in range(20_000, 30_000) if is_free(port))
+    """A cluster of this test that nobody asked anything yet."""
     server = next(server for server in SERVERS if server.name == "kafka")
     try:
-        yield start_server(run, server, f"127.0.0.1:{port}", default_ports=False)
+        yield start_server(run, server, f"127.0.0.1:{free_port()}", default_ports=False)
     finally:
         stop(run, [running for running in [find(run, "kafka")] if running], seconds_max=10)
 

@@ -9,7 +9,7 @@ from confluent_kafka.admin import NewPartitions
 
 from stream_app.kafka.cluster import Cluster, KafkaException
 from stream_app.kafka.frontier import Frontier
-from tests.kafka.conftest import answer, until
+from tests.support.waiting import answer, until
 
 MISSING = "of-no-test"
 

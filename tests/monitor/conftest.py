@@ -15,9 +15,6 @@ from stream_app.kafka.times import Bisect, FromLog
 from stream_app.monitor.look import Looker
 from stream_app.monitor.rows import GroupRow, PartitionRow
 from stream_app.monitor.watch import Watch
-from tests.kafka.conftest import admin, new_topic, producer
-
-__all__ = ["admin", "new_topic", "producer"]
 
 LIMITS = Limits(stall_ms=3000, unassigned_ms=2000)
 

@@ -11,7 +11,7 @@ from stream_app.domain.events import ALL
 from stream_app.domain.local_time import month_add
 from stream_app.sinks.view import Dirty
 from tests.sinks.conftest import DATABASE
-from tests.sinks.fake_view import AS_OF, MONTH, STRANGE, TODAY, FakeView, example
+from tests.support.fake_view import AS_OF, MONTH, STRANGE, TODAY, FakeView, example
 
 MONTHLY = f"{DATABASE}.ads_operation_crm_monthly"
 DISTRIBUTION = f"{DATABASE}.ads_operation_crm_charging_distri"

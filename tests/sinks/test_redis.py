@@ -9,8 +9,8 @@ from stream_app.domain.local_time import month_add
 from stream_app.sinks.redis import RedisSink
 from stream_app.sinks.redis_keys import distribution_key, groups_key, monthly_key, updates_channel
 from stream_app.sinks.view import Dirty
-from tests.sinks.fake_view import MONTH, STRANGE, TODAY, FakeView, example
 from tests.sinks.redis_reader import Document
+from tests.support.fake_view import MONTH, STRANGE, TODAY, FakeView, example
 
 
 async def fill(sink, view, as_of_ms=1_795_507_200_000):

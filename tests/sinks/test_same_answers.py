@@ -7,7 +7,7 @@ import pytest
 
 from stream_app.domain.events import ALL
 from stream_app.domain.report import default_days, default_months, groups_data
-from tests.sinks.fake_view import STRANGE, FakeView, example
+from tests.support.fake_view import STRANGE, FakeView, example
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from clickhouse_driver import Client
 from config.settings import load
 from stream_app.cli.topics import topics_of
 from stream_app.local.ports import free_port
-from tests.e2e.deployment import wait_until
 from tests.stack.stacks import SERVERS, Stack
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

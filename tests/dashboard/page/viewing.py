@@ -9,7 +9,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import async_playwright, expect
 
 from tests.dashboard.places import CHROMIUM, FLAGS
-from tests.e2e.deployment import PROGRAM, ROOT, Deployment
+from tests.support.deployment import PROGRAM, ROOT, Deployment
 
 MONTHS, CUSTOMERS = 7, 60
 DASH, MINUS = "\u2013", "\u2212"

@@ -8,8 +8,8 @@ from redis.asyncio import Redis
 
 from stream_app.api.app import create_app, stores
 from stream_app.sinks.redis import RedisSink
-from tests.api.worlds import settings
-from tests.sinks.fake_view import MONTH, example
+from tests.support.api import settings
+from tests.support.fake_view import MONTH, example
 
 BEGIN_MS = 1_795_500_009_000
 NOBODYS = "clickhouse://default@127.0.0.1:1"
