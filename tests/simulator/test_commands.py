@@ -205,7 +205,7 @@ def test_the_demo_shows_what_was_sent_and_a_payment_shows_at_once(kafka, stack):
     row = next(line for line in done.stdout.splitlines() if line.strip().startswith(month)).split()
     assert (row[1], row[3]) == (f"{received // 100}.{received % 100:02d}", str(count))
     assert "Live traffic runs now" in done.stdout
-    pid = (folder / "simulate.pid").read_text().split()[0]
+    pid = (folder / "simulate.pid").read_text()
 
     paid = run(env, "pay", "--operator", "M1", "--amount", "12.50")
     assert paid.returncode == 0, paid.stderr
@@ -224,7 +224,7 @@ def test_the_demo_shows_what_was_sent_and_a_payment_shows_at_once(kafka, stack):
     assert "its history is not sent again" in again.stdout
     assert "Live traffic runs already" in again.stdout
     assert len(values(kafka, env["STREAM_APP_TOPIC_OPERATORS"])) == operators
-    assert (folder / "simulate.pid").read_text().split()[0] == pid
+    assert (folder / "simulate.pid").read_text() == pid
     assert values(kafka, env["STREAM_APP_TOPIC_DEAD_LETTERS"]) == []
 
     down = run(env, "down")
