@@ -96,7 +96,7 @@ class Place:
         self.settings = settings
         self.front = None
         self._serving = None
-        self._port = 0
+        self._port = None
 
     async def start(self):
         def around(app):

@@ -6,6 +6,8 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
+from stream_app.local.ports import free_port
+
 RECORDED = Path(__file__).parent / "recorded"
 
 
@@ -17,7 +19,7 @@ def recorded(name):
 class Monitor:
     """Answers as the monitor does; `says` may be changed, and `status` be an HTTP status that is no answer."""
 
-    def __init__(self, says, port=0):
+    def __init__(self, says, port=None):
         self.says, self.status, self.asked = says, 200, 0
         self.operators = recorded("operators")
         self.talks = threading.Event()  # while it is not set, it takes connections and says nothing
@@ -36,7 +38,7 @@ class Monitor:
             def log_message(self, *_):
                 """Say nothing."""
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port or free_port()), Handler)
         self.port = self.server.server_port
         self.url = f"http://127.0.0.1:{self.port}"
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -50,7 +52,7 @@ class Monitor:
 
 
 @contextmanager
-def monitor_that_says(says, port=0):
+def monitor_that_says(says, port=None):
     monitor = Monitor(says, port)
     try:
         yield monitor

@@ -19,7 +19,7 @@ async def _nothing():
 
 
 @asynccontextmanager
-async def api_on(monitor_url, port=0, **changes):
+async def api_on(monitor_url, port=None, **changes):
     """The address of an API that asks this monitor."""
     chosen = settings(api_monitor_url=monitor_url, **changes)
     app = create_app(chosen, Stores(FakeDocuments(), FakeCells(), OwnWindow(), _nothing))
