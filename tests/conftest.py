@@ -24,9 +24,30 @@ from stream_app.local.processes import find, stop
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server
 
+# What `make quick` leaves out.
+ROOMS_OF_PROCESSES = {"dashboard", "deploy", "e2e", "faust_seam", "monitor", "stack"}
+SERVER_FIXTURES = {"kafka", "redis_url", "clickhouse_url", "own_redis", "deploy", "run_folder"}
+
 pytest_plugins = ["tests.support.kafka", "tests.support.deployment"]
 
 LIB = Path(__file__).resolve().parent.parent / ".run" / "lib"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--pure", action="store_true", help="only tests that start no server, no browser and no process of ours")
+
+
+def pytest_collection_modifyitems(config, items):
+    """With --pure: leave out rooms whose tests start processes by themselves, and tests that ask for a server."""
+    if config.getoption("--pure"):
+        pure = [item for item in items if _is_pure(item)]
+        config.hook.pytest_deselected([item for item in items if item not in pure])
+        items[:] = pure
+
+
+def _is_pure(item):
+    room = item.path.relative_to(Path(__file__).parent).parts[0]
+    return room not in ROOMS_OF_PROCESSES and SERVER_FIXTURES.isdisjoint(item.fixturenames)
 
 
 def pytest_sessionfinish(exitstatus):
