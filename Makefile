@@ -56,7 +56,7 @@ lock: .venv/development ## pin the dependencies anew, after pyproject.toml chang
 	"$$UV" pip compile -q --universal --generate-hashes pyproject.toml -c requirements-dev.lock -o requirements.lock
 
 dashboard: ## build the dashboard from its sources; needs Node, which nothing else does
-	@cd stream_app/api/dashboard
+	@cd stream_app/dashboard
 	command -v npm >/dev/null || { echo "npm is missing, and only this target needs it: install Node 20 or newer." >&2; exit 1; }
 	npm ci --silent --ignore-scripts
 	npm run --silent build

@@ -7,7 +7,7 @@ from typing import Any
 from faust.types import StreamT
 from mode import CrashingSupervisor
 
-from stream_app.partition.ingest import Ingest
+from stream_app.ingest.ingest import Ingest
 
 NAME = "ingest"
 _AT_ONCE = 8  # fetches on their way

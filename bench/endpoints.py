@@ -26,7 +26,7 @@ from bench.raw_report import read_orders
 from bench.records import OPERATORS
 from bench.wrk import Asked
 from config.settings import ROOT
-from stream_app.api.reference import PREFIX
+from stream_app.api.description.reference import PREFIX
 from stream_app.domain.money import DIGITS
 from stream_app.local.errors import LocalError
 from stream_app.local.ports import free_port

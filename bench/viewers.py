@@ -17,7 +17,7 @@ from bench.context import Context, Row, say
 from bench.load import load
 from bench.processes import Server, start_api, token
 from bench.records import OPERATORS
-from stream_app.api.reference import PREFIX
+from stream_app.api.description.reference import PREFIX
 from stream_app.domain.events import ALL
 from stream_app.local.errors import LocalError
 from stream_app.sinks.lua import PUT

@@ -8,7 +8,7 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,17 @@ from config.settings import Settings
 from stream_app.domain import working
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
 from stream_app.faust_seam.app import App, new_app
+from stream_app.ingest.ingest import Ingest, IngestConf
 from stream_app.kafka import batches, logs
-from stream_app.kafka.cluster import Cluster, KafkaException
-from stream_app.kafka.frontier import Frontier
 from stream_app.kafka.log import Appender, TransactionLog
+from stream_app.kafka.replay import replay
+from stream_app.observing.cluster import Cluster, KafkaException
+from stream_app.observing.frontier import Frontier
 from stream_app.partition.announcer import Announcer
-from stream_app.partition.ingest import Ingest, IngestConf
+from stream_app.partition.conf import Conf, Pace, Topics
 from stream_app.partition.lanes import Lanes
-from stream_app.partition.ports import Conf, Pace, Range, Topics
 from stream_app.partition.pump import Pump
+from stream_app.ports.kafka import Range, Replayed
 from stream_app.sinks.clickhouse import ClickHouseSink
 from stream_app.sinks.redis import RedisSink
 from tables.cells import HALF_HOUR, MONTHLY, HalfHourTable, MonthlyTable
@@ -59,18 +61,22 @@ class LedgerKafka:
     """Kafka as the lanes need it."""
 
     def __init__(self, settings: Settings, cluster: Cluster) -> None:
-        self.servers, self._settings, self._cluster = settings.kafka_bootstrap_servers, settings, cluster
+        self._servers, self._settings, self._cluster = settings.kafka_bootstrap_servers, settings, cluster
         self._group = settings.ledger_group
 
     def new_log(self, partition: int) -> TransactionLog:
         """The transactions of a partition; the id is the partition's own, so a new owner fences the old one."""
         return TransactionLog(
-            self.servers,
+            self._servers,
             f"{self._group}-{partition}",
             self._group,
             (self._settings.events, partition),
             (changelog(self._group), partition),
         )
+
+    async def replay(self, topic: str, stores: Mapping[int, Replayed], wanted: Callable[[], bool]) -> int:
+        """Bring stores up to the end of a changelog."""
+        return await replay(self._servers, topic, stores, wanted)
 
     async def ranges(self, topic: str, partitions: Sequence[int]) -> dict[int, Range]:
         """Where partitions of a topic begin and end."""

@@ -34,7 +34,9 @@ LIB = Path(__file__).resolve().parent.parent / ".run" / "lib"
 
 
 def pytest_addoption(parser):
-    parser.addoption("--pure", action="store_true", help="only tests that start no server, no browser and no process of ours")
+    parser.addoption(
+        "--pure", action="store_true", help="only tests that start no server, no browser and no process of ours"
+    )
 
 
 def pytest_collection_modifyitems(config, items):

@@ -26,24 +26,27 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from config.settings import Settings
-from stream_app.api import page, parameters, reference_pages
-from stream_app.api.answers import Answer, Answers
-from stream_app.api.auth import Principal, Rules, Tokens
-from stream_app.api.circuit import Circuit
+from stream_app.api.asking import parameters
+from stream_app.api.asking.answers import Answer, Answers
+from stream_app.api.asking.windows import Retention
+from stream_app.api.description import reference_pages
+from stream_app.api.description.reference import OPERATIONS, PREFIX
 from stream_app.api.errors import FAULT, INTERNAL, NO_STORE, UNKNOWN_METHOD, UNKNOWN_PATH, ApiError, envelope
-from stream_app.api.feed import Feed
-from stream_app.api.http import Endpoint, Question, Switch, operator_of
-from stream_app.api.jwks import JwksKeys
+from stream_app.api.guard.admission import operator_of
+from stream_app.api.guard.auth import Principal, Rules, Tokens
+from stream_app.api.guard.jwks import JwksKeys
+from stream_app.api.guard.rate import RateLimit
+from stream_app.api.guard.rate_window import RedisWindow, Window
+from stream_app.api.http import Endpoint, Question, Switch
+from stream_app.api.live.feed import Feed
+from stream_app.api.live.stream import Stream
+from stream_app.api.live.updates import Updates, subscriber
 from stream_app.api.observe import Metrics, Observed
 from stream_app.api.operations import Operations, Watched
-from stream_app.api.rate import RateLimit
-from stream_app.api.rate_window import RedisWindow, Window
-from stream_app.api.redis_store import RedisDocuments
-from stream_app.api.reference import OPERATIONS, PREFIX
-from stream_app.api.store import Cells, Documents
-from stream_app.api.stream import Stream
-from stream_app.api.updates import Updates, subscriber
-from stream_app.api.windows import Retention
+from stream_app.api.stores.circuit import Circuit
+from stream_app.api.stores.ports import Cells, Documents
+from stream_app.api.stores.redis_store import RedisDocuments
+from stream_app.dashboard import page
 from stream_app.sinks.clickhouse_reader import ClickHouseReader
 from stream_app.sinks.redis_calls import connect
 

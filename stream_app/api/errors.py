@@ -61,6 +61,11 @@ class ApiError(Exception):
         return orjson.dumps({"code": self.code, "message": self.message})
 
 
+def bad_parameter(name: str, why: str) -> ApiError:
+    """The error that names a parameter of the request."""
+    return ApiError(BAD_PARAMETER, f"{name}: {why}")
+
+
 def envelope(data: bytes) -> bytes:
     """The answer whose data is this JSON, which is not looked at."""
     return b'{"code":0,"message":"ok","data":' + data + b"}"

@@ -18,10 +18,11 @@ import orjson
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from stream_app.api.auth import Tokens
+from stream_app.api.asgi import send_data, send_error
 from stream_app.api.errors import FAULT, INTERNAL, UNKNOWN_METHOD, ApiError, envelope
-from stream_app.api.http import admit_to_operations, send_data, send_error
-from stream_app.api.rate import RateLimit
+from stream_app.api.guard.admission import admit_to_operations
+from stream_app.api.guard.auth import Tokens
+from stream_app.api.guard.rate import RateLimit
 
 _KEEP_SECONDS: Final = 1.0
 _BYTES_MAX: Final = 32_000_000

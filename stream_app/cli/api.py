@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from config.settings import Settings, load
 from stream_app.api.app import create_app
 from stream_app.api.logs import configure
-from stream_app.api.page import NotBuilt
+from stream_app.dashboard.page import NotBuilt
 from stream_app.local.errors import LocalError
 
 _BACKLOG = 2048

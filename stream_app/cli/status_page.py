@@ -6,7 +6,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from stream_app.domain.freshness import is_old
+from stream_app.health.freshness import is_old
 
 _COLOURS = {"OK": "green", "WARN": "yellow", "UNSUPPORTED": "dim"}  # all others: red
 _PARTITIONS_SHOWN = 12

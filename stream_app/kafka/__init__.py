@@ -1,1 +1,1 @@
-"""Kafka by aiokafka: whole record batches, transactions, replay, end offsets, the as-of frontier. Knows neither Faust nor charging."""
+"""Kafka as a log, by aiokafka: whole record batches, appends, transactions, replay. Knows neither Faust nor charging."""

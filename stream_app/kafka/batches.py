@@ -4,61 +4,24 @@
 gives lists of `Batch` instead of records. Aborted transactions and control batches are stepped over, and positions with them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 
+from stream_app.ports.records import Batch
 
-class Batch:
-    """The records of one Kafka record batch, from the position on: parallel lists, timestamps in epoch milliseconds."""
 
-    __slots__ = ("keys", "next_offset", "offsets", "timestamps", "values")
-
-    keys: list[bytes | None]
-    values: list[bytes | None]
-    offsets: list[int]
-    timestamps: list[int]
-    next_offset: int
-
-    @classmethod
-    def of(cls, records: list[Any], next_offset: int) -> "Batch":
-        """The batch of aiokafka's records."""
-        return cls(
-            [r.key for r in records],
-            [r.value for r in records],
-            [r.offset for r in records],
-            [r.timestamp for r in records],
-            next_offset,
-        )
-
-    def __init__(
-        self,
-        keys: list[bytes | None],
-        values: list[bytes | None],
-        offsets: list[int],
-        timestamps: list[int],
-        next_offset: int,
-    ) -> None:
-        self.keys, self.values, self.offsets, self.timestamps = keys, values, offsets, timestamps
-        self.next_offset = next_offset
-
-    @classmethod
-    def joined(cls, batches: Sequence["Batch"]) -> "Batch":
-        """Batches of one partition that follow each other, as one."""
-        if len(batches) == 1:
-            return batches[0]
-        return cls(
-            [key for batch in batches for key in batch.keys],
-            [value for batch in batches for value in batch.values],
-            [offset for batch in batches for offset in batch.offsets],
-            [timestamp for batch in batches for timestamp in batch.timestamps],
-            batches[-1].next_offset,
-        )
-
-    def __len__(self) -> int:
-        return len(self.values)
+def _batch(records: list[Any], next_offset: int) -> Batch:
+    """A batch out of aiokafka's records."""
+    return Batch(
+        [record.key for record in records],
+        [record.value for record in records],
+        [record.offset for record in records],
+        [record.timestamp for record in records],
+        next_offset,
+    )
 
 
 class PartitionBatches(fetcher.PartitionRecords):  # type: ignore[misc]
@@ -73,7 +36,7 @@ class PartitionBatches(fetcher.PartitionRecords):  # type: ignore[misc]
                 raise CorruptRecordException(f"Invalid CRC - {self._tp}")
             if self._is_visible(batch):
                 first: int = self.next_fetch_offset
-                found = Batch.of([r for r in batch if r.offset >= first], batch.next_offset)
+                found = _batch([record for record in batch if record.offset >= first], batch.next_offset)
                 self.next_fetch_offset = batch.next_offset
                 if found:
                     yield found

@@ -6,26 +6,19 @@ Records are packed into Kafka's batches by us, since a call per record costs six
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
+from stream_app.ports.kafka import Fenced
+from stream_app.ports.records import RecordFields, Records
+
 REQUEST_BYTES_MAX = 16 << 20  # a source record travels whole to the dead letters
 _BATCH_BYTES = 900_000
 _COMPRESSION = "zstd"  # 744 MB/s here; lz4 at aiokafka's level 228
-
-Headers = list[tuple[str, bytes]]
-
-
-Record = tuple[bytes | None, bytes | None, Headers]  # key, value (None: a tombstone), headers
-Records = Mapping[tuple[str, int], Iterable[Record]]  # by (topic, partition)
-
-
-class Fenced(Exception):  # noqa: N818  # what it is, not what failed
-    """Somebody else owns the transactional id now."""
 
 
 async def _send(producer: AIOKafkaProducer, records: Records) -> dict[tuple[str, int], tuple[Any, int]]:
@@ -114,7 +107,7 @@ class Appender:
     async def _send_waiting(self) -> None:
         while self._waiting:
             waiting, self._waiting = self._waiting, []
-            together: dict[tuple[str, int], list[Record]] = {}
+            together: dict[tuple[str, int], list[RecordFields]] = {}
             for records, _ in waiting:
                 for at, some in records.items():
                     together.setdefault(at, []).extend(some)
@@ -161,7 +154,7 @@ class TransactionLog:
         """
         try:
             await self._producer.begin_transaction()
-            changes: list[Record] = [(key, value or None, []) for key, value in rows.items()]
+            changes: list[RecordFields] = [(key, value or None, []) for key, value in rows.items()]
             last = await _send(self._producer, {self._changelog: changes, **records})
             await self._producer.send_offsets_to_transaction(
                 {self._source: OffsetAndMetadata(offset, "")}, self._consumer_group

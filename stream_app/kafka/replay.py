@@ -1,22 +1,10 @@
 """Reading a changelog into stores, from where each stands to its last stable offset."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-
-class Replayed(Protocol):
-    """A store that follows a changelog: `log` is the offset that it stands for."""
-
-    log: int
-
-    def write(self, rows: Mapping[bytes, bytes | None], log: int) -> None:
-        """Take rows, and stand for the offset behind them."""
-
-
-class ChangelogLost(Exception):  # noqa: N818  # what it is, not what failed
-    """The changelog ends before the store's position: another changelog, or one that lost data. Operator action: drop the state directory."""
+from stream_app.ports.kafka import ChangelogLost, Replayed
 
 
 async def replay(servers: str, topic: str, stores: Mapping[int, Replayed], wanted: Callable[[], bool]) -> int:

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 import orjson
 
-from stream_app.domain.advice import ADVICE, SILENT, STAGES
-from stream_app.domain.freshness import Stage, is_push_guilty
+from stream_app.health.advice import ADVICE, SILENT, STAGES
+from stream_app.health.freshness import Stage, is_push_guilty
 from stream_app.monitor.board import Board
 
 _WORDS: Final = {word.value: advice._asdict() for word, advice in (*ADVICE.items(), *STAGES.items())}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from stream_app.domain.errors import Reason
-from stream_app.kafka.follow import Follower
+from stream_app.observing.follow import Follower
 from stream_app.sinks.dead_letters import read_dead_letter
 
 _TAIL: Final = 1000

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from stream_app.kafka.cluster import Cluster, Ends, KafkaException, TopicState
-from stream_app.kafka.groups import CONSUMER, READABLE, Groups, GroupState, KafkaError
-from stream_app.kafka.offsets import Kept, Offsets
+from stream_app.observing.cluster import Cluster, Ends, KafkaException, TopicState
+from stream_app.observing.groups import CONSUMER, READABLE, Groups, GroupState, KafkaError
+from stream_app.observing.offsets import Kept, Offsets
 
 _KEPT_LOOKS = 30  # the topics' configuration is asked for anew after so many looks
 _NAMES_LOOKS = 5  # and the list of groups

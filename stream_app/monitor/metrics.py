@@ -15,8 +15,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from stream_app.domain.errors import Reason
-from stream_app.domain.freshness import Stage
-from stream_app.domain.status import Status
+from stream_app.health.freshness import Stage
+from stream_app.health.status import Status
 from stream_app.monitor.board import Board
 from stream_app.monitor.letters import OTHER
 from stream_app.monitor.probe import BUCKETS

@@ -18,10 +18,10 @@ from confluent_kafka import KafkaException, Producer
 
 from stream_app.domain import probe
 from stream_app.domain.events import ALL
-from stream_app.domain.freshness import Stage
-from stream_app.kafka.cluster import client_settings
+from stream_app.health.freshness import Stage
 from stream_app.monitor.push import Push
 from stream_app.monitor.results import ERRORS, Places, in_a_line
+from stream_app.observing.cluster import client_settings
 from stream_app.sinks.clickhouse_client import Connection
 from stream_app.sinks.redis_calls import commands
 from stream_app.sinks.redis_keys import monthly_key

@@ -15,11 +15,11 @@ import orjson
 from clickhouse_driver.errors import Error as ClickHouseError
 from redis.exceptions import RedisError
 
-from stream_app.domain.freshness import SINKS, Stage, Upstream, guilty, oldest
-from stream_app.domain.status import Status
 from stream_app.formats.murmur2 import partition_for
-from stream_app.kafka.follow import Follower, KafkaException
+from stream_app.health.freshness import SINKS, Stage, Upstream, guilty, oldest
+from stream_app.health.status import Status
 from stream_app.monitor.rows import GroupRow
+from stream_app.observing.follow import Follower, KafkaException
 from stream_app.sinks.clickhouse_client import Connections
 from stream_app.sinks.clickhouse_reader import as_of_ms
 from stream_app.sinks.redis_calls import Client, commands, connect

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from stream_app.domain.history import History
-from stream_app.domain.lag import Retention, catch_up_s, lag_ms, lag_records, loss_in_s, rates, retention_used
-from stream_app.domain.status import Judgement, Limits, Reason, Situation, Status, judge, worst
+from stream_app.health.history import History
+from stream_app.health.lag import Retention, catch_up_s, lag_ms, lag_records, loss_in_s, rates, retention_used
+from stream_app.health.status import Judgement, Limits, Reason, Situation, Status, judge, worst
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from stream_app.domain import probe
-from stream_app.domain.status import Limits
-from stream_app.kafka.times import Bisect, Clockwork, FromLog
+from stream_app.health.status import Limits
 from stream_app.monitor.board import Board
 from stream_app.monitor.conf import Conf
 from stream_app.monitor.document import document
@@ -27,6 +26,7 @@ from stream_app.monitor.results import Operators, Places, Results
 from stream_app.monitor.server import Answer, Route, Server
 from stream_app.monitor.sources import Sources
 from stream_app.monitor.watch import Watch
+from stream_app.observing.times import Bisect, Clockwork, FromLog
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from stream_app.domain.silence import DAYS, judge_silence
-from stream_app.kafka.cluster import Cluster, Ends
-from stream_app.kafka.offsets import Found, Offsets
+from stream_app.health.silence import DAYS, judge_silence
+from stream_app.observing.cluster import Cluster, Ends
+from stream_app.observing.offsets import Found, Offsets
 
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * _HOUR_MS

@@ -1,4 +1,4 @@
-"""What is remembered from look to look, and what is said of groups: the looks go through the judgement of `domain.status`.
+"""What is remembered from look to look, and what is said of groups: the looks go through the judgement of `health.status`.
 
 Invariant: each partition of a group has a history of one topic; a topic made anew begins another, and what was committed in the old one
 counts for nothing. Asks nothing but the times of first unread records, and those only when the offset is another one than at the last look.
@@ -7,13 +7,13 @@ counts for nothing. Asks nothing but the times of first unread records, and thos
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from stream_app.domain.history import History
-from stream_app.domain.lag import UNKNOWN_MS, Point, Retention, readable_end
-from stream_app.domain.status import Limits, Reason
-from stream_app.kafka.groups import READABLE
-from stream_app.kafka.times import PARTITIONS_MAX, Clockwork, Wanted
+from stream_app.health.history import History
+from stream_app.health.lag import UNKNOWN_MS, Point, Retention, readable_end
+from stream_app.health.status import Limits, Reason
 from stream_app.monitor.look import Look
 from stream_app.monitor.rows import GroupRow, PartitionRow, group_row, missing_row, partition_row, share_row
+from stream_app.observing.groups import READABLE
+from stream_app.observing.times import PARTITIONS_MAX, Clockwork, Wanted
 
 _BLIP_MS = 60_000  # for which a partition that is not there keeps its history
 _REMEMBERED_MS = 3_600_000  # and where the group was in it

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Callable
 
-from stream_app.kafka.log import Appender, Record
+from stream_app.partition.conf import Conf
 from stream_app.partition.lane import Lane
-from stream_app.partition.ports import Conf
+from stream_app.ports.kafka import Appender
+from stream_app.ports.records import Record
 from stream_app.sinks.topics import ResultRecords, partition_for
 
 _INTERVAL_S = 1.0

@@ -18,11 +18,12 @@ from stream_app.domain.local_time import month_of_day
 from stream_app.formats import rows
 from stream_app.formats.frames import FramePart, decode_frame
 from stream_app.formats.rows import Position, version_of
-from stream_app.partition.ports import Conf
+from stream_app.partition.conf import Conf
 from stream_app.partition.state import State, encode
+from stream_app.ports.records import Record
+from stream_app.ports.sinks import Dirty
 from stream_app.sinks.dead_letters import dead_letter
-from stream_app.sinks.topics import Record, ResultRecords, partition_for
-from stream_app.sinks.view import Dirty
+from stream_app.sinks.topics import ResultRecords, partition_for
 
 _SWEEP_ROWS = 200
 

@@ -17,14 +17,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from stream_app.formats.rows import FORMAT, POSITION, Position, decode_position
-from stream_app.kafka.batches import Batch
-from stream_app.kafka.log import Fenced
 from stream_app.partition.books import Books, Tick
+from stream_app.partition.conf import Conf, Crash
 from stream_app.partition.frontiers import Frontiers
-from stream_app.partition.ports import Conf, Crash, Log, Range
 from stream_app.partition.state import Committed, State
-from stream_app.partition.store import Store
-from stream_app.sinks.view import Dirty
+from stream_app.ports.kafka import Fenced, Log, Range
+from stream_app.ports.records import Batch
+from stream_app.ports.sinks import Dirty
+from stream_app.ports.store import Store
 
 log = logging.getLogger(__name__)
 

@@ -9,30 +9,16 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
-from stream_app.kafka.batches import Batch
-from stream_app.kafka.frontier import Sample
-from stream_app.kafka.replay import ChangelogLost, replay
+from stream_app.partition.conf import Conf, Crash
 from stream_app.partition.lane import Lane
-from stream_app.partition.ports import Conf, Crash, Log, Range
 from stream_app.partition.pump import Pump
 from stream_app.partition.store import Store, new_cache
-from stream_app.sinks.view import Dirty
+from stream_app.ports.kafka import ChangelogLost, Kafka, Sample
+from stream_app.ports.records import Batch
+from stream_app.ports.sinks import Dirty
 
 log = logging.getLogger(__name__)
-
-
-class Kafka(Protocol):
-    """What the lanes need of Kafka beside their transactions."""
-
-    servers: str
-
-    def new_log(self, partition: int) -> Log:
-        """The transactions of a partition."""
-
-    async def ranges(self, topic: str, partitions: Sequence[int]) -> dict[int, Range]:
-        """Where partitions of a topic begin and end."""
 
 
 class Lanes:
@@ -106,12 +92,12 @@ class Lanes:
     async def _replay(self, wanted: Callable[[], bool]) -> int:
         topic = self._conf.topics.changelog
         try:
-            return await replay(self._kafka.servers, topic, {p: lane.store for p, lane in self.lanes.items()}, wanted)
+            return await self._kafka.replay(topic, {p: lane.store for p, lane in self.lanes.items()}, wanted)
         except ChangelogLost as exc:
             log.warning("the local state is dropped and read again: %s", exc)
             for lane in self.lanes.values():
                 lane.store.wipe()
-            return await replay(self._kafka.servers, topic, {p: lane.store for p, lane in self.lanes.items()}, wanted)
+            return await self._kafka.replay(topic, {p: lane.store for p, lane in self.lanes.items()}, wanted)
 
     async def park(self) -> None:
         """Nothing at work: what was applied is committed, stores are closed. Called before partitions are given away."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from stream_app.partition.lane import BEHIND_FACTOR, Lane
 from stream_app.partition.store import StoreClosed
-from stream_app.sinks.view import Dirty, Sink, View
+from stream_app.ports.sinks import Dirty, Sink, View
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """The rows of a partition as the ledger and the sinks see them.
 
 `State` is what was frozen last: the rows of the tick being committed above the store (domain.working.Rows). `Committed` is the store alone:
-what a sink may copy (sinks.view.View).
+what a sink may copy (ports.sinks.View).
 """
 
 import heapq

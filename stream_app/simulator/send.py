@@ -13,8 +13,9 @@ from zlib import crc32
 
 from aiokafka.errors import KafkaError
 
-from stream_app.kafka.cluster import Cluster, KafkaException
-from stream_app.kafka.log import Appender, Record
+from stream_app.kafka.log import Appender
+from stream_app.observing.cluster import Cluster, KafkaException
+from stream_app.ports.records import RecordFields
 from stream_app.simulator.records import SourceRecord, Topic
 
 
@@ -57,7 +58,7 @@ class Sender:
 
     async def send(self, some: Sequence[SourceRecord]) -> int:
         """Send, and wait for the brokers; epoch milliseconds of a moment at which they had all of it."""
-        by_partition: dict[tuple[str, int], list[Record]] = {}
+        by_partition: dict[tuple[str, int], list[RecordFields]] = {}
         for topic, key, value in some:
             number = next(self._anywhere) if key is None else crc32(key)
             by_partition.setdefault((self._topics[topic], number % self._partitions[topic]), []).append(

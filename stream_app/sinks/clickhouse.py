@@ -16,6 +16,7 @@ from clickhouse_driver.errors import Error as ClickHouseError
 
 from stream_app.domain.cells import SLOTS, HalfHourKey, MonthlyKey
 from stream_app.domain.local_time import date_of, day_of
+from stream_app.ports.sinks import Dirty, View
 from stream_app.sinks.clickhouse_client import Connection, Connections, Rows
 from stream_app.sinks.clickhouse_rows import (
     Columns,
@@ -27,7 +28,6 @@ from stream_app.sinks.clickhouse_rows import (
     operator_row,
 )
 from stream_app.sinks.sql import TABLES
-from stream_app.sinks.view import Dirty, View
 
 OPERATORS_MAX: Final = 500  # named in one question
 _MODULUS: Final = 2**64  # of sums of UInt64

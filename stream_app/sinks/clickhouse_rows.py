@@ -14,7 +14,7 @@ from stream_app.domain.cells import SLOTS, Group, HalfHourKey, Monthly, MonthlyK
 from stream_app.domain.local_time import EPOCH, date_of, day_of
 from stream_app.domain.money import DIGITS, decimal_string, half_up, unit
 from stream_app.domain.report import is_listed
-from stream_app.sinks.view import View
+from stream_app.ports.sinks import View
 
 CELLS_MAX: Final = 2_000  # in one insert: at 48 rows a day some 100,000 rows
 

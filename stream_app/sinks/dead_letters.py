@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from stream_app.domain.errors import Reason, Rejection
 from stream_app.domain.report import iso_ms
-from stream_app.sinks.topics import Record
+from stream_app.ports.records import Record
 
 
 class DeadLetter(NamedTuple):

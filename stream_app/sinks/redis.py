@@ -1,4 +1,4 @@
-"""Redis: the default answers as JSON, one key one read. Who reads them is stream_app/api/redis_store.py.
+"""Redis: the default answers as JSON, one key one read. Who reads them is stream_app/api/stores/redis_store.py.
 
 A document is set by a script that compares versions inside Redis, so a writer that lost its partition can't put an old one over a new one.
 As-of is raised by a script that refuses when Redis may have lost documents since the partition was compared: the mark that `compare` set
@@ -18,11 +18,11 @@ from stream_app.domain.cells import Group, HalfHourKey, MonthlyKey
 from stream_app.domain.events import ALL
 from stream_app.domain.local_time import month_of_day
 from stream_app.domain.report import has_documents, iso_ms
+from stream_app.ports.sinks import Dirty, View
 from stream_app.sinks import redis_keys as keys
 from stream_app.sinks.lua import AS_OF, BEGIN, VERSIONS
 from stream_app.sinks.redis_calls import Call, commands, connect, scripts
 from stream_app.sinks.redis_documents import entry_document, groups_document, listed_groups, puts
-from stream_app.sinks.view import Dirty, View
 
 BATCH: Final = 200  # keys a pipeline: some hundred KB, and a pause for others after each
 T = TypeVar("T")

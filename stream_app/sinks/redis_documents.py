@@ -17,10 +17,10 @@ from stream_app.domain.report import (
     shown_groups,
     sum_slots,
 )
+from stream_app.ports.sinks import Dirty, View
 from stream_app.sinks.lua import PUT
 from stream_app.sinks.redis_calls import Call
 from stream_app.sinks.redis_keys import distribution_key, groups_key, monthly_key, updates_channel
-from stream_app.sinks.view import Dirty, View
 
 REMOVED = b""  # what the script takes for the document when there should be none
 

@@ -7,7 +7,7 @@ says that the cell left retention, and keeps its headers. Writer and reader of t
 from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -16,19 +16,11 @@ from stream_app.domain.local_time import day_of, month_string
 from stream_app.domain.report import iso_date, iso_ms, monthly_row
 from stream_app.formats.ids import decode_id, encode_id
 from stream_app.formats.murmur2 import partition_for
+from stream_app.ports.records import Headers, Record
 
-__all__ = ["Record", "ResultRecords", "half_hour_key_of", "monthly_key_of", "partition_for"]
+__all__ = ["ResultRecords", "half_hour_key_of", "monthly_key_of", "partition_for"]
 
-Headers = list[tuple[str, bytes]]
 _encode: Final = msgspec.json.Encoder().encode
-
-
-class Record(NamedTuple):
-    """What is sent."""
-
-    key: bytes
-    value: bytes | None
-    headers: Headers
 
 
 @lru_cache(100_000)

@@ -7,9 +7,9 @@ import pytest
 import structlog
 from fastapi.openapi.models import OpenAPI
 
-from stream_app.api import examples, models
 from stream_app.api.app import Stores
-from stream_app.api.rate_window import OwnWindow
+from stream_app.api.description import examples, models
+from stream_app.api.guard.rate_window import OwnWindow
 from tests.support.api import PREFIX, FakeCells, FakeDocuments, api, bearer, token
 from tests.support.fake_view import STRANGE, example
 

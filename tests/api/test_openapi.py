@@ -16,7 +16,7 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
-from stream_app.api.reference import document
+from stream_app.api.description.reference import document
 from stream_app.formats.murmur2 import partition_for
 from tests.api.real import DATABASE, filled_once
 from tests.api.tenants import OURS, THEIRS, tenants

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from stream_app.api.circuit import Circuit
 from stream_app.api.errors import ApiError
-from stream_app.api.rate import RateLimit
-from stream_app.api.rate_window import OwnWindow, RedisWindow, Wanted
+from stream_app.api.guard.rate import RateLimit
+from stream_app.api.guard.rate_window import OwnWindow, RedisWindow, Wanted
+from stream_app.api.stores.circuit import Circuit
 from stream_app.sinks.redis_calls import connect
 
 

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from stream_app.api import stream as stream_module
 from stream_app.api.app import create_app, stores
-from stream_app.api.feed import Feed
+from stream_app.api.live import stream as stream_module
+from stream_app.api.live.feed import Feed
 from stream_app.domain.report import iso_ms
 from stream_app.sinks.redis_keys import monthly_key
 from tests.support.api import PREFIX, bearer, settings

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from stream_app.api.within import within
+from stream_app.api.stores.within import within
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.support.fake_view import MONTH, TODAY
 from tests.support.serving import World, serving
 from tests.support.waiting import until
 
-SOURCES = ROOT / "stream_app" / "api" / "dashboard" / "src"
+SOURCES = ROOT / "stream_app" / "dashboard" / "src"
 HARNESS = Path(__file__).parent / "harness"
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from config.settings import load
 from stream_app.api.app import create_app
-from stream_app.api.page import BUILT, NotBuilt, routes
+from stream_app.dashboard.page import BUILT, NotBuilt, routes
 from tests.support.api import api, settings
 
 FILES = {
@@ -117,6 +117,6 @@ def test_a_file_that_was_not_built_is_an_error_at_start(tmp_path, monkeypatch):
         (tmp_path / name).write_text("x")
     with pytest.raises(NotBuilt, match=r"worker.js is missing: run make dashboard"):
         routes([], tmp_path)
-    monkeypatch.setattr("stream_app.api.page.routes", lambda ancestors: routes(ancestors, tmp_path))
+    monkeypatch.setattr("stream_app.dashboard.page.routes", lambda ancestors: routes(ancestors, tmp_path))
     with pytest.raises(NotBuilt):
         create_app(settings())

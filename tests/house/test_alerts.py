@@ -7,7 +7,7 @@ import yaml
 
 from config.settings import ROOT, load
 from stream_app.domain.errors import Reason
-from stream_app.domain.freshness import Stage
+from stream_app.health.freshness import Stage
 from stream_app.monitor.metrics import METRICS
 from tests.house.promql import asked, unknown
 from tests.house.test_docs import anchors

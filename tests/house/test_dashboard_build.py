@@ -10,7 +10,7 @@ import pytest
 
 from config.settings import ROOT
 
-FOLDER = ROOT / "stream_app" / "api" / "dashboard"
+FOLDER = ROOT / "stream_app" / "dashboard"
 BUILT = FOLDER / "built"
 BESIDE = ("build.js", "package-lock.json", "package.json", "tsconfig.json")
 GZIPPED_BYTES_MAX = 150_000

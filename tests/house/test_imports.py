@@ -9,7 +9,7 @@ import pytest
 
 from config.settings import ROOT
 
-PURE = ("domain", "sources", "formats")
+PURE = ("domain", "health", "formats", "ports", "sources")
 ALLOWED = {
     *(
         "abc",

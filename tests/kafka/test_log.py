@@ -8,8 +8,9 @@ from random import Random
 import pytest
 from aiokafka.errors import KafkaError
 
-from stream_app.kafka.cluster import Cluster
-from stream_app.kafka.log import Appender, Fenced, TransactionLog
+from stream_app.kafka.log import Appender, TransactionLog
+from stream_app.observing.cluster import Cluster
+from stream_app.ports.kafka import Fenced
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from stream_app.kafka.log import TransactionLog
-from stream_app.kafka.replay import ChangelogLost, replay
+from stream_app.kafka.replay import replay
 from stream_app.partition.store import Store, new_cache
+from stream_app.ports.kafka import ChangelogLost
 
 pytestmark = pytest.mark.usefixtures("whole_batches")
 CACHE = new_cache(8)

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from stream_app.domain.status import Limits
-from stream_app.kafka.times import Bisect, FromLog
+from stream_app.health.status import Limits
 from stream_app.monitor.look import Looker
 from stream_app.monitor.rows import GroupRow, PartitionRow
 from stream_app.monitor.watch import Watch
+from stream_app.observing.times import Bisect, FromLog
 
 LIMITS = Limits(stall_ms=3000, unassigned_ms=2000)
 

@@ -12,7 +12,7 @@ from bench.compare.driver import now_ms
 from bench.compare.page import case_problems
 from bench.compare.reading import Reading, error
 from bench.compare.run import drivers, observe
-from stream_app.domain.status import Limits, Status
+from stream_app.health.status import Limits, Status
 from tests.monitor.conftest import Eyes
 
 LIMITS = Limits(young_ms=2000, stall_ms=8000, unassigned_ms=5000)

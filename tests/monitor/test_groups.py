@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import KafkaException, ShareConsumer, TopicPartition
 
 from config.settings import Settings
-from stream_app.domain.status import Limits, Reason, Status
+from stream_app.health.status import Limits, Reason, Status
 from tests.monitor.conftest import Eyes
 from tests.support.waiting import until
 

@@ -9,11 +9,11 @@ import pytest
 from clickhouse_driver.errors import ServerException
 from confluent_kafka import Producer
 
-from stream_app.domain.freshness import SINKS
-from stream_app.kafka.cluster import Cluster
-from stream_app.kafka.offsets import Offsets
+from stream_app.health.freshness import SINKS
 from stream_app.monitor.results import in_a_line
 from stream_app.monitor.sources import Sources
+from stream_app.observing.cluster import Cluster
+from stream_app.observing.offsets import Offsets
 from tests.monitor.seen import Seen
 from tests.support.deployment import PROGRAM
 from tests.support.waiting import wait_until

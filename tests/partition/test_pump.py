@@ -12,7 +12,7 @@ from stream_app.partition import pump as pump_module
 from stream_app.partition.frontiers import Frontiers
 from stream_app.partition.pump import Pump
 from stream_app.partition.store import StoreClosed
-from stream_app.sinks.view import Dirty
+from stream_app.ports.sinks import Dirty
 
 
 class SinkError(Exception):

@@ -12,12 +12,12 @@ from random import Random
 from stream_app.domain import working
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
 from stream_app.formats.frames import clock_frame
-from stream_app.kafka.batches import Batch
-from stream_app.kafka.log import Records
-from stream_app.partition.ingest import Ingest, IngestConf
+from stream_app.ingest.ingest import Ingest, IngestConf
+from stream_app.partition.conf import Conf, Pace, Topics
 from stream_app.partition.lane import Lane
-from stream_app.partition.ports import Conf, Pace, Range, Topics
 from stream_app.partition.state import Committed
+from stream_app.ports.kafka import Range
+from stream_app.ports.records import Batch, Records
 from stream_app.sinks.topics import ResultRecords
 from tests.oracle import Clock, Record
 
@@ -63,6 +63,12 @@ class Disk:
         self.log = log
         if self.fails_after:
             raise Crash
+
+    def wipe(self) -> None:
+        self.rows, self.log = {}, 0
+
+    def close(self) -> None:
+        pass
 
 
 class Kafka:
@@ -115,6 +121,9 @@ class Appender:
     async def start(self) -> None:
         pass
 
+    async def stop(self) -> None:
+        pass
+
     async def partitions(self, topic: str) -> int:
         return 1
 
@@ -145,7 +154,7 @@ class World:
         settings = working.Settings(13, 92, "EUR")
         self.conf = Conf(TOPICS, Pace(0.0, 0.0), settings, 1, "topic", "test", "/test")
         conf = IngestConf(KINDS, "events", EVENTS_PARTITIONS, "dead-letters", ocpi_operators or {}, 13, True, 0)
-        self.ingest = Ingest(conf, Appender(self.kafka), lambda: wall_now_ms / 1000)  # type: ignore[arg-type]  # a stand-in
+        self.ingest = Ingest(conf, Appender(self.kafka), lambda: wall_now_ms / 1000)
         self.crashed = 0
         self.repeats = True  # ingest may be killed before it commits
 
@@ -185,7 +194,7 @@ class World:
         while True:
             disk.fails_before = disk.fails_after = False
             if self.rng.random() < self.crashes / 2:
-                disk.rows, disk.log = {}, 0  # another machine
+                disk.wipe()  # another machine
             self.kafka.replay(partition, disk)
             try:
                 await self._run(partition, disk, up_to)
@@ -200,7 +209,7 @@ class World:
         events = self.kafka.events[partition]
         lane = Lane(
             self.conf, partition, self.disks[partition], Log(self.kafka, partition), lambda _lane, _dirty: None, _fail
-        )  # type: ignore[arg-type]  # stand-ins
+        )
         await lane.start(Range(0, len(events)))
         count = len(events) - lane.expected
         offsets = list(range(lane.expected, len(events)))
@@ -220,7 +229,7 @@ class World:
         if self.rng.random() < self.crashes:
             where, which = self.rng.choice((log, disk)), self.rng.choice(("fails_before", "fails_after"))
             setattr(where, which, True)
-        lane = Lane(self.conf, partition, disk, log, lambda _lane, _dirty: None, crash)  # type: ignore[arg-type]  # stand-ins
+        lane = Lane(self.conf, partition, disk, log, lambda _lane, _dirty: None, crash)
         await lane.fence()
         events = self.kafka.events[partition]
         await lane.start(Range(0, len(events)))
@@ -263,10 +272,12 @@ class World:
         cells: dict[tuple[str, bytes], int] = {}
         for view in views:
             for name in view.operators():
+                operator = view.operator(name)
+                assert operator is not None
                 for month, cell in view.monthly_cells(name):
-                    for record in RESULTS.monthly(view.operator(name), month, cell, view.partition):  # type: ignore[arg-type]
+                    for record in RESULTS.monthly(operator, month, cell, view.partition):
                         cells["monthly", record.key] = cell.version
                 for day, half_hour in view.half_hour_cells(name):
-                    record = RESULTS.half_hour(view.operator(name), day, half_hour, view.partition)  # type: ignore[arg-type]
+                    record = RESULTS.half_hour(operator, day, half_hour, view.partition)
                     cells["half-hour", record.key] = half_hour.version
         assert {at: version for at, version in shown.items() if version is not None} == cells

@@ -9,7 +9,7 @@ from clickhouse_driver.errors import ServerException
 from stream_app.domain.cells import Group, MonthlyKey
 from stream_app.domain.events import ALL
 from stream_app.domain.local_time import month_add
-from stream_app.sinks.view import Dirty
+from stream_app.ports.sinks import Dirty
 from tests.sinks.conftest import DATABASE
 from tests.support.fake_view import AS_OF, MONTH, STRANGE, TODAY, FakeView, example
 

@@ -6,9 +6,9 @@ import pytest
 from stream_app.domain.cells import Group
 from stream_app.domain.events import ALL
 from stream_app.domain.local_time import month_add
+from stream_app.ports.sinks import Dirty
 from stream_app.sinks.redis import RedisSink
 from stream_app.sinks.redis_keys import distribution_key, groups_key, monthly_key, updates_channel
-from stream_app.sinks.view import Dirty
 from tests.sinks.redis_reader import Document
 from tests.support.fake_view import MONTH, STRANGE, TODAY, FakeView, example
 

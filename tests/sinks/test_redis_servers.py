@@ -13,9 +13,9 @@ from stream_app.local import ports
 from stream_app.local.processes import child_env, find, start, stop, wait_ready
 from stream_app.local.redis_server import answers, install, launch
 from stream_app.local.run_folder import RunFolder
+from stream_app.ports.sinks import Dirty
 from stream_app.sinks.redis import RedisSink
 from stream_app.sinks.redis_keys import monthly_key
-from stream_app.sinks.view import Dirty
 from tests.sinks.redis_reader import RedisReader
 from tests.support.fake_view import MONTH, STRANGE, example
 

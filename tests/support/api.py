@@ -13,8 +13,8 @@ from redis.exceptions import ConnectionError as RedisDown
 
 from config.settings import Settings, load
 from stream_app.api.app import Stores, create_app
-from stream_app.api.rate_window import OwnWindow
-from stream_app.api.store import Read
+from stream_app.api.guard.rate_window import OwnWindow
+from stream_app.api.stores.ports import Read
 from stream_app.domain.local_time import month_of_day
 from stream_app.domain.report import (
     distribution_data,

@@ -6,7 +6,7 @@ from datetime import date
 from stream_app.domain.cells import Group, HalfHour, HalfHourKey, Monthly, MonthlyKey, Operator
 from stream_app.domain.events import ALL
 from stream_app.domain.local_time import day_of, month_add, month_of_day
-from stream_app.sinks.view import Dirty
+from stream_app.ports.sinks import Dirty
 
 TODAY = day_of(date(2026, 11, 24))
 MONTH = month_of_day(TODAY)

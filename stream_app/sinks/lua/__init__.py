@@ -12,10 +12,10 @@ class Script(NamedTuple):
     sha: str
 
 
-def script(name: str) -> Script:
-    """The script of a file beside this one."""
-    text = files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+def script(package: str, name: str) -> Script:
+    """The script of the file NAME.lua of a package."""
+    text = files(package).joinpath(f"{name}.lua").read_text(encoding="utf-8")
     return Script(text, sha1(text.encode()).hexdigest())  # noqa: S324  # Redis' own choice, no secret
 
 
-PUT, VERSIONS, BEGIN, AS_OF, TAKE = map(script, ("put", "versions", "begin", "as_of", "take"))
+PUT, VERSIONS, BEGIN, AS_OF = (script(__package__, name) for name in ("put", "versions", "begin", "as_of"))

@@ -8,7 +8,7 @@ import time
 import pytest
 from playwright.async_api import expect
 
-from stream_app.domain.advice import ADVICE, SILENT, STAGES
+from stream_app.health.advice import ADVICE, SILENT, STAGES
 from stream_app.local.ports import free_port
 from tests.dashboard.ops.viewing import OPS, api_on, chromium_on
 from tests.dashboard.places import DRESSES, SOON_S, SOURCES

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from playwright.async_api import expect
 
 from stream_app.api.app import Stores, create_app
-from stream_app.api.rate_window import OwnWindow
+from stream_app.api.guard.rate_window import OwnWindow
 from tests.dashboard.page.viewing import Dashboard
 from tests.dashboard.page.viewing import chromium_on as dashboard_on
 from tests.support.api import FakeCells, FakeDocuments, settings, token

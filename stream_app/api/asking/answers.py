@@ -1,0 +1,232 @@
+"""Which store answers a question, and with what: Redis first, ClickHouse when Redis has nothing or is down.
+
+Place: between the checked question and HTTP. Invariants: an as-of never speaks for more than the store that answered holds; an operator or group
+without data is zeros, but only when a store says so that can know: a document missing in Redis may have been evicted there.
+The default answers of Redis are handed on as bytes.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+import orjson
+
+from stream_app.api.asking.documents import loaded, spliced
+from stream_app.api.asking.parameters import Distribution, Monthly
+from stream_app.api.asking.windows import DistributionKind, Kind, MonthlyKind, Q_contra, Retention, W
+from stream_app.api.errors import NO_STORE, ApiError
+from stream_app.api.stores.circuit import Circuit, Unavailable
+from stream_app.api.stores.ports import Cells, Documents, Read
+from stream_app.domain.events import ALL
+from stream_app.domain.local_time import zone
+from stream_app.domain.report import Json, groups_data, iso_ms
+from stream_app.formats.murmur2 import partition_for
+from stream_app.sinks.clickhouse_reader import KnownOperator
+from stream_app.sinks.redis_keys import groups_key
+
+REDIS: Final = "redis"
+CLICKHOUSE: Final = "clickhouse"
+_NEVER: Final = iso_ms(0).encode()  # of a store that has said nothing of a partition yet
+
+
+class Answer(NamedTuple):
+    """Data of an answer, up to when it holds, what its ETag says, and the store it came from."""
+
+    data: bytes
+    as_of: bytes
+    tag: bytes
+    store: str
+
+
+class _Zero(NamedTuple):
+    """Redis has no document of the group: up to when that holds, if known, and the version of the operator's document for ALL, if it has one."""
+
+    live: bytes | None
+    version: int | None
+
+
+class Answers:
+    """The four answers. `now_quarter` gives the wall clock in quarter hours since 1970; the currency is that of an operator nobody knows."""
+
+    def __init__(
+        self,
+        documents: tuple[Documents, Circuit],
+        cells: tuple[Cells, Circuit],
+        *,
+        retention: Retention,
+        events_partitions: int,
+        default_currency: str,
+        now_quarter: Callable[[], int],
+    ) -> None:
+        self._documents, self._redis = documents
+        self._cells, self._clickhouse = cells
+        self._retention = retention
+        self._events_partitions = events_partitions
+        self._default_currency = default_currency
+        self._now_quarter = now_quarter
+        self._monthly, self._distribution = MonthlyKind(retention), DistributionKind(retention)
+        self._partition = lru_cache(100_000)(lambda operator_id: partition_for(operator_id.encode(), events_partitions))
+
+    async def monthly(self, operator_id: str, asked: Monthly) -> Answer:
+        """The answer of `monthlyIndex`. `Raises` ApiError."""
+        return await self._figures(self._monthly, operator_id, asked.group, asked)
+
+    async def distribution(self, operator_id: str, asked: Distribution) -> Answer:
+        """The answer of `chargingDistribute`. `Raises` ApiError."""
+        return await self._figures(self._distribution, operator_id, asked.group, asked)
+
+    async def _figures(self, kind: Kind[Q_contra, W], operator_id: str, group: str, asked: Q_contra) -> Answer:
+        seen = await self._read([kind.key(operator_id, group)])
+        own = seen.documents[0] if seen else None
+        if own is not None and kind.plain(asked) and (default := _default(own, seen)):
+            return default
+        # The operator as Redis shows it: in the document of the group, else in that of ALL.
+        document = own
+        if seen and own is None and group != ALL:
+            document = (await self._read([kind.key(operator_id, ALL)]) or seen).documents[0]
+        base = loaded(document) if document is not None else {}
+        known = kind.known(base)
+        if known and own is not None and kind.is_default(known.operator, kind.window(known.operator, asked)):
+            default = _default(own, seen)
+            if default:
+                return default
+        zero = None
+        if seen and own is None:
+            partition = known.partition if known else self._partition(operator_id)
+            zero = _Zero(seen.as_of.get(b"%d" % partition), base.get("version", 0) if known else None)
+        try:
+            return await self._from_cells(kind, operator_id, group, asked, known, zero)
+        except Unavailable:
+            return self._without_cells(kind, operator_id, group, asked, known, zero)
+
+    async def _from_cells(
+        self,
+        kind: Kind[Q_contra, W],
+        operator_id: str,
+        group: str,
+        asked: Q_contra,
+        known: KnownOperator | None,
+        zero: "_Zero | None",
+    ) -> Answer:
+        """From ClickHouse, with what Redis said when neither has data of the group."""
+        found = known or await self._clickhouse.call(lambda: self._cells.operator(operator_id))
+        subject = self._with_today(found) if found else self._nobody(operator_id)
+        window = kind.window(subject.operator, asked)
+
+        async def composed(of: str) -> Json:
+            return await self._clickhouse.call(lambda: kind.compose(self._cells, operator_id, subject, of, window))
+
+        data = await composed(group)
+        if found and not known and group != ALL and _nothing_counts(data):
+            has = await self._clickhouse.call(lambda: self._cells.has_documents(operator_id, subject, group))
+            if not has:  # with Redis, the version of the operator's document would be shown
+                data["version"] = max(data["version"], (await composed(ALL))["version"])
+        if zero and _nothing_counts(data):
+            # Both stores say so. Rows of a group that lost everything outlive its document: the operator's is the newer one.
+            data["version"] = max(data["version"], zero.version or 0)
+            data["asOf"] = max(data["asOf"], (zero.live or _NEVER).decode())
+        return _composed(data, CLICKHOUSE)
+
+    def _without_cells(
+        self,
+        kind: Kind[Q_contra, W],
+        operator_id: str,
+        group: str,
+        asked: Q_contra,
+        known: KnownOperator | None,
+        zero: "_Zero | None",
+    ) -> Answer:
+        """Zeros, if Redis alone can know that nothing counts; as-of is there only once all documents of the partition are."""
+        subject = known or self._nobody(operator_id)
+        window = kind.window(subject.operator, asked)
+        if zero is None or zero.live is None or not kind.is_kept(subject.operator, window):
+            raise _no_store()
+        data = kind.zeros(operator_id, subject, group, window)
+        return _composed(data | {"asOf": zero.live.decode(), "version": zero.version or 0}, REDIS)
+
+    async def groups(self, operator_id: str) -> Answer:
+        """The answer of `groups`. `Raises` ApiError."""
+        seen = await self._read([groups_key(operator_id)])
+        partition = self._partition(operator_id)
+        live = seen.as_of.get(b"%d" % partition) if seen else None
+        if seen and seen.documents[0] is not None:
+            return _listed(seen.documents[0], live or _NEVER, REDIS)
+        try:
+            as_of = await self._clickhouse.call(self._cells.as_of_ms)
+            names = await self._clickhouse.call(lambda: self._cells.groups(operator_id))
+        except Unavailable:
+            if live is None:
+                raise _no_store() from None
+            return _listed(orjson.dumps(groups_data({})), live, REDIS)
+        held = iso_ms(as_of.get(partition, 0)).encode()
+        return _listed(orjson.dumps(groups_data(names)), held if names else max(held, live or held), CLICKHOUSE)
+
+    async def operators(self, ids: frozenset[str] | None) -> Answer:
+        """The answer of `operators`: those of these ids, all for None. `Raises` ApiError."""
+        partitions = range(self._events_partitions) if ids is None else {self._partition(name) for name in ids}
+        try:
+            entries, live = await self._redis.call(lambda: self._documents.operators(ids))
+        except Unavailable:
+            entries, live = {}, {}
+        whole = all(b"%d" % partition in live for partition in partitions)
+        if not (entries and whole):
+            try:
+                as_of = await self._clickhouse.call(self._cells.as_of_ms)
+                stored = await self._clickhouse.call(self._cells.operators)
+            except Unavailable:
+                if not entries and not (live and whole):
+                    raise _no_store() from None
+            else:
+                known = {name: entry for name, entry in stored.items() if ids is None or name in ids}
+                if known or not entries:
+                    held = min((as_of.get(partition, 0) for partition in partitions), default=0)
+                    data = {"operators": [known[name] for name in sorted(known)]}
+                    return _listed(orjson.dumps(data), iso_ms(held).encode(), CLICKHOUSE)
+        listed = b",".join(entries[name] for name in sorted(entries))
+        oldest = min((live.get(b"%d" % partition, _NEVER) for partition in partitions), default=_NEVER)
+        return _listed(b'{"operators":[' + listed + b"]}", oldest, REDIS)
+
+    async def _read(self, keys: list[str]) -> Read | None:
+        """What Redis has under the keys; None while it is down."""
+        try:
+            return await self._redis.call(lambda: self._documents.read(keys))
+        except Unavailable:
+            return None
+
+    def _nobody(self, operator_id: str) -> KnownOperator:
+        """An operator that no store knows."""
+        today = self._now_quarter() // 96
+        operator = self._retention.operator("UTC", self._default_currency, today)
+        return KnownOperator(operator, self._partition(operator_id))
+
+    def _with_today(self, found: KnownOperator) -> KnownOperator:
+        """An operator has no day before the ledger's first clock record: the wall clock's, then."""
+        operator = found.operator
+        if operator.today:
+            return found
+        today = zone(operator.timezone).day(self._now_quarter())
+        return KnownOperator(self._retention.operator(operator.timezone, operator.currency, today), found.partition)
+
+
+def _default(document: bytes, seen: Read | None) -> Answer | None:
+    found = spliced(document, seen.as_of if seen else {})
+    return Answer(found.data, found.as_of, found.version, REDIS) if found else None
+
+
+def _nothing_counts(data: Json) -> bool:
+    if "total" in data:
+        return bool(data["total"] == 0)
+    return all(month["paymentCount"] == month["sessionCount"] == 0 for month in data["months"])
+
+
+def _composed(data: Json, store: str) -> Answer:
+    return Answer(orjson.dumps(data), data["asOf"].encode(), b"%d" % data["version"], store)
+
+
+def _listed(data: bytes, as_of: bytes, store: str) -> Answer:
+    return Answer(data, as_of, blake2b(data, digest_size=10).hexdigest().encode(), store)
+
+
+def _no_store() -> ApiError:
+    return ApiError(NO_STORE, "neither Redis nor ClickHouse can answer now", {"Retry-After": "1"})

@@ -1,0 +1,240 @@
+"""Models of what goes in and out, for the documentation only: no request is checked and no answer is built by them."""
+
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from stream_app.api.asking.parameters import DEFAULT_DAYS, DEFAULT_MONTHS, ID_CODE_POINTS_MAX, MONTHS_MAX, WATCHES_MAX
+from stream_app.domain.money import DIGITS
+
+T = TypeVar("T")
+# Patterns say what a whole value is, in the regular expressions of JSON Schema.
+_ID: Final = r"^[^\u0000-\u001f\u007f-\u009f]+$"
+_MONTH: Final = r"^(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])$"
+_DATE: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_TIME: Final = r"^([01][0-9]|2[0-4]):[03]0$"
+_DECIMAL: Final = r"^[0-9]+(\.[0-9]+)?$"
+_KNOWN_CURRENCY: Final = {"enum": sorted(DIGITS)}
+Id = Annotated[str, Field(min_length=1, max_length=ID_CODE_POINTS_MAX, json_schema_extra={"pattern": _ID})]
+Money = Annotated[
+    str, Field(pattern=_DECIMAL, description="In major units, with the currency's digits", examples=["1234.50"])
+]
+Average = Annotated[str, Field(pattern=_DECIMAL, description="Rounded half-up; zero when there is nobody to divide by")]
+Count = Annotated[int, Field(ge=0)]
+Currency = Annotated[str, Field(json_schema_extra=_KNOWN_CURRENCY)]
+Partition = Annotated[int, Field(ge=0, description="The one of the events topic that the result comes from")]
+AsOf = Annotated[
+    str,
+    Field(
+        description="The result holds every source record that Kafka had taken before this time",
+        examples=["2026-11-24T08:00:00.000Z"],
+        json_schema_extra={"format": "date-time"},
+    ),
+]
+Version = Annotated[int, Field(description="Grows with every change", ge=0, examples=[1234])]
+OperatorId = Annotated[Id | None, Field(description="May be left out when the token is for exactly one operator")]
+GroupId = Annotated[Id | None, Field(description="A customer group; ALL is everything of the operator")]
+
+
+class Model(BaseModel):
+    """Names as in JSON."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+class MonthlyRequest(Model):
+    """Parameters of monthlyIndex."""
+
+    operator_id: OperatorId = None
+    group_id: GroupId = "ALL"
+    months: Annotated[int, Field(ge=1, le=MONTHS_MAX)] | None = DEFAULT_MONTHS
+    end_month: Annotated[
+        Annotated[str, Field(pattern=_MONTH)] | None, Field(description="The last month; the current one by default")
+    ] = None
+    currency: Annotated[Currency | None, Field(description="ISO 4217; the operator's by default")] = None
+
+
+class DistributionRequest(Model):
+    """Parameters of chargingDistribute."""
+
+    operator_id: OperatorId = None
+    group_id: GroupId = "ALL"
+    days: Annotated[int, Field(ge=1, le=92)] | None = DEFAULT_DAYS
+    end_date: Annotated[
+        Annotated[str, Field(pattern=_DATE, json_schema_extra={"format": "date"})] | None,
+        Field(description="The last date; today by default"),
+    ] = None
+
+
+class GroupsRequest(Model):
+    """Parameters of groups."""
+
+    operator_id: OperatorId = None
+
+
+class OperatorsRequest(Model):
+    """operators has no parameters."""
+
+
+class StreamRequest(Model):
+    """Parameters of stream."""
+
+    operator_id: OperatorId = None
+    group_id: GroupId = "ALL"
+
+
+class Watch(StreamRequest):
+    """A group to watch, and what is there of it already."""
+
+    last_event_id: Annotated[str | None, Field(description="The id of its last event that arrived")] = None
+
+
+class WatchRequest(Model):
+    """Many groups to watch over one stream."""
+
+    watch: Annotated[list[Watch], Field(min_length=1, max_length=WATCHES_MAX)]
+
+
+class Month(Model):
+    """Key figures of a group in a month and currency."""
+
+    month: Annotated[str, Field(pattern=_MONTH, examples=["2026-11"])]
+    received_amount: Money
+    discount_amount: Money
+    refunded_amount: Money
+    payment_count: Count
+    paying_customers: Count
+    per_capita_payment: Average
+    session_count: Count
+    charging_customers: Count
+    per_capita_frequency: Average
+    anonymous_amount: Money
+    anonymous_session_count: Count
+
+
+class MonthlyData(Model):
+    """The answer of monthlyIndex."""
+
+    operator_id: Id
+    group_id: Id
+    timezone: str
+    currency: Currency
+    currencies: list[Currency]
+    partition: Partition
+    as_of: AsOf
+    version: Version
+    months: list[Month]
+
+
+class Slot(Model):
+    """Half an hour of the local day."""
+
+    slot: Annotated[int, Field(ge=0, le=47)]
+    start: Annotated[str, Field(pattern=_TIME)]
+    end: Annotated[str, Field(pattern=_TIME)]
+    charge_count: Count
+
+
+class DistributionData(Model):
+    """The answer of chargingDistribute."""
+
+    operator_id: Id
+    group_id: Id
+    timezone: str
+    partition: Partition
+    as_of: AsOf
+    version: Version
+    from_: Annotated[str, Field(alias="from", pattern=_DATE)]
+    to: Annotated[str, Field(pattern=_DATE)]
+    total: Count
+    slots: Annotated[list[Slot], Field(min_length=48, max_length=48)]
+
+
+class Group(Model):
+    """A customer group."""
+
+    group_id: Id
+    name: str | None
+
+
+class GroupsData(Model):
+    """The answer of groups: ALL first, then by id."""
+
+    groups: list[Group]
+
+
+class Operator(Model):
+    """An operator."""
+
+    operator_id: Id
+    name: str | None
+    timezone: str
+    currency: Currency
+
+
+class OperatorsData(Model):
+    """The answer of operators: those that the token covers, by id."""
+
+    operators: list[Operator]
+
+
+class StateData(Model):
+    """What `as-of` and `stale` say in a stream."""
+
+    operator_id: Id
+    group_id: Id
+    partition: Partition
+    as_of: AsOf
+
+
+class RefusedData(Model):
+    """What `refused` says in a stream of many groups."""
+
+    operator_id: Annotated[Id | None, Field(description="As it was sent")]
+    group_id: Id
+    code: int
+    message: str
+
+
+class OperationsData(Model):
+    """The answer of /ops/status. Names inside `status` and `operators` are the monitor's."""
+
+    answers: Annotated[bool, Field(description="Does the monitor answer now?")]
+    failure: Annotated[Literal["timeout", "unreachable", "unusable"] | None, Field(description="Why it does not")]
+    away_seconds: Annotated[float | None, Field(description="For how long it has not answered")]
+    known_seconds: Annotated[float | None, Field(description="How old `status` is; null: nothing was ever known")]
+    groups: Annotated[dict[str, str], Field(description="Our consumer groups, by stage: ingest and ledger")]
+    status: Annotated[
+        dict[str, Any] | None,
+        Field(description="The monitor's /status as it was known last; of the partitions those that are not well"),
+    ]
+    operators: Annotated[
+        list[dict[str, Any]], Field(description="While results are behind: the operators whose results are the oldest")
+    ]
+
+
+class NoData(Model):
+    """The answer of healthz."""
+
+
+class StoresData(Model):
+    """Which stores answer."""
+
+    redis: bool
+    clickhouse: bool
+
+
+class Envelope(Model, Generic[T]):
+    """What every answer stands in."""
+
+    code: Literal[0]
+    message: Literal["ok"]
+    data: T
+
+
+class Error(Model):
+    """An error: a code of the table, and no data."""
+
+    code: int
+    message: str

@@ -1,0 +1,168 @@
+"""`/smart-bi/crm/stream`: server-sent events of the default answers of a group, or of many.
+
+Place: beside the questions of `http`, with the same checks and errors; what is sent is decided in `feed`. Invariants: nothing is sent before all
+documents are there, so an error is an answer like any other; of many groups one that is refused is told as an event, and the others go on; a
+stream ends with its token, with the server, or when its client does not take what it is sent for `_SEND_SECONDS_MAX`.
+"""
+
+import asyncio
+import re
+from contextlib import AsyncExitStack, suppress
+from time import perf_counter, time
+from typing import Final
+
+import orjson
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from stream_app.api.asgi import NOSNIFF, body_of, header, send_error
+from stream_app.api.asking.parameters import Watch, watches
+from stream_app.api.asking.parameters import stream as parse
+from stream_app.api.errors import FAULT, INTERNAL, UNKNOWN_METHOD, ApiError
+from stream_app.api.guard.admission import admit, operator_of
+from stream_app.api.guard.auth import Principal, Tokens
+from stream_app.api.guard.rate import RateLimit
+from stream_app.api.live.feed import Feed
+from stream_app.api.live.watched import KINDS, Viewer
+
+_HEADERS: Final = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"vary", b"Authorization"),
+    (b"x-accel-buffering", b"no"),  # nginx would collect events
+    NOSNIFF,
+]
+_BEGIN: Final = b"retry: 2000\n\n"
+_HEARTBEAT: Final = b":\n\n"
+_HEARTBEAT_SECONDS: Final = 5.0
+_SEND_SECONDS_MAX: Final = 10.0
+_STREAM_SECONDS_MAX: Final = 86_400.0
+_LAST_EVENT_ID: Final = re.compile(r"([0-9]{1,19})-([0-9]{1,19})", re.ASCII)
+log = structlog.get_logger(__name__)
+
+
+class _Watching:
+    """All that is watched over one connection."""
+
+    def __init__(self) -> None:
+        self.wake = asyncio.Event()
+        self.wake.set()
+        self.viewers: list[Viewer] = []
+        self.refused = b""
+        self.ended = False
+
+    def end(self) -> None:
+        """Send no more."""
+        self.ended = True
+        self.wake.set()
+
+    def take(self, *, live: bool) -> bytes:
+        """The events that are due, as of now."""
+        return b"".join(viewer.take(live=live) for viewer in self.viewers)
+
+
+class Stream:
+    """An ASGI application that sends events."""
+
+    def __init__(self, route: str, tokens: Tokens, rate: RateLimit, feed: Feed) -> None:
+        self._route = route
+        self._tokens = tokens
+        self._rate = rate
+        self._feed = feed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, for as long as it takes."""
+        trace = scope["trace"]
+        trace.route = self._route
+        watching = _Watching()
+        try:
+            principal = await self._admitted(scope)
+            async with AsyncExitStack() as held:
+                if scope["method"] == "POST":
+                    await self._watch_many(watching, held, principal, await body_of(receive))
+                else:
+                    await self._watch_one(watching, held, principal, scope)
+                trace.answered = perf_counter()
+                await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+                if scope["method"] == "HEAD":
+                    await send({"type": "http.response.body", "body": b""})
+                else:
+                    await self._send(watching, principal, receive, send)
+        except ApiError as error:
+            trace.code = error.code
+            await send_error(send, error)
+        except Exception:
+            if trace.answered is None:
+                await send_error(send, ApiError(INTERNAL, FAULT))
+            raise
+
+    async def _admitted(self, scope: Scope) -> Principal:
+        if scope["method"] not in ("GET", "HEAD", "POST"):
+            raise ApiError(UNKNOWN_METHOD, f"{self._route} answers GET and POST", {"Allow": "GET, HEAD, POST"})
+        return await admit(scope, self._tokens, self._rate)
+
+    async def _watch_one(self, watching: _Watching, held: AsyncExitStack, principal: Principal, scope: Scope) -> None:
+        asked = parse(scope["query_string"])
+        seen = _seen((header(scope, b"last-event-id") or b"").decode("latin-1"))
+        operator = operator_of(principal, asked.operator)
+        viewer = self._feed.watch(operator, asked.group, seen, watching.wake)
+        watching.viewers.append(await held.enter_async_context(viewer))
+
+    async def _watch_many(self, watching: _Watching, held: AsyncExitStack, principal: Principal, body: bytes) -> None:
+        async def watch(entry: Watch) -> None:
+            try:
+                operator = operator_of(principal, entry.operator)
+                viewer = self._feed.watch(operator, entry.group, _seen(entry.last_event_id), watching.wake)
+                watching.viewers.append(await held.enter_async_context(viewer))
+            except ApiError as error:
+                watching.refused += _refusal(entry, error)
+
+        entries = watches(body)
+        async with asyncio.TaskGroup() as group:
+            for entry in entries:
+                group.create_task(watch(entry))
+
+    async def _send(self, watching: _Watching, principal: Principal, receive: Receive, send: Send) -> None:
+        seconds = min(principal.expires - time(), _STREAM_SECONDS_MAX)
+        expiry = asyncio.get_running_loop().call_later(max(0.0, seconds), watching.end)
+        gone = asyncio.create_task(_gone(receive))
+        gone.add_done_callback(lambda _: watching.end())
+        body = _BEGIN + watching.refused
+        try:
+            while not (watching.ended or self._feed.ended):
+                async with asyncio.timeout(_SEND_SECONDS_MAX):
+                    await send({"type": "http.response.body", "body": body, "more_body": True})
+                body = await self._next(watching)
+            if not gone.done():
+                async with asyncio.timeout(_SEND_SECONDS_MAX):
+                    await send({"type": "http.response.body", "body": b""})
+        except TimeoutError:
+            log.info("viewer is too slow", route=self._route)  # the server ends what is left unfinished
+        finally:
+            expiry.cancel()
+            gone.cancel()
+
+    async def _next(self, watching: _Watching) -> bytes:
+        """What is due, as soon as anything is."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_HEARTBEAT_SECONDS):
+                await watching.wake.wait()
+        watching.wake.clear()
+        return watching.take(live=self._feed.live) or _HEARTBEAT
+
+
+async def _gone(receive: Receive) -> None:
+    """Return when the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _seen(last_event_id: str) -> dict[str, int]:
+    """The versions that the client has, as the id of its last event says; nothing, if that is none of ours."""
+    found = _LAST_EVENT_ID.fullmatch(last_event_id)
+    return {kind: int(version) for kind, version in zip(KINDS, found.groups(), strict=True)} if found else {}
+
+
+def _refusal(entry: Watch, error: ApiError) -> bytes:
+    said = {"operatorId": entry.operator, "groupId": entry.group, "code": error.code, "message": error.message}
+    return b"event: refused\ndata: %b\n\n" % orjson.dumps(said)

@@ -1,0 +1,70 @@
+"""How old a shown result is, and which stage is to blame. Pure: ages come in seconds, nothing here knows a clock.
+
+A partition's as-of in a sink says up to when its results hold there. The stages stand in a row: ingest, ledger, then each sink by itself,
+then push. So a sink that is old while another is fresh is to blame itself; when all are old the cause lies before them, the earliest
+stage that is not well; with both well it is as-of itself that is held (a source topic made anew, or nobody who samples).
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from stream_app.health.status import Status
+
+FRESH_S: Final = 10.0  # no older than this is fresh
+
+
+class Stage(StrEnum):
+    """In the order of the flow."""
+
+    INGEST = "ingest"
+    LEDGER = "ledger"
+    AS_OF = "as_of"
+    TOPICS = "topics"
+    REDIS = "redis"
+    CLICKHOUSE = "clickhouse"
+    PUSH = "push"
+
+
+SINKS: Final = (Stage.TOPICS, Stage.REDIS, Stage.CLICKHOUSE)
+
+
+class Upstream(NamedTuple):
+    """Ingest as a whole, or the ledger at one partition. `lag_s`: None is not known."""
+
+    status: Status
+    lag_s: float | None
+
+    def is_well(self) -> bool:
+        """Does it read what comes?"""
+        return self.status == Status.OK and self.lag_s is not None and self.lag_s <= FRESH_S
+
+
+def oldest(ages_s: Mapping[Stage, float | None]) -> float | None:
+    """The age of the oldest sink; None: one says nothing."""
+    known = [age for age in ages_s.values() if age is not None]
+    return max(known, default=None) if len(known) == len(ages_s) else None
+
+
+def is_old(age_s: float | None) -> bool:
+    """Is a result that old no longer fresh? None: of a sink that says nothing."""
+    return age_s is None or age_s > FRESH_S
+
+
+def guilty(ages_s: Mapping[Stage, float | None], ingest: Upstream, ledger: Upstream) -> Stage | None:
+    """The stage to blame for a partition; None: all of it is fresh. An age of None is a sink that says nothing."""
+    old = {sink: age for sink, age in ages_s.items() if is_old(age)}
+    if not old:
+        return None
+    if len(old) < len(ages_s):
+        return max(old, key=lambda sink: float("inf") if old[sink] is None else float(old[sink] or 0))
+    if not ingest.is_well():
+        return Stage.INGEST
+    if not ledger.is_well():
+        return Stage.LEDGER
+    return Stage.AS_OF if any(age is not None for age in ages_s.values()) else next(iter(old))
+
+
+def is_push_guilty(redis_s: float | None, push_s: float | None) -> bool:
+    """Did the last probe reach Redis and not a viewer? Seconds that it took; None: it has not come."""
+    return redis_s is not None and (push_s is None or push_s - redis_s > FRESH_S)

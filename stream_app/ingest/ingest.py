@@ -1,0 +1,142 @@
+"""Into the events topic: source records by operator, clock records by time. Stateless and at least once.
+
+What is taken is acknowledged when Kafka has it, good records in the events topic, bad ones in the dead letters. An event that the ledger may
+reject as too late carries its source record along, so that its dead letter holds the value as it came.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from stream_app.domain.events import ENTITIES, TIME, Part
+from stream_app.domain.local_time import QUARTER_MS, retained_from, zone
+from stream_app.formats.frames import FramePart, Raws, clock_frame, frames, probe_frame
+from stream_app.formats.murmur2 import partition_for
+from stream_app.ports.kafka import Appender
+from stream_app.ports.records import Batch, RecordFields
+from stream_app.sinks.dead_letters import dead_letter
+from stream_app.sources import decode
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 4000  # records decoded without letting other work in: some 20 ms
+_MARGIN = 3 * 96  # quarter hours: more than zones, clocks and delays differ
+_CLOCK_POLL_S = 0.5
+
+
+class IngestConf(NamedTuple):
+    """Names and rules. `kinds`: kind of event by source topic."""
+
+    kinds: dict[str, int]
+    events: str
+    events_partitions: int
+    dead_letters: str
+    ocpi_operators: Mapping[str, str]
+    retention_months: int
+    stream_clock: bool
+    clock_skew_ms_max: int
+
+
+class Ingest:
+    """See the module."""
+
+    def __init__(self, conf: IngestConf, appender: Appender, now: Callable[[], float] = time.time) -> None:
+        self._conf, self._appender, self._now = conf, appender, now
+        self._time_max = 0  # the highest event time that is in the events topic, quarter hours
+        self._clock_written = 0
+        self._skewed = False
+        self._dead_partitions = 0
+        self.records = self.rejected = 0
+
+    async def start(self) -> None:
+        """Connect."""
+        await self._appender.start()
+        self._dead_partitions = await self._appender.partitions(self._conf.dead_letters)
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._appender.stop()
+
+    # -- records
+
+    async def take(self, topic: str, partition: int, batches: Sequence[Batch]) -> None:
+        """Append what the records of one source partition say; back when Kafka has all of it."""
+        whole = Batch.joined(batches)  # a producer that does not linger makes batches of one record
+        for start in range(0, len(whole), _CHUNK):
+            await self._take(topic, partition, whole, slice(start, start + _CHUNK))
+
+    async def _take(self, topic: str, partition: int, batch: Batch, chunk: slice) -> None:
+        kind, now_ms = self._conf.kinds[topic], int(self._now() * 1000)
+        keys, values, offsets = batch.keys[chunk], batch.values[chunk], batch.offsets[chunk]
+        decoded = decode(
+            kind,
+            values,
+            offsets,
+            batch.timestamps[chunk],
+            partition,
+            now_ms=now_ms,
+            ocpi_operators=self._conf.ocpi_operators,
+        )
+        records: dict[tuple[str, int], list[RecordFields]] = {}
+        for index, rejection in decoded.rejections:
+            letter = dead_letter(topic, partition, offsets[index], keys[index], values[index], rejection, now_ms)
+            at = partition_for(letter.key, self._dead_partitions)
+            records.setdefault((self._conf.dead_letters, at), []).append(letter)
+        parts: dict[int, list[FramePart]] = {}
+        old = self._old(kind, now_ms)
+        for operator, part in decoded.parts.items():
+            at = partition_for(operator.encode(), self._conf.events_partitions)
+            raws = {} if old is None else _raws(part, old, keys, values)
+            ids = [entity.encode() for entity in part.ids]
+            parts.setdefault(at, []).append(FramePart(operator, kind, ids, part.rows, raws))
+        for at, some in parts.items():
+            records[self._conf.events, at] = [(None, frame, []) for frame in frames(some)]
+        await self._appender.append(records)
+        self.records += len(values)
+        self.rejected += len(decoded.rejections)
+        if self._conf.stream_clock and kind in ENTITIES:
+            latest = max((row[TIME] for part in decoded.parts.values() for row in part.rows), default=0)
+            self._time_max = max(self._time_max, latest)
+
+    def _old(self, kind: int, now_ms: int) -> int | None:
+        """Before which time an event may be too late for the ledger; None where time does not matter."""
+        if kind not in ENTITIES:
+            return None
+        if self._conf.stream_clock:  # other workers may be further on
+            return 1 << 62
+        return retained_from(zone("UTC"), now_ms // QUARTER_MS, self._conf.retention_months)[1] + _MARGIN
+
+    # -- time
+
+    async def run_clock(self) -> None:
+        """Write clock records for ever: when a quarter of an hour has passed, of the wall clock or of event time."""
+        while True:
+            now = self._time_max if self._conf.stream_clock else int(self._now() * 1000) // QUARTER_MS
+            if now > self._clock_written and (self._conf.stream_clock or await self._is_clock_right()):
+                frame: RecordFields = (None, clock_frame(now), [])
+                partitions = range(self._conf.events_partitions)
+                await self._appender.append({(self._conf.events, at): [frame] for at in partitions})
+                self._clock_written = now
+            await asyncio.sleep(_CLOCK_POLL_S)
+
+    async def _is_clock_right(self) -> bool:
+        """Does the broker, which stamps the events topic, have about the same time?"""
+        broker_ms = await self._appender.append({(self._conf.events, 0): [(None, probe_frame(), [])]})
+        skew_ms = int(self._now() * 1000) - (broker_ms or 0)
+        skewed = abs(skew_ms) > self._conf.clock_skew_ms_max
+        if skewed and not self._skewed:
+            log.error(
+                "this machine's clock is %.1f s off the broker's: it moves no time until that is mended", skew_ms / 1000
+            )
+        self._skewed = skewed
+        return not skewed
+
+
+def _raws(part: Part, old: int, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Raws:
+    return {
+        i: [keys[index], values[index]]
+        for i, (row, index) in enumerate(zip(part.rows, part.indexes, strict=True))
+        if row[TIME] < old
+    }

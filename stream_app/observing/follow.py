@@ -1,0 +1,79 @@
+"""The newest records of a topic, and then each new one: for topics of ours that are small, or of which only the end matters.
+
+Begins so many offsets before the end of each partition, whatever the topic holds. Blocking calls are made in a thread. Bounded: so many
+records a call.
+"""
+
+import asyncio
+import time
+from typing import Any, NamedTuple
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from stream_app.observing.cluster import reader_settings
+
+_SECONDS_MAX = 2.0
+_TIMEOUT_S = 5.0
+_BATCH = 500
+
+
+class Record(NamedTuple):
+    """`is_new`: it came after the follower began."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+    time_ms: int
+    is_new: bool
+
+
+class Follower:
+    """See the module. Joins no group, commits nothing."""
+
+    def __init__(self, servers: str, topic: str, tail: int) -> None:
+        self._topic, self._tail = topic, tail
+        self._began: dict[int, int] = {}  # by partition, the end when the follower began
+        self._consumer = Consumer(
+            reader_settings(servers)
+            | {
+                "auto.offset.reset": "earliest",
+                "isolation.level": "read_committed",
+                "fetch.wait.max.ms": 100,
+                "fetch.message.max.bytes": 262_144,
+            }
+        )
+
+    async def drain(self) -> list[Record]:
+        """What came since the last call, in the order of each partition; the rest next time. `Raises` KafkaException."""
+        return await asyncio.to_thread(self._drain)
+
+    def _drain(self) -> list[Record]:
+        if not self._began and not self._begin():
+            return []
+        found: list[Record] = []
+        deadline = time.monotonic() + _SECONDS_MAX
+        while time.monotonic() < deadline:
+            messages = self._consumer.consume(_BATCH, timeout=0.2)
+            found += [self._record(message) for message in messages if message.error() is None]
+            if len(messages) < _BATCH:
+                break
+        return found
+
+    def _record(self, message: Any) -> Record:
+        is_new = message.offset() >= self._began.get(message.partition(), 0)
+        return Record(message.key(), message.value(), message.headers() or [], message.timestamp()[1], is_new)
+
+    def _begin(self) -> bool:
+        topic = self._consumer.list_topics(self._topic, timeout=_TIMEOUT_S).topics[self._topic]
+        if topic.error is not None or not topic.partitions:
+            return False
+        wanted = []
+        for partition in topic.partitions:
+            first, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), _TIMEOUT_S)
+            self._began[partition] = end
+            wanted.append(TopicPartition(self._topic, partition, max(first, end - self._tail)))
+        self._consumer.assign(wanted)
+        return True
+
+
+__all__ = ["Follower", "KafkaException", "Record"]

@@ -1,0 +1,99 @@
+"""As-of is a sampled frontier: up to when everything that Kafka had taken has reached the events topic, and up to where there.
+
+A sample notes the time T, then reads the end offsets E of all partitions of all source topics. When the committed positions of ingest have
+passed E, the end offsets F of the events partitions are read: a result that holds an events partition up to F holds every record taken
+before T. Partitions are looked up anew for each sample, so one that is added counts from its first record; ends are those of open
+transactions, too. A topic made anew (its id changes, or it ends before what was committed) holds as-of, and so does one deleted before all
+of it was read; both are said.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from stream_app.observing.cluster import Cluster, Ends, KafkaException, TopicState
+from stream_app.ports.kafka import Sample
+
+log = logging.getLogger(__name__)
+
+
+class Frontier:
+    """See the module."""
+
+    def __init__(
+        self, cluster: Cluster, sources: Sequence[str], consumer_group: str, events: str, events_partitions: int
+    ) -> None:
+        self._cluster = cluster
+        self._sources, self._consumer_group = tuple(sources), consumer_group
+        self._events = [(events, partition) for partition in range(events_partitions)]
+        self._pending: deque[tuple[int, Ends]] = deque()
+        self._ids: dict[str, str] = {}
+        self._committed: Ends | None = None
+        self._said: set[str] = set()
+
+    async def run(self, interval_s: float, publish: Callable[[Sample], None]) -> None:
+        """Sample for ever; `publish` is called with each sample that was reached. A broker that does not answer only holds as-of."""
+        while True:
+            started = time.monotonic()
+            try:
+                if sample := await self.step(int(time.time() * 1000)):
+                    publish(sample)
+                self._said.discard("broker")
+            except KafkaException as exc:
+                self._say("broker", "as-of is held: Kafka does not answer (%s)", exc)
+            await asyncio.sleep(max(0.0, started + interval_s - time.monotonic()))
+
+    async def step(self, now_ms: int) -> Sample | None:
+        """Take a sample, and return the newest one that was reached."""
+        topics = await self._cluster.describe(self._sources)
+        for topic in self._sources:
+            if topic not in topics:
+                self._say(topic, "the source topic %s does not exist; it is waited for", topic)
+        partitions = [(topic, p) for topic, state in topics.items() for p in range(state.partitions)]
+        if self._committed is None:
+            self._committed = await self._cluster.committed(self._consumer_group, partitions)
+        ends = await self._cluster.ends(partitions)
+        if self._made_anew(topics, ends, self._committed):
+            self._pending.clear()
+            self._committed = await self._cluster.committed(self._consumer_group, partitions)
+            return None
+        self._pending.append((now_ms, ends))
+        committed = self._committed = await self._cluster.committed(self._consumer_group, partitions)
+        reached = None
+        while self._pending and _passed(committed, self._pending[0][1]):
+            reached = self._pending.popleft()[0]
+        if reached is None:
+            return None
+        found = await self._cluster.ends(self._events)
+        return Sample(reached, {partition: end for (_, partition), end in found.items()})
+
+    def _made_anew(self, topics: dict[str, TopicState], ends: Ends, committed: Ends) -> bool:
+        held = False
+        for topic, state in topics.items():
+            if self._ids.setdefault(topic, state.topic_id) != state.topic_id:
+                self._say(
+                    topic + "!", "as-of is held: the topic %s was deleted and made anew; restart the workers", topic
+                )
+                held = True
+        for topic in {topic for topic, _ in self._pending[0][1]} - topics.keys() if self._pending else ():
+            self._say(
+                f"{topic}-",
+                "as-of is held: the topic %s was deleted before all of it was read; restart the workers",
+                topic,
+            )
+        for tp, end in ends.items():
+            if committed.get(tp, 0) > end:  # as it was before the ends were asked for
+                self._say(f"{tp}", "as-of is held: %s/%d ends at %d, before what was read of it", *tp, end)
+                held = True
+        return held
+
+    def _say(self, what: str, message: str, *args: object) -> None:
+        if what not in self._said:
+            self._said.add(what)
+            log.warning(message, *args)
+
+
+def _passed(committed: Ends, ends: Ends) -> bool:
+    return all(committed.get(tp, 0) >= end for tp, end in ends.items())

@@ -1,0 +1,40 @@
+"""What is the same for all partitions of a worker: names, pace, rules."""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from stream_app.domain import working
+
+
+class Topics(msgspec.Struct, frozen=True):
+    """Names that the partitions write to; `sources` by kind of event, for dead letters."""
+
+    events: str
+    changelog: str
+    monthly: str
+    half_hour: str
+    dead_letters: str
+    sources: dict[int, str]
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """Seconds between two commits, and between two records of a key of a results topic."""
+
+    tick_s: float
+    publish_s: float
+
+
+class Conf(msgspec.Struct, frozen=True):
+    """What is the same for all partitions of a worker. `topic_id`: of the events topic."""
+
+    topics: Topics
+    pace: Pace
+    ledger: working.Settings
+    generation: int
+    topic_id: str
+    ce_type_prefix: str
+    ce_source: str
+
+
+Crash = Callable[[Exception], Awaitable[None]]

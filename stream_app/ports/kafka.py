@@ -1,0 +1,88 @@
+"""Kafka as ingest and the partitions need it: appends, transactions, the replay of a changelog, offsets."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from stream_app.ports.records import Records
+
+
+class Fenced(Exception):  # noqa: N818  # what it is, not what failed
+    """Another owner of the transactional id has come since."""
+
+
+class ChangelogLost(Exception):  # noqa: N818  # what it is, not what failed
+    """The changelog ends before the store's position: another changelog, or one that lost data. Operator action: drop the state directory."""
+
+
+class Appender(Protocol):
+    """Appends outside of transactions, acknowledged by all replicas when `append` returns."""
+
+    async def start(self) -> None:
+        """Connect."""
+
+    async def stop(self) -> None:
+        """Disconnect."""
+
+    async def append(self, records: Records) -> int | None:
+        """Append; the broker's time of the append in epoch milliseconds, where the topic keeps log append time."""
+
+    async def partitions(self, topic: str) -> int:
+        """Number of partitions of a topic."""
+
+
+class Log(Protocol):
+    """The transactions of one events partition."""
+
+    async def open(self) -> None:
+        """Become the owner, refusing what an earlier one may still send."""
+
+    async def commit(self, rows: Mapping[bytes, bytes | None], records: Records, offset: int) -> int:
+        """One transaction of changelog rows, records of other topics and the next offset of the events partition.
+
+        Gives the changelog position behind the rows. `Raises` Fenced.
+        """
+
+    async def partitions(self, topic: str) -> int:
+        """Number of partitions of a topic."""
+
+    async def close(self) -> None:
+        """Disconnect."""
+
+
+class Replayed(Protocol):
+    """A store that follows a changelog: `log` is the changelog position that its rows stand for."""
+
+    log: int
+
+    def write(self, rows: Mapping[bytes, bytes | None], log: int) -> None:
+        """Take rows, and stand for the changelog up to `log`."""
+
+
+class Range(NamedTuple):
+    """First offset and end offset of an events partition."""
+
+    first: int
+    end: int
+
+
+class Sample(NamedTuple):
+    """A reached sample of the as-of frontier: all source records taken before `time_ms` lie in the events partitions before `ends`."""
+
+    time_ms: int
+    ends: dict[int, int]  # by events partition
+
+
+class Kafka(Protocol):
+    """What the lanes of a worker need of Kafka."""
+
+    def new_log(self, partition: int) -> Log:
+        """The transactions of an events partition."""
+
+    async def ranges(self, topic: str, partitions: Sequence[int]) -> dict[int, Range]:
+        """First and end offsets of partitions of a topic."""
+
+    async def replay(self, topic: str, stores: Mapping[int, Replayed], wanted: Callable[[], bool]) -> int:
+        """Bring stores, by partition, up to the end of a changelog; the number of records read.
+
+        Stops early when not `wanted` any more. `Raises` ChangelogLost.
+        """

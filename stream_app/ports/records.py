@@ -1,0 +1,60 @@
+"""Kafka records on their way in, a record batch at a time, and on their way out, by topic and partition."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+Headers = list[tuple[str, bytes]]
+
+
+class Record(NamedTuple):
+    """A record to be appended, with a key. `value` None: a tombstone."""
+
+    key: bytes
+    value: bytes | None
+    headers: Headers
+
+
+RecordFields = tuple[bytes | None, bytes | None, Headers]  # key, value, headers: of a Record, or of one without a key
+Records = Mapping[tuple[str, int], Iterable[RecordFields]]  # by (topic, partition)
+
+
+class Batch:
+    """The records of one Kafka record batch, from the consumer's position on: parallel lists, timestamps in epoch milliseconds.
+
+    `next_offset` is the position behind the batch, which may lie further on than the last record's: compaction leaves gaps.
+    """
+
+    __slots__ = ("keys", "next_offset", "offsets", "timestamps", "values")
+
+    keys: list[bytes | None]
+    values: list[bytes | None]
+    offsets: list[int]
+    timestamps: list[int]
+    next_offset: int
+
+    def __init__(
+        self,
+        keys: list[bytes | None],
+        values: list[bytes | None],
+        offsets: list[int],
+        timestamps: list[int],
+        next_offset: int,
+    ) -> None:
+        self.keys, self.values, self.offsets, self.timestamps = keys, values, offsets, timestamps
+        self.next_offset = next_offset
+
+    @classmethod
+    def joined(cls, batches: Sequence["Batch"]) -> "Batch":
+        """Batches of one partition that follow each other, as one."""
+        if len(batches) == 1:
+            return batches[0]
+        return cls(
+            [key for batch in batches for key in batch.keys],
+            [value for batch in batches for value in batch.values],
+            [offset for batch in batches for offset in batch.offsets],
+            [timestamp for batch in batches for timestamp in batch.timestamps],
+            batches[-1].next_offset,
+        )
+
+    def __len__(self) -> int:
+        return len(self.values)

@@ -1,0 +1,25 @@
+"""The store of an events partition: the rows that the changelog said up to a position."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+
+class Store(Protocol):
+    """Rows by key. `log`: the changelog position that they stand for."""
+
+    log: int
+
+    def load(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Values in the order of keys."""
+
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Rows in order of keys, those with the prefix and above `after`."""
+
+    def write(self, rows: Mapping[bytes, bytes | None], log: int) -> None:
+        """Write rows (empty or None: deleted) and the changelog position that they stand for, both or neither."""
+
+    def wipe(self) -> None:
+        """Drop all rows; `log` becomes 0."""
+
+    def close(self) -> None:
+        """Flush, and let go of the files."""
