@@ -5,33 +5,13 @@ import asyncio
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from stream_app.local.ports import free_port, is_free
-from stream_app.local.processes import find, stop
-from stream_app.local.run_folder import RunFolder
-from stream_app.local.servers import SERVERS, start_server
 from stream_app.observing.cluster import Cluster, KafkaException
-from tests.conftest import LIB
 from tests.support.waiting import answer, until
 
 
-@pytest.fixture
-def run(tmp_path):
-    return RunFolder(tmp_path / "run", LIB)
-
-
-@pytest.fixture
-def new_kafka(run):
-    """A cluster of this test that nobody asked anything yet."""
-    server = next(server for server in SERVERS if server.name == "kafka")
-    try:
-        yield start_server(run, server, f"127.0.0.1:{free_port()}", default_ports=False)
-    finally:
-        stop(run, [running for running in [find(run, "kafka")] if running], seconds_max=10)
-
-
-async def test_a_brand_new_cluster_answers_with_nothing(new_kafka):
+async def test_a_brand_new_cluster_answers_with_nothing(own_kafka):
     """No topic, no coordinator of consumer groups yet: an empty answer, not the end of the process."""
-    cluster = Cluster(new_kafka)
+    cluster = Cluster(own_kafka.address)
     assert await answer(lambda: cluster.describe(["charging.sessions", "crm.groups"])) == {}
     assert await cluster.ends([]) == await cluster.starts([]) == {}
     assert await cluster.committed("group", []) == {}
@@ -83,38 +63,36 @@ async def test_unknown_topics_and_partitions_are_an_error_where_offsets_are_aske
     for unknown in [("unknown", 0), (topic, 7)]:
         with pytest.raises(KafkaException):
             await cluster.ends([(topic, 0), unknown])
-    assert await cluster.committed("nobody", [(topic, 0), ("unknown", 0)]) == {}
+    assert await answer(lambda: cluster.committed("nobody", [(topic, 0), ("unknown", 0)])) == {}
 
 
-async def test_a_broker_that_goes_away_is_an_error_and_no_offset(run, new_kafka):
+async def test_a_broker_that_goes_away_is_an_error_and_no_offset(own_kafka):
     """Whatever the moment: an end of -1001 would be passed by everything, and as-of with it."""
-    cluster, partitions = Cluster(new_kafka), [("t", partition) for partition in range(20)]
-    admin = AdminClient({"bootstrap.servers": new_kafka})
+    cluster, partitions = Cluster(own_kafka.address), [("t", partition) for partition in range(20)]
+    admin = AdminClient({"bootstrap.servers": own_kafka.address})
     admin.create_topics([NewTopic("t", 20, 1)])["t"].result(20)
     await answer(lambda: cluster.ends(partitions))
     asked = [asyncio.create_task(cluster.ends(partitions)) for _ in range(50)]
     await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
-    find(run, "kafka").process.kill()
+    killing = asyncio.create_task(asyncio.to_thread(own_kafka.kill))
     while len(asked) < 100:
         asked.append(asyncio.create_task(cluster.ends(partitions)))
         await asyncio.sleep(0.01)
     found = await asyncio.gather(*asked, return_exceptions=True)
+    await killing
     assert any(isinstance(each, KafkaException) for each in found)
     for each in found:
         assert isinstance(each, KafkaException) or each == dict.fromkeys(partitions, 0)
 
 
-async def test_a_broker_that_comes_back_answers_the_same_client(run, new_kafka):
+async def test_a_broker_that_comes_back_answers_the_same_client(own_kafka):
     """Its partitions have a later leader epoch: who asks with the one it knows is refused, again and again."""
-    cluster, partitions = Cluster(new_kafka), [("t", partition) for partition in range(5)]
-    admin = AdminClient({"bootstrap.servers": new_kafka})
+    cluster, partitions = Cluster(own_kafka.address), [("t", partition) for partition in range(5)]
+    admin = AdminClient({"bootstrap.servers": own_kafka.address})
     admin.create_topics([NewTopic("t", 5, 1)])["t"].result(20)
     await answer(lambda: cluster.ends(partitions))
-    port = int(new_kafka.rsplit(":", 1)[1])
-    find(run, "kafka").process.kill()
-    await until("the broker has let go of its port", lambda: not find(run, "kafka") and is_free(port))
-    server = next(server for server in SERVERS if server.name == "kafka")
-    assert await asyncio.to_thread(start_server, run, server, new_kafka, default_ports=False) == new_kafka
+    await asyncio.to_thread(own_kafka.kill)
+    await asyncio.to_thread(own_kafka.begin)
     await answer(lambda: cluster.ends(partitions))
     for _ in range(20):
         assert await cluster.ends(partitions) == await cluster.starts(partitions) == dict.fromkeys(partitions, 0)
