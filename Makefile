@@ -68,8 +68,9 @@ lock: .venv/development ## pin the dependencies anew, after pyproject.toml chang
 	@"$$UV" pip compile -q --universal --generate-hashes --group dev pyproject.toml -o requirements-dev.lock
 	"$$UV" pip compile -q --universal --generate-hashes pyproject.toml -c requirements-dev.lock -o requirements.lock
 
-dashboard: ## build the dashboard from its sources; needs Node, which nothing else does
-	@cd stream_app/dashboard
+dashboard: .venv/runtime ## build the dashboard from its sources; needs Node, which nothing else does
+	@$(BIN)/python docs/dashboard_figures.py
+	cd stream_app/dashboard
 	command -v npm >/dev/null || { echo "npm is missing, and only this target needs it: install Node 20 or newer." >&2; exit 1; }
 	npm ci --silent --ignore-scripts
 	npm run --silent build
@@ -80,6 +81,7 @@ pictures: .venv/development chromium ## take the dashboard's pictures of docs/ a
 docs: .venv/runtime ## write what of docs/ and deploy/ is made from the sources
 	@$(BIN)/python docs/settings_page.py
 	$(BIN)/python docs/metrics_page.py
+	$(BIN)/python docs/dashboard_figures.py
 	$(BIN)/python deploy/grafana/dashboard.py
 
 # -- what the targets stand on

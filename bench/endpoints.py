@@ -8,13 +8,12 @@ import json
 import statistics
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
+import httpx
 import psutil
 
 from bench import raw, wrk
@@ -105,17 +104,14 @@ def _questions(address: str) -> dict[str, list[Asked]]:
 
 def _ask(address: str, one: Asked) -> Mapping[str, str]:
     """Headers of the answer, with its body as `body`. `Raises` LocalError when it has another status."""
-    request = urllib.request.Request(
-        address + one.path, one.body.encode() if one.body else None, one.headers, method=one.method
+    answer = httpx.request(
+        one.method, address + one.path, content=one.body or None, headers=one.headers, timeout=10, trust_env=False
     )
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            status, headers, body = answer.status, answer.headers, answer.read()
-    except urllib.error.HTTPError as error:
-        status, headers, body = error.code, error.headers, error.read()
-    if status != one.status:
-        raise LocalError(f"endpoints: {one.method} {one.path} is answered by {status}: {body[:200]!r}")
-    return {name.lower(): value for name, value in headers.items()} | {"body": body.decode()}
+    if answer.status_code != one.status:
+        raise LocalError(
+            f"endpoints: {one.method} {one.path} is answered by {answer.status_code}: {answer.content[:200]!r}"
+        )
+    return {**answer.headers, "body": answer.text}
 
 
 # -- how it is measured

@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from stream_app.api.http import Switch
+from stream_app.api.http import Dispatcher
 from stream_app.cli.api import server_config
 
 FRAMEWORK, BARE = "/hello", "/bare"
@@ -30,7 +30,7 @@ async def _bare(scope: Scope, receive: Receive, send: Send) -> None:
 def _serve(port: int) -> None:
     app = FastAPI()
     app.get(FRAMEWORK)(_hello)
-    config = server_config(Switch({BARE: _bare}, app), host="127.0.0.1", port=port)
+    config = server_config(Dispatcher({BARE: _bare}, app), host="127.0.0.1", port=port)
     uvicorn.Server(config).run()
 
 

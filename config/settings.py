@@ -6,7 +6,7 @@ Read by the composition roots only (cli, worker, api, monitor, importer, simulat
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr
 from pydantic_settings import (
@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     events_partitions: Annotated[int, Field(ge=1, le=65535)]
     replication_factor: Count
     generation: Annotated[int, Field(ge=1, le=4095)]
+    events_generation: Annotated[int, Field(ge=1, le=4095)]
+    topic_generations: str
     ce_type_prefix: str
     ce_source: str
 
@@ -142,10 +144,20 @@ class Settings(BaseSettings):
         run_env = DotEnvSettingsSource(settings_cls, env_file=RUN / "env")
         return init_settings, env_settings, run_env, TomlConfigSettingsSource(settings_cls)
 
+    def of(self, generation: int, events_generation: int, events_partitions: int) -> Self:
+        """These settings with another generation."""
+        return self.model_copy(
+            update={
+                "generation": generation,
+                "events_generation": events_generation,
+                "events_partitions": events_partitions,
+            }
+        )
+
     @property
     def events(self) -> str:
-        """The events topic of the generation."""
-        return f"{self.topic_events}-{self.generation}"
+        """The events topic of its generation."""
+        return f"{self.topic_events}-{self.events_generation}"
 
     @property
     def source_topics(self) -> list[str]:
@@ -159,10 +171,14 @@ class Settings(BaseSettings):
             self.topic_operators,
         ]
 
+    def result_topic(self, table: str) -> str:
+        """The results topic of a table, by its name."""
+        return str(getattr(self, f"topic_{table}"))
+
     @property
     def ingest_group(self) -> str:
-        """Consumer group, and Faust app id, of ingest."""
-        return f"{self.app_id}-ingest"
+        """Consumer group, and Faust app id, of ingest; with the generation of the events topic, but for the first."""
+        return f"{self.app_id}-ingest" + (f"-{self.events_generation}" if self.events_generation > 1 else "")
 
     @property
     def ledger_group(self) -> str:

@@ -8,40 +8,49 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import faust
 import stamina
+from aiokafka.errors import KafkaError
 from faust.types import TP
+from mode import Service
 
 from agents import ingest as ingest_agent
 from agents import ledger as ledger_agent
 from config.settings import Settings
 from stream_app.domain import working
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
+from stream_app.domain.tables import TABLES
 from stream_app.faust_seam.app import App, new_app
+from stream_app.formats.generations import Generation, newest_serving
 from stream_app.ingest.ingest import Ingest, IngestConf
-from stream_app.kafka import batches, logs
+from stream_app.kafka import batches, generations, logs
 from stream_app.kafka.log import Appender, TransactionLog
 from stream_app.kafka.replay import replay
-from stream_app.observing.cluster import Cluster, KafkaException
+from stream_app.observing.client import ClusterError
 from stream_app.observing.frontier import Frontier
+from stream_app.observing.observer import Observer
 from stream_app.partition.announcer import Announcer
 from stream_app.partition.conf import Conf, Pace, Topics
 from stream_app.partition.lanes import Lanes
-from stream_app.partition.pump import Pump
+from stream_app.partition.sink_writer import SinkWriter
 from stream_app.ports.kafka import Range, Replayed
 from stream_app.sinks.clickhouse import ClickHouseSink
 from stream_app.sinks.redis import RedisSink
-from tables.cells import HALF_HOUR, MONTHLY, HalfHourTable, MonthlyTable
+from tables.cells import CellTable
 from tables.ledger import LedgerTable, changelog
 
 log = logging.getLogger(__name__)
 
 INGEST, LEDGER = "ingest", "ledger"
 _SAME_LOG_S = 10.0  # between two lines of aiokafka that are the same but for numbers
+_FOLLOW_AGAIN_S = 5.0
 _BROKER_S_MAX = 120.0  # a broker that restarts is waited for; one that is away longer ends the worker with an error
 
 
@@ -60,8 +69,8 @@ def source_kinds(settings: Settings) -> dict[str, int]:
 class LedgerKafka:
     """Kafka as the lanes need it."""
 
-    def __init__(self, settings: Settings, cluster: Cluster) -> None:
-        self._servers, self._settings, self._cluster = settings.kafka_bootstrap_servers, settings, cluster
+    def __init__(self, settings: Settings, observer: Observer) -> None:
+        self._servers, self._settings, self._observer = settings.kafka_bootstrap_servers, settings, observer
         self._group = settings.ledger_group
 
     def new_log(self, partition: int) -> TransactionLog:
@@ -81,45 +90,41 @@ class LedgerKafka:
     async def ranges(self, topic: str, partitions: Sequence[int]) -> dict[int, Range]:
         """Where partitions of a topic begin and end."""
         tps = [(topic, partition) for partition in partitions]
-        async for attempt in stamina.retry_context(on=KafkaException, attempts=None, timeout=_BROKER_S_MAX):
+        async for attempt in stamina.retry_context(on=ClusterError, attempts=None, timeout=_BROKER_S_MAX):
             with attempt:
-                starts, ends = await self._cluster.starts(tps), await self._cluster.ends(tps)
+                starts, ends = await self._observer.starts(tps), await self._observer.ends(tps)
         return {partition: Range(starts[topic, partition], ends[topic, partition]) for partition in partitions}
 
 
-class Background:
-    """Tasks of an app that run as long as it does; what fails in one stops the worker."""
+class Background(Service):
+    """Tasks of an app that run as long as it does (`add_future`); what fails in one crashes the app, and so ends the worker.
+
+    A service of its own, for the app's own tasks end only after the app's `stops`, which close what the tasks use.
+    """
 
     def __init__(self, app: App) -> None:
-        self._app = app
-        self._tasks: set[asyncio.Task[None]] = set()
+        super().__init__(beacon=app.beacon)
 
-    def starter(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Awaitable[None]]:
-        """What starts it, when it is time to."""
+    async def on_stop(self) -> None:
+        """Mode's hook. Mode itself cancels a task once; asyncio.wait_for of Python 3.11 can swallow a cancellation."""
+        while self._futures:
+            for future in self._futures:
+                future.cancel()
+            await asyncio.wait(self._futures, timeout=1)
 
-        async def start() -> None:
-            self.start(work())
 
-        return start
-
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run it."""
-        task = asyncio.create_task(self._watch(work))
-        self._tasks.add(task)
-
-    async def _watch(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except Exception as exc:
-            log.exception("a task of %s failed", self._app.conf.id)
-            await self._app.crash(exc)
-
-    async def stop(self) -> None:
-        """End all."""
-        while self._tasks:  # asyncio.wait_for of Python 3.11 can swallow a cancellation
-            for task in self._tasks:
-                task.cancel()
-            _, self._tasks = await asyncio.wait(self._tasks, timeout=1)
+def ingest_conf(settings: Settings) -> IngestConf:
+    """What ingest must know."""
+    return IngestConf(
+        kinds=source_kinds(settings) | {settings.topic_probe: PAYMENT},
+        events=settings.events,
+        events_partitions=settings.events_partitions,
+        dead_letters=settings.topic_dead_letters,
+        ocpi_operators=settings.ocpi_operators,
+        retention_months=settings.retention_months,
+        stream_clock=settings.clock == "stream",
+        clock_skew_ms_max=settings.clock_skew_ms_max,
+    )
 
 
 def create_ingest(settings: Settings, state_dir: Path) -> App:
@@ -133,27 +138,27 @@ def create_ingest(settings: Settings, state_dir: Path) -> App:
         commit_interval_s=settings.ingest_commit_ms / 1000,
         declares=False,
     )
-    kinds = source_kinds(settings) | {settings.topic_probe: PAYMENT}
-    conf = IngestConf(
-        kinds=kinds,
-        events=settings.events,
-        events_partitions=settings.events_partitions,
-        dead_letters=settings.topic_dead_letters,
-        ocpi_operators=settings.ocpi_operators,
-        retention_months=settings.retention_months,
-        stream_clock=settings.clock == "stream",
-        clock_skew_ms_max=settings.clock_skew_ms_max,
-    )
+    conf = ingest_conf(settings)
     ingest, background = Ingest(conf, Appender(settings.kafka_bootstrap_servers)), Background(app)
-    ingest_agent.add(app, kinds, ingest)
+    ingest_agent.add(app, conf.kinds, ingest)
 
-    app.starts += [ingest.start, background.starter(ingest.run_clock)]
+    async def start_clock() -> None:
+        background.add_future(ingest.run_clock())
+
+    app.starts += [ingest.start, start_clock]
     app.stops += [background.stop, ingest.stop]
     return app
 
 
-def create_ledger(settings: Settings, state_dir: Path) -> App:
-    """The app `ledger`."""
+class LedgerApp(NamedTuple):
+    """The app `ledger`, and the partitions that it owns."""
+
+    app: App
+    lanes: Lanes
+
+
+def create_ledger(settings: Settings, state_dir: Path, *, muted: bool = False) -> LedgerApp:
+    """The app `ledger`; `muted`: of a generation that is being built, and publishes nothing yet."""
     group = settings.ledger_group
     app = new_app(
         group,
@@ -166,60 +171,59 @@ def create_ledger(settings: Settings, state_dir: Path) -> App:
         replication_factor=settings.replication_factor,
     )
     background, appender = Background(app), Appender(settings.kafka_bootstrap_servers)
-    cluster = Cluster(settings.kafka_bootstrap_servers)
+    observer = Observer(settings.kafka_bootstrap_servers)
 
     async def build() -> None:
         """What needs the cluster, or a running loop."""
-        async for attempt in stamina.retry_context(on=KafkaException, attempts=None, timeout=_BROKER_S_MAX):
+        async for attempt in stamina.retry_context(on=ClusterError, attempts=None, timeout=_BROKER_S_MAX):
             with attempt:
-                found = await cluster.describe([settings.events])
+                found = await observer.topics([settings.events])
         if settings.events not in found or found[settings.events].partitions != settings.events_partitions:
             raise RuntimeError(
                 f"the topic {settings.events} must have {settings.events_partitions} partitions: {found}"
             )
-        conf = _conf(settings, group, found[settings.events].topic_id)
+        conf = _conf(settings, group, found[settings.events].topic_id, muted=muted)
         lanes.configure(conf)
-        announcer = Announcer(conf, settings.topic_as_of, appender, lanes.open_lanes)
+        announcer = Announcer(conf, settings.topic_as_of, appender, lanes.serving_lanes)
         frontier = Frontier(
-            cluster,
+            observer,
             [*source_kinds(settings), settings.topic_probe],
             settings.ingest_group,
             settings.events,
             settings.events_partitions,
         )
         await appender.start()
-        background.start(announcer.run())
-        background.start(frontier.run(settings.frontier_ms / 1000, lanes.reached))
-        for pump in lanes.pumps:
-            background.start(pump.run())
+        background.add_future(announcer.run())
+        background.add_future(frontier.run(settings.frontier_ms / 1000, lanes.reached))
+        for writer in lanes.writers:
+            background.add_future(writer.run())
 
-    lanes = Lanes(LedgerKafka(settings, cluster), state_dir / group, settings.block_cache_mb, app.crash)
-    lanes.pumps = [
-        Pump(RedisSink(settings.redis_url), settings.redis_ms / 1000, lanes.open_lanes),
-        Pump(
+    lanes = Lanes(LedgerKafka(settings, observer), state_dir / group, settings.block_cache_mb, app.crash)
+    lanes.writers = [
+        SinkWriter(RedisSink(settings.redis_url), settings.redis_ms / 1000, lanes.serving_lanes),
+        SinkWriter(
             ClickHouseSink(settings.clickhouse_url, settings.clickhouse_database),
             settings.clickhouse_ms / 1000,
-            lanes.open_lanes,
+            lanes.serving_lanes,
         ),
     ]
     table = LedgerTable(app, source=settings.events, partitions=settings.events_partitions, lanes=lanes)
     app.tables.add(table)
-    app.tables.add(MonthlyTable(app, name=MONTHLY, ledger=table, lanes=lanes))
-    app.tables.add(HalfHourTable(app, name=HALF_HOUR, ledger=table, lanes=lanes))
+    for cells in TABLES:
+        app.tables.add(CellTable(app, cells, ledger=table, lanes=lanes))
     ledger_agent.add(app, settings.events, lanes)
     app.positions = lambda: {TP(settings.events, p): offset for p, offset in lanes.positions().items()}
     app.starts.append(build)
-    app.stops += [background.stop, appender.stop, lanes.close]
-    return app
+    app.stops += [background.stop, appender.stop, observer.close, lanes.close]
+    return LedgerApp(app, lanes)
 
 
-def _conf(settings: Settings, group: str, topic_id: str) -> Conf:
+def _conf(settings: Settings, group: str, topic_id: str, *, muted: bool) -> Conf:
     return Conf(
         topics=Topics(
             events=settings.events,
             changelog=changelog(group),
-            monthly=settings.topic_monthly,
-            half_hour=settings.topic_half_hour,
+            results={table.name: settings.result_topic(table.name) for table in TABLES},
             dead_letters=settings.topic_dead_letters,
             sources={kind: topic for topic, kind in source_kinds(settings).items()},
         ),
@@ -229,29 +233,81 @@ def _conf(settings: Settings, group: str, topic_id: str) -> Conf:
         topic_id=topic_id,
         ce_type_prefix=settings.ce_type_prefix,
         ce_source=settings.ce_source,
+        muted=muted,
     )
 
 
-def run(settings: Settings, state_dir: Path, only: str | None, ready_file: Path | None) -> None:
-    """Run until a signal or an error; the process's exit code says which. `only`: `ingest` or `ledger`, None: both."""
+def prepare() -> None:
+    """What a process needs before its first app: whole batches from Kafka, a quiet log, and a collector that fits."""
     batches.install()
     logs.install(_SAME_LOG_S)
-    logging.getLogger("mode.timers").setLevel(
-        logging.ERROR
-    )  # a commit that takes longer than its interval is nobody's trouble
-    state_dir.mkdir(parents=True, exist_ok=True)
+    # A commit that takes longer than its interval is nobody's trouble.
+    logging.getLogger("mode.timers").setLevel(logging.ERROR)
     # A tick makes some hundred thousand lists, none cyclic, and drops them: looking for cycles among them took an eighth of the time, 0.1 s at once.
     gc.set_threshold(500_000, 10, 10)
+
+
+async def generation_in_force(settings: Settings) -> Settings:
+    """The settings with the generation that serves; a broker that is away is waited for."""
+    otherwise = Generation(settings.generation, settings.events_generation, settings.events_partitions, "serving")
+    async for attempt in stamina.retry_context(on=KafkaError, attempts=None, timeout=_BROKER_S_MAX):
+        with attempt:
+            found = await generations.read(settings.kafka_bootstrap_servers, settings.topic_generations)
+    serving = newest_serving(found, otherwise)
+    return settings.of(serving.number, serving.events, serving.partitions)
+
+
+def run(settings: Settings, state_dir: Path, only: str | None, ready_file: Path | None) -> None:
+    """Run until a signal or an error; the process's exit code says which. `only`: `ingest` or `ledger`, None: both.
+
+    When a newer generation serves, the process becomes a worker of that one.
+    """
+    prepare()
+    settings = asyncio.run(generation_in_force(settings))
+    state_dir.mkdir(parents=True, exist_ok=True)
     apps = []
     if only in {None, INGEST}:
         apps.append(create_ingest(settings, state_dir))
     if only in {None, LEDGER}:
-        apps.append(create_ledger(settings, state_dir))
-    worker = faust.Worker(*apps, loglevel="INFO", redirect_stdouts=False)
-    if ready_file is not None:
-        background = Background(apps[-1])
-        apps[-1].starts.append(background.starter(lambda: _tell_when_ready(apps, ready_file)))
-    worker.execute_from_commandline()
+        apps.append(create_ledger(settings, state_dir).app)
+    worker = Worker(*apps, loglevel="INFO", redirect_stdouts=False)
+    app = apps[-1]
+
+    async def start_watching() -> None:
+        app.add_future(worker.follow(settings))
+        if ready_file is not None:
+            app.add_future(_tell_when_ready(apps, ready_file))
+
+    app.starts.append(start_watching)
+    try:
+        worker.execute_from_commandline()
+    finally:
+        if worker.is_superseded:
+            log.warning("a newer generation serves: this worker begins anew, with that one")
+            sys.stderr.flush()
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  # no shell is wanted
+
+
+class Worker(faust.Worker):
+    """Faust's, which ends when a newer generation serves."""
+
+    is_superseded = False
+
+    async def follow(self, settings: Settings) -> None:
+        """Wait for a newer generation, then stop."""
+        while not self.should_stop:
+            with suppress(KafkaError):
+                await generations.until_newer(
+                    settings.kafka_bootstrap_servers, settings.topic_generations, settings.generation
+                )
+                self.is_superseded = True
+                self.shut_down()
+                return
+            await asyncio.sleep(_FOLLOW_AGAIN_S)
+
+    def shut_down(self) -> None:
+        """Stop soon, as by a signal: partitions are given away in order."""
+        self._schedule_shutdown(signal.SIGTERM)
 
 
 async def _tell_when_ready(apps: Sequence[App], ready_file: Path) -> None:

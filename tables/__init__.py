@@ -1,1 +1,1 @@
-"""Faust tables by name: `ledger`, `monthly`, `half_hour`; key, changelog, store. No rule is in here."""
+"""Faust tables by name: `ledger`, and one for each table of results; key, changelog, store. No rule is in here."""

@@ -1,5 +1,7 @@
-"""The HTTP interface: who may ask (`guard`), what is asked and answered (`asking`), changes as events (`live`), from which stores (`stores`).
+"""The HTTP interface, which reads what the sinks wrote.
 
-`description` is the OpenAPI document and its pages; `app` puts all of it together, `http` answers the four questions, `operations` asks the
-monitor. The interface reads what the sinks wrote, and never Kafka or Faust, so it stays up while workers rebalance.
+Rooms: permissions and rate limit (`guard`), parameters and answers (`asking`), changes as events (`live`), stores
+(`stores`), the OpenAPI document and its pages (`description`). `app` puts all of it together, `http` answers the four
+questions, `operations` asks the monitor. The interface knows neither Kafka nor Faust, so it stays up while workers
+rebalance.
 """

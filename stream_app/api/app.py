@@ -1,6 +1,7 @@
 """The application: stores, permissions and routes put together.
 
-Place: called by the command with the settings; holds no rule. Invariant: everything that it starts it ends again (`lifespan`).
+Place: called by the command with the settings; holds no rule. Invariant: everything that it starts it ends again
+(`lifespan`).
 """
 
 import asyncio
@@ -33,19 +34,19 @@ from stream_app.api.description import reference_pages
 from stream_app.api.description.reference import OPERATIONS, PREFIX
 from stream_app.api.errors import FAULT, INTERNAL, NO_STORE, UNKNOWN_METHOD, UNKNOWN_PATH, ApiError, envelope
 from stream_app.api.guard.admission import operator_of
-from stream_app.api.guard.auth import Principal, Rules, Tokens
+from stream_app.api.guard.auth import Principal, TokenRules, TokenVerifier
 from stream_app.api.guard.jwks import JwksKeys
-from stream_app.api.guard.rate import RateLimit
-from stream_app.api.guard.rate_window import RedisWindow, Window
-from stream_app.api.http import Endpoint, Question, Switch
+from stream_app.api.guard.rate import RateLimiter
+from stream_app.api.guard.rate_window import RateWindow, RedisWindow
+from stream_app.api.http import Dispatcher, Endpoint, QuestionHandler
 from stream_app.api.live.feed import Feed
-from stream_app.api.live.stream import Stream
-from stream_app.api.live.updates import Updates, subscriber
-from stream_app.api.observe import Metrics, Observed
-from stream_app.api.operations import Operations, Watched
-from stream_app.api.stores.circuit import Circuit
-from stream_app.api.stores.ports import Cells, Documents
-from stream_app.api.stores.redis_store import RedisDocuments
+from stream_app.api.live.stream import StreamEndpoint
+from stream_app.api.live.updates import UpdateSubscription, subscriber
+from stream_app.api.observe import Metrics, ObservabilityMiddleware
+from stream_app.api.operations import MonitorClient, OperationsEndpoint
+from stream_app.api.stores.circuit import CircuitBreaker
+from stream_app.api.stores.ports import CellStore, DocumentStore
+from stream_app.api.stores.redis_store import RedisDocumentStore
 from stream_app.dashboard import page
 from stream_app.sinks.clickhouse_reader import ClickHouseReader
 from stream_app.sinks.redis_calls import connect
@@ -55,20 +56,20 @@ CLICKHOUSE_ERRORS = (ClickHouseError,)
 
 
 class Stores(NamedTuple):
-    """What the API reads, and what ends it."""
+    """The stores that the API reads, and the function that closes them."""
 
-    documents: Documents
-    cells: Cells
-    window: Window  # of the rate limit
+    documents: DocumentStore
+    cells: CellStore
+    window: RateWindow  # of the rate limit
     close: Callable[[], Awaitable[None]]
-    updates: Redis | None = None  # to hear of changes with; streams without it begin, and say that they are stale
+    updates: Redis | None = None  # subscribes to changes; without it streams begin, and say that they are stale
 
 
 def stores(settings: Settings) -> Stores:
     """The stores of the settings' addresses; nothing is connected before the first question."""
     seconds = settings.api_redis_timeout_ms / 1000
     client = connect(settings.redis_url, timed=False)
-    documents = RedisDocuments(client, seconds)
+    documents = RedisDocumentStore(client, seconds)
     cells = ClickHouseReader(settings.clickhouse_url, settings.clickhouse_database)
     updates = subscriber(settings.redis_url, seconds)
 
@@ -81,24 +82,25 @@ def stores(settings: Settings) -> Stores:
 
 
 @dataclass(frozen=True)
-class _Parts:
-    redis: Circuit
-    clickhouse: Circuit
+class _Components:
+    redis: CircuitBreaker
+    clickhouse: CircuitBreaker
     answers: Answers
-    tokens: Tokens
-    rate: RateLimit
+    tokens: TokenVerifier
+    public: JwksKeys | None
+    rate: RateLimiter
     metrics: Metrics
     feed: Feed
-    watched: Watched
+    monitor: MonitorClient
 
 
 def _now_quarter() -> int:
     return int(time.time()) // 900
 
 
-def _parts(settings: Settings, found: Stores) -> _Parts:
-    redis = Circuit("redis", found.documents.ping, REDIS_ERRORS)
-    clickhouse = Circuit(
+def _parts(settings: Settings, found: Stores) -> _Components:
+    redis = CircuitBreaker("redis", found.documents.ping, REDIS_ERRORS)
+    clickhouse = CircuitBreaker(
         "clickhouse",
         found.cells.as_of_ms,
         CLICKHOUSE_ERRORS,
@@ -109,7 +111,7 @@ def _parts(settings: Settings, found: Stores) -> _Parts:
         metrics.watch(circuit.name, lambda circuit=circuit: circuit.closed)  # type: ignore[misc]
     secret = settings.jwt_secret.get_secret_value().encode() if settings.jwt_secret else None
     public = JwksKeys(settings.jwt_jwks_url, settings.jwt_jwks_seconds) if settings.jwt_jwks_url else None
-    rules = Rules(
+    rules = TokenRules(
         scope=settings.jwt_scope,
         ops_scope=settings.jwt_ops_scope,
         scope_claim=settings.jwt_scope_claim,
@@ -127,45 +129,46 @@ def _parts(settings: Settings, found: Stores) -> _Parts:
         default_currency=settings.default_currency,
         now_quarter=_now_quarter,
     )
-    updates = partial(Updates, found.updates) if found.updates else None
+    updates = partial(UpdateSubscription, found.updates) if found.updates else None
     feed = Feed(answers, (found.documents, redis), settings.distribution_days, updates)
     metrics.watch_viewers(feed.viewers)
-    return _Parts(
+    return _Components(
         redis=redis,
         clickhouse=clickhouse,
         answers=answers,
-        tokens=Tokens(rules, secret, public),
-        rate=RateLimit(found.window, redis),
+        tokens=TokenVerifier(rules, secret, public),
+        public=public,
+        rate=RateLimiter(found.window, redis),
         metrics=metrics,
         feed=feed,
-        watched=_watched(settings),
+        monitor=_monitor(settings),
     )
 
 
-def _questions(answers: Answers, days_max: int) -> dict[str, Question]:
+def _questions(answers: Answers, days_max: int) -> dict[str, QuestionHandler]:
     async def monthly(principal: Principal, asked: Any) -> Answer:
-        return await answers.monthly(operator_of(principal, asked.operator), asked)
+        return await answers.monthly(operator_of(principal, asked.operator_id), asked)
 
     async def distribution(principal: Principal, asked: Any) -> Answer:
-        return await answers.distribution(operator_of(principal, asked.operator), asked)
+        return await answers.distribution(operator_of(principal, asked.operator_id), asked)
 
     async def groups(principal: Principal, asked: Any) -> Answer:
-        return await answers.groups(operator_of(principal, asked.operator))
+        return await answers.groups(operator_of(principal, asked.operator_id))
 
     async def operators(principal: Principal, _: Any) -> Answer:
         return await answers.operators(principal.operators)
 
     return {
-        "monthlyIndex": Question(lambda raw, text: parameters.monthly(raw, text=text), monthly),
-        "chargingDistribute": Question(
-            lambda raw, text: parameters.distribution(raw, text=text, days_max=days_max), distribution
+        "monthlyIndex": QuestionHandler(lambda raw, text: parameters.parse_monthly(raw, text=text), monthly),
+        "chargingDistribute": QuestionHandler(
+            lambda raw, text: parameters.parse_distribution(raw, text=text, days_max=days_max), distribution
         ),
-        "groups": Question(lambda raw, text: parameters.groups(raw, text=text), groups),
-        "operators": Question(lambda raw, text: parameters.operators(raw, text=text), operators),
+        "groups": QuestionHandler(lambda raw, text: parameters.parse_groups(raw, text=text), groups),
+        "operators": QuestionHandler(lambda raw, text: parameters.parse_operators(raw, text=text), operators),
     }
 
 
-def _service_routes(parts: _Parts) -> list[Route]:
+def _service_routes(parts: _Components) -> list[Route]:
     async def healthz(request: Request) -> Response:
         request.scope["trace"].route = "/healthz"
         return _json(envelope(b"{}"))
@@ -191,14 +194,14 @@ def _json(body: bytes, status: int = 200, headers: dict[str, str] | None = None)
 
 
 async def _fault(_: Request, error: Exception) -> Response:
-    """Says nothing of what happened; the log does, under the request id."""
+    """A fault as an envelope that names no detail; the log has it under the request id."""
     del error
     ours = ApiError(INTERNAL, FAULT)
     return _json(ours.body(), ours.status)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    """What the framework refuses, in our envelope."""
+    """A request that the framework refuses, in our envelope."""
     assert isinstance(error, HTTPException)
     ours = (
         ApiError(UNKNOWN_METHOD, f"{request.method} is not answered here", error.headers)
@@ -209,9 +212,9 @@ async def _refused(request: Request, error: Exception) -> Response:
     return _json(ours.body(), ours.status, dict(ours.headers))
 
 
-def _watched(settings: Settings) -> Watched:
+def _monitor(settings: Settings) -> MonitorClient:
     groups = {"ingest": settings.ingest_group, "ledger": settings.ledger_group}
-    return Watched(settings.monitor_url, settings.api_monitor_timeout_ms / 1000, groups)
+    return MonitorClient(settings.monitor_url, settings.api_monitor_timeout_ms / 1000, groups)
 
 
 async def _end(feed: Feed, ending: asyncio.Event) -> None:
@@ -233,7 +236,9 @@ def create_app(settings: Settings, found: Stores | None = None, *, ending: async
         yield
         watching.cancel()
         await parts.feed.close()
-        await parts.watched.close()
+        await parts.monitor.close()
+        if parts.public is not None:
+            await parts.public.close()
         await parts.rate.close()
         await parts.redis.close()
         await parts.clickhouse.close()
@@ -253,12 +258,12 @@ def create_app(settings: Settings, found: Stores | None = None, *, ending: async
         for path in [f"{PREFIX}/{name}"]
     }
     path = f"{PREFIX}/stream"
-    endpoints[path] = Stream(path, parts.tokens, parts.rate, parts.feed)
-    endpoints[OPERATIONS] = Operations(OPERATIONS, parts.tokens, parts.rate, parts.watched)
+    endpoints[path] = StreamEndpoint(path, parts.tokens, parts.rate, parts.feed)
+    endpoints[OPERATIONS] = OperationsEndpoint(OPERATIONS, parts.tokens, parts.rate, parts.monitor)
     app.router.routes.extend(_service_routes(parts))
     app.router.routes.extend(reference_pages.routes(version("crm-stats")))
     app.router.routes.extend(page.routes(settings.api_frame_ancestors))
-    whole: ASGIApp = Switch(endpoints, app)
+    whole: ASGIApp = Dispatcher(endpoints, app)
     if settings.api_cors_origins:
         whole = CORSMiddleware(
             whole,
@@ -268,4 +273,4 @@ def create_app(settings: Settings, found: Stores | None = None, *, ending: async
             expose_headers=["ETag", "Retry-After", "X-Data-As-Of", "X-Request-Id"],
             max_age=600,
         )
-    return Observed(whole, parts.metrics)
+    return ObservabilityMiddleware(whole, parts.metrics)

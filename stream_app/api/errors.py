@@ -1,7 +1,7 @@
 """The table of errors, and the envelope that every answer stands in.
 
-Place: raised by all of the room, turned into a response by `http`. Invariant: the HTTP status is the first three digits of the
-code. A message names what the caller can change; it never holds a token or an inner address.
+Place: raised by all of the room, turned into a response by `http`. Invariant: the HTTP status is the first three digits
+of the code. A message names what the caller can change; it never holds a token or an inner address.
 """
 
 from collections.abc import Mapping

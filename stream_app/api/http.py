@@ -1,8 +1,8 @@
 """The four questions over HTTP: permissions, parameters, answer, and the response as bytes.
 
-Place: the outermost part that knows what the interface is about. The order of checks is that of the module: token (401), rate (429), interface
-permission, parameters, data permission, store. Invariant: POST and GET of a question give the same body; nothing is validated or encoded on
-the way out.
+Place: under `app`. Checks in this order: token (401), rate (429), interface permission (403), parameters (400), data
+permission (403), store (503). Invariant: POST and GET of a question give the same body; nothing is validated or encoded
+on the way out.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,45 +14,45 @@ from stream_app.api.asgi import JSON, NO_STORE, NOSNIFF, body_of, header, send_e
 from stream_app.api.asking.answers import Answer
 from stream_app.api.errors import FAULT, INTERNAL, UNKNOWN_METHOD, ApiError, envelope
 from stream_app.api.guard.admission import admit
-from stream_app.api.guard.auth import Principal, Tokens
-from stream_app.api.guard.rate import RateLimit
-from stream_app.api.observe import Trace
+from stream_app.api.guard.auth import Principal, TokenVerifier
+from stream_app.api.guard.rate import RateLimiter
+from stream_app.api.observe import RequestTrace
 
 _CACHED: Final = [(b"cache-control", b"private, no-cache"), (b"vary", b"Authorization")]
 _METHODS: Final = ("GET", "HEAD", "POST")
 
 
-class Question(NamedTuple):
-    """How one of the four is read and answered."""
+class QuestionHandler(NamedTuple):
+    """One of the four questions: how its parameters are parsed, and how it is answered."""
 
     parse: Callable[[bytes, bool], object]  # query string (True) or body (False) -> question
     answer: Callable[[Principal, object], Awaitable[Answer]]
 
 
-class Switch:
-    """Hands the questions to their endpoints and the rest to the framework, whose layers cost as much as an answer does."""
+class Dispatcher:
+    """Dispatches by path: the questions pass by the framework, whose layers cost as much as an answer does."""
 
     def __init__(self, endpoints: Mapping[str, ASGIApp], rest: ASGIApp) -> None:
         self._endpoints = endpoints
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on."""
+        """Dispatch a request."""
         await self._endpoints.get(scope.get("path", ""), self._rest)(scope, receive, send)
 
 
 class Endpoint:
     """An ASGI application that answers one question."""
 
-    def __init__(self, route: str, tokens: Tokens, rate: RateLimit, question: Question) -> None:
+    def __init__(self, route: str, tokens: TokenVerifier, rate: RateLimiter, handler: QuestionHandler) -> None:
         self._route = route
         self._tokens = tokens
         self._rate = rate
-        self._question = question
+        self._handler = handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        trace: Trace = scope["trace"]
+        trace: RequestTrace = scope["trace"]
         trace.route = self._route
         try:
             answer = await self._answer(scope, receive)
@@ -81,10 +81,10 @@ class Endpoint:
             raise ApiError(UNKNOWN_METHOD, f"{self._route} answers GET and POST", {"Allow": "GET, HEAD, POST"})
         principal = await admit(scope, self._tokens, self._rate)
         if method == "POST":
-            asked = self._question.parse(await body_of(receive), False)
+            asked = self._handler.parse(await body_of(receive), False)
         else:
-            asked = self._question.parse(scope["query_string"], True)
-        return await self._question.answer(principal, asked)
+            asked = self._handler.parse(scope["query_string"], True)
+        return await self._handler.answer(principal, asked)
 
 
 def _matches(none_match: bytes, tag: bytes) -> bool:

@@ -1,7 +1,7 @@
-"""What is told about requests: metrics, request ids, a log line for what went wrong.
+"""Observability of requests: metrics, request ids, a log line for each failure and each slow answer.
 
-Place: around the whole application. Invariant: neither a token nor a query string is ever logged; labels of metrics are of closed lists, so that
-no caller can make the series grow.
+Place: around the whole application. Invariant: neither a token nor a query string is ever logged; labels of metrics are
+of closed lists, so that no caller can make the series grow.
 """
 
 import re
@@ -27,8 +27,8 @@ _OWN_IDS: Final = count(secrets.randbits(64))  # of two processes, two that are 
 log = structlog.get_logger(__name__)
 
 
-class Trace:
-    """What a request turned out to be; filled in on its way."""
+class RequestTrace:
+    """Outcome of a request, filled in by the parts that answer it."""
 
     __slots__ = ("answered", "code", "finished", "request_id", "route", "started", "status", "store")
 
@@ -43,12 +43,12 @@ class Trace:
         self.answered: float | None = None  # of what goes on afterwards on purpose: when its first answer was there
 
     def seconds(self) -> float:
-        """How long the asker waited, so far."""
+        """Seconds that the client has waited for its first answer, so far."""
         return (self.answered or perf_counter()) - self.started
 
 
-class _Counted:
-    """Requests of one route and code: how many took how long."""
+class _RequestCounts:
+    """Requests of one route and code: counts by bucket of seconds, and the sum of seconds."""
 
     __slots__ = ("by_bucket", "seconds")
 
@@ -57,18 +57,18 @@ class _Counted:
         self.seconds = 0.0
 
 
-class Requests(Collector):
-    """The series of requests, counted plainly and put into the exporter's words when it is asked: counting happens a thousand times as often."""
+class RequestCollector(Collector):
+    """The series of requests: plain counts, for these are frequent, that become metric families at a scrape."""
 
     def __init__(self) -> None:
-        self._counted: dict[tuple[str, int], _Counted] = {}
+        self._counted: dict[tuple[str, int], _RequestCounts] = {}
         self._stores = {"redis": 0, "clickhouse": 0}
 
-    def count(self, trace: Trace) -> None:
-        """A request is answered."""
+    def count(self, trace: RequestTrace) -> None:
+        """Count an answered request."""
         found = self._counted.get((trace.route, trace.code))
         if found is None:
-            found = self._counted[trace.route, trace.code] = _Counted()
+            found = self._counted[trace.route, trace.code] = _RequestCounts()
         seconds = trace.seconds()
         found.by_bucket[bisect_left(_BUCKETS, seconds)] += 1
         found.seconds += seconds
@@ -76,7 +76,7 @@ class Requests(Collector):
             self._stores[trace.store] += 1
 
     def collect(self) -> Iterator[Metric]:
-        """See prometheus_client."""
+        """The series as prometheus_client exports them."""
         requests = CounterMetricFamily("crm_api_requests", "Requests answered", labels=["route", "code"])
         seconds = HistogramMetricFamily(
             "crm_api_request_seconds", "From the request's head to the answer's last byte", labels=["route", "code"]
@@ -93,27 +93,27 @@ class Requests(Collector):
 
 
 class Metrics:
-    """Series of one application."""
+    """The metrics of one application."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._requests = Requests()
+        self._requests = RequestCollector()
         self.registry.register(self._requests)
         self.count = self._requests.count
         self._up = Gauge("crm_api_store_up", "1 while the store may be asked", ["store"], registry=self.registry)
         self._viewers = Gauge("crm_api_viewers", "Groups watched over open streams", registry=self.registry)
 
     def watch(self, store: str, up: Callable[[], bool]) -> None:
-        """Tell whether this store may be asked, at the time of the scrape."""
+        """Export whether this store may be asked at the time of the scrape."""
         self._up.labels(store).set_function(lambda: float(up()))
 
     def watch_viewers(self, viewers: Callable[[], int]) -> None:
-        """Tell how many groups are watched, at the time of the scrape."""
+        """Export the number of viewers at the time of the scrape."""
         self._viewers.set_function(lambda: float(viewers()))
 
 
-class Observed:
-    """The application, with every request counted, named and, where it failed, logged."""
+class ObservabilityMiddleware:
+    """ASGI middleware: counts each request, gives it an id, and logs the failed and the slow ones."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, *, slow_seconds: float = 1.0) -> None:
         self._app = app
@@ -125,7 +125,7 @@ class Observed:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        trace = scope["trace"] = Trace(_request_id(scope))
+        trace = scope["trace"] = RequestTrace(_request_id(scope))
 
         async def named(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -145,15 +145,15 @@ class Observed:
                 raise
         finally:
             self._metrics.count(trace)
-            self._tell(trace, scope["method"])
+            self._log(trace, scope["method"])
 
-    def _tell(self, trace: Trace, method: str) -> None:
+    def _log(self, trace: RequestTrace, method: str) -> None:
         seconds = trace.seconds()
         slow = seconds > self._slow_seconds
         if trace.code == 0 and not slow:
             return
-        tell = log.warning if slow or trace.status >= 500 else log.info
-        tell(
+        write = log.warning if slow or trace.status >= 500 else log.info
+        write(
             "slow" if slow else "refused",
             request_id=trace.request_id.decode(),
             method=method,
@@ -166,7 +166,7 @@ class Observed:
 
 
 def _request_id(scope: Scope) -> bytes:
-    """The caller's, if it looks like one, else a new one."""
+    """The id that the client sent, if it is a plain one, else a new id."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return bytes(value)

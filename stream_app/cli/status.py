@@ -1,11 +1,10 @@
 """`stream-app status`: what the monitor says, as a table that people like to read. Asks the monitor only; knows no Kafka."""
 
-import json
 import time
-import urllib.error
-import urllib.request
-from typing import Annotated, Any
+from typing import Annotated
 
+import httpx
+import msgspec
 import typer
 from rich.console import Console
 from rich.live import Live
@@ -14,9 +13,11 @@ from rich.text import Text
 from config.settings import load
 from stream_app.cli.status_page import page
 from stream_app.local.errors import LocalError
+from stream_app.monitor.document import StatusDocument, decode_status
 
 _WATCH_SECONDS = 2.0
 _WIDTH_MIN = 120
+_WELL = {"OK", "WARN", "UNSUPPORTED"}  # a group of this status needs nobody
 
 
 def command(
@@ -27,12 +28,12 @@ def command(
     settings = load()
     url = f"http://{settings.monitor_host}:{settings.monitor_port}/status"
     if as_json:
-        print(json.dumps(ask(url), indent=2, ensure_ascii=False))
+        print(msgspec.json.format(ask(url)[1], indent=2).decode())
         return
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, _WIDTH_MIN)
-    shown = ask(url)
+    shown, _ = ask(url)
     if not watch:
         console.print(page(shown))
         console.print(
@@ -43,28 +44,26 @@ def command(
         with Live(page(shown), console=console, auto_refresh=False) as live:
             while True:
                 time.sleep(_WATCH_SECONDS)
-                live.update(page(ask(url)), refresh=True)
+                live.update(page(ask(url)[0]), refresh=True)
     except KeyboardInterrupt:
         return
 
 
-def ask(url: str) -> dict[str, Any]:
-    """The monitor's answer. `Raises` LocalError."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def ask(url: str) -> tuple[StatusDocument, bytes]:
+    """The monitor's document, and the JSON that it came as. `Raises` LocalError."""
     try:
-        with opener.open(url, timeout=10) as answer:
-            found: dict[str, Any] = json.load(answer)
-    except (urllib.error.URLError, OSError, ValueError):
+        body = httpx.get(url, timeout=10, trust_env=False).raise_for_status().content
+        return decode_status(body), body
+    except (httpx.HTTPError, ValueError):
         raise LocalError(f"the monitor does not answer at {url}: start it by make up, or stream-app monitor.") from None
-    return found
 
 
-def is_well(shown: dict[str, Any]) -> bool:
+def is_well(shown: StatusDocument) -> bool:
     """Is there nothing that somebody should look at?"""
     return (
-        bool(shown["kafka"]["is_seen"])
-        and all(group["status"] in {"OK", "WARN", "UNSUPPORTED"} for group in shown["groups"])
-        and all(row["stage"] is None for row in shown["results"])
-        and not any(row["is_silent"] for row in shown["sources"])
-        and not shown["is_push_to_blame"]
+        shown.kafka.is_seen
+        and all(group.status in _WELL for group in shown.groups)
+        and all(row.stage is None for row in shown.results)
+        and not any(row.is_silent for row in shown.sources)
+        and not shown.is_push_to_blame
     )

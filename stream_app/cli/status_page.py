@@ -6,181 +6,179 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from stream_app.health.freshness import is_old
+from stream_app.monitor.document import GroupRow, StatusDocument
 
 _COLOURS = {"OK": "green", "WARN": "yellow", "UNSUPPORTED": "dim"}  # all others: red
 _PARTITIONS_SHOWN = 12
 
 
-def page(shown: dict[str, Any]) -> Group:
+def page(shown: StatusDocument) -> Group:
     """All of it."""
     parts: list[Any] = []
-    if not shown["kafka"]["is_seen"]:
-        parts.append(Text(f"Kafka is not seen: {shown['kafka']['failure'] or 'not yet'}", style="bold red"))
+    if not shown.kafka.is_seen:
+        parts.append(Text(f"Kafka is not seen: {shown.kafka.failure or 'not yet'}", style="bold red"))
     parts.append(_groups(shown))
     if bad := _partitions(shown):
         parts.append(bad)
     parts += [Text(), _results(shown), Text(), _sources(shown)]
-    if shown["probes"]:
+    if shown.probes:
         parts += [Text(), _probes(shown)]
-    if shown["dead_letters"]:
+    if shown.dead_letters:
         parts += [Text(), _letters(shown)]
     if advice := _advice(shown):
         parts += [Text(), *(Text(line, style="yellow") for line in advice)]
-    if shown["left_out"]:
-        parts.append(Text(f"{shown['left_out']} partitions are not watched: monitor_partitions_max", style="yellow"))
+    if shown.left_out:
+        parts.append(Text(f"{shown.left_out} partitions are not watched: monitor_partitions_max", style="yellow"))
     return Group(*parts)
 
 
-def _groups(shown: dict[str, Any]) -> Table:
+def _groups(shown: StatusDocument) -> Table:
     table = _table("consumer group", "status", "since", "why")
     for name in ("unread", "behind", "caught up", "lost in", "members"):
         table.add_column(name, justify="right")
-    for row in shown["groups"]:
-        since = span((shown["now_ms"] - row["since_ms"]) / 1000) if row["since_ms"] else ""
+    for row in shown.groups:
+        since = span((shown.now_ms - row.since_ms) / 1000) if row.since_ms else ""
         table.add_row(
-            row["group"],
-            _status(row["status"]),
+            row.group,
+            _status(row.status),
             since,
-            shown["words"][row["reason"]]["means"],
-            "?" if row["lag_records"] is None else f"{row['lag_records']:,}",
-            "?" if row["lag_seconds"] is None else span(row["lag_seconds"]),
+            shown.words[row.reason].means,
+            "?" if row.lag_records is None else f"{row.lag_records:,}",
+            "?" if row.lag_seconds is None else span(row.lag_seconds),
             _caught_up(row),
-            "" if row["loss_seconds"] is None else span(row["loss_seconds"]),
-            f"{row['members']}",
+            "" if row.loss_seconds is None else span(row.loss_seconds),
+            f"{row.members}",
         )
     return table
 
 
-def _partitions(shown: dict[str, Any]) -> Table | None:
+def _partitions(shown: StatusDocument) -> Table | None:
     """Those that are not well, the furthest behind first."""
-    bad = [(group["group"], row) for group in shown["groups"] for row in group["partitions"] if row["status"] != "OK"]
+    bad = [(group.group, row) for group in shown.groups for row in group.partitions if row.status != "OK"]
     if not bad:
         return None
     table = _table("consumer group", "partition", "status", "why")
     for name in ("unread", "behind", "in /s", "out /s"):
         table.add_column(name, justify="right")
-    for name, row in sorted(bad, key=lambda one: -(one[1]["lag_seconds"] or 0))[:_PARTITIONS_SHOWN]:
+    for name, row in sorted(bad, key=lambda one: -(one[1].lag_seconds or 0))[:_PARTITIONS_SHOWN]:
         table.add_row(
             name,
-            f"{row['topic']}/{row['partition']}",
-            _status(row["status"]),
-            shown["words"][row["reason"]]["means"],
-            f"{row['lag_records']:,}",
-            "?" if row["lag_seconds"] is None else span(row["lag_seconds"]),
-            f"{row['incoming']:,.0f}",
-            f"{row['outgoing']:,.0f}",
+            f"{row.topic}/{row.partition}",
+            _status(row.status),
+            shown.words[row.reason].means,
+            f"{row.lag_records:,}",
+            "?" if row.lag_seconds is None else span(row.lag_seconds),
+            f"{row.incoming:,.0f}",
+            f"{row.outgoing:,.0f}",
         )
     if len(bad) > _PARTITIONS_SHOWN:
         table.caption = f"and {len(bad) - _PARTITIONS_SHOWN} more"
     return table
 
 
-def _results(shown: dict[str, Any]) -> Table:
+def _results(shown: StatusDocument) -> Table:
     """A row for each sink: the oldest of its partitions, and who is to blame."""
     table = _table("results in")
     table.add_column("age", justify="right")
     for name in ("old partitions", "to blame", "answers"):
         table.add_column(name, overflow="fold")
-    for state in shown["sinks"]:
-        sink = state["stage"]
-        ages = [row["age_seconds"][sink] for row in shown["results"]]
-        old = [row for row in shown["results"] if row["stage"] and is_old(row["age_seconds"][sink])]
-        stages = sorted({row["stage"] for row in old})
+    for state in shown.sinks:
+        sink = state.stage
+        ages = [age for row in shown.results if (age := row.age_seconds[sink]) is not None]
+        old = [row for row in shown.results if row.stage and row.is_old_in(sink)]
+        stages = sorted({row.stage for row in old if row.stage})
         table.add_row(
             sink,
-            "?" if None in ages or not ages else span(max(ages)),
-            Text(", ".join(str(row["partition"]) for row in old), style="red"),
-            Text(", ".join(shown["words"][stage]["means"] for stage in stages), style="red"),
-            Text("yes", style="green") if state["failure"] is None else Text(state["failure"], style="red"),
+            span(max(ages)) if ages and len(ages) == len(shown.results) else "?",
+            Text(", ".join(str(row.partition) for row in old), style="red"),
+            Text(", ".join(shown.words[stage].means for stage in stages), style="red"),
+            Text("yes", style="green") if state.failure is None else Text(state.failure, style="red"),
         )
     return table
 
 
-def _sources(shown: dict[str, Any]) -> Table:
+def _sources(shown: StatusDocument) -> Table:
     table = _table("source", "status")
     for name in ("last record", "an hour, usually", "missed"):
         table.add_column(name, justify="right")
-    for row in shown["sources"]:
+    for row in shown.sources:
         status = Text("OK", style="green")
-        if not row["exists"]:
+        if not row.exists:
             status = Text("is missing", style="bold red")
-        elif row["is_silent"]:
-            status = Text(f"SILENT: {shown['words']['silent']['means']}", style="bold red")
+        elif row.is_silent:
+            status = Text(f"SILENT: {shown.words['silent'].means}", style="bold red")
         table.add_row(
-            row["topic"],
+            row.topic,
             status,
-            "never" if row["age_seconds"] is None else f"{span(row['age_seconds'])} ago",
-            "?" if row["per_hour"] is None else f"{row['per_hour']:,.0f}",
-            f"{row['missed']:,.0f}",
+            "never" if row.age_seconds is None else f"{span(row.age_seconds)} ago",
+            "?" if row.per_hour is None else f"{row.per_hour:,.0f}",
+            f"{row.missed:,.0f}",
         )
     return table
 
 
-def _probes(shown: dict[str, Any]) -> Table:
+def _probes(shown: StatusDocument) -> Table:
     """How long a record takes from end to end."""
     table = _table("probe, from append to")
     for name in ("last", "p50", "p99", "probes", "lost"):
         table.add_column(name, justify="right")
     table.add_column("seen", overflow="fold")
-    for row in shown["probes"]:
-        times = ["" if row[name] is None else span(row[name]) for name in ("last_seconds", "p50", "p99")]
-        seen = Text("yes", style="green") if row["failure"] is None else Text(row["failure"], style="yellow")
-        if row["stage"] == "push" and shown["is_push_to_blame"]:
-            seen = Text(shown["words"]["push"]["means"], style="bold red")
-        table.add_row(row["stage"], *times, f"{row['count']:,}", f"{row['lost']:,}", seen)
+    for row in shown.probes:
+        times = ["" if seconds is None else span(seconds) for seconds in (row.last_seconds, row.p50, row.p99)]
+        seen = Text("yes", style="green") if row.failure is None else Text(row.failure, style="yellow")
+        if row.stage == "push" and shown.is_push_to_blame:
+            seen = Text(shown.words["push"].means, style="bold red")
+        table.add_row(row.stage, *times, f"{row.count:,}", f"{row.lost:,}", seen)
     return table
 
 
-def _letters(shown: dict[str, Any]) -> Table:
+def _letters(shown: StatusDocument) -> Table:
     table = _table("dead letters")
     for name in ("since start", "seen", "last"):
         table.add_column(name, justify="right")
     table.add_column("such as", overflow="fold")
-    for row in shown["dead_letters"]:
-        last = span((shown["now_ms"] - row["last_ms"]) / 1000)
-        table.add_row(
-            row["reason"], str(row["since_start"]), str(row["seen"]), f"{last} ago", f"{row['example']} {row['detail']}"
-        )
+    for row in shown.dead_letters:
+        last = span((shown.now_ms - row.last_ms) / 1000)
+        table.add_row(row.reason, str(row.since_start), str(row.seen), f"{last} ago", f"{row.example} {row.detail}")
     return table
 
 
-def _advice(shown: dict[str, Any]) -> list[str]:
+def _advice(shown: StatusDocument) -> list[str]:
     found: dict[str, list[str]] = {}
-    for row in shown["groups"]:
-        if todo := shown["words"][row["reason"]]["todo"]:
-            found.setdefault(todo, []).append(row["group"])
+    for group in shown.groups:
+        if todo := shown.words[group.reason].todo:
+            found.setdefault(todo, []).append(group.group)
     for stage, todo in _old_results(shown):
         found.setdefault(todo, []).append(f"results of {stage}")
-    for row in shown["sources"]:
-        if row["is_silent"]:
-            found.setdefault(shown["words"]["silent"]["todo"], []).append(row["topic"])
-    if shown["is_push_to_blame"]:
-        found.setdefault(shown["words"]["push"]["todo"], []).append("push")
-    return [f"{', '.join(groups)}: {todo}." for todo, groups in found.items()]
+    for source in shown.sources:
+        if source.is_silent:
+            found.setdefault(shown.words["silent"].todo, []).append(source.topic)
+    if shown.is_push_to_blame:
+        found.setdefault(shown.words["push"].todo, []).append("push")
+    return [f"{', '.join(concerned)}: {todo}." for todo, concerned in found.items()]
 
 
-def _old_results(shown: dict[str, Any]) -> list[tuple[str, str]]:
+def _old_results(shown: StatusDocument) -> list[tuple[str, str]]:
     """The partitions whose results are old, in words, and what to do; one for each stage to blame."""
     by_stage: dict[str, list[str]] = {}
-    for row in shown["results"]:
-        if row["stage"]:
-            by_stage.setdefault(row["stage"], []).append(str(row["partition"]))
+    for row in shown.results:
+        if row.stage:
+            by_stage.setdefault(row.stage, []).append(str(row.partition))
     return [
         (
-            "all partitions" if len(old) == len(shown["results"]) else f"partition {', '.join(old)}",
-            shown["words"][stage]["todo"],
+            "all partitions" if len(old) == len(shown.results) else f"partition {', '.join(old)}",
+            shown.words[stage].todo,
         )
         for stage, old in by_stage.items()
     ]
 
 
-def _caught_up(row: dict[str, Any]) -> str:
-    if row["lag_records"] is None:
+def _caught_up(row: GroupRow) -> str:
+    if row.lag_records is None:
         return "?"
-    if row["catch_up_seconds"] is None:
+    if row.catch_up_seconds is None:
         return "never"
-    return f"in {span(row['catch_up_seconds'])}" if row["catch_up_seconds"] else "is"
+    return f"in {span(row.catch_up_seconds)}" if row.catch_up_seconds else "is"
 
 
 def _table(*columns: str) -> Table:

@@ -11,6 +11,21 @@ DAY_MS = 24 * 3600 * 1000
 RECORD_BYTES_MAX = 2 * 1024 * 1024
 
 
+EVENTS_CONFIG = {
+    "cleanup.policy": "delete",
+    "retention.ms": "-1",
+    "retention.bytes": "-1",
+    # The order of clock records and the age of events must not depend on a producer's clock.
+    "message.timestamp.type": "LogAppendTime",
+    "max.message.bytes": str(RECORD_BYTES_MAX),
+}
+
+
+def events_topic(settings: Settings) -> Topic:
+    """The events topic of the settings' generation."""
+    return Topic(settings.events, settings.events_partitions, settings.replication_factor, EVENTS_CONFIG)
+
+
 def topics_of(settings: Settings) -> list[Topic]:
     """All topics: sources as a team of another might have made them, ours as they have to be."""
     sources = {
@@ -20,14 +35,6 @@ def topics_of(settings: Settings) -> list[Topic]:
         settings.topic_groups: 1,
         settings.topic_operators: 1,
         settings.topic_cdrs: 1,
-    }
-    events = {
-        "cleanup.policy": "delete",
-        "retention.ms": "-1",
-        "retention.bytes": "-1",
-        # The order of clock records and the age of events must not depend on a producer's clock.
-        "message.timestamp.type": "LogAppendTime",
-        "max.message.bytes": str(RECORD_BYTES_MAX),
     }
     dead_letters = {
         "cleanup.policy": "compact,delete",
@@ -39,10 +46,11 @@ def topics_of(settings: Settings) -> list[Topic]:
     replicas = settings.replication_factor
     return [
         *(Topic(name, partitions, replicas) for name, partitions in sources.items()),
-        Topic(settings.events, settings.events_partitions, replicas, events),
+        events_topic(settings),
         Topic(settings.topic_dead_letters, 1, replicas, dead_letters),
         Topic(settings.topic_monthly, settings.events_partitions, replicas, compacted),
         Topic(settings.topic_half_hour, settings.events_partitions, replicas, compacted),
         Topic(settings.topic_as_of, 1, replicas, compacted),
+        Topic(settings.topic_generations, 1, replicas, compacted),
         Topic(settings.topic_probe, 1, replicas, probe),
     ]

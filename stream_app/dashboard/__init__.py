@@ -1,4 +1,4 @@
-"""The dashboard and the operations page: sources (`src/`), the files built from these (`built/`), and the routes that serve them (`page`).
+"""The dashboard and the operations page: sources (`src/`), built files (`built/`), routes that serve these (`page`).
 
 The pages ask the HTTP interface like any other client; nothing here imports the API.
 """

@@ -1,8 +1,9 @@
 """The dashboard and the operations page: their files, as they were built, and what a browser lets them do.
 
-Place: routes of the API's application. The pages ask the API like any other client, so none of these routes needs a token. Invariants:
-nothing of another host is loaded or framed, nothing inline is run; a browser asks each time whether its copy is still the one of this release,
-since the files keep their names. A file that was not built is an error at start.
+Place: routes of the API's application. The pages ask the API like any other client, so none of these routes needs a
+token. Invariants: nothing of another host is loaded or framed, nothing inline is run; a browser asks each time whether
+its copy is still the one of this release, since the files keep their names. A file that was not built is an error at
+start.
 """
 
 import gzip

@@ -7,13 +7,11 @@ A group is *shown*, has documents, while it has a cell of the current month: ALL
 month's end as long as something of it counts in a retained month.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
-from msgspec import Raw
-
-from stream_app.domain.cells import Customer, Group, HalfHourKey, MonthlyKey, Operator
-from stream_app.domain.differences import Differences, part
+from stream_app.domain.cells import CellKey, Customer, Group, Operator
 from stream_app.domain.events import (
     ALL,
     AS_PAYMENT,
@@ -29,9 +27,11 @@ from stream_app.domain.events import (
     Row,
 )
 from stream_app.domain.local_time import month_of_day, retained_from, zone
+from stream_app.domain.rules import Rule
+from stream_app.domain.tables import MONTHLY, TABLES, Table
 from stream_app.domain.working import Working
 
-_DAYS_LISTED = 200  # after a longer jump of the clock cells are looked for instead of trying each day
+_PERIODS_LISTED = 200  # after a longer jump of the clock cells are looked for instead of trying each period
 
 
 def is_shown(operator: Operator, group: Group) -> bool:
@@ -45,7 +45,7 @@ def is_known(row: Row, operator: Operator) -> bool:
 
 
 def count(
-    difference: Differences,
+    rules: Sequence[Rule],
     kind: int,
     row: Row,
     customer: Customer | None,
@@ -56,11 +56,15 @@ def count(
     """Add what an entity contributes to what is kept (sign 1), or take it back (-1)."""
     counted = row[COUNTED]
     if counted & AS_PAYMENT and row[TIME] >= horizon:
-        difference.payment(customer, row, local(row[TIME]), sign)
+        when = local(row[TIME])
+        for rule in rules:
+            rule.payment(customer, row, when, sign)
     if counted & AS_SESSION:
         start = row[START] if kind == CDR else row[TIME]
         if start >= horizon:
-            difference.session(customer, row, local(start), sign)
+            when = local(start)
+            for rule in rules:
+                rule.session(customer, row, when, sign)
 
 
 def horizon_of(work: Working, timezone: str) -> int:
@@ -104,55 +108,57 @@ def _set_window(work: Working, operator: Operator) -> None:
 
 def _roll(work: Working, name: str, operator: Operator) -> None:
     """A new day has begun."""
-    before, old_first_day = operator.today, operator.first_day
+    before = {table.name: (table.current(operator), table.first_kept(operator)) for table in TABLES}
+    was_known = bool(operator.today)
     groups = work.groups[name]
     shown = {group for group, found in groups.items() if is_shown(operator, found)}
     _set_window(work, operator)
     work.changed_operators.add(name)
-    _drop_months(work, name, operator)
-    _drop_days(work, name, operator, old_first_day)
-    month = month_of_day(operator.today)
-    if not before or month_of_day(before) != month:
+    for table in TABLES:
+        _drop_past(work, name, operator, table, before[table.name][1])
+    _forget_months(work, name, operator)
+    month, _ = before[MONTHLY.name]
+    if not was_known or month != MONTHLY.current(operator):
         still = {group for group, found in groups.items() if group == ALL or any(found.months.values())}
-        for group in still:
-            work.touch_month(MonthlyKey(name, group, month))
         work.hidden |= {(name, group) for group in shown - still}
         shown = still
-    for group in shown:
-        work.touch_day(HalfHourKey(name, group, operator.today))
+    for table in TABLES:
+        if not was_known or before[table.name][0] != table.current(operator):
+            for group in shown:
+                work.touch(table, CellKey(name, group, table.current(operator)))
 
 
-def _drop_months(work: Working, name: str, operator: Operator) -> None:
+def _drop_past(work: Working, name: str, operator: Operator, table: Table[Any], old_first: int) -> None:
+    """Drop the cells of a table whose period has left retention."""
+    first = table.first_kept(operator)
+    periods = list(islice(_periods(table, old_first, first), _PERIODS_LISTED + 1))
+    cells = work.cells[table.name]
+    if len(periods) <= _PERIODS_LISTED:
+        cells.drop(CellKey(name, group, period) for group in work.groups[name] for period in periods)
+    else:
+        cells.drop([key for key in cells.keys(name) if key.period < first])
+
+
+def _periods(table: Table[Any], first: int, end: int) -> Iterator[int]:
+    """Those from the first one on, before the end."""
+    while first < end:
+        yield first
+        first = table.period.add(first, 1)
+
+
+def _forget_months(work: Working, name: str, operator: Operator) -> None:
+    """Drop what is known of months that have left retention, and groups of which nothing is known any more."""
     groups = work.groups[name]
     for group, found in list(groups.items()):
-        for month in [m for m in found.months if m < operator.first_month]:
+        for month in [month for month in found.months if month < operator.first_month]:
             if found.months.pop(month):
                 work.relisted.add(name)
             work.changed_groups.add((name, group))
-            _drop_month(work, MonthlyKey(name, group, month))
         if not found.months and found.name is None and group != ALL:
             del groups[group]
     for months in operator.payments.values():
-        for month in [m for m in months if m < operator.first_month]:
+        for month in [month for month in months if month < operator.first_month]:
             del months[month]
-
-
-def _drop_month(work: Working, key: MonthlyKey) -> None:
-    work.load_monthly([key])
-    work.dropped[key] = list(work.monthly.get(key).money)
-    work.monthly.delete(key)
-
-
-def _drop_days(work: Working, name: str, operator: Operator, old_first_day: int) -> None:
-    days = range(old_first_day, operator.first_day)
-    if len(days) <= _DAYS_LISTED:
-        keys = [HalfHourKey(name, group, day) for group in work.groups[name] for day in days]
-    else:
-        keys = [key for key in work.scan_half_hours(name) if key.day < operator.first_day]
-    changed = work.half_hours.changed
-    for key, cell in zip(keys, work.rows.half_hours(keys), strict=True):
-        if cell is not None or changed.get(key) is not None:
-            work.half_hours.delete(key)
 
 
 def rezone(work: Working, name: str, timezone: str) -> None:
@@ -163,29 +169,29 @@ def rezone(work: Working, name: str, timezone: str) -> None:
     if work.now:
         _set_window(work, operator)
     operator.payments = {}
-    _drop_months(work, name, operator)
-    for key in work.scan_monthly(name):
-        cell = work.touch_month(key)
-        cell.money, cell.usage = {currency: [0] * 6 for currency in cell.money}, [0, 0, 0]
-    for half_hour_key in work.scan_half_hours(name):
-        if half_hour_key.day < operator.first_day:
-            work.half_hours.delete(half_hour_key)
-        else:
-            work.touch_day(half_hour_key).slots = [0] * 48
+    for table in TABLES:
+        keys = work.cells[table.name].keys(name)
+        first = table.first_kept(operator)
+        work.cells[table.name].drop([key for key in keys if key.period < first])
+        for key in keys:
+            if key.period >= first:
+                table.clear(work.touch(table, key))
+    _forget_months(work, name, operator)
     customers = work.customers[name]
     for customer_name, customer in work.scan_customers(name):
-        customer.money = customer.sessions = customer.slots = Raw(b"\x80")
+        customer.parts = {}
         customers[customer_name] = customer
         work.changed_customers[name].add(customer_name)
-    difference, local = work.differences(name), zone(timezone).local
+    rules, local = work.rules(name), zone(timezone).local
+    own = [rule for _, rule in rules]
     for kind, _, row in work.scan_entities(name):
         if row[COUNTED] and is_known(row, operator) and not (kind == CDR and row[CREDITED]):
             # One who contributes nothing to what is kept has no row.
             of = None if row[CUSTOMER] is None else customers.setdefault(row[CUSTOMER], Customer())
-            count(difference, kind, row, of, local, operator.horizon, 1)
-    work.fold(name, difference)
-    for key in work.scan_monthly(name):
-        work.touch_month(key)  # what is empty now is known to be
+            count(own, kind, row, of, local, operator.horizon, 1)
+    work.fold(name, rules)
+    for key in work.cells[MONTHLY.name].keys(name):
+        work.touch(MONTHLY, key)  # what is empty now is known to be
     for group in shown:
         work.show(name, group)
 
@@ -221,14 +227,6 @@ def sweep(work: Working, name: str, after: tuple[bytes, str] | None, limit: int)
 
 
 def _prune(customer: Customer, operator: Operator) -> bool:
-    """Drop a customer's contribution to what is no longer kept."""
-    money, stale = part(customer, "money"), False
-    counts = [(part(customer, "sessions"), operator.first_month), (part(customer, "slots"), operator.first_day * 48)]
-    for table, first in [*((months, operator.first_month) for months in money.values()), *counts]:
-        for key in [key for key in table if key < first]:
-            stale = True
-            del table[key]
-    for currency in [currency for currency, months in money.items() if not months]:
-        stale = True
-        del money[currency]
-    return stale
+    """Drop a customer's contribution to what is no longer kept. Was there any?"""
+    stale = [table.prune(customer, operator) for table in TABLES]
+    return any(stale)

@@ -6,24 +6,24 @@ came leaves a placeholder, a row of version -1.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from stream_app.domain.calendar import count, is_known
 from stream_app.domain.cells import Operator
-from stream_app.domain.differences import Differences
-from stream_app.domain.events import CDR, COUNTED, CREDITED, CREDITS, CUSTOMER, HOLD, TIME, Row, later
+from stream_app.domain.events import (
+    CDR,
+    COUNTED,
+    CREDITED,
+    CREDITS,
+    CUSTOMER,
+    HOLD,
+    TIME,
+    Events,
+    Row,
+    later,
+    placeholder,
+)
+from stream_app.domain.rules import Rule
 from stream_app.domain.working import Working
-
-
-class Events(NamedTuple):
-    """Events of one kind of one operator, in order. `ids` are UTF-8, `keys` name the rows of entities; `raws` as in formats.frames."""
-
-    operator: str
-    kind: int
-    ids: Sequence[bytes]
-    keys: Sequence[bytes]
-    rows: Sequence[Row]
-    raws: dict[int, list[bytes | None]]
 
 
 class Cdrs:
@@ -34,10 +34,10 @@ class Cdrs:
         work: Working,
         part: Events,
         current: dict[bytes, Row],
-        difference: Differences,
+        rules: Sequence[Rule],
         reject: Callable[[Events, int, str], None],
     ) -> None:
-        self._work, self._part, self._current, self._difference, self._reject = work, part, current, difference, reject
+        self._work, self._part, self._current, self._rules, self._reject = work, part, current, rules, reject
         self._operator: Operator = work.operators[part.operator]
         self._local = work.zone(part.operator).local
 
@@ -79,13 +79,13 @@ class Cdrs:
             if name is not None:
                 customer = self._work.customers[self._part.operator][name]
                 self._work.changed_customers[self._part.operator].add(name)
-            count(self._difference, CDR, row, customer, self._local, self._operator.horizon, sign)
+            count(self._rules, CDR, row, customer, self._local, self._operator.horizon, sign)
 
     def _credit(self, cdr_id: str, by: str, time: int) -> None:
         key = self._work.rows.entity_key(self._part.operator, CDR, cdr_id)
         row = self._current.get(key)
         if row is None:
-            row = [-1, 0, 0, 0, 0, 0, 0, None, 0, 0, 0, "", 0, None, {}]
+            row = placeholder()
         if is_known(row, self._operator):
             self._add(row, -1)
         row[CREDITED][by] = time
@@ -100,6 +100,3 @@ class Cdrs:
         if is_known(row, self._operator):
             self._add(row, 1)
         self._store(key, row)
-
-
-__all__: Sequence[str] = ["Cdrs", "Events"]

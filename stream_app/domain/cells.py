@@ -1,59 +1,52 @@
 """What the ledger keeps besides entities: customers, cells, and the directory of operators and groups.
 
-Cells are the results: `monthly` of (operator, group, month), `half_hour` of (operator, group, day). A cell that exists is shown by every
-sink, zeros included; its version is the events offset of its last change, with the generation above it.
+Cells are the results, by table (domain.tables), operator, group and period. A cell that exists is shown by every sink, zeros included; its
+version is the events offset of its last change, with the generation above it.
 """
 
 from typing import NamedTuple
 
 import msgspec
 
-from stream_app.domain.events import ALL
+from stream_app.domain.events import ALL, NEVER
+from stream_app.domain.figures import VERSION
+from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS, Sums
+
+Stamp = tuple[int, ...]  # as events.STAMP cuts it out of a row
+EMPTY = msgspec.Raw(b"\x80")  # a map without entries
 
 
-class MonthlyKey(NamedTuple):
-    """The name of a monthly cell; month like 202611."""
-
-    operator: str
-    group: str
-    month: int
-
-
-class HalfHourKey(NamedTuple):
-    """The name of a half-hour cell; day: number since 1970."""
+class CellKey(NamedTuple):
+    """The name of a cell in its table. `period` as the table counts it: a month like 202611, a day number since 1970."""
 
     operator: str
     group: str
-    day: int
+    period: int
 
 
-# Indexes of a currency's sums in a Monthly cell. RECEIVED is before refunds; ANONYMOUS after them.
-RECEIVED, DISCOUNT, REFUNDED, PAYMENTS, PAYERS, ANONYMOUS = range(6)
-# Indexes of Monthly.usage
-SESSIONS, CHARGERS, ANONYMOUS_SESSIONS = range(3)
-
-SLOTS = 48
-
-
-class Monthly(msgspec.Struct, array_like=True, gc=False):
-    """Key figures of a group's month. `money` has each currency that was ever shown in it, zeros included; as_of in epoch milliseconds."""
+class Cell(msgspec.Struct, array_like=True, gc=False):
+    """What cells of all tables have; as_of in epoch milliseconds."""
 
     version: int = 0
     as_of: int = 0
-    money: dict[str, list[int]] = {}
-    usage: list[int] = msgspec.field(default_factory=lambda: [0, 0, 0])
+
+
+class FigureCell(Cell, array_like=True, gc=False):
+    """Key figures of a group's period: lists in the order of sums.Layout. `payments` has each currency that was ever shown, zeros included."""
+
+    payments: dict[str, Sums] = {}
+    sessions: Sums = msgspec.field(default_factory=SESSION_SUMS.zeros)
 
     def counts(self) -> bool:
         """Does something count in it?"""
-        return self.usage[SESSIONS] > 0 or any(own[PAYMENTS] for own in self.money.values())
+        count_at = PAYMENT_SUMS.count_at
+        return self.sessions[SESSION_SUMS.count_at] > 0 or any(sums[count_at] for sums in self.payments.values())
 
 
-class HalfHour(msgspec.Struct, array_like=True, gc=False):
-    """Counted sessions of a group's day by slot."""
+class CountCell(Cell, array_like=True, gc=False):
+    """Counted sessions of a group's period, by slot of the table."""
 
-    version: int = 0
-    as_of: int = 0
-    slots: list[int] = msgspec.field(default_factory=lambda: [0] * SLOTS)
+    slots: list[int] = []
 
 
 class Operator(msgspec.Struct, array_like=True, gc=False):
@@ -62,7 +55,7 @@ class Operator(msgspec.Struct, array_like=True, gc=False):
     timezone: str = "UTC"
     announced_currency: str | None = None
     name: str | None = None
-    stamp: tuple[int, int, int, int] = (-1, 0, 0, 0)
+    stamp: Stamp = NEVER
     currency: str = ""  # in use: the announced one, else that of most counted, retained payments, else the default
     today: int = 0  # local day number
     first_month: int = 0  # the first month that is kept
@@ -70,28 +63,40 @@ class Operator(msgspec.Struct, array_like=True, gc=False):
     horizon: int = 0  # the first instant that is kept (quarter hours); never falls, whatever the zone
     swept: int = 0  # the horizon up to which rows past retention are known to be gone
     payments: dict[str, dict[int, int]] = {}  # currency: month: counted payments
+    figures: int = VERSION  # the table of figures that all its cells were last shown by
+
+
+class Shown(msgspec.Struct, array_like=True, gc=False):
+    """Of the cells of a group in one table: the highest version, and its as-of in epoch milliseconds. The default document has both."""
+
+    version: int = 0
+    as_of: int = 0
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):
-    """A group of an operator: its name, the versions of its two default documents, and its months, True where something counts."""
+    """A group of an operator: its name, what it shows by name of table, and its months, True where something counts."""
 
     name: str | None = None
-    stamp: tuple[int, int, int, int] = (-1, 0, 0, 0)
-    monthly_version: int = 0
-    monthly_as_of: int = 0
-    half_hour_version: int = 0
-    half_hour_as_of: int = 0
+    stamp: Stamp = NEVER
+    shown: dict[str, Shown] = {}
     months: dict[int, bool] = {}
+
+    def of(self, table: str) -> Shown:
+        """Version and as-of of its default document of a table."""
+        return self.shown.get(table) or Shown()
+
+    @property
+    def version(self) -> int:
+        """The highest version of its documents."""
+        return max((shown.version for shown in self.shown.values()), default=0)
 
 
 class Customer(msgspec.Struct, array_like=True, gc=False):
-    """Groups with their stamp, and all that the customer contributes to cells.
+    """Groups with their stamp, and all that the customer contributes to cells: by part of a table's rule, see domain.rules.
 
-    A part is decoded when it is looked at (`part`): most events need one of the three, and the others are written back as they were read.
+    A part is decoded when it is looked at (`rules.part`): most events need some of them, and the others are written back as they were read.
     """
 
     groups: tuple[str, ...] = (ALL,)  # sorted, ALL first
-    stamp: tuple[int, int, int, int] = (-1, 0, 0, 0)
-    money: msgspec.Raw = msgspec.Raw(b"\x80")  # currency: month: received, discount, refunded, payments, positive ones
-    sessions: msgspec.Raw = msgspec.Raw(b"\x80")  # month: count
-    slots: msgspec.Raw = msgspec.Raw(b"\x80")  # day * 48 + slot: count
+    stamp: Stamp = NEVER
+    parts: dict[str, msgspec.Raw] = {}

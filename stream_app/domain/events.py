@@ -1,10 +1,12 @@
 """What travels from ingest to the ledger: rows, by operator and kind.
 
 An event of an entity is its ledger row, so that the ledger stores what it read. Rows are lists, by the indexes below, because they are
-made, compared and stored by the hundred thousand a second. The first four fields of every row decide which of two is the later one: version, Kafka
-timestamp, offset, source partition. They are one total order, whatever came first.
+made, compared and stored by the hundred thousand a second. The first five fields of every row decide which of two is the later one: version, Kafka
+timestamp, offset, source partition, and the format of the frame that first held it. They are one total order, whatever came first; a record
+that is read again from its source by a version that keeps more of it is later than itself.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 Row = list[Any]
@@ -17,27 +19,32 @@ GROUP: Final = 5  # a group's name; named by the group
 OPERATOR: Final = 6  # zone, currency, name; its id is empty
 
 # Every row
-VERSION, TIMESTAMP, OFFSET, PARTITION = range(4)
+VERSION, TIMESTAMP, OFFSET, PARTITION, FORMAT = range(5)
+STAMP: Final = slice(VERSION, FORMAT + 1)  # what decides which of two rows is the later one
 # Session, payment, CDR. COUNTED: what of it counts, see below. TIME: quarter hours, decides the month of a payment or session; of a CDR its
 # end. HOLD: the latest time it ever had, 0 for TIME itself: until that leaves retention the entity is known. CUSTOMER: None is anonymous.
-COUNTED, TIME, HOLD, CUSTOMER = range(4, 8)
-# Payment, CDR: integers of the minor unit
-RECEIVED, DISCOUNT, REFUNDED, CURRENCY = range(8, 12)
+# ENERGY: Wh, None: unknown. REST: milliseconds of TIME within its quarter hour. LASTED: milliseconds from start to end, below zero where a
+# source has the end before the start, None: unknown.
+COUNTED, TIME, HOLD, CUSTOMER, ENERGY, REST, LASTED = range(5, 12)
+# Payment, CDR: integers of the minor unit. SESSION_ID: the charging session it names by a valid id, else None.
+RECEIVED, DISCOUNT, REFUNDED, CURRENCY, SESSION_ID = range(12, 17)
 # CDR. START: quarter hours, of its session. CREDITS: the id that a credit takes back, else None. CREDITED: {id of a credit: its TIME}
-START, CREDITS, CREDITED = range(12, 15)
+START, CREDITS, CREDITED = range(17, 20)
 
 AS_SESSION: Final = 1  # bits of COUNTED
 AS_PAYMENT: Final = 2
 
 # Membership
-GROUP_IDS: Final = 4
+GROUP_IDS: Final = 5
 # Group
-NAME: Final = 4
+NAME: Final = 5
 # Operator
-TIMEZONE, OPERATOR_CURRENCY, OPERATOR_NAME = range(4, 7)
+TIMEZONE, OPERATOR_CURRENCY, OPERATOR_NAME = range(5, 8)
 
 ENTITIES: Final = (SESSION, PAYMENT, CDR)
 ALL: Final = "ALL"
+
+NEVER: Final = (-1, 0, 0, 0, 0)  # the stamp of what no record told yet: before that of every record
 
 
 class Part(NamedTuple):
@@ -48,8 +55,34 @@ class Part(NamedTuple):
     indexes: list[int]  # of each in the batch of source records
 
 
+class Events(NamedTuple):
+    """Events of one kind of one operator, in order. `ids` are UTF-8, `keys` name the rows of entities; `raws`, `again` as in formats.frames."""
+
+    operator: str
+    kind: int
+    ids: Sequence[bytes]
+    keys: Sequence[bytes]
+    rows: Sequence[Row]
+    raws: dict[int, list[bytes | None]]
+    again: bool = False
+
+
 def later(new: Row, old: Row) -> bool:
-    """Does the new row win? An equal stamp is the same record again, and does not."""
-    if new[0] != old[0]:
-        return bool(new[0] > old[0])
-    return new[1:4] > old[1:4]
+    """Is the new row the later one? One with an equal stamp is the same record again, and is not."""
+    if new[VERSION] != old[VERSION]:
+        return bool(new[VERSION] > old[VERSION])
+    return new[STAMP] > old[STAMP]
+
+
+def is_later(row: Row, stamp: tuple[int, ...]) -> bool:
+    """Is the row later than the one that a stamp was taken from?"""
+    return tuple(row[STAMP]) > stamp
+
+
+def placeholder() -> Row:
+    """The row of a CDR that a credit names and that never came: its version is before that of every record, and nothing of it counts."""
+    row: Row = [0] * (CREDITED + 1)
+    row[STAMP] = NEVER
+    row[CUSTOMER] = row[ENERGY] = row[LASTED] = row[SESSION_ID] = row[CREDITS] = None
+    row[CURRENCY], row[CREDITED] = "", {}
+    return row

@@ -15,13 +15,12 @@ It knows neither Kafka nor Faust nor RocksDB, and has no clock. After an excepti
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from stream_app.domain import calendar
-from stream_app.domain.cdrs import Cdrs, Events
-from stream_app.domain.cells import Customer, Group, HalfHour, HalfHourKey, Monthly, MonthlyKey, Operator
-from stream_app.domain.differences import Differences, is_something
+from stream_app.domain.cdrs import Cdrs
+from stream_app.domain.cells import Cell, CellKey, Customer, Group, Operator, Shown
 from stream_app.domain.events import (
     ALL,
     CDR,
@@ -40,12 +39,20 @@ from stream_app.domain.events import (
     OPERATOR_NAME,
     PARTITION,
     PAYMENT,
+    STAMP,
     TIME,
     TIMEZONE,
+    VERSION,
+    Events,
     Row,
+    is_later,
     later,
 )
+from stream_app.domain.figures import PAYMENTS, SESSIONS
+from stream_app.domain.figures import VERSION as FIGURES_VERSION
 from stream_app.domain.local_time import date_of, zone
+from stream_app.domain.rules import Rule, is_something
+from stream_app.domain.tables import MONTHLY, TABLES, Table
 from stream_app.domain.working import Rows, Settings, Working
 
 
@@ -61,17 +68,16 @@ class Late(NamedTuple):
 
 
 class Frozen(NamedTuple):
-    """What changed since the last freeze; None: deleted. `dropped`: cells that left retention and the currencies they were shown in."""
+    """What changed since the last freeze; None: deleted. Cells by name of table; `dropped`: those that left retention, as they were."""
 
     entities: dict[bytes, Row | None]
     customers: dict[tuple[str, str], Customer | None]
-    monthly: dict[MonthlyKey, Monthly | None]
-    half_hours: dict[HalfHourKey, HalfHour | None]
+    cells: dict[str, dict[CellKey, Cell | None]]
     operators: dict[str, Operator]
     groups: dict[tuple[str, str], Group | None]
     relisted: set[str]
     hidden: set[tuple[str, str]]
-    dropped: dict[MonthlyKey, list[str]]
+    dropped: dict[str, dict[CellKey, Cell]]
 
 
 class Ledger:
@@ -122,18 +128,18 @@ class Ledger:
                     names.update([current[key][CUSTOMER] for key in part.keys if key in current])
                     names.update([current[key][CUSTOMER] for key in credited if part.kind == CDR and key in current])
         work.load_customers(wanted)
-        differences = {part.operator: work.differences(part.operator) for part in gathered}
+        rules = {part.operator: work.rules(part.operator) for part in gathered}
         for part in gathered:
             if part.kind == GROUP:
                 self._name_groups(part)
             elif part.kind == MEMBERSHIP:
-                self._move(part, differences[part.operator])
+                self._move(part, _only(rules[part.operator]))
             elif part.kind == CDR:
-                Cdrs(work, part, current, differences[part.operator], self._reject).upsert()
+                Cdrs(work, part, current, _only(rules[part.operator]), self._reject).upsert()
             else:
-                self._upsert(part, current, differences[part.operator])
-        for operator, difference in differences.items():
-            work.fold(operator, difference)
+                self._upsert(part, current, _only(rules[part.operator]))
+        for operator, own in rules.items():
+            work.fold(operator, own)
 
     def _admit(self, part: Events) -> bool:
         """Is the operator known, or made known by one of the events? Else all of them are rejected."""
@@ -162,6 +168,8 @@ class Ledger:
         return list(keys)
 
     def _reject(self, part: Events, index: int, timezone: str) -> None:
+        if part.again:
+            return
         row, (source_key, value) = part.rows[index], part.raws.get(index, (None, None))
         local = zone(timezone).local(row[TIME])
         detail = (
@@ -170,7 +178,7 @@ class Ledger:
         )
         self.late.append(Late(part.kind, row[PARTITION], row[OFFSET], source_key, value, detail))
 
-    def _upsert(self, part: Events, current: dict[bytes, Row], difference: Differences) -> None:
+    def _upsert(self, part: Events, current: dict[bytes, Row], rules: Sequence[Rule]) -> None:
         """Sessions, or payments."""
         work, operator = self.work, self.work.operators[part.operator]
         horizon, local = operator.horizon, work.zone(part.operator).local
@@ -179,7 +187,7 @@ class Ledger:
             work.changed_customers[part.operator].add,
             work.entities,
         )
-        add = difference.payment if part.kind == PAYMENT else difference.session
+        adds = _adds(part.kind, rules)
         for index, (key, event) in enumerate(zip(part.keys, part.rows, strict=True)):
             old, time = current.get(key), event[TIME]
             if old is not None and (hold := old[HOLD] or old[TIME]) >= horizon:
@@ -187,11 +195,11 @@ class Ledger:
                     continue
                 if old[COUNTED] and old[TIME] >= horizon:
                     name = old[CUSTOMER]
-                    if name is None:
-                        add(None, old, local(old[TIME]), -1)
-                    else:
+                    if name is not None:
                         changed(name)
-                        add(customers[name], old, local(old[TIME]), -1)
+                    customer, when = None if name is None else customers[name], local(old[TIME])
+                    for add in adds:
+                        add(customer, old, when, -1)
                 if hold > time:
                     event[HOLD] = hold
             elif time < horizon:
@@ -200,42 +208,42 @@ class Ledger:
             current[key] = out[key] = event
             if event[COUNTED] and time >= horizon:
                 name = event[CUSTOMER]
-                if name is None:
-                    add(None, event, local(time), 1)
-                else:
+                if name is not None:
                     changed(name)
-                    add(customers[name], event, local(time), 1)
+                customer, when = None if name is None else customers[name], local(time)
+                for add in adds:
+                    add(customer, event, when, 1)
 
-    def _move(self, part: Events, difference: Differences) -> None:
+    def _move(self, part: Events, rules: Sequence[Rule]) -> None:
         """A changed membership takes the customer's contribution along."""
         for customer_id, row in zip(part.ids, part.rows, strict=True):
             name = customer_id.decode()
             customer = self.work.customers[part.operator][name]
-            if not later(row, list(customer.stamp)):
+            if not is_later(row, customer.stamp):
                 continue
-            before, customer.groups, customer.stamp = customer.groups, (ALL, *row[GROUP_IDS]), tuple(row[:GROUP_IDS])
+            before, customer.groups, customer.stamp = customer.groups, (ALL, *row[GROUP_IDS]), tuple(row[STAMP])
             self.work.changed_customers[part.operator].add(name)
-            if gone := set(before) - set(customer.groups):
-                difference.customer(customer, sorted(gone), -1)
-            if came := set(customer.groups) - set(before):
-                difference.customer(customer, sorted(came), 1)
+            for groups, sign in ((set(before) - set(customer.groups), -1), (set(customer.groups) - set(before), 1)):
+                if groups:
+                    for rule in rules:
+                        rule.customer(customer, tuple(sorted(groups)), sign)
 
     def _name_groups(self, part: Events) -> None:
         groups = self.work.groups[part.operator]
         for group_id, row in zip(part.ids, part.rows, strict=True):
             group = groups.setdefault(group_id.decode(), Group())
-            if later(row, list(group.stamp)):
-                group.name, group.stamp = row[NAME], tuple(row[:NAME])
+            if is_later(row, group.stamp):
+                group.name, group.stamp = row[NAME], tuple(row[STAMP])
                 self.work.changed_groups.add((part.operator, group_id.decode()))
                 self.work.relisted.add(part.operator)
 
     def _announce(self, name: str, row: Row) -> None:
         work = self.work
         operator = calendar.become_known(work, name, row[TIMEZONE])
-        if not later(row, list(operator.stamp)):
+        if not is_later(row, operator.stamp):
             return
         operator.stamp, operator.name, operator.announced_currency = (
-            tuple(row[:4]),
+            tuple(row[STAMP]),
             row[OPERATOR_NAME],
             row[OPERATOR_CURRENCY],
         )
@@ -251,19 +259,9 @@ class Ledger:
         work = self.work
         for name in work.changed_operators:
             self._settle_currency(name)
-        for key, cell in work.monthly.changed.items():
-            if cell is not None:
-                cell.money.setdefault(work.operators[key.operator].currency, [0] * 6)
-                group = work.groups[key.operator][key.group]
-                cell.version = group.monthly_version = version
-                cell.as_of = group.monthly_as_of = as_of
-                work.changed_groups.add((key.operator, key.group))
-        for half_hour_key, half_hour in work.half_hours.changed.items():
-            if half_hour is not None:
-                group = work.groups[half_hour_key.operator][half_hour_key.group]
-                half_hour.version = group.half_hour_version = version
-                half_hour.as_of = group.half_hour_as_of = as_of
-                work.changed_groups.add((half_hour_key.operator, half_hour_key.group))
+        for table in TABLES:
+            self._stamp(table, version, as_of)
+        cells = {table.name: work.cells[table.name].freeze() for table in TABLES}
         frozen = Frozen(
             work.entities,
             {
@@ -271,16 +269,27 @@ class Ledger:
                 for operator, names in work.changed_customers.items()
                 for name in names
             },
-            work.monthly.freeze(),
-            work.half_hours.freeze(),
+            {name: changed for name, (changed, _) in cells.items()},
             {name: work.operators[name] for name in work.changed_operators},
             {(operator, group): work.groups[operator].get(group) for operator, group in work.changed_groups},
             work.relisted,
             work.hidden,
-            work.dropped,
+            {name: dropped for name, (_, dropped) in cells.items()},
         )
         work.restart()
         return frozen
+
+    def _stamp(self, table: Table[Any], version: int, as_of: int) -> None:
+        """Give the changed cells of a table their version, and what shows them, too."""
+        work, shown = self.work, Shown(version, as_of)
+        changed = {key: cell for key, cell in work.cells[table.name].changed.items() if cell is not None}
+        table.complete((cell, work.operators[key.operator]) for key, cell in changed.items())
+        for cell in changed.values():
+            cell.version, cell.as_of = version, as_of
+        groups = {key[:2] for key in changed}
+        for operator, group in groups:
+            work.groups[operator][group].shown[table.name] = shown
+        work.changed_groups |= groups
 
     def _settle_currency(self, name: str) -> None:
         """The announced currency, else that of most counted, retained payments (ties: first in the alphabet), else the default."""
@@ -291,10 +300,10 @@ class Ledger:
         if currency != operator.currency:
             operator.currency = currency
             work.relisted.add(name)
-            for key in work.scan_monthly(name):  # each shows a row of the operator's currency
-                work.touch_month(key)
+            for key in work.cells[MONTHLY.name].keys(name):  # each shows a row of the operator's currency
+                work.touch(MONTHLY, key)
 
-    # -- cleaning
+    # -- in small steps, while nothing else is to do
 
     def sweep(self, name: str, after: tuple[bytes, str] | None, limit: int) -> tuple[bytes, str] | None:
         """See calendar.sweep."""
@@ -304,8 +313,30 @@ class Ledger:
         """Operators with rows past retention."""
         return [name for name, operator in self.work.operators.items() if operator.swept < operator.horizon]
 
+    def outdated(self) -> list[str]:
+        """Operators with cells that were shown by an older table of figures."""
+        return [name for name, operator in self.work.operators.items() if operator.figures < FIGURES_VERSION]
+
+    def renew(self, name: str) -> None:
+        """Change all cells of an operator, so that they are written and shown by today's table of figures."""
+        for table in TABLES:
+            for key in self.work.cells[table.name].keys(name):
+                self.work.touch(table, key)
+        self.work.operators[name].figures = FIGURES_VERSION
+        self.work.changed_operators.add(name)
+
+
+def _adds(kind: int, rules: Sequence[Rule]) -> list[Callable[[Customer | None, Row, int, int], None]]:
+    """What a counted session, or payment, is told to."""
+    if kind == PAYMENT:
+        return [rule.payment for rule in rules if PAYMENTS in rule.bases]
+    return [rule.session for rule in rules if SESSIONS in rule.bases]
+
+
+def _only(rules: Iterable[tuple[Table[Any], Rule]]) -> list[Rule]:
+    return [rule for _, rule in rules]
+
 
 def _kept(customer: Customer) -> Customer | None:
     """None for a customer about whom there is nothing to know."""
-    parts = customer.money, customer.sessions, customer.slots
-    return customer if customer.stamp[0] >= 0 or any(map(is_something, parts)) else None
+    return customer if customer.stamp[VERSION] >= 0 or any(map(is_something, customer.parts.values())) else None

@@ -8,9 +8,13 @@ number like 202611.
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from importlib.resources import files
+from typing import Final
 from zoneinfo import ZoneInfo
 
+import tzdata
+
 QUARTER_MS = 900_000
+ZONE_RULES: Final = tzdata.IANA_VERSION  # of the pinned package: what was added by them must be taken back by them
 EPOCH = date(1970, 1, 1)
 _FIRST_DAY, _LAST_DAY = -1, (date(9999, 12, 31) - EPOCH).days
 

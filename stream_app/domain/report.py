@@ -6,25 +6,21 @@ Keys, their order and the form of each value are the contract's. Reads no sink a
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from stream_app.domain.cells import PAYMENTS, SLOTS, Group, HalfHour, Monthly, Operator
+from stream_app.domain.cells import CellKey, CountCell, FigureCell, Group, Operator
 from stream_app.domain.events import ALL
-from stream_app.domain.local_time import date_of, month_add, month_of_day, month_string
+from stream_app.domain.figures import FIGURES, PAYMENTS, Average, Figure, Part
+from stream_app.domain.local_time import date_of, month_of_day
 from stream_app.domain.money import DIGITS, decimal_string, half_up
+from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS
+from stream_app.domain.tables import CountTable, FigureTable, Table
 
 Json = dict[str, Any]
 
-MONTHS: Final = 6  # of the default answers
-DAYS: Final = 30
-
-_NO_MONEY = [0] * 6
-_NO_USAGE = [0] * 3
-_SLOT_TIMES: Final = [
-    (f"{slot // 2:02d}:{slot % 2 * 30:02d}", f"{(slot + 1) // 2:02d}:{(slot + 1) % 2 * 30:02d}")
-    for slot in range(SLOTS)
-]
-_month_string = lru_cache(10_000)(month_string)
+_NO_PAYMENTS = tuple(PAYMENT_SUMS.zeros())
+_NO_SESSIONS = tuple(SESSION_SUMS.zeros())
+Value = int | str
 
 
 @lru_cache(10_000)
@@ -39,113 +35,166 @@ def iso_date(day: int) -> str:
     return date_of(day).isoformat()
 
 
-def months_to(month: int, count: int) -> list[int]:
-    """So many months, the last of which is `month`, in order."""
-    return [month_add(month, by) for by in range(1 - count, 1)]
+class _Shown(NamedTuple):
+    """A figure as it is shown: where its sum lies in a cell, by basis, and of an average what is taken off, and what it is divided by."""
+
+    name: str
+    digits: int | None  # None: the currency's
+    is_payments: bool
+    at: int
+    part_at: int | None
+    by_at: int | None
+    scale: int
+
+    @classmethod
+    def of(cls, figure: Figure) -> "_Shown":
+        """From the table of figures."""
+        is_payments = figure.basis is PAYMENTS
+        at = (PAYMENT_SUMS if is_payments else SESSION_SUMS).at
+        if not isinstance(figure, Average):
+            return cls(figure.name, figure.unit.digits, is_payments, at(figure), None, None, 1)
+        parts = [part for part in FIGURES if isinstance(part, Part) and part.of is figure.of]
+        scale = 10 ** ((figure.unit.digits or 0) - (figure.of.unit.digits or 0))
+        part_at = at(parts[0]) if parts else None
+        return cls(figure.name, figure.unit.digits, is_payments, at(figure.of), part_at, at(figure.by), scale)
 
 
-def days_to(day: int, count: int) -> range:
-    """So many day numbers, the last of which is `day`, in order."""
-    return range(day + 1 - count, day + 1)
+_SHOWN: Final = [_Shown.of(figure) for figure in FIGURES]
 
 
-def default_months(operator: Operator) -> list[int]:
-    """The months of the default answer."""
-    return months_to(month_of_day(operator.today), MONTHS)
+def figure_numbers(payments: Sequence[int] | None, sessions: Sequence[int] | None) -> list[int]:
+    """The figures in the order of FIGURES, in units of their last digit; zeros without a list."""
+    payments, sessions = payments or _NO_PAYMENTS, sessions or _NO_SESSIONS
+    out = []
+    for _, _, is_payments, at, part_at, by_at, scale in _SHOWN:
+        sums = payments if is_payments else sessions
+        number = sums[at]
+        if by_at is not None:
+            number = half_up((number if part_at is None else number - sums[part_at]) * scale, sums[by_at])
+        out.append(number)
+    return out
 
 
-def default_days(operator: Operator) -> range:
-    """The day numbers of the default answer."""
-    return days_to(operator.today, DAYS)
+@lru_cache(1000)
+def _forms(currency: str) -> list[tuple[str, int | None]]:
+    """(name, digits) of the figures in a currency; no digits for what is a number in JSON."""
+    money_digits = DIGITS[currency]
+    return [(shown.name, money_digits if shown.digits is None else shown.digits or None) for shown in _SHOWN]
 
 
-def monthly_row(cell: Monthly | None, month: int, currency: str) -> Json:
-    """A month of a group in a currency; usage counts in each currency, also in one without an entry."""
-    digits = DIGITS[currency]
-    received, discount, refunded, payments, payers, anonymous = (
-        cell.money.get(currency, _NO_MONEY) if cell is not None else _NO_MONEY
-    )
-    sessions, chargers, anonymous_sessions = cell.usage if cell is not None else _NO_USAGE
-    net = received - refunded
+def figure_values(cell: FigureCell | None, currency: str) -> Json:
+    """Name -> value of a cell's figures in a currency, in the order of FIGURES; sessions count in each currency, also in one without an entry."""
+    payments = cell.payments.get(currency) if cell is not None else None
+    numbers = figure_numbers(payments, cell.sessions if cell is not None else None)
     return {
-        "month": _month_string(month),
-        "receivedAmount": decimal_string(net, digits),
-        "discountAmount": decimal_string(discount, digits),
-        "refundedAmount": decimal_string(refunded, digits),
-        "paymentCount": payments,
-        "payingCustomers": payers,
-        "perCapitaPayment": decimal_string(half_up(net - anonymous, payers), digits),
-        "sessionCount": sessions,
-        "chargingCustomers": chargers,
-        "perCapitaFrequency": decimal_string(half_up((sessions - anonymous_sessions) * 100, chargers), 2),
-        "anonymousAmount": decimal_string(anonymous, digits),
-        "anonymousSessionCount": anonymous_sessions,
+        name: number if digits is None else decimal_string(number, digits)
+        for (name, digits), number in zip(_forms(currency), numbers, strict=True)
     }
 
 
-def currencies_of(cells: Iterable[Monthly | None], own: str) -> list[str]:
+def figure_row(table: FigureTable, cell: FigureCell | None, period: int, currency: str) -> Json:
+    """A period of a group in a currency."""
+    return {table.period.name: table.period.text(period), **figure_values(cell, currency)}
+
+
+def currencies_of(cells: Iterable[FigureCell | None], own: str) -> list[str]:
     """Those with a counted payment, and the operator's own; sorted."""
-    found = {currency for cell in cells if cell for currency, sums in cell.money.items() if sums[PAYMENTS]}
+    at = PAYMENT_SUMS.count_at
+    found = {currency for cell in cells if cell for currency, sums in cell.payments.items() if sums[at]}
     return sorted(found | {own})
 
 
-def monthly_data(
-    operator_id: str,
-    group: str,
-    operator: Operator,
-    cells: Mapping[int, Monthly | None],
-    months: Sequence[int],
-    currency: str,
-    partition: int,
-    as_of_ms: int,
-    version: int,
+def sum_slots(table: CountTable, cells: Iterable[CountCell | None]) -> list[int]:
+    """Counts by slot over several periods."""
+    found = [cell.slots for cell in cells if cell is not None]
+    return [sum(counts) for counts in zip(*found, strict=True)] if found else table.new().slots
+
+
+class Place(NamedTuple):
+    """Whose document it is, and what it stands for."""
+
+    operator_id: str
+    operator: Operator
+    group_id: str
+    partition: int
+    as_of_ms: int
+    version: int
+
+
+def figure_document(
+    table: FigureTable, place: Place, cells: Sequence[FigureCell | None], periods: Sequence[int], currency: str
 ) -> Json:
-    """The answer of `monthlyIndex`; months without a cell are zeros."""
-    shown = [cells.get(month) for month in months]
+    """The answer of a table of figures, as of `monthlyIndex`; periods without a cell are zeros."""
     return {
-        "operatorId": operator_id,
-        "groupId": group,
-        "timezone": operator.timezone,
+        "operatorId": place.operator_id,
+        "groupId": place.group_id,
+        "timezone": place.operator.timezone,
         "currency": currency,
-        "currencies": currencies_of(shown, operator.currency),
-        "partition": partition,
-        "asOf": iso_ms(as_of_ms),
-        "version": version,
-        "months": [monthly_row(cell, month, currency) for cell, month in zip(shown, months, strict=True)],
+        "currencies": currencies_of(cells, place.operator.currency),
+        "partition": place.partition,
+        "asOf": iso_ms(place.as_of_ms),
+        "version": place.version,
+        f"{table.period.name}s": [
+            figure_row(table, cell, period, currency) for cell, period in zip(cells, periods, strict=True)
+        ],
     }
 
 
-def sum_slots(cells: Iterable[HalfHour | None]) -> list[int]:
-    """Counts by slot over several days."""
-    days = [cell.slots for cell in cells if cell is not None]
-    return [sum(counts) for counts in zip(*days, strict=True)] if days else [0] * SLOTS
-
-
-def distribution_data(
-    operator_id: str,
-    group: str,
-    operator: Operator,
-    counts: Sequence[int],
-    days: range,
-    partition: int,
-    as_of_ms: int,
-    version: int,
-) -> Json:
-    """The answer of `chargingDistribute`; counts by slot over those days."""
+def count_document(table: CountTable, place: Place, counts: Sequence[int], periods: Sequence[int]) -> Json:
+    """The answer of a table of counts by slot, as of `chargingDistribute`; counts over those periods."""
     return {
-        "operatorId": operator_id,
-        "groupId": group,
-        "timezone": operator.timezone,
-        "partition": partition,
-        "asOf": iso_ms(as_of_ms),
-        "version": version,
-        "from": iso_date(days[0]),
-        "to": iso_date(days[-1]),
+        "operatorId": place.operator_id,
+        "groupId": place.group_id,
+        "timezone": place.operator.timezone,
+        "partition": place.partition,
+        "asOf": iso_ms(place.as_of_ms),
+        "version": place.version,
+        "from": table.period.text(periods[0]),
+        "to": table.period.text(periods[-1]),
         "total": sum(counts),
         "slots": [
-            {"slot": slot, "start": start, "end": end, "chargeCount": count}
-            for slot, ((start, end), count) in enumerate(zip(_SLOT_TIMES, counts, strict=True))
+            {"slot": slot, **names, "chargeCount": count}
+            for slot, (names, count) in enumerate(zip(table.slot_names, counts, strict=True))
         ],
+    }
+
+
+def default_document(table: Table[Any], place: Place, cells: Sequence[Any]) -> Json:
+    """The answer of a table to a question that names nothing but operator and group; cells of `table.default_periods`."""
+    periods = table.default_periods(place.operator)
+    if isinstance(table, FigureTable):
+        return figure_document(table, place, cells, periods, place.operator.currency)
+    assert isinstance(table, CountTable)
+    return count_document(table, place, sum_slots(table, cells), periods)
+
+
+def figure_record(
+    table: FigureTable, operator: Operator, key: CellKey, cell: FigureCell, currency: str, partition: int
+) -> Json:
+    """The value of a record of a cell in its results topic, of one currency."""
+    return figure_row(table, cell, key.period, currency) | {
+        "operatorId": key.operator,
+        "groupId": key.group,
+        "currency": currency,
+        "timezone": operator.timezone,
+        "partition": partition,
+        "asOf": iso_ms(cell.as_of),
+        "version": cell.version,
+    }
+
+
+def count_record(table: CountTable, operator: Operator, key: CellKey, cell: CountCell, partition: int) -> Json:
+    """The value of the record of a cell in its results topic."""
+    return {
+        "operatorId": key.operator,
+        "groupId": key.group,
+        table.period.name: table.period.text(key.period),
+        "timezone": operator.timezone,
+        "slots": cell.slots,
+        "total": sum(cell.slots),
+        "partition": partition,
+        "asOf": iso_ms(cell.as_of),
+        "version": cell.version,
     }
 
 

@@ -7,19 +7,21 @@ the rows. Operators and groups are few and stay.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Generic, Protocol, TypeVar
+from itertools import chain
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from stream_app.domain.cells import Customer, Group, HalfHour, HalfHourKey, Monthly, MonthlyKey, Operator
-from stream_app.domain.differences import Differences
+from stream_app.domain.cells import Cell, CellKey, Customer, FigureCell, Group, Operator
 from stream_app.domain.events import ALL, Row
 from stream_app.domain.local_time import Zone, month_of_day, zone
+from stream_app.domain.rules import FigureRule, Rule
+from stream_app.domain.sums import PAYMENT_SUMS
+from stream_app.domain.tables import MONTHLY, TABLES, Table
 
-K = TypeVar("K")
-C = TypeVar("C")
+C = TypeVar("C", bound=Cell)
 
-CELLS_CACHED = 20_000
+CELLS_CACHED = 20_000  # of each table
 
 
 class Rows(Protocol):
@@ -34,11 +36,8 @@ class Rows(Protocol):
     def customers(self, names: Sequence[tuple[str, str]]) -> list[Customer | None]:
         """Customers by (operator, customer)."""
 
-    def monthly(self, keys: Sequence[MonthlyKey]) -> list[Monthly | None]:
-        """Monthly cells."""
-
-    def half_hours(self, keys: Sequence[HalfHourKey]) -> list[HalfHour | None]:
-        """Half-hour cells."""
+    def cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
+        """Cells of a table."""
 
     def scan_entities(self, operator: str, after: bytes = b"") -> Iterator[tuple[int, bytes, Row]]:
         """(kind, key, row) of an operator's entities, in order of keys, those above `after`."""
@@ -46,11 +45,8 @@ class Rows(Protocol):
     def scan_customers(self, operator: str, after: str = "") -> Iterator[tuple[str, Customer]]:
         """An operator's customers, in order of names in UTF-8, those above `after`."""
 
-    def scan_monthly(self, operator: str) -> Iterator[tuple[MonthlyKey, Monthly]]:
-        """An operator's monthly cells."""
-
-    def scan_half_hours(self, operator: str) -> Iterator[tuple[HalfHourKey, HalfHour]]:
-        """An operator's half-hour cells."""
+    def scan_cells(self, table: Table[C], operator: str) -> Iterator[tuple[CellKey, C]]:
+        """An operator's cells of a table."""
 
     def operators(self) -> dict[str, Operator]:
         """All operators."""
@@ -67,45 +63,63 @@ class Settings(msgspec.Struct, frozen=True):
     default_currency: str
 
 
-class Cells(Generic[K, C]):
-    """The cells of one table."""
+class Cells(Generic[C]):
+    """The cells of one table: what of them was loaded, and which changed since the last freeze."""
 
-    def __init__(self, new: type[C]) -> None:
-        self._new = new
-        self._young: dict[K, C] = {}
-        self._old: dict[K, C] = {}
-        self.changed: dict[K, C | None] = {}  # None: deleted
+    def __init__(self, table: Table[C], rows: Rows) -> None:
+        self.table, self._rows = table, rows
+        self._young: dict[CellKey, C] = {}
+        self._old: dict[CellKey, C] = {}
+        self.changed: dict[CellKey, C | None] = {}  # None: deleted
+        self.dropped: dict[CellKey, C] = {}  # those that left retention, as they were
 
-    def missing(self, keys: Iterable[K]) -> list[K]:
-        """Those that must be loaded before `get`."""
+    def load(self, keys: Iterable[CellKey]) -> None:
+        """Before `get`; one that is not there is made."""
         young, old, changed = self._young, self._old, self.changed
-        return [key for key in keys if key not in young and key not in old and key not in changed]
+        absent = [key for key in keys if key not in young and key not in old and key not in changed]
+        if absent:
+            for key, cell in zip(absent, self._rows.cells(self.table, absent), strict=True):
+                young[key] = self.table.new() if cell is None else cell
 
-    def put(self, keys: Sequence[K], loaded: Sequence[C | None]) -> None:
-        """What was loaded."""
-        for key, cell in zip(keys, loaded, strict=True):
-            self._young[key] = self._new() if cell is None else cell
-
-    def get(self, key: K) -> C:
-        """A cell that is not missing; a new one where there is none."""
+    def get(self, key: CellKey) -> C:
+        """A cell that was loaded; a new one where there is none."""
         cell = self._young.get(key)
         if cell is None:
-            cell = self._old.get(key)
-            self._young[key] = cell = self._new() if cell is None else cell
+            cell = self._young[key] = self._old.get(key) or self.table.new()
         return cell
 
-    def delete(self, key: K) -> None:
-        """Forget a cell."""
+    def drop(self, keys: Iterable[CellKey]) -> None:
+        """Delete those of the cells that are there: they left retention."""
+        young, old, changed = self._young, self._old, self.changed
+        absent = []
+        for key in keys:
+            cell = changed[key] if key in changed else young.pop(key, None) or old.pop(key, None)
+            if cell is not None:
+                self._delete(key, cell)
+            elif key not in changed:
+                absent.append(key)
+        for key, cell in zip(absent, self._rows.cells(self.table, absent), strict=True):
+            if cell is not None:
+                self._delete(key, cell)
+
+    def _delete(self, key: CellKey, cell: C) -> None:
         self._young.pop(key, None)
         self._old.pop(key, None)
-        self.changed[key] = None
+        self.changed[key], self.dropped[key] = None, cell
 
-    def freeze(self) -> dict[K, C | None]:
-        """What changed since the last time."""
+    def keys(self, operator: str) -> list[CellKey]:
+        """Names of all cells of an operator, after everything that was applied."""
+        changed = self.changed
+        keys = [key for key, _ in self._rows.scan_cells(self.table, operator) if key not in changed]
+        return keys + [key for key, cell in changed.items() if key.operator == operator and cell is not None]
+
+    def freeze(self) -> tuple[dict[CellKey, C | None], dict[CellKey, C]]:
+        """What changed since the last time, and what left retention."""
         changed, self.changed = self.changed, {}
+        dropped, self.dropped = self.dropped, {}
         if len(self._young) > CELLS_CACHED:  # only here: nothing in it is ahead of the rows
             self._young, self._old = {}, self._young
-        return changed
+        return changed, dropped
 
 
 class Working:
@@ -117,8 +131,7 @@ class Working:
         self.groups: dict[str, dict[str, Group]] = defaultdict(dict)
         for operator, group, found in rows.groups():
             self.groups[operator][group] = found
-        self.monthly: Cells[MonthlyKey, Monthly] = Cells(Monthly)
-        self.half_hours: Cells[HalfHourKey, HalfHour] = Cells(HalfHour)
+        self.cells: dict[str, Cells[Any]] = {table.name: Cells(table, rows) for table in TABLES}
         self._start()
 
     def _start(self) -> None:
@@ -129,9 +142,6 @@ class Working:
         self.changed_groups: set[tuple[str, str]] = set()
         self.relisted: set[str] = set()  # operators whose entry, list of groups or names of groups changed
         self.hidden: set[tuple[str, str]] = set()  # groups that lost their documents
-        self.dropped: dict[
-            MonthlyKey, list[str]
-        ] = {}  # cells that left retention, with the currencies they were shown in
 
     def restart(self) -> None:
         """After a freeze."""
@@ -141,10 +151,10 @@ class Working:
         """The zone in force."""
         return zone(self.operators[operator].timezone)
 
-    def differences(self, operator: str) -> Differences:
-        """Empty ones, bounded by what is kept."""
+    def rules(self, operator: str) -> list[tuple[Table[Any], Rule]]:
+        """The rules of all tables, without differences so far, bounded by what is kept."""
         found = self.operators[operator]
-        return Differences(found.first_month, found.first_day)
+        return [(table, table.rule(found)) for table in TABLES]
 
     # -- reading
 
@@ -168,16 +178,6 @@ class Working:
         for (operator, name), customer in zip(names, self.rows.customers(names), strict=True):
             self.customers[operator][name] = Customer() if customer is None else customer
 
-    def load_monthly(self, keys: Iterable[MonthlyKey]) -> None:
-        """Before `monthly.get`."""
-        if missing := self.monthly.missing(keys):
-            self.monthly.put(missing, self.rows.monthly(missing))
-
-    def load_half_hours(self, keys: Iterable[HalfHourKey]) -> None:
-        """Before `half_hours.get`."""
-        if missing := self.half_hours.missing(keys):
-            self.half_hours.put(missing, self.rows.half_hours(missing))
-
     def scan_entities(self, operator: str) -> Iterator[tuple[int, bytes, Row]]:
         """All entities of an operator, after everything that was applied."""
         prefix = self.rows.entity_key(operator, 0, "")[:-1]
@@ -196,93 +196,63 @@ class Working:
                 yield name, customer
         yield from list(known.items())
 
-    def scan_monthly(self, operator: str) -> list[MonthlyKey]:
-        """All monthly cells of an operator, after everything that was applied."""
-        changed = self.monthly.changed
-        keys = [key for key, _ in self.rows.scan_monthly(operator) if key not in changed]
-        return keys + [key for key, cell in changed.items() if key.operator == operator and cell is not None]
-
-    def scan_half_hours(self, operator: str) -> list[HalfHourKey]:
-        """All half-hour cells of an operator, after everything that was applied."""
-        changed = self.half_hours.changed
-        keys = [key for key, _ in self.rows.scan_half_hours(operator) if key not in changed]
-        return keys + [key for key, cell in changed.items() if key.operator == operator and cell is not None]
-
     # -- changing
 
-    def touch_month(self, key: MonthlyKey) -> Monthly:
-        """A monthly cell as changed, made if it is not there."""
-        self.load_monthly([key])
-        cell = self.monthly.get(key)
-        self._changed(key, cell)
+    def touch(self, table: Table[C], key: CellKey) -> C:
+        """A cell as changed, made if it is not there."""
+        cells = self.cells[table.name]
+        cells.load([key])
+        cell: C = cells.get(key)
+        cells.changed[key] = cell
+        if isinstance(cell, FigureCell) and table is MONTHLY:
+            self._list(key, cell)
         return cell
 
-    def touch_day(self, key: HalfHourKey) -> HalfHour:
-        """A half-hour cell as changed, made if it is not there."""
-        self.load_half_hours([key])
-        cell = self.half_hours.changed[key] = self.half_hours.get(key)
-        return cell
-
-    def _changed(self, key: MonthlyKey, cell: Monthly) -> None:
-        self.monthly.changed[key] = cell
+    def _list(self, key: CellKey, cell: FigureCell) -> None:
+        """A group is listed by its months in which something counts."""
         groups = self.groups[key.operator]
         group = groups.get(key.group)
         if group is None:
             group = groups[key.group] = Group()
         counts = cell.counts()
-        if group.months.get(key.month) is not counts:
-            group.months[key.month] = counts
+        if group.months.get(key.period) is not counts:
+            group.months[key.period] = counts
             self.changed_groups.add((key.operator, key.group))
             self.relisted.add(key.operator)
             self.show(key.operator, key.group)
 
     def show(self, operator: str, group: str) -> None:
-        """Give a group cells of the current month and day, if it has none: its documents change with time from now on."""
+        """Give a group cells of the current periods, if it has none: its documents change with time from now on."""
         found = self.operators[operator]
         if found.today and month_of_day(found.today) not in self.groups[operator][group].months:
-            self.touch_month(MonthlyKey(operator, group, month_of_day(found.today)))
-            self.touch_day(HalfHourKey(operator, group, found.today))
+            for table in TABLES:
+                self.touch(table, CellKey(operator, group, table.current(found)))
 
-    def fold(self, operator: str, difference: Differences) -> None:
+    def fold(self, operator: str, rules: Iterable[tuple[Table[Any], Rule]]) -> None:
         """Add differences to cells."""
-        money = [
-            (MonthlyKey(operator, group, month), currency, delta)
-            for (groups, month, currency), delta in difference.money.items()
-            for group in groups
-        ]
-        usage = [
-            (MonthlyKey(operator, group, month), delta)
-            for (groups, month), delta in difference.usage.items()
-            for group in groups
-        ]
-        slots = [
-            (HalfHourKey(operator, group, day), delta)
-            for (groups, day), delta in difference.slots.items()
-            for group in groups
-        ]
-        keys = {key for key, *_ in money} | {key for key, _ in usage}
-        self.load_monthly(keys)
-        self.load_half_hours({key for key, _ in slots})
-        for key, currency, delta in money:
-            own = self.monthly.get(key).money
-            own[currency] = [a + b for a, b in zip(own[currency], delta, strict=True)] if currency in own else delta[:]
-            if key.group == ALL and delta[3]:
-                self._count_payments(operator, currency, key.month, delta[3])
-        for key, delta in usage:
-            cell = self.monthly.get(key)
-            cell.usage = [a + b for a, b in zip(cell.usage, delta, strict=True)]
-        for key in keys:
-            self._changed(key, self.monthly.get(key))
-        for name, counts in slots:
-            half_hour = self.half_hours.get(name)
-            own_slots = half_hour.slots
-            for slot, count in counts.items():
-                own_slots[slot] += count
-            self.half_hours.changed[name] = half_hour
+        for table, rule in rules:
+            cells = self.cells[table.name]
+            places = {
+                (groups, period): [CellKey(operator, group, period) for group in groups]
+                for groups, period in rule.touched()
+            }
+            keys = set(chain.from_iterable(places.values()))
+            cells.load(keys)
+            get = cells.get
+            rule.fold({place: [get(key) for key in own] for place, own in places.items()})
+            cells.changed.update([(key, get(key)) for key in keys])
+            if table is MONTHLY and isinstance(rule, FigureRule):
+                for key in keys:
+                    self._list(key, get(key))
+                self._count_payments(operator, rule)
 
-    def _count_payments(self, operator: str, currency: str, month: int, by: int) -> None:
-        months = self.operators[operator].payments.setdefault(currency, {})
-        months[month] = months.get(month, 0) + by
-        if not months[month]:
-            del months[month]
-        self.changed_operators.add(operator)
+    def _count_payments(self, operator: str, rule: FigureRule) -> None:
+        """Of a whole operator, by currency and month: they say which currency it has, if it did not say."""
+        for (groups, month, currency), delta in rule.payments.items():
+            by = delta[PAYMENT_SUMS.count_at]
+            if by and ALL in groups:
+                months = self.operators[operator].payments.setdefault(currency, {})
+                months[month] = months.get(month, 0) + by
+                if not months[month]:
+                    del months[month]
+                self.changed_operators.add(operator)

@@ -1,8 +1,12 @@
 """Frames: the records of the events topic. One holds up to 1,000 events, so that the cost of a Kafka record is paid once per frame.
 
 A frame is msgpack: [format, clock, part, …]. `clock` is a quarter hour since 1970 (a clock record: now is at least that) or nil. A part is
-[operator, kind, ids, rows, raws]: ids as bytes, rows as in domain.events, raws {index: [source key, source value]} of events that the ledger
-may reject as too late, so that their dead letters hold the value as it came.
+[operator, kind, ids, rows, raws, again]: ids as bytes, rows as in domain.events, raws {index: [source key, source value]} of events that the
+ledger may reject as too late, so that their dead letters hold the value as it came; `again` says that the records were read from their source
+for another time: what can't be used of them has its dead letter already.
+
+Frames are written in the newest format, and read in every one that ever was: format 1 had no energy, no end of a session, no session of a
+payment, and times to the quarter hour only.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,8 +15,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from stream_app.domain.events import Row
+from stream_app.formats import older
 
-FORMAT = 1
+FORMAT = 2
 EVENTS_MAX = 1000
 BYTES_MAX = 256 * 1024
 
@@ -27,10 +32,11 @@ class FramePart(NamedTuple):
     ids: list[bytes]
     rows: list[Row]
     raws: Raws
+    again: bool = False
 
 
 class FrameError(Exception):
-    """A frame of another format. Operator action: run the version that wrote it, or rebuild."""
+    """A frame that this version can't read. Operator action: run the version that wrote it, or a newer one."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -47,7 +53,7 @@ def _slices(part: FramePart) -> Iterator[FramePart]:
 
 def _cut(part: FramePart, start: int, end: int) -> FramePart:
     raws = {i - start: raw for i, raw in part.raws.items() if start <= i < end}
-    return FramePart(part.operator, part.kind, part.ids[start:end], part.rows[start:end], raws)
+    return FramePart(part.operator, part.kind, part.ids[start:end], part.rows[start:end], raws, part.again)
 
 
 def _encoded(parts: list[FramePart]) -> Iterator[bytes]:
@@ -96,6 +102,11 @@ def decode_frame(frame: bytes) -> tuple[int | None, list[FramePart]]:
         version, clock, *parts = _decode(frame)
     except (msgspec.MsgspecError, ValueError) as exc:
         raise FrameError(f"not a frame: {exc}") from exc
-    if version != FORMAT:
-        raise FrameError(f"a frame of format {version}, this version reads {FORMAT}")
-    return clock, [FramePart(*part) for part in parts]
+    if version == FORMAT:
+        return clock, [FramePart(*part) for part in parts]
+    if version == 1:
+        return clock, [
+            FramePart(operator, kind, ids, [older.row_of_1(kind, row) for row in found], raws)
+            for operator, kind, ids, found, raws in parts
+        ]
+    raise FrameError(f"a frame of format {version}: this version reads up to {FORMAT}, run the one that wrote it")

@@ -1,31 +1,44 @@
 r"""Rows of a partition's store and of its changelog. One key space, told apart by the first byte.
 
-    e operator \0 kind id          an entity: a list, see domain.events
-    c operator \0 customer         Customer
-    m operator \0 group \0 month  Monthly
-    h operator \0 group \0 day    HalfHour
-    o operator                     Operator
-    g operator \0 group            Group
-    p                              Position
+    e operator \0 kind id              an entity: a list, see domain.events
+    c operator \0 customer             Customer
+    PREFIX operator \0 group \0 period  a cell of the table with the prefix (domain.tables)
+    o operator                         Operator
+    g operator \0 group                Group
+    p                                  Position
 Ids hold no control characters, so the separators are safe, and everything of an operator is one range by kind of row. A value that is
-empty is a deletion (in overlays; the changelog has a null). The format's number stands in the row Position.
+empty is a deletion (in overlays; the changelog has a null).
+
+A value begins with the number of its format; one of format 1 with what msgpack makes of a list, a byte from 0x80 on. Rows are written in
+the newest format, and read in each that ever was, so an older one is written anew when it is touched. The row Position has the number as its
+first field, in every format, and with it what else the rows were made by: a version that knows less of it must not go on.
 """
 
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from stream_app.domain.cells import Customer, Group, HalfHour, HalfHourKey, Monthly, MonthlyKey, Operator
+from stream_app.domain.cells import Cell, CellKey, CountCell, Customer, FigureCell, Group, Operator
 from stream_app.domain.events import Row
+from stream_app.domain.tables import Table
+from stream_app.formats import older
 
-FORMAT = 1
-POSITION = b"p"
+T = TypeVar("T")
+C = TypeVar("C", bound=Cell)
+
+FORMAT: Final = 2
+POSITION: Final = b"p"
 OPERATORS, GROUPS = b"o", b"g"
-DELETED = b""
+DELETED: Final = b""
+_MARK: Final = bytes([FORMAT])
+_LISTS_FROM: Final = 0x80  # first bytes of format 1
+_IS_THE_VERSION: Final = "run the version of crm-stats that wrote it, or a newer one"
 
 
 class Position(msgspec.Struct, array_like=True, gc=False):
-    """What the rows stand for."""
+    """What the rows stand for, and the versions of the rules that they were made by."""
 
     format: int
     topic_id: str  # of the events topic; another topic behind the name is another history
@@ -34,10 +47,15 @@ class Position(msgspec.Struct, array_like=True, gc=False):
     published: int  # the version up to which cells are in the results topics
     now: int  # quarter hours, 0 while unknown
     as_of: int  # epoch milliseconds
+    figures: int = 1  # domain.figures.VERSION
+    tzdata: str = older.TZDATA_OF_1
+    retention_months: int = 0  # 0: not known
+    distribution_days: int = 0
+    superseded_by: int = 0  # the generation that has taken this one's place, 0: none
 
 
 class FormatError(Exception):
-    """The rows were written by another version of this service. Operator action: rebuild."""
+    """A row was written by a newer version of this service. Operator action: see docs/operating.md, "Another version"."""
 
 
 def version_of(generation: int, offset: int) -> int:
@@ -62,24 +80,15 @@ def customer_prefix(operator: str) -> bytes:
     return b"c%b\0" % operator.encode()
 
 
-def monthly_key(key: MonthlyKey) -> bytes:
-    """The row of a monthly cell."""
-    return b"m%b\0%b\0%d" % (key[0].encode(), key[1].encode(), key[2])
+def cell_key(table: Table[Any], key: CellKey) -> bytes:
+    """The row of a cell."""
+    operator, group, period = key
+    return b"%b%b\0%b\0%d" % (table.prefix.encode(), operator.encode(), group.encode(), period)
 
 
-def half_hour_key(key: HalfHourKey) -> bytes:
-    """The row of a half-hour cell."""
-    return b"h%b\0%b\0%d" % (key[0].encode(), key[1].encode(), key[2])
-
-
-def monthly_prefix(operator: str) -> bytes:
-    """Of the monthly cells."""
-    return b"m%b\0" % operator.encode()
-
-
-def half_hour_prefix(operator: str) -> bytes:
-    """Of the half-hour cells."""
-    return b"h%b\0" % operator.encode()
+def cells_prefix(table: Table[Any], operator: str) -> bytes:
+    """Of an operator's cells of a table."""
+    return b"%b%b\0" % (table.prefix.encode(), operator.encode())
 
 
 def operator_key(operator: str) -> bytes:
@@ -92,16 +101,10 @@ def group_key(operator: str, group: str) -> bytes:
     return b"g%b\0%b" % (operator.encode(), group.encode())
 
 
-def parse_monthly_key(key: bytes) -> MonthlyKey:
+def parse_cell_key(key: bytes) -> CellKey:
     """The name of the cell of a row."""
-    operator, group, month = key[1:].decode().split("\0")
-    return MonthlyKey(operator, group, int(month))
-
-
-def parse_half_hour_key(key: bytes) -> HalfHourKey:
-    """The name of the cell of a row."""
-    operator, group, day = key[1:].decode().split("\0")
-    return HalfHourKey(operator, group, int(day))
+    operator, group, period = key[1:].decode().split("\0")
+    return CellKey(operator, group, int(period))
 
 
 def parse_group_key(key: bytes) -> tuple[str, str]:
@@ -110,22 +113,65 @@ def parse_group_key(key: bytes) -> tuple[str, str]:
     return operator, group
 
 
-encode = msgspec.msgpack.Encoder().encode
-decode_entity = msgspec.msgpack.Decoder(Row).decode
-decode_customer = msgspec.msgpack.Decoder(Customer).decode
-decode_monthly = msgspec.msgpack.Decoder(Monthly).decode
-decode_half_hour = msgspec.msgpack.Decoder(HalfHour).decode
-decode_operator = msgspec.msgpack.Decoder(Operator).decode
-decode_group = msgspec.msgpack.Decoder(Group).decode
+encode_position = _encode = msgspec.msgpack.Encoder().encode
+
+
+def encode(value: object) -> bytes:
+    """The value of a row, whatever is in it but a Position."""
+    return _MARK + _encode(value)
+
+
+def encode_all(rows: Iterable[tuple[bytes, object]]) -> dict[bytes, bytes]:
+    """Values of rows by key; empty for None, which is a deletion."""
+    mark, encode_ = _MARK, _encode
+    return {key: DELETED if value is None else mark + encode_(value) for key, value in rows}
+
+
+class Decoder(Generic[T]):
+    """Reads the values of one kind of row, of every format."""
+
+    def __init__(self, newest: Callable[[bytes], T], of_1: Callable[[bytes], T]) -> None:
+        self._newest, self._of_1 = newest, of_1
+
+    def __call__(self, raw: bytes) -> T:
+        """The value. `Raises` FormatError for one of a newer format."""
+        return self._newest(raw[1:]) if raw[0] == FORMAT else self._other(raw)
+
+    def all(self, raws: Iterable[bytes | None]) -> list[T | None]:
+        """Of several values, None for those that are not there, or empty."""
+        newest, other = self._newest, self._other
+        return [(newest(raw[1:]) if raw[0] == FORMAT else other(raw)) if raw else None for raw in raws]
+
+    def _other(self, raw: bytes) -> T:
+        if raw[0] >= _LISTS_FROM:
+            return self._of_1(raw)
+        raise FormatError(f"a row of format {raw[0]}: this version reads up to {FORMAT}, {_IS_THE_VERSION}")
+
+
+decode_entity = Decoder[Row](msgspec.msgpack.Decoder(Row).decode, older.entity_of_1)
+decode_customer = Decoder(msgspec.msgpack.Decoder(Customer).decode, older.customer_of_1)
+decode_operator = Decoder(msgspec.msgpack.Decoder(Operator).decode, older.operator_of_1)
+decode_group = Decoder(msgspec.msgpack.Decoder(Group).decode, older.group_of_1)
+_decode_cell: dict[type[Cell], Decoder[Any]] = {
+    FigureCell: Decoder(msgspec.msgpack.Decoder(FigureCell).decode, older.figure_cell_of_1),
+    CountCell: Decoder(msgspec.msgpack.Decoder(CountCell).decode, older.count_cell_of_1),
+}
+
+
+def cell_decoder(table: Table[C]) -> Decoder[C]:
+    """Reads the cells of a table; one may have fewer figures than today (`Table.read`)."""
+    return _decode_cell[table.cell_type]
+
+
 _decode_position = msgspec.msgpack.Decoder(Position).decode
 
 
 def decode_position(raw: bytes) -> Position:
-    """The row Position. `Raises` FormatError."""
+    """The row Position. `Raises` FormatError for one of a newer format."""
     try:
         position = _decode_position(raw)
     except msgspec.MsgspecError as exc:
-        raise FormatError(f"the row of the position can't be read: {exc}") from exc
-    if position.format != FORMAT:
-        raise FormatError(f"rows of format {position.format}, this version reads {FORMAT}")
+        raise FormatError(f"the row of the position can't be read, {_IS_THE_VERSION}: {exc}") from exc
+    if position.format > FORMAT:
+        raise FormatError(f"rows of format {position.format}: this version reads up to {FORMAT}, {_IS_THE_VERSION}")
     return position

@@ -1,13 +1,15 @@
 """Each reason of a status, and each stage, in words for people: what it means, and what to do. Shown by `stream-app status` and whoever reads /status."""
 
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from stream_app.health.freshness import Stage
 from stream_app.health.status import Reason
 
 
-class Advice(NamedTuple):
-    """`todo` is empty where nothing is to be done."""
+class Advice(msgspec.Struct, frozen=True):
+    """What a reason or a stage means, and what to do; `todo` is empty where nothing is to be done."""
 
     means: str
     todo: str = ""

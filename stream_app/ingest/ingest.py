@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from stream_app.domain.events import ENTITIES, TIME, Part
+from stream_app.domain.events import ENTITIES, TIME, TIMESTAMP, Part
 from stream_app.domain.local_time import QUARTER_MS, retained_from, zone
 from stream_app.formats.frames import FramePart, Raws, clock_frame, frames, probe_frame
 from stream_app.formats.murmur2 import partition_for
 from stream_app.ports.kafka import Appender
 from stream_app.ports.records import Batch, RecordFields
 from stream_app.sinks.dead_letters import dead_letter
-from stream_app.sources import decode
+from stream_app.sources import FUTURE_MS, decode
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ class IngestConf(NamedTuple):
     retention_months: int
     stream_clock: bool
     clock_skew_ms_max: int
+    again: bool = False  # the records were read before: what can't be used of them has its dead letter
 
 
 class Ingest:
@@ -80,17 +81,19 @@ class Ingest:
             ocpi_operators=self._conf.ocpi_operators,
         )
         records: dict[tuple[str, int], list[RecordFields]] = {}
-        for index, rejection in decoded.rejections:
+        for index, rejection in () if self._conf.again else decoded.rejections:
             letter = dead_letter(topic, partition, offsets[index], keys[index], values[index], rejection, now_ms)
             at = partition_for(letter.key, self._dead_partitions)
             records.setdefault((self._conf.dead_letters, at), []).append(letter)
         parts: dict[int, list[FramePart]] = {}
-        old = self._old(kind, now_ms)
+        old = None if self._conf.again else self._old(kind, now_ms)
         for operator, part in decoded.parts.items():
+            if self._conf.again and kind in ENTITIES:
+                part = _not_in_the_future(part)  # noqa: PLW2901  # the others of it
             at = partition_for(operator.encode(), self._conf.events_partitions)
             raws = {} if old is None else _raws(part, old, keys, values)
             ids = [entity.encode() for entity in part.ids]
-            parts.setdefault(at, []).append(FramePart(operator, kind, ids, part.rows, raws))
+            parts.setdefault(at, []).append(FramePart(operator, kind, ids, part.rows, raws, self._conf.again))
         for at, some in parts.items():
             records[self._conf.events, at] = [(None, frame, []) for frame in frames(some)]
         await self._appender.append(records)
@@ -132,6 +135,12 @@ class Ingest:
             )
         self._skewed = skewed
         return not skewed
+
+
+def _not_in_the_future(part: Part) -> Part:
+    """Without events that were rejected as in the future when they were read first, as far as Kafka's timestamp tells when that was."""
+    kept = [i for i, row in enumerate(part.rows) if row[TIME] * QUARTER_MS <= row[TIMESTAMP] + FUTURE_MS]
+    return Part([part.ids[i] for i in kept], [part.rows[i] for i in kept], [part.indexes[i] for i in kept])
 
 
 def _raws(part: Part, old: int, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Raws:

@@ -1,12 +1,14 @@
 """The run folder: where pid files, logs, data and downloads of one local stack lie, and its `env` file.
 
 Invariant: `env` is replaced in one step, so that a reader sees the old addresses or the new ones. It is readable by its
-owner only, for it holds the token secret. Must not start or stop anything.
+owner only, for it holds the token secret. python-dotenv writes and reads it, as pydantic-settings does, so quotes mean
+the same to both. Must not start or stop anything.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from dotenv import dotenv_values, set_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +60,17 @@ class RunFolder:
 
     def read_env(self) -> dict[str, str]:
         """Variable -> value, as written last; empty before the first `up`."""
-        try:
-            lines = (self.root / "env").read_text().splitlines()
-        except FileNotFoundError:
-            return {}
-        return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+        return {name: value for name, value in dotenv_values(self.root / "env").items() if value is not None}
 
     def write_env(self, values: dict[str, str]) -> None:
-        """Replace the file by these variables; values hold no line breaks."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        text = "# Written by make up: where its servers are. The environment counts more.\n"
-        text += "".join(f"{name}={value}\n" for name, value in sorted(values.items()))
-        if (self.root / "env").exists() and (self.root / "env").read_text() == text:
+        """Replace the file by these variables."""
+        if self.read_env() == values:
             return
+        self.root.mkdir(parents=True, exist_ok=True)
         new = self.root / "env.new"
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text)
+        new.unlink(missing_ok=True)
+        new.touch(mode=0o600)
+        new.write_text("# Written by make up: where its servers are. The environment counts more.\n", encoding="ascii")
+        for name, value in sorted(values.items()):
+            set_key(new, name, value)
         new.replace(self.root / "env")

@@ -6,12 +6,11 @@ that runs as it was asked for, and starts again what died or was started differe
 
 import shutil
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import psutil
 
 from stream_app.local import ports
@@ -68,14 +67,12 @@ def worker_ready(run: RunFolder, name: str) -> Callable[[], bool]:
 
 def answers_http(url: str, token: str | None = None) -> Callable[[], bool]:
     """Ready when a GET of this address of loopback, with the token if there is one, is answered with 200."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})  # noqa: S310
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def ready() -> bool:
         try:
-            with opener.open(asked, timeout=5) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
+            return httpx.get(url, headers=headers, timeout=5, trust_env=False).status_code == httpx.codes.OK
+        except httpx.HTTPError:
             return False
 
     return ready

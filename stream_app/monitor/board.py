@@ -1,16 +1,28 @@
-"""What the monitor knows at this moment, for whoever asks: the loops put it here, /status and /metrics show it."""
+"""What the monitor knows at this moment: the loops put it on the board, /status and /metrics show it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from stream_app.monitor.letters import LetterRow
-from stream_app.monitor.probe import ProbeRow
-from stream_app.monitor.results import ResultRow, SinkState
-from stream_app.monitor.rows import GroupRow
-from stream_app.monitor.sources import SourceRow
+from stream_app.health.advice import ADVICE, SILENT, STAGES, Advice
+from stream_app.health.freshness import Stage, is_push_guilty
+from stream_app.monitor.document import (
+    DeadLetterRow,
+    GroupRow,
+    KafkaState,
+    ResultRow,
+    SinkState,
+    SourceRow,
+    StatusDocument,
+)
+from stream_app.monitor.probe import ProbeLatency
 
 OLD_MS: Final = 30_000  # after which what was seen last is not shown any more as if it were so
+_WORDS: Final[dict[str, Advice]] = {
+    **{reason.value: advice for reason, advice in ADVICE.items()},
+    **{stage.value: advice for stage, advice in STAGES.items()},
+    "silent": SILENT,
+}
 
 
 @dataclass(slots=True)
@@ -27,8 +39,8 @@ class Board:
     results: Sequence[ResultRow] = field(default=())
     sinks: Sequence[SinkState] = field(default=())
     sources: Sequence[SourceRow] = field(default=())
-    letters: Sequence[LetterRow] = field(default=())
-    probes: Sequence[ProbeRow] = field(default=())  # none where nothing is probed
+    dead_letters: Sequence[DeadLetterRow] = field(default=())
+    probes: Sequence[ProbeLatency] = field(default=())  # none where nothing is probed
 
     def group(self, name: str) -> GroupRow | None:
         """What was seen of a group last."""
@@ -37,3 +49,27 @@ class Board:
     def is_fresh(self, now_ms: int) -> bool:
         """Was the cluster seen lately?"""
         return now_ms - self.looked_ms <= OLD_MS
+
+    def is_push_to_blame(self) -> bool:
+        """Did the last probe reach Redis, and not the viewers of an API that was asked?"""
+        probes = {probe.stage: probe for probe in self.probes}
+        if Stage.PUSH not in probes or not (probes[Stage.PUSH].count or probes[Stage.PUSH].lost):
+            return False
+        return is_push_guilty(probes[Stage.REDIS].last_seconds, probes[Stage.PUSH].last_seconds)
+
+    def document(self, now_ms: int) -> StatusDocument:
+        """The board as /status shows it."""
+        return StatusDocument(
+            now_ms=now_ms,
+            began_ms=self.began_ms,
+            kafka=KafkaState(self.is_fresh(now_ms), self.looked_ms, self.look_seconds, self.failure),
+            left_out=self.left_out,
+            groups=self.groups,
+            results=self.results,
+            sinks=self.sinks,
+            sources=self.sources,
+            dead_letters=self.dead_letters,
+            probes=[probe.row() for probe in self.probes],
+            is_push_to_blame=self.is_push_to_blame(),
+            words=_WORDS,
+        )

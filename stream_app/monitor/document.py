@@ -1,44 +1,168 @@
-"""The board as /status shows it: one JSON object, with the words for its reasons. What is here others read: add, never rename."""
+"""The monitor's document: what /status answers, and `stream-app status` and the operations page read. One JSON object.
 
-from typing import Any, Final
+Times are epoch milliseconds, and 0 is never; spans are seconds. Others read what is here: add fields, never rename one.
+"""
 
-import orjson
+from collections.abc import Sequence
+from typing import Final
 
-from stream_app.health.advice import ADVICE, SILENT, STAGES
-from stream_app.health.freshness import Stage, is_push_guilty
-from stream_app.monitor.board import Board
+import msgspec
 
-_WORDS: Final = {word.value: advice._asdict() for word, advice in (*ADVICE.items(), *STAGES.items())}
-_WORDS["silent"] = SILENT._asdict()
-
-
-def _is_push_to_blame(board: Board) -> bool:
-    """Did the last probe reach Redis, and not the viewers of an API that was asked?"""
-    rows = {row.stage: row for row in board.probes}
-    if Stage.PUSH not in rows or not (rows[Stage.PUSH].count or rows[Stage.PUSH].lost):
-        return False
-    return is_push_guilty(rows[Stage.REDIS].last_seconds, rows[Stage.PUSH].last_seconds)
+from stream_app.health.advice import Advice
+from stream_app.health.freshness import Stage, is_old
+from stream_app.health.status import Reason, Status
 
 
-def document(board: Board, now_ms: int) -> bytes:
-    """Times are epoch milliseconds, spans seconds."""
-    shown: dict[str, Any] = {
-        "now_ms": now_ms,
-        "began_ms": board.began_ms,
-        "kafka": {
-            "is_seen": board.is_fresh(now_ms),
-            "looked_ms": board.looked_ms,
-            "look_seconds": board.look_seconds,
-            "failure": board.failure,
-        },
-        "left_out": board.left_out,
-        "groups": board.groups,
-        "results": board.results,
-        "sinks": board.sinks,
-        "sources": board.sources,
-        "dead_letters": board.letters,
-        "probes": [row.shown() for row in board.probes],
-        "is_push_to_blame": _is_push_to_blame(board),
-        "words": _WORDS,
-    }
-    return orjson.dumps(shown, option=orjson.OPT_NON_STR_KEYS)
+class PartitionRow(msgspec.Struct, frozen=True):
+    """A partition of a consumer group. None: not known, or never."""
+
+    topic: str
+    partition: int
+    status: Status
+    reason: Reason
+    lag_records: int
+    lag_seconds: float | None
+    committed: int | None
+    start: int
+    end: int
+    open_records: int  # in open transactions, or control records of none: not readable yet
+    owned: bool | None
+    incoming: float  # records a second
+    outgoing: float
+    catch_up_seconds: float | None
+    retention_used: float | None
+    loss_seconds: float | None
+
+
+class GroupRow(msgspec.Struct, frozen=True):
+    """A consumer group, and its partitions."""
+
+    group: str
+    kind: str  # classic, consumer (KIP-848) or share
+    status: Status
+    reason: Reason
+    since_ms: int  # the status
+    members: int = 0
+    rebalances: int = 0  # seen since the monitor began
+    unassigned: int = 0  # partitions
+    lag_records: int | None = None
+    lag_seconds: float | None = None  # of the partition that is furthest behind
+    catch_up_seconds: float | None = None
+    retention_used: float | None = None
+    loss_seconds: float | None = None
+    partitions: Sequence[PartitionRow] = ()
+
+
+class ResultRow(msgspec.Struct, frozen=True):
+    """The results of an events partition. `stage`: to blame; None: they are fresh in every sink."""
+
+    partition: int
+    as_of_ms: dict[Stage, int | None]  # by sink
+    age_seconds: dict[Stage, float | None]
+    oldest_seconds: float | None
+    stage: Stage | None
+    operators: int
+
+    def is_old_in(self, sink: Stage) -> bool:
+        """Are the results in this sink no longer fresh?"""
+        return is_old(self.age_seconds[sink])
+
+
+class SinkState(msgspec.Struct, frozen=True):
+    """Whether a sink answers. `failure`: why not."""
+
+    stage: Stage
+    failure: str | None
+
+
+class SourceRow(msgspec.Struct, frozen=True):
+    """A source topic. None: not known, or never."""
+
+    topic: str
+    exists: bool
+    last_ms: int | None
+    age_seconds: float | None
+    per_hour: float | None  # at this time of day
+    missed: float  # records that should have come since the last one
+    is_silent: bool
+
+
+class DeadLetterRow(msgspec.Struct, frozen=True):
+    """Dead letters of one reason."""
+
+    reason: str
+    since_start: int  # that came since the monitor began
+    seen: int  # and those among the newest when it began
+    last_ms: int
+    example: str  # the newest: topic/partition/offset of its source record
+    detail: str
+
+
+class ProbeRow(msgspec.Struct, frozen=True):
+    """How long probes take to one place. `failure`: why it can't be watched."""
+
+    stage: Stage
+    failure: str | None
+    last_seconds: float | None  # of the last probe; None: it is lost, or under way
+    last_ms: int  # when one arrived last
+    lost: int
+    p50: float | None
+    p99: float | None
+    count: int
+
+
+class KafkaState(msgspec.Struct, frozen=True):
+    """Whether the cluster was seen lately. `failure`: why the last look failed; None: it did not."""
+
+    is_seen: bool
+    looked_ms: int
+    look_seconds: float
+    failure: str | None
+
+
+class StatusDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the monitor knows at one moment. `words`: by reason and stage, meaning and advice.
+
+    What has a default was added later: a reader takes the document of an older monitor without it.
+    """
+
+    now_ms: int
+    began_ms: int
+    kafka: KafkaState
+    left_out: int  # partitions beyond the limit
+    groups: Sequence[GroupRow]
+    words: dict[str, Advice]
+    results: Sequence[ResultRow] = ()
+    sinks: Sequence[SinkState] = ()
+    sources: Sequence[SourceRow] = ()
+    dead_letters: Sequence[DeadLetterRow] = ()
+    probes: Sequence[ProbeRow] = ()  # none where nothing is probed
+    is_push_to_blame: bool = False
+
+
+class OperatorRow(msgspec.Struct, frozen=True):
+    """The results of an operator's partition, as of ResultRow."""
+
+    operator: str
+    partition: int
+    age_seconds: dict[Stage, float | None]
+    oldest_seconds: float | None
+    stage: Stage | None
+
+
+class OperatorsDocument(msgspec.Struct, frozen=True):
+    """What /operators answers: the operators with the oldest results, the oldest first."""
+
+    operators: Sequence[OperatorRow]
+
+
+encode: Final = msgspec.json.Encoder().encode
+_decoder: Final = msgspec.json.Decoder(StatusDocument)
+
+
+def decode_status(body: bytes) -> StatusDocument:
+    """The document out of an answer; fields that are not known here are left out. `Raises` ValueError."""
+    try:
+        return _decoder.decode(body)
+    except msgspec.DecodeError as exc:
+        raise ValueError(str(exc)) from exc

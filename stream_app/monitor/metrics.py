@@ -18,9 +18,9 @@ from stream_app.domain.errors import Reason
 from stream_app.health.freshness import Stage
 from stream_app.health.status import Status
 from stream_app.monitor.board import Board
-from stream_app.monitor.letters import OTHER
+from stream_app.monitor.dead_letters import OTHER
+from stream_app.monitor.document import GroupRow
 from stream_app.monitor.probe import BUCKETS
-from stream_app.monitor.rows import GroupRow
 
 Family = Any  # a metric family of prometheus_client
 _FAMILIES: Final[dict[str, Any]] = {
@@ -112,7 +112,7 @@ class BoardCollector(Collector):
         self._board, self._now_ms = board, now_ms
 
     def collect(self) -> Iterator[Family]:
-        """See prometheus_client."""
+        """The families of METRICS with what the board holds now."""
         families = {name: metric.family() for name, metric in METRICS.items()}
         self._monitor(families)
         if self._board.is_fresh(self._now_ms()):
@@ -153,14 +153,14 @@ def _results(families: dict[str, Family], board: Board) -> None:
 
 
 def _probes(families: dict[str, Family], board: Board) -> None:
-    for row in board.probes:
-        if row.stage == Stage.PUSH and not (row.count or row.lost):
+    for probe in board.probes:
+        if probe.stage == Stage.PUSH and not (probe.count or probe.lost):
             continue  # nobody watches it
         bounds = [*map(str, BUCKETS), "+Inf"]
-        buckets = list(zip(bounds, accumulate(row.buckets), strict=True))
-        families["crm_probe_seconds"].add_metric((row.stage,), buckets, row.sum_seconds)
-        families["crm_probe_last_success_timestamp_seconds"].add_metric((row.stage,), row.last_ms / 1000)
-        families["crm_probe_lost_total"].add_metric((row.stage,), row.lost)
+        buckets = list(zip(bounds, accumulate(probe.buckets), strict=True))
+        families["crm_probe_seconds"].add_metric((probe.stage,), buckets, probe.sum_seconds)
+        families["crm_probe_last_success_timestamp_seconds"].add_metric((probe.stage,), probe.last_ms / 1000)
+        families["crm_probe_lost_total"].add_metric((probe.stage,), probe.lost)
 
 
 def _sources(families: dict[str, Family], board: Board) -> None:
@@ -174,7 +174,7 @@ def _sources(families: dict[str, Family], board: Board) -> None:
         ):
             if number is not None:
                 families[name].add_metric((row.topic,), number)
-    known = {row.reason: row.since_start for row in board.letters}
+    known = {row.reason: row.since_start for row in board.dead_letters}
     for reason in (*Reason, OTHER):
         families["crm_dead_letters_total"].add_metric((reason,), known.get(reason, 0))
 

@@ -10,21 +10,26 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from confluent_kafka import KafkaException, Producer
 
 from stream_app.domain import probe
+from stream_app.domain.cells import FigureCell
 from stream_app.domain.events import ALL
+from stream_app.domain.local_time import day_of
+from stream_app.domain.report import figure_values
+from stream_app.domain.tables import MONTHLY
 from stream_app.health.freshness import Stage
+from stream_app.monitor.document import ProbeRow
 from stream_app.monitor.push import Push
-from stream_app.monitor.results import ERRORS, Places, in_a_line
-from stream_app.observing.cluster import client_settings
+from stream_app.monitor.results import ERRORS, SinkReaders, in_a_line
+from stream_app.observing.client import client_settings
 from stream_app.sinks.clickhouse_client import Connection
+from stream_app.sinks.clickhouse_reader import figure_cells
 from stream_app.sinks.redis_calls import commands
-from stream_app.sinks.redis_keys import monthly_key
+from stream_app.sinks.redis_keys import document_key
 
 SECONDS_MAX: Final = 30.0  # then it is lost
 BUCKETS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -37,16 +42,14 @@ Shows = Callable[[str], Awaitable[float | None]]
 
 
 @dataclass(slots=True)
-class ProbeRow:
-    """How long probes took to one place. `failure`: why it can't be watched."""
+class ProbeLatency:
+    """How long probes took to one place, counted and summed up. `failure`: why it can't be watched."""
 
     stage: Stage
     failure: str | None = None
     last_seconds: float | None = None  # of the last probe; None: it is lost, or under way
     last_ms: int = 0  # when one arrived last
     lost: int = 0
-    p50: float | None = None
-    p99: float | None = None
     count: int = 0
     sum_seconds: float = 0.0
     buckets: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
@@ -63,26 +66,33 @@ class ProbeRow:
         self.sum_seconds += seconds
         self.buckets[next((i for i, most in enumerate(BUCKETS) if seconds <= most), len(BUCKETS))] += 1
         self.lately.append(seconds)
-        ordered = sorted(self.lately)
-        self.p50, self.p99 = ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]
 
-    def shown(self) -> dict[str, Any]:
-        """For /status."""
-        names = ("stage", "failure", "last_seconds", "last_ms", "lost", "p50", "p99", "count")
-        return {name: getattr(self, name) for name in names}
+    def row(self) -> ProbeRow:
+        """The numbers for the document, with the quantiles of the last probes."""
+        ordered = sorted(self.lately)
+        return ProbeRow(
+            stage=self.stage,
+            failure=self.failure,
+            last_seconds=self.last_seconds,
+            last_ms=self.last_ms,
+            lost=self.lost,
+            p50=ordered[len(ordered) // 2] if ordered else None,
+            p99=ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)] if ordered else None,
+            count=self.count,
+        )
 
 
 class Probe:
-    """See the module. `push`: None where there is no token to watch the API with."""
+    """Sends probes, one at a time, and watches them arrive. `push`: None where there is no token to watch the API with."""
 
-    def __init__(self, kafka: str, topic: str, places: Places, push: Push | None) -> None:
+    def __init__(self, kafka: str, topic: str, readers: SinkReaders, push: Push | None) -> None:
         self._producer = Producer(
             client_settings(kafka) | {"linger.ms": 0, "acks": "all", "message.timeout.ms": 10_000}
         )
-        self._topic, self._places, self._push = topic, places, push
-        self.rows = {stage: ProbeRow(stage) for stage in (Stage.REDIS, Stage.CLICKHOUSE, Stage.PUSH)}
+        self._topic, self._readers, self._push = topic, readers, push
+        self.latencies = {stage: ProbeLatency(stage) for stage in (Stage.REDIS, Stage.CLICKHOUSE, Stage.PUSH)}
         if push is None:
-            self.rows[Stage.PUSH].failure = "no jwt_secret to sign a token with"
+            self.latencies[Stage.PUSH].failure = "no jwt_secret to sign a token with"
 
     async def send(self) -> None:
         """One probe, until every place showed it or it is lost."""
@@ -105,8 +115,8 @@ class Probe:
         amount = f"{minor // 100}.{minor % 100:02d}"
         if failed is not None:
             for stage in shows:
-                self.rows[stage].failure = failed
-                self.rows[stage].take(None, now_ms)
+                self.latencies[stage].failure = failed
+                self.latencies[stage].take(None, now_ms)
             return
         await asyncio.gather(*(self._wait(stage, when, amount, began) for stage, when in shows.items()))
 
@@ -122,29 +132,30 @@ class Probe:
         return failures[0] if failures else "Kafka does not take it" if left else None
 
     async def _wait(self, stage: Stage, shows: Shows, amount: str, began: float) -> None:
-        row = self.rows[stage]
+        latency = self.latencies[stage]
         while True:
             try:
                 async with asyncio.timeout(SECONDS_MAX):
                     arrived = await shows(amount)
-                row.failure = self._push.failure if stage == Stage.PUSH and self._push else None
+                latency.failure = self._push.failure if stage == Stage.PUSH and self._push else None
             except ERRORS as error:
-                arrived, row.failure = None, in_a_line(error)
+                arrived, latency.failure = None, in_a_line(error)
             if arrived is not None or time.monotonic() - began > SECONDS_MAX:
-                row.take(None if arrived is None else max(0.0, arrived - began), int(time.time() * 1000))
+                latency.take(None if arrived is None else max(0.0, arrived - began), int(time.time() * 1000))
                 return
             await asyncio.sleep(_POLL_SECONDS[stage])
 
     async def _in_redis(self, amount: str) -> float | None:
-        (document,) = await commands(self._places.redis, [("GET", monthly_key(probe.OPERATOR, ALL))])
+        (document,) = await commands(self._readers.redis, [("GET", document_key(MONTHLY, probe.OPERATOR, ALL))])
         is_there = document is not None and orjson.loads(document)["months"][-1]["receivedAmount"] == amount
         return time.monotonic() if is_there else None
 
     async def _in_clickhouse(self, amount: str) -> float | None:
-        month = datetime.now(UTC).strftime("%Y-%m-01")
+        month = MONTHLY.period.of_day(day_of(datetime.now(UTC).date()))
 
-        def read(to: Connection) -> list[tuple[Any, ...]]:
-            return to.run("read_monthly", operator=probe.OPERATOR, group=ALL, first=month)
+        def read(to: Connection) -> dict[int, FigureCell]:
+            return figure_cells(to, MONTHLY, probe.OPERATOR, ALL, month)
 
-        rows = await self._places.clickhouse.use(read)
-        return time.monotonic() if any(row[2] == Decimal(amount) for row in rows) else None
+        cells = await self._readers.clickhouse.use(read)
+        shown = (figure_values(cell, probe.CURRENCY) for cell in cells.values())
+        return time.monotonic() if any(values["receivedAmount"] == amount for values in shown) else None

@@ -7,9 +7,8 @@ another. Operators are counted by partition, never kept.
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from clickhouse_driver.errors import Error as ClickHouseError
@@ -18,8 +17,9 @@ from redis.exceptions import RedisError
 from stream_app.formats.murmur2 import partition_for
 from stream_app.health.freshness import SINKS, Stage, Upstream, guilty, oldest
 from stream_app.health.status import Status
-from stream_app.monitor.rows import GroupRow
-from stream_app.observing.follow import Follower, KafkaException
+from stream_app.monitor.document import GroupRow, OperatorRow, ResultRow, SinkState
+from stream_app.observing.client import ClusterError
+from stream_app.observing.follow import Follower
 from stream_app.sinks.clickhouse_client import Connections
 from stream_app.sinks.clickhouse_reader import as_of_ms
 from stream_app.sinks.redis_calls import Client, commands, connect
@@ -28,29 +28,9 @@ from stream_app.sinks.redis_keys import AS_OF, OPERATORS
 _SECONDS_MAX: Final = 3.0  # that a look waits for a sink
 _AS_OF_TAIL: Final = 200  # records of the as-of topic, which gets one a second and partition
 _COUNT_LOOKS: Final = 30  # operators are counted anew after so many looks
-ERRORS: Final = (RedisError, ClickHouseError, KafkaException, OSError, EOFError, TimeoutError)
+ERRORS: Final = (RedisError, ClickHouseError, ClusterError, OSError, EOFError, TimeoutError)
 
 AsOf = dict[int, int]  # by partition, epoch milliseconds
-
-
-@dataclass(frozen=True, slots=True)
-class ResultRow:
-    """A partition's results. `stage`: to blame; None: all of it is fresh."""
-
-    partition: int
-    as_of_ms: Mapping[Stage, int | None]  # by sink
-    age_seconds: Mapping[Stage, float | None]
-    oldest_seconds: float | None
-    stage: Stage | None
-    operators: int
-
-
-@dataclass(frozen=True, slots=True)
-class SinkState:
-    """Whether a sink answers. `failure`: why not."""
-
-    stage: Stage
-    failure: str | None
 
 
 class Results:
@@ -101,8 +81,8 @@ def upstream(group: GroupRow | None, partition: int | None = None) -> Upstream:
     return Upstream(bad, None if None in ages or not ages else max(age for age in ages if age is not None))
 
 
-class Places:
-    """Redis, ClickHouse and the topic, where as-of is written."""
+class SinkReaders:
+    """Readers of the as-of that is written into Redis, ClickHouse and the as-of topic."""
 
     def __init__(self, kafka: str, topic: str, redis_url: str, clickhouse_url: str, database: str) -> None:
         self.redis: Client = connect(redis_url)
@@ -111,7 +91,7 @@ class Places:
         self._from_topic: AsOf = {}
 
     def read(self) -> dict[Stage, Callable[[], Awaitable[AsOf]]]:
-        """By sink."""
+        """By sink, the reader of its as-of."""
         return dict(zip(SINKS, (self._topics, self._redis, self._clickhouse), strict=True))
 
     async def _topics(self) -> AsOf:
@@ -137,8 +117,8 @@ class Places:
 class Operators:
     """How many operators each partition has, counted now and then."""
 
-    def __init__(self, places: Places, partitions: int) -> None:
-        self._places, self._partitions = places, partitions
+    def __init__(self, readers: SinkReaders, partitions: int) -> None:
+        self._readers, self._partitions = readers, partitions
         self._looks = 0
         self.counts: Counter[int] = Counter()
 
@@ -146,26 +126,20 @@ class Operators:
         """Count, if it is time to; Redis being away changes nothing."""
         if self._looks % _COUNT_LOOKS == 0 or not self.counts:
             try:
-                names = await self._places.operators()
+                names = await self._readers.operators()
             except (RedisError, OSError):
                 return
             self.counts = Counter(partition_for(name.encode(), self._partitions) for name in names)
         self._looks += 1
 
-    async def worst(self, rows: Sequence[ResultRow], limit: int) -> list[dict[str, Any]]:
+    async def worst(self, rows: Sequence[ResultRow], limit: int) -> list[OperatorRow]:
         """The operators with the oldest results, by age and name. `Raises` RedisError or OSError."""
         by_partition = {row.partition: row for row in rows}
-        found = [(partition_for(name.encode(), self._partitions), name) for name in await self._places.operators()]
+        found = [(partition_for(name.encode(), self._partitions), name) for name in await self._readers.operators()]
         known = [(by_partition[partition], name) for partition, name in found if partition in by_partition]
         known.sort(key=lambda one: (-_age(one[0]), one[1]))
         return [
-            {
-                "operator": name,
-                "partition": row.partition,
-                "age_seconds": row.age_seconds,
-                "oldest_seconds": row.oldest_seconds,
-                "stage": row.stage,
-            }
+            OperatorRow(name, row.partition, row.age_seconds, row.oldest_seconds, row.stage)
             for row, name in known[:limit]
         ]
 

@@ -1,54 +1,11 @@
-"""What the monitor says of groups and partitions, as values: /status, /metrics and `stream-app status` show these and nothing else."""
+"""Rows of the document out of histories: the judgement of a partition with its numbers, and the sum of a group's partitions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
 
 from stream_app.health.history import History
 from stream_app.health.lag import Retention, catch_up_s, lag_ms, lag_records, loss_in_s, rates, retention_used
 from stream_app.health.status import Judgement, Limits, Reason, Situation, Status, judge, worst
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionRow:
-    """A partition of a group. None: not known, or never."""
-
-    topic: str
-    partition: int
-    status: Status
-    reason: Reason
-    lag_records: int
-    lag_seconds: float | None
-    committed: int | None
-    start: int
-    end: int
-    open_records: int  # in open transactions, or control records of none: not readable yet
-    owned: bool | None
-    incoming: float  # records a second
-    outgoing: float
-    catch_up_seconds: float | None
-    retention_used: float | None
-    loss_seconds: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class GroupRow:
-    """A group, and its partitions."""
-
-    group: str
-    kind: str  # classic, consumer (KIP-848) or share
-    status: Status
-    reason: Reason
-    since_ms: int  # the status
-    members: int
-    rebalances: int  # seen since the monitor began
-    unassigned: int
-    lag_records: int | None
-    lag_seconds: float | None  # of the partition that is furthest behind
-    catch_up_seconds: float | None
-    retention_used: float | None
-    loss_seconds: float | None
-    partitions: Sequence[PartitionRow]
+from stream_app.monitor.document import GroupRow, PartitionRow
 
 
 def partition_row(
@@ -122,25 +79,12 @@ def group_row(
     )
 
 
-_NOTHING: Final = {
-    "members": 0,
-    "rebalances": 0,
-    "unassigned": 0,
-    "lag_records": None,
-    "lag_seconds": None,
-    "catch_up_seconds": None,
-    "retention_used": None,
-    "loss_seconds": None,
-    "partitions": (),
-}
-
-
 def missing_row(group: str, now_ms: int, before: GroupRow | None) -> GroupRow:
     """A group that should be there and is not."""
     since_ms = before.since_ms if before is not None and before.status == Status.NOTFOUND else now_ms
-    return GroupRow(group, "classic", Status.NOTFOUND, Reason.NOT_THERE, since_ms, **_NOTHING)  # type: ignore[arg-type]
+    return GroupRow(group, "classic", Status.NOTFOUND, Reason.NOT_THERE, since_ms)
 
 
 def share_row(group: str, kind: str) -> GroupRow:
     """A group without committed offsets: its lag can't be told, and is not said to be 0."""
-    return GroupRow(group, kind, Status.UNSUPPORTED, Reason.SHARE_GROUP, 0, **_NOTHING)  # type: ignore[arg-type]
+    return GroupRow(group, kind, Status.UNSUPPORTED, Reason.SHARE_GROUP, 0)

@@ -7,31 +7,32 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
-import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from stream_app.domain import probe
 from stream_app.health.status import Limits
 from stream_app.monitor.board import Board
 from stream_app.monitor.conf import Conf
-from stream_app.monitor.document import document
-from stream_app.monitor.letters import Letters
-from stream_app.monitor.look import ERRORS as LOOK_ERRORS
+from stream_app.monitor.dead_letters import DeadLetterCounts
+from stream_app.monitor.document import OperatorsDocument, encode
 from stream_app.monitor.look import Looker
 from stream_app.monitor.metrics import registry
 from stream_app.monitor.probe import Probe
 from stream_app.monitor.push import Push
 from stream_app.monitor.results import ERRORS as RESULT_ERRORS
-from stream_app.monitor.results import Operators, Places, Results
+from stream_app.monitor.results import Operators, Results, SinkReaders
 from stream_app.monitor.server import Answer, Route, Server
 from stream_app.monitor.sources import Sources
 from stream_app.monitor.watch import Watch
-from stream_app.observing.times import Bisect, Clockwork, FromLog
+from stream_app.observing.client import ClusterError
+from stream_app.observing.observer import Observer
+from stream_app.observing.timestamps import BisectingLookup, ReadingLookup, TimestampLookup
 
 log = logging.getLogger(__name__)
 
 _WORST, _WORST_MAX = 20, 10_000
 _END_SECONDS = 2.0  # for what is under way, and again for connections
+_LOOK_ERRORS = (ClusterError, OSError)  # of a cluster that does not answer
 _LOOK_SECONDS_MAX = 300.0  # many times what servers that do not answer cost
 
 
@@ -41,24 +42,27 @@ def now_ms() -> int:
 
 
 class Monitor:
-    """See the module."""
+    """The monitor of one cluster: what each loop looks at, and the board that all of them write to."""
 
     def __init__(self, conf: Conf) -> None:
         self._conf, self.board = conf, Board(now_ms())
-        self._looker = Looker(conf.kafka, conf.ours, conf.others, conf.partitions_max)
-        self._clockwork: Clockwork = FromLog(conf.kafka) if conf.timestamps == "log" else Bisect(self._looker.offsets)
-        self._watch = Watch(self._clockwork, frozenset(conf.ours), Limits())
-        self._places = Places(
+        self._observer = Observer(conf.kafka)
+        self._looker = Looker(self._observer, conf.ours, conf.others, conf.partitions_max)
+        self._lookup: TimestampLookup = (
+            ReadingLookup(conf.kafka) if conf.timestamps == "log" else BisectingLookup(self._observer)
+        )
+        self._watch = Watch(self._lookup, frozenset(conf.ours), Limits())
+        self._readers = SinkReaders(
             conf.kafka, conf.topic_as_of, conf.redis_url, conf.clickhouse_url, conf.clickhouse_database
         )
-        self._results = Results(conf.events_partitions, self._places.read())
-        self._operators = Operators(self._places, conf.events_partitions)
-        self._sources = Sources(self._looker.cluster, self._looker.offsets, conf.sources)
-        self._letters = Letters(conf.kafka, conf.topic_dead_letters)
+        self._results = Results(conf.events_partitions, self._readers.read())
+        self._operators = Operators(self._readers, conf.events_partitions)
+        self._sources = Sources(self._observer, conf.sources)
+        self._dead_letters = DeadLetterCounts(conf.kafka, conf.topic_dead_letters)
         self._push = Push(conf.api_url, probe.OPERATOR, conf.token_claims, conf.jwt_secret) if conf.jwt_secret else None
-        self._probe = Probe(conf.kafka, conf.topic_probe, self._places, self._push) if conf.probe_ms else None
+        self._probe = Probe(conf.kafka, conf.topic_probe, self._readers, self._push) if conf.probe_ms else None
         if self._probe is not None:
-            self.board.probes = list(self._probe.rows.values())
+            self.board.probes = list(self._probe.latencies.values())
         self._registry = registry(self.board, now_ms)
 
     def routes(self) -> dict[str, Route]:
@@ -68,7 +72,7 @@ class Monitor:
             return Answer(generate_latest(self._registry), CONTENT_TYPE_LATEST)
 
         async def status(_: Mapping[str, str]) -> Answer:
-            return Answer(document(self.board, now_ms()))
+            return Answer(encode(self.board.document(now_ms())))
 
         async def operators(query: Mapping[str, str]) -> Answer:
             worst = query.get("worst", str(_WORST))
@@ -78,7 +82,7 @@ class Monitor:
                 found = await self._operators.worst(self.board.results, int(worst))
             except RESULT_ERRORS as error:
                 return Answer(f"Redis does not answer: {error}\n".encode(), "text/plain", "503 Service Unavailable")
-            return Answer(orjson.dumps({"operators": found}, option=orjson.OPT_NON_STR_KEYS))
+            return Answer(encode(OperatorsDocument(found)))
 
         async def healthz(_: Mapping[str, str]) -> Answer:
             return Answer(b"{}")
@@ -91,7 +95,7 @@ class Monitor:
         try:
             look = await self._looker.look(now_ms())
             self.board.groups = await self._watch.take(look)
-        except LOOK_ERRORS as error:
+        except _LOOK_ERRORS as error:
             if self.board.failure is None:
                 log.warning("Kafka does not answer: %s", error)
             self.board.failures += 1
@@ -114,9 +118,9 @@ class Monitor:
 
     async def look_at_sources(self) -> None:
         """Source topics and dead letters; while Kafka is away there is nothing new, which the look at groups tells."""
-        with suppress(*LOOK_ERRORS):
+        with suppress(*_LOOK_ERRORS):
             self.board.sources = await self._sources.look(now_ms())
-            self.board.letters = await self._letters.look()
+            self.board.dead_letters = await self._dead_letters.look()
 
     async def run(self) -> None:
         """Until a signal. `Raises` OSError when the port is taken."""
@@ -138,7 +142,7 @@ class Monitor:
         server.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(_END_SECONDS):
-                await asyncio.gather(self._looker.close(), asyncio.to_thread(self._clockwork.close))
+                await asyncio.gather(self._observer.close(), asyncio.to_thread(self._lookup.close))
         for task in done - {watching}:
             task.result()  # a loop ends by an error only
 

@@ -5,12 +5,12 @@ records of the hour up to now, and of the day, on each of the last seven days. A
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from stream_app.health.silence import DAYS, judge_silence
-from stream_app.observing.cluster import Cluster, Ends
-from stream_app.observing.offsets import Found, Offsets
+from stream_app.monitor.document import SourceRow
+from stream_app.observing.answers import OffsetAndTime, Offsets
+from stream_app.observing.observer import Observer
 
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * _HOUR_MS
@@ -19,38 +19,25 @@ _COUNT_MS: Final = 600_000
 Counts = tuple[list[int | None], list[int | None]]  # of the hours, of the days; the latest first
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRow:
-    """A source topic. None: not known, or never."""
-
-    topic: str
-    exists: bool
-    last_ms: int | None
-    age_seconds: float | None
-    per_hour: float | None  # at this time of day
-    missed: float  # records that should have come since the last one
-    is_silent: bool
-
-
 class Sources:
-    """Looks at the source topics."""
+    """What is known of the source topics from look to look."""
 
-    def __init__(self, cluster: Cluster, offsets: Offsets, topics: Sequence[str]) -> None:
-        self._cluster, self._offsets, self._topics = cluster, offsets, topics
+    def __init__(self, observer: Observer, topics: Sequence[str]) -> None:
+        self._observer, self._topics = observer, topics
         self._ends: dict[str, tuple[str, int]] = {}  # topic: its id, and the sum of its ends
         self._last_ms: dict[str, int] = {}
         self._counts: dict[str, Counts] = {}
         self._counted_ms = 0
 
     async def look(self, now_ms: int) -> list[SourceRow]:
-        """A row for each topic. `Raises` KafkaException."""
-        found = await self._cluster.describe(self._topics)
+        """A row for each topic. `Raises` ClusterError."""
+        found = await self._observer.topics(self._topics)
         partitions = [(topic, p) for topic, state in found.items() for p in range(state.partitions)]
-        ends = await self._offsets.ends(partitions, stable=False)
+        ends = await self._observer.ends(partitions, missing_ok=True)
         sums = _by_topic(ends)
         new = [topic for topic in sums if self._ends.get(topic, ("", 0))[0] != found[topic].topic_id]
         if new:
-            newest = _times(await self._offsets.newest([tp for tp in partitions if tp[0] in new]))
+            newest = _times(await self._observer.newest([tp for tp in partitions if tp[0] in new]))
             for topic in new:
                 self._last_ms.pop(topic, None)
                 if topic in newest:
@@ -71,9 +58,9 @@ class Sources:
         found = judge_silence(age_s, hours, days)
         return SourceRow(topic, exists, last_ms, age_s, found.per_hour, found.missed, found.is_silent)
 
-    async def _count(self, now_ms: int, ends: Ends) -> dict[str, Counts]:
+    async def _count(self, now_ms: int, ends: Offsets) -> dict[str, Counts]:
         """Records between times, per topic: offsets at the later one less offsets at the earlier one."""
-        first = await self._offsets.at(dict.fromkeys(ends, 0), stable=False)
+        first = await self._observer.at(dict.fromkeys(ends, 0), stable=False)
         begins = {topic: min(times) for topic, times in _times(first).items()}
         ago = [(now_ms - day * _DAY_MS, now_ms - day * _DAY_MS - _HOUR_MS) for day in range(1, DAYS + 1)]
         then = [await self._at(time_ms, ends) for time_ms, _ in ago]
@@ -91,9 +78,9 @@ class Sources:
             for topic in {topic for topic, _ in ends}
         }
 
-    async def _at(self, time_ms: int, ends: Ends) -> dict[str, int]:
+    async def _at(self, time_ms: int, ends: Offsets) -> dict[str, int]:
         """By topic the sum of the offsets at a time; without those of which a partition did not answer."""
-        found = await self._offsets.at(dict.fromkeys(ends, time_ms), stable=False)
+        found = await self._observer.at(dict.fromkeys(ends, time_ms), stable=False)
         whole = {tp: ends[tp] if at is None else at.offset for tp, at in found.items()}
         missing = {topic for topic, _ in ends.keys() - whole.keys()}
         return {topic: total for topic, total in _by_topic(whole).items() if topic not in missing}
@@ -106,7 +93,7 @@ def _by_topic(offsets: Mapping[tuple[str, int], int]) -> dict[str, int]:
     return sums
 
 
-def _times(found: Mapping[tuple[str, int], Found | None]) -> dict[str, list[int]]:
+def _times(found: Mapping[tuple[str, int], OffsetAndTime | None]) -> dict[str, list[int]]:
     times: dict[str, list[int]] = {}
     for (topic, _), at in found.items():
         if at is not None:

@@ -10,10 +10,11 @@ from typing import NamedTuple
 from stream_app.health.history import History
 from stream_app.health.lag import UNKNOWN_MS, Point, Retention, readable_end
 from stream_app.health.status import Limits, Reason
+from stream_app.monitor.document import GroupRow, PartitionRow
 from stream_app.monitor.look import Look
-from stream_app.monitor.rows import GroupRow, PartitionRow, group_row, missing_row, partition_row, share_row
-from stream_app.observing.groups import READABLE
-from stream_app.observing.times import PARTITIONS_MAX, Clockwork, Wanted
+from stream_app.monitor.rows import group_row, missing_row, partition_row, share_row
+from stream_app.observing.answers import READABLE
+from stream_app.observing.timestamps import PARTITIONS_MAX, LookupRequest, TimestampLookup
 
 _BLIP_MS = 60_000  # for which a partition that is not there keeps its history
 _REMEMBERED_MS = 3_600_000  # and where the group was in it
@@ -75,10 +76,10 @@ class _Now(NamedTuple):
 
 
 class Watch:
-    """See the module. `ours`: groups that must have members."""
+    """Histories of all partitions of all groups. `ours`: groups that must have members."""
 
-    def __init__(self, clockwork: Clockwork, ours: frozenset[str], limits: Limits) -> None:
-        self._clockwork, self._ours, self._limits = clockwork, ours, limits
+    def __init__(self, lookup: TimestampLookup, ours: frozenset[str], limits: Limits) -> None:
+        self._lookup, self._ours, self._limits = lookup, ours, limits
         self._memories: dict[Key, _Memory] = {}
         self._had_members: set[str] = set()
         self._owners: dict[str, Mapping[str, frozenset[tuple[str, int]]]] = {}
@@ -129,15 +130,15 @@ class Watch:
         return _Now(memory, committed, start, readable, end - stable, stable=readable == stable)
 
     async def _find_times(self, look: Look, now: Mapping[Key, _Now]) -> None:
-        passes: list[dict[tuple[str, int], tuple[Wanted, list[Key]]]] = [{} for _ in range(_PASSES_MAX)]
+        passes: list[dict[tuple[str, int], tuple[LookupRequest, list[Key]]]] = [{} for _ in range(_PASSES_MAX)]
         for (group, topic, partition), seen in now.items():
             offset, known = seen.offset, seen.memory.unread
             if offset >= seen.end:
                 seen.memory.unread = _Unread(offset, seen.end, None)
             elif known is None or known.offset != offset or (known.time_ms is None and known.end != seen.end):
-                kept = look.kept.get(topic)
+                kept = look.retention.get(topic)
                 after_ms = known.time_ms if known and known.time_ms and known.offset < offset else 0
-                want = Wanted(
+                want = LookupRequest(
                     offset, max(0, after_ms), seen.stable, is_compacted=kept is not None and kept.is_compacted
                 )
                 for one in passes:
@@ -148,7 +149,7 @@ class Watch:
                             break
         for one in passes:
             if one:
-                times = await self._clockwork.times({tp: want for tp, (want, _) in one.items()}, look.time_ms)
+                times = await self._lookup.timestamps({tp: want for tp, (want, _) in one.items()}, look.time_ms)
                 for tp, time_ms in times.items():
                     for key in one[tp][1]:
                         now[key].memory.unread = _Unread(one[tp][0].offset, now[key].end, time_ms)
@@ -174,7 +175,7 @@ class Watch:
                 partitions.append(self._partition(look, group, tp, seen, len(members), is_owned))
         return group_row(
             group,
-            is_new=state is not None and state.is_new,
+            is_new=state is not None and state.is_kip_848,
             members=len(members),
             rebalances=self._rebalances.get(group, 0),
             partitions=partitions,
@@ -188,7 +189,7 @@ class Watch:
         memory, unread = seen.memory, seen.memory.unread
         unread_ms = unread.time_ms if unread is not None and unread.offset == seen.offset else UNKNOWN_MS
         memory.history.add(Point(look.time_ms, seen.committed, seen.start, seen.end, unread_ms), owned=is_owned)
-        kept = look.kept.get(tp[0])
+        kept = look.retention.get(tp[0])
         row = partition_row(
             tp,
             history=memory.history,

@@ -1,24 +1,24 @@
-"""The newest records of a topic, and then each new one: for topics of ours that are small, or of which only the end matters.
+"""Following a topic: its newest records first, then each one that comes. For small topics of ours, and those of which only the end matters.
 
 Begins so many offsets before the end of each partition, whatever the topic holds. Blocking calls are made in a thread. Bounded: so many
-records a call.
+seconds a call.
 """
 
 import asyncio
 import time
 from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
-from stream_app.observing.cluster import reader_settings
+from stream_app.observing.client import cluster_errors, reader_settings
 
 _SECONDS_MAX = 2.0
 _TIMEOUT_S = 5.0
 _BATCH = 500
 
 
-class Record(NamedTuple):
-    """`is_new`: it came after the follower began."""
+class FollowedRecord(NamedTuple):
+    """A record of the followed topic. `is_new`: it came after the follower began."""
 
     key: bytes | None
     value: bytes | None
@@ -28,7 +28,7 @@ class Record(NamedTuple):
 
 
 class Follower:
-    """See the module. Joins no group, commits nothing."""
+    """A consumer of one topic that joins no group and commits nothing. `tail`: offsets of each partition to begin with."""
 
     def __init__(self, servers: str, topic: str, tail: int) -> None:
         self._topic, self._tail = topic, tail
@@ -43,14 +43,18 @@ class Follower:
             }
         )
 
-    async def drain(self) -> list[Record]:
-        """What came since the last call, in the order of each partition; the rest next time. `Raises` KafkaException."""
-        return await asyncio.to_thread(self._drain)
+    async def drain(self) -> list[FollowedRecord]:
+        """Records that came since the last call, in the order of each partition; what takes too long waits for the next call.
 
-    def _drain(self) -> list[Record]:
+        `Raises` ClusterError. A topic that does not exist yet has no records.
+        """
+        with cluster_errors():
+            return await asyncio.to_thread(self._drain)
+
+    def _drain(self) -> list[FollowedRecord]:
         if not self._began and not self._begin():
             return []
-        found: list[Record] = []
+        found: list[FollowedRecord] = []
         deadline = time.monotonic() + _SECONDS_MAX
         while time.monotonic() < deadline:
             messages = self._consumer.consume(_BATCH, timeout=0.2)
@@ -59,21 +63,19 @@ class Follower:
                 break
         return found
 
-    def _record(self, message: Any) -> Record:
+    def _record(self, message: Any) -> FollowedRecord:
         is_new = message.offset() >= self._began.get(message.partition(), 0)
-        return Record(message.key(), message.value(), message.headers() or [], message.timestamp()[1], is_new)
+        return FollowedRecord(message.key(), message.value(), message.headers() or [], message.timestamp()[1], is_new)
 
     def _begin(self) -> bool:
         topic = self._consumer.list_topics(self._topic, timeout=_TIMEOUT_S).topics[self._topic]
         if topic.error is not None or not topic.partitions:
             return False
-        wanted = []
+        began, wanted = {}, []
         for partition in topic.partitions:
             first, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), _TIMEOUT_S)
-            self._began[partition] = end
+            began[partition] = end
             wanted.append(TopicPartition(self._topic, partition, max(first, end - self._tail)))
         self._consumer.assign(wanted)
+        self._began = began
         return True
-
-
-__all__ = ["Follower", "KafkaException", "Record"]

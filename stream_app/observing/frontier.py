@@ -12,15 +12,30 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from stream_app.observing.cluster import Cluster, Ends, KafkaException, TopicState
+from stream_app.observing.answers import Offsets, TopicDescription
+from stream_app.observing.client import ClusterError
 from stream_app.ports.kafka import Sample
 
 log = logging.getLogger(__name__)
 
 
+class Cluster(Protocol):
+    """What the frontier asks of Kafka; stream_app.observing.observer.Observer answers. Every call may raise ClusterError."""
+
+    async def topics(self, names: Sequence[str]) -> dict[str, TopicDescription]:
+        """Those topics that exist."""
+
+    async def ends(self, partitions: Sequence[tuple[str, int]]) -> Offsets:
+        """End offsets of all these partitions, open transactions included."""
+
+    async def committed(self, consumer_group: str) -> Offsets:
+        """All committed offsets of a group."""
+
+
 class Frontier:
-    """See the module."""
+    """Takes samples, and tells which of them ingest has reached. `sources`: topics; `consumer_group`: of ingest."""
 
     def __init__(
         self, cluster: Cluster, sources: Sequence[str], consumer_group: str, events: str, events_partitions: int
@@ -28,9 +43,9 @@ class Frontier:
         self._cluster = cluster
         self._sources, self._consumer_group = tuple(sources), consumer_group
         self._events = [(events, partition) for partition in range(events_partitions)]
-        self._pending: deque[tuple[int, Ends]] = deque()
+        self._pending: deque[tuple[int, Offsets]] = deque()
         self._ids: dict[str, str] = {}
-        self._committed: Ends | None = None
+        self._committed: Offsets | None = None
         self._said: set[str] = set()
 
     async def run(self, interval_s: float, publish: Callable[[Sample], None]) -> None:
@@ -41,26 +56,26 @@ class Frontier:
                 if sample := await self.step(int(time.time() * 1000)):
                     publish(sample)
                 self._said.discard("broker")
-            except KafkaException as exc:
+            except ClusterError as exc:
                 self._say("broker", "as-of is held: Kafka does not answer (%s)", exc)
             await asyncio.sleep(max(0.0, started + interval_s - time.monotonic()))
 
     async def step(self, now_ms: int) -> Sample | None:
         """Take a sample, and return the newest one that was reached."""
-        topics = await self._cluster.describe(self._sources)
+        topics = await self._cluster.topics(self._sources)
         for topic in self._sources:
             if topic not in topics:
                 self._say(topic, "the source topic %s does not exist; it is waited for", topic)
         partitions = [(topic, p) for topic, state in topics.items() for p in range(state.partitions)]
         if self._committed is None:
-            self._committed = await self._cluster.committed(self._consumer_group, partitions)
+            self._committed = await self._cluster.committed(self._consumer_group)
         ends = await self._cluster.ends(partitions)
         if self._made_anew(topics, ends, self._committed):
             self._pending.clear()
-            self._committed = await self._cluster.committed(self._consumer_group, partitions)
+            self._committed = await self._cluster.committed(self._consumer_group)
             return None
         self._pending.append((now_ms, ends))
-        committed = self._committed = await self._cluster.committed(self._consumer_group, partitions)
+        committed = self._committed = await self._cluster.committed(self._consumer_group)
         reached = None
         while self._pending and _passed(committed, self._pending[0][1]):
             reached = self._pending.popleft()[0]
@@ -69,7 +84,7 @@ class Frontier:
         found = await self._cluster.ends(self._events)
         return Sample(reached, {partition: end for (_, partition), end in found.items()})
 
-    def _made_anew(self, topics: dict[str, TopicState], ends: Ends, committed: Ends) -> bool:
+    def _made_anew(self, topics: dict[str, TopicDescription], ends: Offsets, committed: Offsets) -> bool:
         held = False
         for topic, state in topics.items():
             if self._ids.setdefault(topic, state.topic_id) != state.topic_id:
@@ -95,5 +110,5 @@ class Frontier:
             log.warning(message, *args)
 
 
-def _passed(committed: Ends, ends: Ends) -> bool:
+def _passed(committed: Offsets, ends: Offsets) -> bool:
     return all(committed.get(tp, 0) >= end for tp, end in ends.items())

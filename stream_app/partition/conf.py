@@ -8,12 +8,11 @@ from stream_app.domain import working
 
 
 class Topics(msgspec.Struct, frozen=True):
-    """Names that the partitions write to; `sources` by kind of event, for dead letters."""
+    """Names that the partitions write to; `results` by name of table, `sources` by kind of event, for dead letters."""
 
     events: str
     changelog: str
-    monthly: str
-    half_hour: str
+    results: dict[str, str]
     dead_letters: str
     sources: dict[int, str]
 
@@ -35,6 +34,7 @@ class Conf(msgspec.Struct, frozen=True):
     topic_id: str
     ce_type_prefix: str
     ce_source: str
+    muted: bool = False  # the generation is being built beside the one that serves: it publishes nothing
 
 
 Crash = Callable[[Exception], Awaitable[None]]

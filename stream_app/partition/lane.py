@@ -16,11 +16,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from stream_app.formats.rows import FORMAT, POSITION, Position, decode_position
-from stream_app.partition.books import Books, Tick
+from stream_app.formats.rows import POSITION, Position, decode_position
 from stream_app.partition.conf import Conf, Crash
 from stream_app.partition.frontiers import Frontiers
-from stream_app.partition.state import Committed, State
+from stream_app.partition.frozen_rows import CommittedRows, FrozenRows
+from stream_app.partition.partition_state import PartitionState, Tick
+from stream_app.partition.positions import changed_rules, new_position, renewed_position
 from stream_app.ports.kafka import Fenced, Log, Range
 from stream_app.ports.records import Batch
 from stream_app.ports.sinks import Dirty
@@ -37,7 +38,11 @@ _FENCED_S_MAX = 60.0  # a lane that nobody takes over or gives back by then is a
 
 
 class PositionError(Exception):
-    """The rows don't fit the events topic. Operator action: see "Another history" in docs/operating.md."""
+    """The rows don't fit the events topic, or today's rules. Operator action: the message says it."""
+
+
+class SupersededError(Exception):
+    """A newer generation has taken the place of this one: what this worker owned is served there."""
 
 
 class Lane:
@@ -54,8 +59,8 @@ class Lane:
             told,
             crash,
         )
-        self.view = Committed(partition, store)
-        self._state = State(store)
+        self.view = CommittedRows(partition, store)
+        self._rows = FrozenRows(store)
         self._queue: deque[bytes] = deque()
         self._queued = 0
         self._wake, self._room = asyncio.Event(), asyncio.Event()
@@ -63,6 +68,7 @@ class Lane:
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self.is_open = False
+        self.muted = conf.muted
         self.expected = self.committed = self.published = (
             0  # offsets: to come next, in the store, in the results topics
         )
@@ -79,19 +85,19 @@ class Lane:
         """Go on from the row of the position, which the store has by now. `Raises` PositionError."""
         position = self._position(where)
         topics = self._conf.topics
-        names = (topics.monthly, topics.half_hour, topics.dead_letters)
+        names = (*topics.results.values(), topics.dead_letters)
         partitions = {topic: await self._log.partitions(topic) for topic in names}
         self.frontiers = Frontiers(position.as_of)
-        self._books = Books(self._conf, self.partition, self._state, position, partitions)
+        self._state = PartitionState(self._conf, self.partition, self._rows, position, partitions, muted=self.muted)
         self.expected = self.committed = position.offset
-        self.published = 0 if self._books.unpublished else position.offset
+        self.published = 0 if self._state.unpublished or self.muted else position.offset
         self.is_open = True
         self._task = asyncio.create_task(self._run())
 
     def _position(self, where: Range) -> Position:
         conf, (raw,) = self._conf, self.store.load([POSITION])
         if raw is None:
-            return Position(FORMAT, conf.topic_id, conf.generation, where.first, -1, 0, 0)
+            return new_position(conf.ledger, conf.topic_id, conf.generation, where.first)
         position, name = decode_position(raw), f"{conf.topics.events}/{self.partition}"
         if (position.topic_id, position.generation) != (conf.topic_id, conf.generation):
             raise PositionError(
@@ -101,7 +107,11 @@ class Lane:
             raise PositionError(
                 f"{name} has offsets {where.first} to {where.end}, the state goes on at {position.offset}: see docs/operating.md, Another history"
             )
-        return position
+        if position.superseded_by:
+            raise SupersededError(f"generation {position.superseded_by} has taken the place of {position.generation}")
+        if changed := changed_rules(position, conf.ledger):
+            raise PositionError(f"{name} was counted by other rules ({changed}): run `stream-app rebuild`")
+        return renewed_position(position, conf.ledger)
 
     async def stop(self) -> None:
         """Commit and publish what was applied, drop what was not."""
@@ -113,6 +123,19 @@ class Lane:
             await self._task
             self._task = None
         await self._log.close()
+
+    # -- a generation that is being built
+
+    def forget_letters(self, offset: int) -> None:
+        """The serving generation has applied the events partition up to this offset."""
+        self._state.forget_letters(offset)
+
+    def unmute(self, offset: int) -> None:
+        """Serve from now on, in place of a generation that has applied the events partition up to this offset, and will not go on."""
+        self._state.forget_letters(offset)
+        self._state.unmute()
+        self.muted = False
+        self._wake.set()
 
     # -- work
 
@@ -146,8 +169,8 @@ class Lane:
                     await commit  # a failure must not wait for the next tick
                     commit = None
                 await self._gather(committed_at + self._tick_s())
-                if not (self._books.changed or self._is_publish_due()):
-                    due = self._published_at + self._publish_s() if self._books.unpublished else None
+                if not (self._state.changed or self._is_publish_due()):
+                    due = self._published_at + self._publish_s() if self._state.unpublished else None
                     await self._sleep_until(due)
                     continue
                 if commit is not None:
@@ -157,7 +180,7 @@ class Lane:
                 commit.add_done_callback(lambda _: self._wake.set())
             if commit is not None:
                 await commit
-            if self._books.changed or self._books.unpublished:
+            if self._state.changed or self._state.unpublished:
                 await self._commit(self._freeze(publish=True))
         except Fenced as exc:
             self._drop()
@@ -175,11 +198,11 @@ class Lane:
             if self._queue:
                 size += self._apply()
                 await asyncio.sleep(0)
-            elif self._books.changed and time.monotonic() < until:
+            elif self._state.changed and time.monotonic() < until:
                 await self._sleep_until(until)
             else:
                 break
-        self._books.sweep()
+        self._state.tidy()
 
     def _apply(self) -> int:
         frames, size = [], 0
@@ -187,15 +210,20 @@ class Lane:
             frames.append(self._queue.popleft())
             size += len(frames[-1])
         self._queued -= size
-        self._books.apply(frames)
+        self._state.apply(frames)
         self.frames += len(frames)
         self._room.set()
         return size
 
     @property
+    def events(self) -> int:
+        """Events applied since the start."""
+        return self._state.events
+
+    @property
     def is_behind(self) -> bool:
         """Is as-of so old that fewer, larger steps are better than fresh results?"""
-        return time.time() - self.frontiers.as_of(self._books.applied) / 1000 > _BEHIND_S
+        return time.time() - self.frontiers.as_of(self._state.applied) / 1000 > _BEHIND_S
 
     def _tick_s(self) -> float:
         return self._conf.pace.publish_s if self.is_behind else self._conf.pace.tick_s
@@ -204,19 +232,19 @@ class Lane:
         return self._conf.pace.publish_s * (BEHIND_FACTOR if self.is_behind else 1)
 
     def _is_publish_due(self) -> bool:
-        if not (self._books.unpublished or self._books.changed):
+        if not (self._state.unpublished or self._state.changed):
             return False
         return time.monotonic() >= self._published_at + self._publish_s()
 
     def _freeze(self, *, publish: bool) -> Tick:
         if publish:
             self._published_at = time.monotonic()
-        return self._books.freeze(self.frontiers.as_of(self._books.applied), publish=publish)
+        return self._state.freeze(self.frontiers.as_of(self._state.applied), publish=publish)
 
     async def _commit(self, tick: Tick) -> None:
         log_position = await self._log.commit(tick.rows, tick.records, tick.offset)
         self.store.write(tick.rows, log_position)
-        self._books.committed()
+        self._state.committed()
         self.committed = tick.offset
         if tick.published is not None:
             self.published = tick.published

@@ -7,22 +7,27 @@ zombie.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from stream_app.partition.conf import Conf, Crash
-from stream_app.partition.lane import Lane
-from stream_app.partition.pump import Pump
+from stream_app.partition.lane import Lane, SupersededError
+from stream_app.partition.sink_writer import SinkWriter
 from stream_app.partition.store import Store, new_cache
-from stream_app.ports.kafka import ChangelogLost, Kafka, Sample
+from stream_app.ports.kafka import ChangelogLost, Kafka, Range, Sample
 from stream_app.ports.records import Batch
 from stream_app.ports.sinks import Dirty
 
 log = logging.getLogger(__name__)
 
+_SUPERSEDED_S_MAX = 60.0
+_SUPERSEDED_POLL_S = 5.0
+
 
 class Lanes:
-    """See the module. `sinks` are fed from all of them."""
+    """See the module. `writers` feed sinks from all of them."""
 
     _conf: Conf
 
@@ -32,7 +37,7 @@ class Lanes:
         self._lock = asyncio.Lock()
         self._unwanted = False
         self.lanes: dict[int, Lane] = {}
-        self.pumps: list[Pump] = []
+        self.writers: list[SinkWriter] = []
         self.recovered = asyncio.Event()  # for the first time
 
     def configure(self, conf: Conf) -> None:
@@ -42,6 +47,16 @@ class Lanes:
     def open_lanes(self) -> list[Lane]:
         """Those at work."""
         return [lane for lane in self.lanes.values() if lane.is_open]
+
+    def serving_lanes(self) -> list[Lane]:
+        """Those at work whose results are shown."""
+        return [lane for lane in self.lanes.values() if lane.is_open and not lane.muted]
+
+    def unmute(self, offsets: Mapping[int, int]) -> None:
+        """Serve from now on, in place of a generation that has applied the events partitions up to these offsets."""
+        self._conf = msgspec.structs.replace(self._conf, muted=False)
+        for lane in self.open_lanes():
+            lane.unmute(offsets.get(lane.partition, 0))
 
     def positions(self) -> dict[int, int]:
         """By partition the offset to go on from."""
@@ -53,8 +68,8 @@ class Lanes:
             lane.frontiers.add(sample.time_ms, sample.ends[lane.partition])
 
     def _told(self, lane: Lane, dirty: Dirty) -> None:
-        for pump in self.pumps:
-            pump.told(lane, dirty)
+        for writer in self.writers:
+            writer.told(lane, dirty)
 
     async def put(self, partition: int, batches: Sequence[Batch]) -> None:
         """Hand frames to their lane; those of one that was given away are somebody else's."""
@@ -76,7 +91,7 @@ class Lanes:
                 for partition, lane in self.lanes.items():
                     if self._unwanted:
                         return
-                    await lane.start(ranges[partition])
+                    await self._start(lane, ranges[partition])
                 log.info(
                     "recovered partitions %s: %d records in %.2f s",
                     sorted(partitions),
@@ -84,6 +99,20 @@ class Lanes:
                     time.monotonic() - started,
                 )
             self.recovered.set()
+
+    async def _start(self, lane: Lane, where: Range) -> None:
+        """Let a lane go on; one of a generation that was superseded waits, since this worker is about to end, or another one to serve."""
+        deadline = time.monotonic() + _SUPERSEDED_S_MAX
+        while not self._unwanted:
+            try:
+                await lane.start(where)
+            except SupersededError as exc:
+                if time.monotonic() > deadline:
+                    raise
+                log.warning("partition %d waits: %s", lane.partition, exc)
+                await asyncio.sleep(_SUPERSEDED_POLL_S)
+            else:
+                return
 
     def _new_lane(self, partition: int) -> Lane:
         store = Store(self._path / str(partition), self._cache)
@@ -110,5 +139,5 @@ class Lanes:
 
     async def close(self) -> None:
         """Disconnect the sinks."""
-        for pump in self.pumps:
-            await pump.close()
+        for writer in self.writers:
+            await writer.close()

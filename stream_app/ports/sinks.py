@@ -5,9 +5,12 @@ A sink never sees what is not committed, and reads cells at the moment it writes
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from stream_app.domain.cells import Group, HalfHour, HalfHourKey, Monthly, MonthlyKey, Operator
+from stream_app.domain.cells import Cell, CellKey, Group, Operator
+from stream_app.domain.tables import TABLES, Table
+
+C = TypeVar("C", bound=Cell)
 
 
 class View(Protocol):
@@ -24,34 +27,31 @@ class View(Protocol):
     def groups(self, operator: str) -> dict[str, Group]:
         """All groups of an operator by id, ALL included, also those that only have a name."""
 
-    def monthly(self, operator: str, group: str, months: Sequence[int]) -> list[Monthly | None]:
-        """Monthly cells, in the order asked for."""
+    def cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
+        """Cells of a table, in the order asked for."""
 
-    def half_hours(self, operator: str, group: str, days: Sequence[int]) -> list[HalfHour | None]:
-        """Half-hour cells, in the order asked for."""
+    def scan_cells(self, table: Table[C], operator: str) -> Iterator[tuple[CellKey, C]]:
+        """All retained cells of an operator in a table."""
 
-    def monthly_cells(self, operator: str) -> Iterator[tuple[MonthlyKey, Monthly]]:
-        """All retained monthly cells of an operator."""
 
-    def half_hour_cells(self, operator: str) -> Iterator[tuple[HalfHourKey, HalfHour]]:
-        """All kept half-hour cells of an operator."""
+def _no_cells() -> dict[str, set[CellKey]]:
+    return {table.name: set() for table in TABLES}
 
 
 @dataclass
 class Dirty:
-    """What changed and is not in a sink yet. Keys of cells that left retention stay in it; their cell is gone from the view."""
+    """What changed and is not in a sink yet; cells by name of table. Keys of cells that left retention stay in it; their cell is gone from the view."""
 
-    monthly: set[MonthlyKey] = field(default_factory=set)
-    half_hour: set[HalfHourKey] = field(default_factory=set)
+    cells: dict[str, set[CellKey]] = field(default_factory=_no_cells)
     operators: set[str] = field(default_factory=set)  # whose entry, groups or names of groups changed
 
-    def __bool__(self) -> bool:
-        return bool(self.monthly or self.half_hour or self.operators)
+    def __len__(self) -> int:
+        return sum(map(len, self.cells.values())) + len(self.operators)
 
     def update(self, other: "Dirty") -> None:
         """Add what the other holds."""
-        self.monthly |= other.monthly
-        self.half_hour |= other.half_hour
+        for name, keys in other.cells.items():
+            self.cells[name] |= keys
         self.operators |= other.operators
 
 

@@ -3,12 +3,10 @@
 After `shown`. Invariant: what is shown is what the interface answered; nothing is computed here but which half-hour is the highest.
 """
 
-import json
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+import httpx
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -35,26 +33,23 @@ class ReportError(Exception):
 
 def ask(base: str, token: str, path: str, body: Mapping[str, Any]) -> Any:
     """The `data` of an answer of `/smart-bi/crm/<path>`. `Raises` ReportError."""
-    request = urllib.request.Request(  # noqa: S310  # http by the settings
-        f"{base}/smart-bi/crm/{path}",
-        json.dumps(body).encode(),
-        {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-    )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on loopback
+    url = f"{base}/smart-bi/crm/{path}"
+    headers = {"Authorization": f"Bearer {token}"}
     try:
-        with opener.open(request, timeout=_TIMEOUT_SECONDS) as answer:
-            return json.load(answer)["data"]
-    except urllib.error.HTTPError as error:
-        raise ReportError(f"{base}/smart-bi/crm/{path} answered {error.code}: {_message(error)}") from None
-    except (OSError, ValueError, KeyError) as error:
+        # No proxy of the environment: the API is on loopback.
+        answer = httpx.post(url, json=dict(body), headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False)
+        if answer.is_error:
+            raise ReportError(f"{url} answered {answer.status_code}: {_message(answer)}")
+        return answer.json()["data"]
+    except (httpx.HTTPError, ValueError, KeyError) as error:
         raise ReportError(f"the API at {base} does not answer ({error}): start it by make up") from None
 
 
-def _message(error: urllib.error.HTTPError) -> str:
+def _message(answer: httpx.Response) -> str:
     try:
-        return str(json.load(error)["message"])
+        return str(answer.json()["message"])
     except (ValueError, KeyError, TypeError):
-        return str(error.reason)
+        return answer.reason_phrase
 
 
 def months_table(name: str, monthly: Mapping[str, Any]) -> Table:

@@ -14,7 +14,8 @@ from zlib import crc32
 from aiokafka.errors import KafkaError
 
 from stream_app.kafka.log import Appender
-from stream_app.observing.cluster import Cluster, KafkaException
+from stream_app.observing.client import ClusterError
+from stream_app.observing.observer import Observer
 from stream_app.ports.records import RecordFields
 from stream_app.simulator.records import SourceRecord, Topic
 
@@ -36,8 +37,8 @@ class Sender:
     async def __aenter__(self) -> Self:
         try:
             await self._appender.start()
-            found = await Cluster(self._servers).describe(list(self._topics.values()))
-        except (KafkaError, KafkaException):
+            found = await Observer(self._servers).topics(list(self._topics.values()))
+        except (KafkaError, ClusterError):
             await self._appender.stop()
             raise SendError(f"Kafka does not answer at {self._servers}: start it by make up") from None
         missing = sorted(set(self._topics.values()) - set(found))

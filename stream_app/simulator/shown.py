@@ -12,8 +12,9 @@ from redis.exceptions import RedisError
 
 from stream_app.domain.events import ALL
 from stream_app.domain.report import iso_ms
+from stream_app.domain.tables import MONTHLY
 from stream_app.sinks.redis_calls import commands, connect
-from stream_app.sinks.redis_keys import AS_OF, OPERATORS, monthly_key
+from stream_app.sinks.redis_keys import AS_OF, OPERATORS, document_key
 
 _POLL_SECONDS = 0.02
 
@@ -46,7 +47,7 @@ class Shown:
 
     async def monthly(self, operator_id: str) -> dict[str, Any] | None:
         """The months of everything of an operator."""
-        document = await self._ask("GET", monthly_key(operator_id, ALL))
+        document = await self._ask("GET", document_key(MONTHLY, operator_id, ALL))
         return orjson.loads(document) if document else None
 
     async def holds(self, partitions: Collection[int], time_ms: int) -> bool:

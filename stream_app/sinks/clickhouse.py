@@ -8,102 +8,129 @@ Cells that left retention stay as they last were.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from clickhouse_driver.errors import Error as ClickHouseError
 
-from stream_app.domain.cells import SLOTS, HalfHourKey, MonthlyKey
-from stream_app.domain.local_time import date_of, day_of
+from stream_app.domain.cells import Operator
+from stream_app.domain.tables import TABLES
 from stream_app.ports.sinks import Dirty, View
+from stream_app.sinks import clickhouse_statements as statements
 from stream_app.sinks.clickhouse_client import Connection, Connections, Rows
+from stream_app.sinks.clickhouse_migrations import Migrations, UnusableTablesError
 from stream_app.sinks.clickhouse_rows import (
+    Added,
     Columns,
+    Row,
+    added,
+    added_rows,
+    as_columns,
+    columns_of,
     group_rows,
-    half_hour_columns,
-    month_date,
-    monthly_columns,
     newest_version,
     operator_row,
+    period_date,
 )
-from stream_app.sinks.sql import TABLES
+from stream_app.sinks.clickhouse_statements import AnyTable
+from stream_app.sinks.sql import OTHER_TABLES, sql
 
 OPERATORS_MAX: Final = 500  # named in one question
-_MODULUS: Final = 2**64  # of sums of UInt64
+_WITH_ROWS: Final = tuple(  # that must not be lost unnoticed
+    {*OTHER_TABLES.values(), *(table.clickhouse_table for table in TABLES)} - {OTHER_TABLES["as_of"]}
+)
 
 Tables = dict[str, tuple[int, int, int]]  # table: modified, first block, last block
 
 
 class _Stored(NamedTuple):
-    """What ClickHouse holds of a partition."""
+    """What ClickHouse holds of a partition; `sums` by table."""
 
     tables: Tables
     operators: Rows
     groups: Rows
-    monthly: Rows
-    half_hours: Rows
+    sums: list["_Sums"]
+
+
+class _Sums:
+    """What a partition's rows of a table add up to, for operators that keep different periods."""
+
+    def __init__(self, table: AnyTable, firsts: Sequence[str], rows: Rows) -> None:
+        self._table, self._firsts = table, firsts
+        self._rows: dict[str, list[tuple[int, Row]]] = defaultdict(list)
+        for operator_id, kept_by, *sums in rows:
+            self._rows[operator_id].append((kept_by, tuple(sums)))
+
+    def of(self, operator_id: str, first: str) -> Added:
+        """The sums of an operator's rows of the periods that begin on this day or later."""
+        older = self._firsts.index(first)
+        return added_rows(self._table, (sums for kept_by, sums in self._rows[operator_id] if kept_by > older))
 
 
 class ClickHouseSink:
     """Copies of committed results in ClickHouse."""
 
     name = "clickhouse"
-    errors: tuple[type[Exception], ...] = (ClickHouseError, EOFError)
+    errors: tuple[type[Exception], ...] = (ClickHouseError, EOFError, UnusableTablesError)
 
     def __init__(self, url: str, database: str) -> None:
-        self._connections = Connections(url, database, connections_max=1)
+        self._connections, self._database = Connections(url, database, connections_max=1), database
+        self._migrations = Migrations()
         self._tables: dict[int, Tables] = {}  # partition: the tables as they were when it was compared, and since
-        self._operators: dict[int, dict[str, tuple[Any, ...]]] = {}  # partition: operator: its row
+        self._operators: dict[int, dict[str, Row]] = {}  # partition: operator: its row
 
     async def compare(self, view: View) -> Dirty:
-        """Make tables that are missing, and find operators whose rows differ in number or versions: those are dirty as a whole."""
+        """Migrate, and find operators whose rows differ in number, versions or what they add up to: those are dirty as a whole."""
         self._tables.pop(view.partition, None)
-        first_month, first_day = _first_kept(view)
-        stored = await self._connections.use(lambda to: _stored(to, view.partition, first_month, first_day))
+        firsts = [_firsts(view, table) for table in TABLES]
+        stored = await self._connections.use(lambda to: self._stored(to, view.partition, firsts))
         self._tables[view.partition] = stored.tables
-        self._operators[view.partition] = {row[0]: row[1:] for row in stored.operators}
+        known = self._operators[view.partition] = {row[0]: row[1:] for row in stored.operators}
         groups: dict[str, dict[str, tuple[str | None, int]]] = defaultdict(dict)
         for operator_id, group_id, name, listed in stored.groups:
             groups[operator_id][group_id] = name, listed
-        monthly, half_hours = _by_operator(stored.monthly), _by_operator(stored.half_hours)
         dirty = Dirty()
         for operator_id in list(view.operators()):
             operator = view.operator(operator_id)
             if operator is None:
                 continue
-            if self._operators[view.partition].get(operator_id) != operator_row(operator) or groups[
-                operator_id
-            ] != group_rows(view.groups(operator_id)):
+            is_known = known.get(operator_id) == operator_row(operator)
+            if not is_known or groups[operator_id] != group_rows(view.groups(operator_id)):
                 dirty.operators.add(operator_id)
-            months = list(view.monthly_cells(operator_id))
-            held = ((len(cell.money), cell.version * len(cell.money)) for _, cell in months)
-            if _sum(held) != _sum(row for month, *row in monthly[operator_id] if month >= operator.first_month):
-                dirty.monthly.update(key for key, _ in months)
-            days = list(view.half_hour_cells(operator_id))
-            held = ((SLOTS, cell.version * SLOTS) for _, cell in days)
-            if _sum(held) != _sum(row for day, *row in half_hours[operator_id] if day_of(day) >= operator.first_day):
-                dirty.half_hour.update(key for key, _ in days)
-            await asyncio.sleep(0)
+            for table, sums in zip(TABLES, stored.sums, strict=True):
+                cells = list(view.scan_cells(table, operator_id))
+                if added(table, cells) != sums.of(operator_id, _first(table, operator)):
+                    dirty.cells[table.name].update(key for key, _ in cells)
+                await asyncio.sleep(0)
         return dirty
+
+    def _stored(self, to: Connection, partition: int, firsts: Sequence[Sequence[str]]) -> _Stored:
+        self._migrations.run(to)
+        return _Stored(  # the tables as they are before anything is summed: what is lost later shows
+            _tables(to),
+            to.run("partition_operators", partition=partition),
+            to.run("partition_groups", partition=partition),
+            [_sums(to, table, partition, days) for table, days in zip(TABLES, firsts, strict=True)],
+        )
 
     async def write(self, changes: Sequence[tuple[View, Dirty]]) -> None:
         """Insert operators and groups, then cells: a window moves on before the version that speaks for it."""
         await self._write_operators(changes)
         await self._write_groups(changes)
-        monthly = chain.from_iterable(monthly_columns(view, dirty.monthly) for view, dirty in changes)
-        half_hours = chain.from_iterable(half_hour_columns(view, dirty.half_hour) for view, dirty in changes)
-        for statement, chunks in (("insert_monthly", monthly), ("insert_charging_distri", half_hours)):
-            for columns in chunks:
-                await self._insert(statement, columns)
+        for table in TABLES:
+            statement = statements.insert(table, self._database)
+            for view, dirty in changes:
+                for columns in columns_of(view, table, dirty.cells[table.name]):
+                    await self._insert(statement, columns)
 
     async def _write_operators(self, changes: Sequence[tuple[View, Dirty]]) -> None:
         """Rows of operators that are concerned, if they say something new."""
-        rows: list[tuple[Any, ...]] = []
-        changed: list[tuple[dict[str, tuple[Any, ...]], str, tuple[Any, ...]]] = []
+        rows: list[Row] = []
+        changed: list[tuple[dict[str, Row], str, Row]] = []
         for view, dirty in changes:
             known = self._operators.setdefault(view.partition, {})
-            keys: Iterable[MonthlyKey | HalfHourKey] = chain(dirty.monthly, dirty.half_hour)
+            keys = chain.from_iterable(dirty.cells.values())
             for operator_id in dirty.operators.union(key.operator for key in keys):
                 operator = view.operator(operator_id)
                 if operator is None:
@@ -112,7 +139,7 @@ class ClickHouseSink:
                 if known.get(operator_id) != row:
                     rows.append((operator_id, *row, view.partition, newest_version(view.groups(operator_id))))
                     changed.append((known, operator_id, row))
-        await self._insert("insert_operators", _columns(rows))
+        await self._insert(sql("insert_operators", self._database), as_columns(rows))
         for known, operator_id, row in changed:
             known[operator_id] = row
 
@@ -138,7 +165,7 @@ class ClickHouseSink:
                 *there, version = stored[operator_id].get(group_id, (None, 0, 0))
                 if there != [name, listed]:
                     rows.append((operator_id, group_id, name, listed, view.partition, max(version, newest)))
-        await self._insert("insert_groups", _columns(rows))
+        await self._insert(sql("insert_groups", self._database), as_columns(rows))
 
     async def _insert(self, statement: str, columns: Columns) -> None:
         if columns:
@@ -152,7 +179,7 @@ class ClickHouseSink:
             self._tables[partition] = now
         if whole:
             rows = [(partition, as_of_ms[partition] // 1000) for partition in sorted(whole)]
-            await self._insert("insert_as_of", _columns(rows))
+            await self._insert(sql("insert_as_of", self._database), as_columns(rows))
         return as_of_ms.keys() - whole
 
     async def close(self) -> None:
@@ -160,28 +187,25 @@ class ClickHouseSink:
         await self._connections.close()
 
 
-def _first_kept(view: View) -> tuple[str, str]:
-    """The earliest month and day that any operator of the view keeps, as dates."""
+def _first(table: AnyTable, operator: Operator) -> str:
+    """The first day that an operator keeps of a table."""
+    return period_date(table, table.first_kept(operator)).isoformat()
+
+
+def _firsts(view: View, table: AnyTable) -> list[str]:
+    """The first days that operators of a view keep, each once, in order."""
     operators = [operator for name in view.operators() if (operator := view.operator(name)) is not None]
-    first_month = min((operator.first_month for operator in operators), default=0)
-    first_day = min((operator.first_day for operator in operators), default=0)
-    return month_date(first_month).isoformat(), date_of(first_day).isoformat()
+    return sorted({_first(table, operator) for operator in operators})
 
 
-def _stored(to: Connection, partition: int, first_month: str, first_day: str) -> _Stored:
-    for table in TABLES:
-        to.run(table)
-    return _Stored(  # the tables as they are before anything is counted: what is lost later shows
-        _tables(to),
-        to.run("partition_operators", partition=partition),
-        to.run("partition_groups", partition=partition),
-        to.run("count_monthly", partition=partition, first=first_month),
-        to.run("count_charging_distri", partition=partition, first=first_day),
-    )
+def _sums(to: Connection, table: AnyTable, partition: int, firsts: Sequence[str]) -> _Sums:
+    statement = statements.sum_rows(table, to.database)
+    rows = to.ask(statement, partition=partition, first=firsts[0], firsts=list(firsts)) if firsts else []
+    return _Sums(table, firsts, rows)
 
 
 def _tables(to: Connection) -> Tables:
-    return {name: tuple(row) for name, *row in to.run("signatures", database=to.database)}
+    return {name: tuple(row) for name, *row in to.run("signatures", database=to.database, tables=_WITH_ROWS)}
 
 
 def _same(before: Tables | None, now: Tables) -> bool:
@@ -192,23 +216,3 @@ def _same(before: Tables | None, now: Tables) -> bool:
         modified == now[name][0] and last <= now[name][2] and (not first or first >= now[name][1])
         for name, (modified, first, last) in before.items()
     )
-
-
-def _by_operator(rows: Rows) -> dict[str, Rows]:
-    found: dict[str, Rows] = defaultdict(list)
-    for operator_id, *row in rows:
-        found[operator_id].append(tuple(row))
-    return found
-
-
-def _sum(counts: Iterable[Iterable[int]]) -> tuple[int, int]:
-    """Rows, and their versions as ClickHouse sums them."""
-    rows = versions = 0
-    for count, version in counts:
-        rows += count
-        versions += version
-    return rows, versions % _MODULUS
-
-
-def _columns(rows: Sequence[tuple[Any, ...]]) -> Columns:
-    return [list(column) for column in zip(*rows, strict=True)]

@@ -21,7 +21,7 @@ ANSWER_SECONDS = 30
 
 
 class Connection:
-    """A connection that one thread at a time may use; its statements are named by their files."""
+    """A connection that one thread at a time may use."""
 
     def __init__(self, url: str, database: str) -> None:
         self.database = database
@@ -31,9 +31,13 @@ class Connection:
         self._server: Any = None  # what the driver knows of the server since it connected; another object each time
         self._insert_settings: dict[str, int] = {}
 
-    def run(self, statement: str, **parameters: Any) -> Rows:
-        """Rows that a statement gives."""
-        return list(self._client.execute(sql(statement, self.database), parameters or None) or ())
+    def run(self, name: str, **parameters: Any) -> Rows:
+        """Rows that the statement of a file gives."""
+        return self.ask(sql(name, self.database), **parameters)
+
+    def ask(self, statement: str, **parameters: Any) -> Rows:
+        """Rows that a statement gives; none of one that asks for none."""
+        return list(self._client.execute(statement, parameters or None) or ())
 
     def insert(self, statement: str, columns: Sequence[list[Any]]) -> None:
         """Insert columns; acknowledged when they are stored. Changes the lists."""
@@ -43,9 +47,7 @@ class Connection:
             ((known,),) = self.run("knows_async_insert")
             self._insert_settings = {"async_insert": 0} if known else {}
             self._server = self._client.connection.server_info
-        self._client.execute(
-            sql(statement, self.database), list(columns), columnar=True, settings=self._insert_settings
-        )
+        self._client.execute(statement, list(columns), columnar=True, settings=self._insert_settings)
 
     def close(self) -> None:
         """Give the connection back."""

@@ -7,11 +7,13 @@ Each answer takes as-of before the rows, and its version from the rows themselve
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from stream_app.domain.cells import SLOTS, Monthly, Operator
-from stream_app.domain.local_time import month_of_day
-from stream_app.domain.report import Json, distribution_data, iso_date, monthly_data, operator_entry
+from stream_app.domain.cells import FigureCell, Operator
+from stream_app.domain.report import Json, Place, count_document, figure_document, operator_entry
+from stream_app.domain.tables import MONTHLY, CountTable, FigureTable
+from stream_app.sinks import clickhouse_rows as rows_of
+from stream_app.sinks import clickhouse_statements as statements
 from stream_app.sinks.clickhouse_client import Connection, Connections
-from stream_app.sinks.clickhouse_rows import month_date, monthly_of, operator_of
+from stream_app.sinks.clickhouse_rows import operator_of, period_date
 
 CONNECTIONS_MAX = 4
 
@@ -50,49 +52,54 @@ class ClickHouseReader:
         """Up to when the rows of each partition hold."""
         return await self._connections.use(as_of_ms)
 
-    async def monthly(
-        self, operator_id: str, known: KnownOperator, group: str, months: Sequence[int], currency: str
+    async def figures(
+        self,
+        table: FigureTable,
+        operator_id: str,
+        known: KnownOperator,
+        group: str,
+        periods: Sequence[int],
+        currency: str,
     ) -> Json:
-        """The answer of `monthlyIndex` for months in any order, retained or not."""
+        """The answer of a table of figures for periods in any order, retained or not; version 0 without any row."""
         operator, partition = known
+        kept = table.first_kept(operator)
 
-        def read(to: Connection) -> tuple[int, dict[int, Monthly]]:
+        def read(to: Connection) -> tuple[int, dict[int, FigureCell]]:
             as_of = as_of_ms(to).get(partition, 0)
-            first = month_date(min(operator.first_month, *months)).isoformat()
-            return as_of, monthly_of(to.run("read_monthly", operator=operator_id, group=group, first=first))
+            return as_of, figure_cells(to, table, operator_id, group, min(kept, *periods))
 
         as_of, cells = await self._connections.use(read)
-        version = max((cell.version for month, cell in cells.items() if month >= operator.first_month), default=0)
-        return monthly_data(operator_id, group, operator, cells, months, currency, partition, as_of, version)
+        version = max((cell.version for period, cell in cells.items() if period >= kept), default=0)
+        place = Place(operator_id, operator, group, partition, as_of, version)
+        return figure_document(table, place, [cells.get(period) for period in periods], periods, currency)
 
-    async def has_documents(self, operator_id: str, known: KnownOperator, group: str) -> bool:
-        """Has the group documents in Redis, when all is well there? It has while it has a cell of the current month."""
-        first = month_date(month_of_day(known.operator.today)).isoformat()
-        rows = await self._connections.use(
-            lambda to: to.run("read_monthly", operator=operator_id, group=group, first=first)
-        )
-        return bool(rows)
-
-    async def distribution(self, operator_id: str, known: KnownOperator, group: str, days: range) -> Json:
-        """The answer of `chargingDistribute` for day numbers within those that are kept."""
+    async def counts(
+        self, table: CountTable, operator_id: str, known: KnownOperator, group: str, periods: Sequence[int]
+    ) -> Json:
+        """The answer of a table of counts over periods in a row that are kept; version 0 without any row."""
         operator, partition = known
-        window = {
-            "operator": operator_id,
-            "group": group,
-            "first": iso_date(operator.first_day),
-            "from": iso_date(days[0]),
-            "to": iso_date(days[-1]),
-        }
+        first, begin, end = (
+            period_date(table, period).isoformat() for period in (table.first_kept(operator), periods[0], periods[-1])
+        )
+        asked = {"operator": operator_id, "group": group, "first": first, "from": begin, "to": end}
 
         def read(to: Connection) -> tuple[int, list[tuple[int, int, int]]]:
-            return as_of_ms(to).get(partition, 0), to.run("read_charging_distri", **window)
+            return as_of_ms(to).get(partition, 0), to.ask(statements.read_counts(table, to.database), **asked)
 
         as_of, rows = await self._connections.use(read)
-        counts = [0] * SLOTS
+        counts = table.new().slots
         for slot, charges, _ in rows:
             counts[slot] = charges
         version = max((newest for _, _, newest in rows), default=0)
-        return distribution_data(operator_id, group, operator, counts, days, partition, as_of, version)
+        place = Place(operator_id, operator, group, partition, as_of, version)
+        return count_document(table, place, counts, periods)
+
+    async def has_documents(self, operator_id: str, known: KnownOperator, group: str) -> bool:
+        """Has the group documents in Redis, when all is well there? It has while it has a cell of the current month."""
+        current = MONTHLY.current(known.operator)
+        cells = await self._connections.use(lambda to: figure_cells(to, MONTHLY, operator_id, group, current))
+        return bool(cells)
 
     async def close(self) -> None:
         """Give connections back."""
@@ -102,3 +109,10 @@ class ClickHouseReader:
 def as_of_ms(to: Connection) -> dict[int, int]:
     """Up to when the rows of each partition hold, in epoch milliseconds."""
     return {partition: seconds * 1000 for partition, seconds in to.run("read_as_of")}
+
+
+def figure_cells(to: Connection, table: FigureTable, operator_id: str, group: str, first: int) -> dict[int, FigureCell]:
+    """A group's cells by period, from a period on."""
+    statement = statements.read_figures(table, to.database)
+    day = period_date(table, first).isoformat()
+    return rows_of.figure_cells(table, to.ask(statement, operator=operator_id, group=group, first=day))

@@ -1,119 +1,198 @@
-"""Rows for ClickHouse out of a view, as columns, and cells out of rows. Pure: no network. The order of columns is that of the statements.
+"""Rows for ClickHouse out of a view, as columns; cells out of rows; and what rows add up to. Pure: no network.
 
-A cell gives a row for each currency that it has an entry of, and 48 for a day. Amounts travel as decimal strings: the driver takes them as
-they are, exactly.
+The order of columns is that of the statements. A cell of figures gives a row for each currency that it has an entry of, a cell of counts one
+for each slot. Amounts travel as decimal strings: the driver takes them as they are, exactly.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from functools import lru_cache
-from itertools import groupby, islice
+from decimal import Decimal
+from functools import cache, lru_cache
 from typing import Any, Final
 
-from stream_app.domain.cells import SLOTS, Group, HalfHourKey, Monthly, MonthlyKey, Operator
+from stream_app.domain.cells import CellKey, CountCell, FigureCell, Group, Operator
+from stream_app.domain.figures import FIGURES, PAYMENTS
 from stream_app.domain.local_time import EPOCH, date_of, day_of
-from stream_app.domain.money import DIGITS, decimal_string, half_up, unit
-from stream_app.domain.report import is_listed
+from stream_app.domain.money import DIGITS, decimal_string
+from stream_app.domain.report import figure_numbers, figure_values, is_listed
+from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS
+from stream_app.domain.tables import MONTHLY, FigureTable
 from stream_app.ports.sinks import View
+from stream_app.sinks.clickhouse_statements import AnyTable, column_digits, stored_figures
 
 CELLS_MAX: Final = 2_000  # in one insert: at 48 rows a day some 100,000 rows
 
+Row = tuple[Any, ...]
 Columns = list[list[Any]]
-_SLOT_NUMBERS: Final = list(range(SLOTS))
-
-
-@lru_cache(10_000)
-def month_date(month: int) -> date:
-    """A month's first day; 0, where none is known, as 1970-01-01."""
-    return date(month // 100, month % 100, 1) if month else EPOCH
-
-
-def month_number(first: date) -> int:
-    """Undoes `month_date`."""
-    return first.year * 100 + first.month if first != EPOCH else 0
-
+Added = tuple[int | Decimal, ...]  # number of rows, their versions as ClickHouse sums them, and each column of values
+_MODULUS: Final = 2**64  # of sums of UInt64
 
 _date_of = lru_cache(10_000)(date_of)
 
 
-def monthly_columns(view: View, keys: Iterable[MonthlyKey]) -> Iterator[Columns]:
+@lru_cache(10_000)
+def period_date(table: AnyTable, period: int) -> date:
+    """A period's first day; 0, where none is known, as 1970-01-01."""
+    return date_of(table.period.first_day(period)) if period else EPOCH
+
+
+@lru_cache(10_000)
+def period_of(table: AnyTable, first: date) -> int:
+    """Undoes `period_date`, but for 1970-01-01."""
+    return table.period.of_day(day_of(first))
+
+
+# -- rows out of cells
+
+
+def columns_of(view: View, table: AnyTable, keys: Iterable[CellKey]) -> Iterator[Columns]:
     """Columns of the cells that are there, so many cells at a time."""
-    cells = _monthly_cells(view, keys)
-    while chunk := list(islice(cells, CELLS_MAX)):
-        rows = [row for key, cell in chunk for row in _monthly_rows(key, cell, view.partition)]
-        yield [list(column) for column in zip(*rows, strict=True)]
+    rows = _figure_columns if isinstance(table, FigureTable) else _count_columns
+    for chunk in _chunks(sorted(keys)):
+        cells = zip(chunk, view.cells(table, chunk), strict=True)
+        found = rows(table, [(key, cell) for key, cell in cells if cell is not None], view.partition)
+        if found and found[0]:
+            yield found
 
 
-def _monthly_cells(view: View, keys: Iterable[MonthlyKey]) -> Iterator[tuple[MonthlyKey, Monthly]]:
-    for (operator, group), own in groupby(sorted(keys), key=lambda key: key[:2]):
-        wanted = list(own)
-        for key, cell in zip(wanted, view.monthly(operator, group, [key.month for key in wanted]), strict=True):
-            if cell is not None and cell.money:
-                yield key, cell
+def _chunks(keys: list[CellKey]) -> Iterator[list[CellKey]]:
+    return (keys[at : at + CELLS_MAX] for at in range(0, len(keys), CELLS_MAX))
 
 
-def _monthly_rows(key: MonthlyKey, cell: Monthly, partition: int) -> Iterator[tuple[Any, ...]]:
-    operator, group, month = key
-    sessions, chargers, anonymous_sessions = cell.usage
-    frequency = decimal_string(half_up((sessions - anonymous_sessions) * 100, chargers), 2)
-    for currency, (received, discount, refunded, payments, payers, anonymous) in cell.money.items():
-        digits, net = DIGITS[currency], received - refunded
-        yield (
-            operator,
-            group,
-            month_date(month),
-            currency,
-            decimal_string(net, digits),
-            decimal_string(discount, digits),
-            decimal_string(refunded, digits),
-            payments,
-            payers,
-            decimal_string(half_up(net - anonymous, payers), digits),
-            sessions,
-            chargers,
-            frequency,
-            decimal_string(anonymous, digits),
-            anonymous_sessions,
-            partition,
-            cell.as_of // 1000,
-            cell.version,
-        )
+def _figure_columns(table: AnyTable, cells: Sequence[tuple[CellKey, FigureCell]], partition: int) -> Columns:
+    return as_columns(
+        [
+            (
+                key.operator,
+                key.group,
+                period_date(table, key.period),
+                currency,
+                *(value for _, value in figure_values(cell, currency)),
+                partition,
+                cell.as_of // 1000,
+                cell.version,
+            )
+            for key, cell in cells
+            for currency in cell.payments
+        ]
+    )
 
 
-def half_hour_columns(view: View, keys: Iterable[HalfHourKey]) -> Iterator[Columns]:
-    """Columns of the cells that are there, so many cells at a time."""
-    columns: Columns = [[] for _ in range(8)]
-    for (operator, group), own in groupby(sorted(keys), key=lambda key: key[:2]):
-        days = [key[2] for key in own]
-        for day, cell in zip(days, view.half_hours(operator, group, days), strict=True):
-            if cell is None:
-                continue
-            same = (operator, group, _date_of(day), None, None, view.partition, cell.as_of // 1000, cell.version)
-            for column, value in zip(columns, same, strict=True):
-                if value is not None:
-                    column.extend([value] * SLOTS)
-            columns[3].extend(_SLOT_NUMBERS)
-            columns[4].extend(cell.slots)
-            if len(columns[0]) >= CELLS_MAX * SLOTS:
-                yield columns
-                columns = [[] for _ in range(8)]
-    if columns[0]:
-        yield columns
+def _count_columns(table: AnyTable, cells: Sequence[tuple[CellKey, CountCell]], partition: int) -> Columns:
+    operators, groups, dates, slots, counts, partitions, as_of, versions = columns = [list[Any]() for _ in range(8)]
+    for key, cell in cells:
+        width = len(cell.slots)
+        operators += [key.operator] * width
+        groups += [key.group] * width
+        dates += [period_date(table, key.period)] * width
+        slots += range(width)
+        counts += cell.slots
+        partitions += [partition] * width
+        as_of += [cell.as_of // 1000] * width
+        versions += [cell.version] * width
+    return columns
 
 
-def operator_row(operator: Operator) -> tuple[Any, ...]:
+def as_columns(rows: Sequence[Row]) -> Columns:
+    """The same, the other way."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+# -- what rows add up to
+
+
+def added(table: AnyTable, cells: Iterable[tuple[CellKey, Any]]) -> Added:
+    """What the rows of an operator's cells add up to, as `added_rows` has it of the rows that ClickHouse holds."""
+    return _added_figures(cells) if isinstance(table, FigureTable) else _added_counts(cells)
+
+
+def _added_figures(cells: Iterable[tuple[CellKey, FigureCell]]) -> Added:
+    rows = versions = 0
+    totals = [0] * len(FIGURES)
+    for _, cell in cells:
+        rows += len(cell.payments)
+        versions += cell.version * len(cell.payments)
+        for currency, sums in cell.payments.items():
+            numbers = figure_numbers(sums, cell.sessions)
+            totals = [
+                total + number * factor
+                for total, number, factor in zip(totals, numbers, _factors(DIGITS[currency]), strict=True)
+            ]
+    return rows, versions % _MODULUS, *map(_of_column, totals, _COLUMN_DIGITS)
+
+
+def _added_counts(cells: Iterable[tuple[CellKey, CountCell]]) -> Added:
+    rows = versions = charges = 0
+    for _, cell in cells:
+        rows += len(cell.slots)
+        versions += cell.version * len(cell.slots)
+        charges += sum(cell.slots)
+    return rows, versions % _MODULUS, charges % _MODULUS
+
+
+_COLUMN_DIGITS: Final = [column_digits(figure.unit) for figure in FIGURES]
+
+
+@cache
+def _factors(money_digits: int) -> list[int]:
+    """From the digits of the currency to those of the column, by figure."""
+    return [
+        10 ** (digits - (money_digits if figure.unit.digits is None else figure.unit.digits))
+        for figure, digits in zip(FIGURES, _COLUMN_DIGITS, strict=True)
+    ]
+
+
+def _of_column(total: int, digits: int) -> int | Decimal:
+    """As ClickHouse says it of a column with these digits."""
+    return Decimal(decimal_string(total, digits)) if digits else total % _MODULUS
+
+
+def added_rows(table: AnyTable, sums: Iterable[Row]) -> Added:
+    """The sums of what `sum_rows` found by age of one operator's rows; zeros of nothing."""
+    width = 2 + (len(FIGURES) if isinstance(table, FigureTable) else 1)
+    totals = [sum(column) for column in zip(*sums, strict=True)] or [0] * width
+    return tuple(total if isinstance(total, Decimal) else total % _MODULUS for total in totals)
+
+
+# -- cells out of rows
+
+
+def figure_cells(table: FigureTable, rows: Iterable[Row]) -> dict[int, FigureCell]:
+    """Cells by period, out of rows of `read_figures`."""
+    cells: dict[int, FigureCell] = {}
+    for first, currency, *values, as_of_seconds, version in rows:
+        cell = cells.setdefault(period_of(table, first), table.new())
+        payments, sessions = PAYMENT_SUMS.zeros(), SESSION_SUMS.zeros()
+        for (is_payment, at, figure), value in zip(_STORED, values, strict=True):
+            (payments if is_payment else sessions)[at] = int(value * 10 ** figure.digits(currency))
+        cell.payments[currency] = payments
+        if version >= cell.version:  # a row of an insert that is under way may be older
+            cell.version, cell.as_of, cell.sessions = version, as_of_seconds * 1000, sessions
+    return cells
+
+
+_STORED: Final = [
+    (figure.basis is PAYMENTS, (PAYMENT_SUMS if figure.basis is PAYMENTS else SESSION_SUMS).at(figure), figure)
+    for figure in stored_figures()
+]
+
+
+# -- operators and groups
+
+
+def operator_row(operator: Operator) -> Row:
     """What the table of operators says of one, between its id and its partition."""
     return (
         operator.name,
         operator.timezone,
         operator.currency,
         _date_of(operator.today),
-        month_date(operator.first_month),
+        period_date(MONTHLY, operator.first_month),
         _date_of(operator.first_day),
     )
 
 
-def operator_of(row: tuple[Any, ...]) -> Operator:
+def operator_of(row: Row) -> Operator:
     """Undoes `operator_row`."""
     name, timezone, currency, today, first_month, first_day = row
     return Operator(
@@ -121,7 +200,7 @@ def operator_of(row: tuple[Any, ...]) -> Operator:
         timezone=timezone,
         currency=currency,
         today=day_of(today),
-        first_month=month_number(first_month),
+        first_month=period_of(MONTHLY, first_month) if first_month != EPOCH else 0,
         first_day=day_of(first_day),
     )
 
@@ -134,20 +213,4 @@ def group_rows(groups: dict[str, Group]) -> dict[str, tuple[str | None, int]]:
 
 def newest_version(groups: dict[str, Group]) -> int:
     """The highest version of an operator's documents."""
-    return max((max(group.monthly_version, group.half_hour_version) for group in groups.values()), default=0)
-
-
-def monthly_of(rows: Iterable[tuple[Any, ...]]) -> dict[int, Monthly]:
-    """Cells by month out of rows of `read_monthly`."""
-    cells: dict[int, Monthly] = {}
-    for month, currency, received, discount, refunded, payments, payers, anonymous, *rest in rows:
-        *usage, as_of_seconds, version = rest
-        of = unit(currency)
-        net, discount_, refunded_, anonymous_ = (
-            int(amount * of) for amount in (received, discount, refunded, anonymous)
-        )
-        cell = cells.setdefault(month, Monthly(money={}))
-        cell.money[currency] = [net + refunded_, discount_, refunded_, payments, payers, anonymous_]
-        if version >= cell.version:  # a row of an insert that is under way may be older
-            cell.version, cell.as_of, cell.usage = version, as_of_seconds * 1000, usage
-    return cells
+    return max((group.version for group in groups.values()), default=0)

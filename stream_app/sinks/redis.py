@@ -9,15 +9,15 @@ So as-of never runs ahead of the documents it speaks for. Must not hold what is 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from redis.exceptions import RedisClusterException, RedisError
 
 from stream_app.domain import probe
-from stream_app.domain.cells import Group, HalfHourKey, MonthlyKey
+from stream_app.domain.cells import CellKey, Group
 from stream_app.domain.events import ALL
-from stream_app.domain.local_time import month_of_day
 from stream_app.domain.report import has_documents, iso_ms
+from stream_app.domain.tables import TABLES, Table
 from stream_app.ports.sinks import Dirty, View
 from stream_app.sinks import redis_keys as keys
 from stream_app.sinks.lua import AS_OF, BEGIN, VERSIONS
@@ -26,6 +26,14 @@ from stream_app.sinks.redis_documents import entry_document, groups_document, li
 
 BATCH: Final = 200  # keys a pipeline: some hundred KB, and a pause for others after each
 T = TypeVar("T")
+
+
+class _Wanted(NamedTuple):
+    """A document, the cell that makes it be written again, and the version that should be there; None: no document."""
+
+    table: Table[Any]
+    cell: CellKey
+    version: int | None
 
 
 class RedisSink:
@@ -54,7 +62,7 @@ class RedisSink:
             self._client,
             [("HMGET", keys.OPERATORS, *operators), *(("GET", keys.groups_key(operator)) for operator in operators)],
         )
-        wanted: list[tuple[str, int | None, MonthlyKey | HalfHourKey]] = []  # key, its version if it should be there
+        wanted: list[_Wanted] = []
         for operator_id, entry, document in zip(operators, entries, documents, strict=True):
             operator, groups = view.operator(operator_id), view.groups(operator_id)
             if operator is None:
@@ -64,30 +72,18 @@ class RedisSink:
                 dirty.operators.add(operator_id)
             if not operator.today:
                 continue
-            month = month_of_day(operator.today)
             # Also groups that only Redis still knows: they left retention while nobody looked.
             for group_id, group in (dict.fromkeys([*listed_groups(document), ALL], Group()) | groups).items():
                 there = has_documents(operator, group_id, group)
-                wanted += [
-                    (
-                        keys.monthly_key(operator_id, group_id),
-                        group.monthly_version if there else None,
-                        MonthlyKey(operator_id, group_id, month),
-                    ),
-                    (
-                        keys.distribution_key(operator_id, group_id),
-                        group.half_hour_version if there else None,
-                        HalfHourKey(operator_id, group_id, operator.today),
-                    ),
-                ]
+                for table in TABLES:
+                    cell = CellKey(operator_id, group_id, table.current(operator))
+                    wanted.append(_Wanted(table, cell, group.of(table.name).version if there else None))
         for batch in _batches(wanted):
-            stored = await scripts(self._client, [Call(VERSIONS, [key], []) for key, _, _ in batch])
-            for (_, version, cell), (found,) in zip(batch, stored, strict=True):
+            names = [keys.document_key(table, cell.operator, cell.group) for table, cell, _ in batch]
+            stored = await scripts(self._client, [Call(VERSIONS, [key], []) for key in names])
+            for (table, cell, version), (found,) in zip(batch, stored, strict=True):
                 if (found != b"") if version is None else (found == b"" or int(found) < version):
-                    if isinstance(cell, MonthlyKey):
-                        dirty.monthly.add(cell)
-                    else:
-                        dirty.half_hour.add(cell)
+                    dirty.cells[table.name].add(cell)
 
     async def write(self, changes: Sequence[tuple[View, Dirty]]) -> None:
         """Bring documents, groups and entries up to the views."""

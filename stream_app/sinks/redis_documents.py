@@ -1,69 +1,32 @@
 """Which documents a partition has in Redis, at which version, and the calls that bring them there. Reads the view, never the network."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import orjson
 
-from stream_app.domain.cells import Group, Operator
+from stream_app.domain.cells import CellKey, Group, Operator
 from stream_app.domain.events import ALL
-from stream_app.domain.report import (
-    default_days,
-    default_months,
-    distribution_data,
-    groups_data,
-    has_documents,
-    monthly_data,
-    operator_entry,
-    shown_groups,
-    sum_slots,
-)
+from stream_app.domain.report import Place, default_document, groups_data, has_documents, operator_entry, shown_groups
+from stream_app.domain.tables import TABLES, Table
 from stream_app.ports.sinks import Dirty, View
 from stream_app.sinks.lua import PUT
 from stream_app.sinks.redis_calls import Call
-from stream_app.sinks.redis_keys import distribution_key, groups_key, monthly_key, updates_channel
+from stream_app.sinks.redis_keys import document_key, groups_key, updates_channel
 
 REMOVED = b""  # what the script takes for the document when there should be none
 
 
-def monthly_document(view: View, operator_id: str, operator: Operator, group_id: str, group: Group) -> bytes:
-    """The default answer of `monthlyIndex`; removed, when the group has none."""
+def default_answer(
+    table: Table[Any], view: View, operator_id: str, operator: Operator, group_id: str, group: Group
+) -> bytes:
+    """The default answer of a table; removed, when the group has none."""
     if not has_documents(operator, group_id, group):
         return REMOVED
-    months = default_months(operator)
-    cells = dict(zip(months, view.monthly(operator_id, group_id, months), strict=True))
-    return orjson.dumps(
-        monthly_data(
-            operator_id,
-            group_id,
-            operator,
-            cells,
-            months,
-            operator.currency,
-            view.partition,
-            group.monthly_as_of,
-            group.monthly_version,
-        )
-    )
-
-
-def distribution_document(view: View, operator_id: str, operator: Operator, group_id: str, group: Group) -> bytes:
-    """The default answer of `chargingDistribute`; removed, when the group has none."""
-    if not has_documents(operator, group_id, group):
-        return REMOVED
-    days = default_days(operator)
-    counts = sum_slots(view.half_hours(operator_id, group_id, days))
-    return orjson.dumps(
-        distribution_data(
-            operator_id,
-            group_id,
-            operator,
-            counts,
-            days,
-            view.partition,
-            group.half_hour_as_of,
-            group.half_hour_version,
-        )
-    )
+    shown = group.of(table.name)
+    place = Place(operator_id, operator, group_id, view.partition, shown.as_of, shown.version)
+    keys = [CellKey(operator_id, group_id, period) for period in table.default_periods(operator)]
+    return orjson.dumps(default_document(table, place, view.cells(table, keys)))
 
 
 def groups_document(groups: dict[str, Group]) -> bytes:
@@ -86,31 +49,26 @@ def entry_document(operator_id: str, operator: Operator) -> bytes:
 
 def puts(view: View, dirty: Dirty) -> Iterator[Call]:
     """A call for each document that is concerned, composed when it is asked for."""
-    concerned: dict[str, tuple[set[str], set[str]]] = {}  # operator: groups whose monthly, whose distribution document
-    for monthly in dirty.monthly:
-        concerned.setdefault(monthly.operator, (set(), set()))[0].add(monthly.group)
-    for half_hour in dirty.half_hour:
-        concerned.setdefault(half_hour.operator, (set(), set()))[1].add(half_hour.group)
+    concerned: dict[str, dict[str, set[str]]] = {}  # operator: table: groups
+    for name, keys in dirty.cells.items():
+        for key in keys:
+            concerned.setdefault(key.operator, {}).setdefault(name, set()).add(key.group)
     for operator_id in dirty.operators:  # one that is new has no cell yet, and shows zeros
-        for group_ids in concerned.setdefault(operator_id, (set(), set())):
-            group_ids.add(ALL)
-    for operator_id, (monthly_groups, distribution_groups) in concerned.items():
+        for table in TABLES:
+            concerned.setdefault(operator_id, {}).setdefault(table.name, set()).add(ALL)
+    for operator_id, by_table in concerned.items():
         operator = view.operator(operator_id)
         if operator is None:
             continue
         groups, channel = view.groups(operator_id), updates_channel(operator_id)
         if operator.today:  # before the first clock record no window is known
             # A document is removed unless it is newer than all that this partition knows.
-            newest = max((max(group.monthly_version, group.half_hour_version) for group in groups.values()), default=0)
-            for group_id in monthly_groups:
-                group = groups.get(group_id) or Group()
-                document = monthly_document(view, operator_id, operator, group_id, group)
-                version = newest if document is REMOVED else group.monthly_version
-                yield Call(PUT, [monthly_key(operator_id, group_id)], [document, version, channel])
-            for group_id in distribution_groups:
-                group = groups.get(group_id) or Group()
-                document = distribution_document(view, operator_id, operator, group_id, group)
-                version = newest if document is REMOVED else group.half_hour_version
-                yield Call(PUT, [distribution_key(operator_id, group_id)], [document, version, channel])
+            newest = max((group.version for group in groups.values()), default=0)
+            for table in TABLES:
+                for group_id in by_table.get(table.name, ()):
+                    group = groups.get(group_id) or Group()
+                    document = default_answer(table, view, operator_id, operator, group_id, group)
+                    version = newest if document is REMOVED else group.of(table.name).version
+                    yield Call(PUT, [document_key(table, operator_id, group_id)], [document, version, channel])
         if operator_id in dirty.operators:
             yield Call(PUT, [groups_key(operator_id)], [groups_document(groups), b"", channel])

@@ -1,7 +1,8 @@
 """Names of keys in Redis. Everything of an operator has its id as hash tag; `crm:as-of` and its marks share a slot, too."""
 
-from typing import Final
+from typing import Any, Final
 
+from stream_app.domain.tables import Table
 from stream_app.formats.ids import encode_id
 
 OPERATORS: Final = "crm:operators"
@@ -9,14 +10,9 @@ AS_OF: Final = "crm:as-of"
 MARKS: Final = "{crm:as-of}:filled"  # partition -> token of the writer that compared and filled it last
 
 
-def monthly_key(operator: str, group: str) -> str:
-    """The default answer of `monthlyIndex`."""
-    return f"crm:{{{encode_id(operator)}}}:monthly:{encode_id(group)}"
-
-
-def distribution_key(operator: str, group: str) -> str:
-    """The default answer of `chargingDistribute`."""
-    return f"crm:{{{encode_id(operator)}}}:distribution:{encode_id(group)}"
+def document_key(table: Table[Any], operator: str, group: str) -> str:
+    """The default answer of a table."""
+    return f"crm:{{{encode_id(operator)}}}:{table.document}:{encode_id(group)}"
 
 
 def groups_key(operator: str) -> str:

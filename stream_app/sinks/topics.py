@@ -4,45 +4,36 @@ CloudEvents 1.0 in Kafka's binary form. A record's key says which cell it shows,
 says that the cell left retention, and keeps its headers. Writer and reader of the keys side by side.
 """
 
-from collections.abc import Iterable
-from datetime import date
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from stream_app.domain.cells import HalfHour, HalfHourKey, Monthly, MonthlyKey, Operator
-from stream_app.domain.local_time import day_of, month_string
-from stream_app.domain.report import iso_date, iso_ms, monthly_row
+from stream_app.domain.cells import Cell, CellKey, CountCell, FigureCell, Operator
+from stream_app.domain.report import count_record, figure_record, iso_ms
+from stream_app.domain.tables import TABLES, CountTable, FigureTable, Table
 from stream_app.formats.ids import decode_id, encode_id
 from stream_app.formats.murmur2 import partition_for
 from stream_app.ports.records import Headers, Record
 
-__all__ = ["ResultRecords", "half_hour_key_of", "monthly_key_of", "partition_for"]
+__all__ = ["ResultRecords", "partition_for", "read_key"]
+
+C = TypeVar("C", bound=Cell)
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 @lru_cache(100_000)
-def _monthly_name(operator: str, group: str, month: int, currency: str) -> bytes:
-    return f"{encode_id(operator)}|{encode_id(group)}|{month_string(month)}|{currency}".encode()
+def _key(table: Table[Any], key: CellKey, currency: str) -> bytes:
+    """The key of a record: operator|group|period, and |currency in a table with currencies."""
+    parts = [encode_id(key.operator), encode_id(key.group), table.period.text(key.period)]
+    return "|".join([*parts, currency] if currency else parts).encode()
 
 
-@lru_cache(100_000)
-def _half_hour_name(operator: str, group: str, day: int) -> bytes:
-    return f"{encode_id(operator)}|{encode_id(group)}|{iso_date(day)}".encode()
-
-
-def monthly_key_of(name: bytes) -> tuple[MonthlyKey, str]:
-    """The cell and the currency of a key of the monthly topic."""
-    operator, group, month, currency = name.decode().split("|")
-    return MonthlyKey(decode_id(operator), decode_id(group), int(month[:4]) * 100 + int(month[5:])), currency
-
-
-def half_hour_key_of(name: bytes) -> HalfHourKey:
-    """The cell of a key of the half-hour topic."""
-    operator, group, day = name.decode().split("|")
-    return HalfHourKey(decode_id(operator), decode_id(group), day_of(date.fromisoformat(day)))
+def read_key(table: Table[Any], name: bytes) -> tuple[CellKey, str]:
+    """The cell and the currency of a key in a table's topic; the currency is empty in a table without currencies."""
+    operator, group, period, *currency = name.decode().split("|")
+    return CellKey(decode_id(operator), decode_id(group), table.period.parse(period)), "".join(currency)
 
 
 class _Kind:
@@ -64,57 +55,40 @@ class _Kind:
 
 
 class ResultRecords:
-    """Makes the records of the three topics.
+    """Makes the records of the results topics, one of each table, and of the topic of as-of.
 
     type_prefix: of the events' types, a reverse domain name; source: a URI reference that names this service.
     """
 
     def __init__(self, type_prefix: str, source: str) -> None:
-        self._monthly = _Kind("monthly.v1", type_prefix, source)
-        self._half_hour = _Kind("half-hour.v1", type_prefix, source)
+        self._kinds = {table.name: _Kind(table.topic, type_prefix, source) for table in TABLES}
         self._as_of = _Kind("as-of.v1", type_prefix, source)
 
-    def monthly(self, operator: Operator, key: MonthlyKey, cell: Monthly, partition: int) -> list[Record]:
-        """A cell's records, one a currency."""
-        as_of, records = iso_ms(cell.as_of), []
-        for currency in cell.money:
-            value = monthly_row(cell, key.month, currency)
-            value["operatorId"] = key.operator
-            value["groupId"] = key.group
-            value["currency"] = currency
-            value["timezone"] = operator.timezone
-            value["partition"] = partition
-            value["asOf"] = as_of
-            value["version"] = cell.version
-            records.append(self._monthly.record(_monthly_name(*key, currency), _encode(value), cell.version, as_of))
-        return records
-
-    def half_hour(self, operator: Operator, key: HalfHourKey, cell: HalfHour, partition: int) -> Record:
-        """A cell's record."""
-        as_of = iso_ms(cell.as_of)
-        value = {
-            "operatorId": key.operator,
-            "groupId": key.group,
-            "date": iso_date(key.day),
-            "timezone": operator.timezone,
-            "slots": cell.slots,
-            "total": sum(cell.slots),
-            "partition": partition,
-            "asOf": as_of,
-            "version": cell.version,
+    def of(self, table: Table[C], operator: Operator, key: CellKey, cell: C, partition: int) -> list[Record]:
+        """A cell's records: one, or one for each currency."""
+        kind, as_of = self._kinds[table.name], iso_ms(cell.as_of)
+        if isinstance(table, CountTable) and isinstance(cell, CountCell):
+            value = _encode(count_record(table, operator, key, cell, partition))
+            return [kind.record(_key(table, key, ""), value, cell.version, as_of)]
+        assert isinstance(table, FigureTable)
+        assert isinstance(cell, FigureCell)
+        values = {
+            currency: figure_record(table, operator, key, cell, currency, partition) for currency in cell.payments
         }
-        return self._half_hour.record(_half_hour_name(*key), _encode(value), cell.version, as_of)
+        return [
+            kind.record(_key(table, key, currency), _encode(value), cell.version, as_of)
+            for currency, value in values.items()
+        ]
 
-    def monthly_tombstones(
-        self, key: MonthlyKey, currencies: Iterable[str], version: int, as_of_ms: int
-    ) -> list[Record]:
-        """Records of a cell that left retention: of all currencies that it had; version: above its last one."""
-        as_of = iso_ms(as_of_ms)
-        return [self._monthly.record(_monthly_name(*key, currency), None, version, as_of) for currency in currencies]
+    def tombstones(self, table: Table[C], key: CellKey, cell: C, version: int, as_of_ms: int) -> list[Record]:
+        """Records of a cell that left retention, one for each that it had; version: above its last one."""
+        kind, as_of = self._kinds[table.name], iso_ms(as_of_ms)
+        currencies = cell.payments if isinstance(cell, FigureCell) else [""]
+        return [kind.record(_key(table, key, currency), None, version, as_of) for currency in currencies]
 
-    def half_hour_tombstone(self, key: HalfHourKey, version: int, as_of_ms: int) -> Record:
-        """The record of a cell whose day is not kept any more; version: above its last one."""
-        return self._half_hour.record(_half_hour_name(*key), None, version, iso_ms(as_of_ms))
+    def gone(self, table: Table[Any], name: bytes, version: int, as_of_ms: int) -> Record:
+        """The record that removes a key; version: above its last one."""
+        return self._kinds[table.name].record(name, None, version, iso_ms(as_of_ms))
 
     def as_of(self, partition: int, as_of_ms: int) -> Record:
         """Up to when the records of a partition hold; its version is that time."""

@@ -4,6 +4,6 @@
 surely right, and an exact one, that has the last word on everything else and knows what to say about it.
 """
 
-from stream_app.sources.decode import Decoded, decode
+from stream_app.sources.decode import FUTURE_MS, Decoded, decode
 
-__all__ = ["Decoded", "decode"]
+__all__ = ["FUTURE_MS", "Decoded", "decode"]

@@ -4,7 +4,7 @@ For each kind a record type (what the fast way parses into), its exact reading, 
 times as milliseconds, so that there is one way from record to row.
 """
 
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 
@@ -12,9 +12,19 @@ from stream_app.domain.errors import Reason
 from stream_app.domain.events import ALL, AS_PAYMENT, AS_SESSION, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION, Row
 from stream_app.domain.local_time import QUARTER_MS, zone_names
 from stream_app.domain.money import DIGITS
-from stream_app.sources.exact import ID_LENGTH, MOST_AMOUNT, MOST_VERSION, Fields, UnusableError, is_id, shown
-from stream_app.sources.records import Amount, Id, Source, Time, Version
-from stream_app.sources.times import epoch_ms
+from stream_app.sources.exact import (
+    ID_LENGTH,
+    MOST_AMOUNT,
+    MOST_VERSION,
+    Fields,
+    Fractional,
+    UnusableError,
+    is_id,
+    shown,
+)
+from stream_app.sources.records import FORMAT, Amount, Id, Source, Time, Version
+from stream_app.sources.times import LAST_MS, epoch_ms
+from stream_app.sources.unchecked import KNOWN_WH, energy_wh, id_or_none, lasted_ms
 
 _SessionState = Literal["ACTIVE", "PENDING", "RESERVATION", "COMPLETED", "INVALID"]
 _PaymentState = Literal["PENDING", "SUCCEEDED", "FAILED", "CANCELED", "REFUNDED"]
@@ -30,6 +40,8 @@ class Session(msgspec.Struct, gc=False):
     time: Time = msgspec.field(name="started_at")
     customer_id: Id | None = None
     version: Version | None = 0
+    energy: Any = msgspec.field(default=None, name="energy_kwh")
+    ended_at: Any = None
 
 
 class Payment(msgspec.Struct, gc=False):
@@ -45,6 +57,7 @@ class Payment(msgspec.Struct, gc=False):
     discount: Amount | None = msgspec.field(default=0, name="amount_discount")
     refunded: Amount | None = msgspec.field(default=0, name="amount_refunded")
     version: Version | None = 0
+    session_id: Id | None = None
 
 
 class Membership(msgspec.Struct, gc=False):
@@ -88,6 +101,8 @@ def _exact_session(fields: Fields, latest_ms: int) -> Session:
         customer_id=fields.optional_id("customer_id"),
         version=fields.integer_or_zero("version", MOST_VERSION),
         time=fields.time("started_at", epoch_ms, latest_ms),
+        energy=fields.unchecked("energy_kwh"),
+        ended_at=fields.unchecked("ended_at"),
     )
 
 
@@ -96,8 +111,17 @@ def _session_row(record: Session, timestamp: int, offset: int, partition: int, l
     ms = epoch_ms(time) if isinstance(time, str) else time
     if ms is None or ms > latest_ms:
         return None
-    counted = AS_SESSION if record.status == "COMPLETED" else 0
-    return [record.version or 0, timestamp, offset, partition, counted, ms // QUARTER_MS, 0, record.customer_id]
+    energy, ended, wh = record.energy, record.ended_at, None
+    if energy is not None:
+        try:
+            wh = KNOWN_WH[energy]
+        except (KeyError, TypeError):  # TypeError: an array or an object
+            wh = energy_wh(energy)
+    lasted = ended - ms if type(ended) is int and 0 <= ended <= LAST_MS else lasted_ms(ms, ended)
+    return [
+        record.version or 0, timestamp, offset, partition, FORMAT, AS_SESSION if record.status == "COMPLETED" else 0,
+        ms // QUARTER_MS, 0, record.customer_id, wh, ms % QUARTER_MS, lasted,
+    ]  # fmt: skip
 
 
 def _exact_payment(fields: Fields, latest_ms: int) -> Payment:
@@ -112,6 +136,7 @@ def _exact_payment(fields: Fields, latest_ms: int) -> Payment:
         refunded=fields.integer_or_zero("amount_refunded", MOST_AMOUNT),
         version=fields.integer_or_zero("version", MOST_VERSION),
         time=fields.time("paid_at", epoch_ms, latest_ms),
+        session_id=id_or_none(fields.unchecked("session_id")),
     )
     if (record.refunded or 0) > record.received:
         fields.bad(Reason.OUT_OF_RANGE, "amount_refunded", f"must not be above amount_received, {record.received}")
@@ -126,8 +151,8 @@ def _payment_row(record: Payment, timestamp: int, offset: int, partition: int, l
         return None
     counted = AS_PAYMENT if record.status == "SUCCEEDED" and not received == refunded > 0 else 0
     return [
-        record.version or 0, timestamp, offset, partition, counted, ms // QUARTER_MS, 0, record.customer_id,
-        received, record.discount or 0, refunded, currency,
+        record.version or 0, timestamp, offset, partition, FORMAT, counted, ms // QUARTER_MS, 0, record.customer_id,
+        None, ms % QUARTER_MS, None, received, record.discount or 0, refunded, currency, record.session_id,
     ]  # fmt: skip
 
 
@@ -155,7 +180,14 @@ def _membership_row(record: Membership, timestamp: int, offset: int, partition: 
     groups = record.group_ids
     if ALL in groups:
         return None
-    return [record.version or 0, timestamp, offset, partition, sorted(set(groups)) if len(groups) > 1 else groups]
+    return [
+        record.version or 0,
+        timestamp,
+        offset,
+        partition,
+        FORMAT,
+        sorted(set(groups)) if len(groups) > 1 else groups,
+    ]
 
 
 def _exact_group(fields: Fields, _latest_ms: int) -> Group:
@@ -171,7 +203,7 @@ def _exact_group(fields: Fields, _latest_ms: int) -> Group:
 
 
 def _group_row(record: Group, timestamp: int, offset: int, partition: int, _latest_ms: int) -> Row | None:
-    return None if record.id == ALL else [record.version or 0, timestamp, offset, partition, record.name]
+    return None if record.id == ALL else [record.version or 0, timestamp, offset, partition, FORMAT, record.name]
 
 
 def _exact_operator(fields: Fields, _latest_ms: int) -> Operator:
@@ -190,20 +222,26 @@ def _operator_row(record: Operator, timestamp: int, offset: int, partition: int,
     zone, currency = record.timezone, record.currency
     if zone not in zone_names() or currency not in DIGITS:
         return None
-    return [record.version or 0, timestamp, offset, partition, zone, currency, record.name]
+    return [record.version or 0, timestamp, offset, partition, FORMAT, zone, currency, record.name]
 
 
 def _two_ids(record: Group) -> list[str]:
     return [record.id, record.operator_id]
 
 
-def _three_ids(record: Session | Payment) -> list[str]:
+def _session_ids(record: Session) -> list[str]:
     return [record.id, record.operator_id, record.customer_id or ""]
 
 
+def _payment_ids(record: Payment) -> list[str]:
+    return [record.id, record.operator_id, record.customer_id or "", record.session_id or ""]
+
+
 SOURCES: Final = {
-    SESSION: Source(msgspec.json.Decoder(Session).decode, _three_ids, _exact_session, _session_row),
-    PAYMENT: Source(msgspec.json.Decoder(Payment).decode, _three_ids, _exact_payment, _payment_row),
+    SESSION: Source(
+        msgspec.json.Decoder(Session, float_hook=Fractional).decode, _session_ids, _exact_session, _session_row
+    ),
+    PAYMENT: Source(msgspec.json.Decoder(Payment).decode, _payment_ids, _exact_payment, _payment_row),
     MEMBERSHIP: Source(
         msgspec.json.Decoder(Membership).decode,
         lambda record: [record.id, record.operator_id, *record.group_ids],

@@ -42,11 +42,14 @@ def decode(
     read, make_row, latest_ms, plain = source.read, source.row, now_ms + FUTURE_MS, _plain(values)
     result = Decoded({}, [])
     appends: dict[str, tuple[Callable[[str], None], Callable[[Row], None], Callable[[int], None]]] = {}
-    for index, (value, offset, timestamp) in enumerate(zip(values, offsets, timestamps, strict=True)):
+    for index, value, offset, timestamp in zip(range(len(values)), values, offsets, timestamps, strict=True):
         try:
             record = read(value)
-            sure = record is not None and (plain or _clean(source, value, record))
-            row = make_row(record, timestamp, offset, partition, latest_ms) if sure else None
+            row = (
+                make_row(record, timestamp, offset, partition, latest_ms)
+                if record is not None and (plain or _clean(source, value, record))
+                else None
+            )
         except _DOUBTS:
             row = None
         if row is None:
@@ -71,7 +74,10 @@ def decode(
 
 def _plain(values: Sequence[bytes | None]) -> bool:
     """Whether all of it is ASCII that can't name a control character: then it is UTF-8, and no id needs a look."""
-    joined = b"\n".join([value for value in values if value is not None])
+    try:
+        joined = b"\n".join(values)  # type: ignore[arg-type]  # TypeError where one is None
+    except TypeError:
+        joined = b"\n".join([value for value in values if value is not None])
     return joined.isascii() and b"\\" not in joined and b"\x7f" not in joined
 
 

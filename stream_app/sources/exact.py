@@ -102,6 +102,10 @@ class Fields:
             raise UnusableError(Reason.MISSING_FIELD, f"{self._above}{field} is missing")
         return found
 
+    def unchecked(self, field: str) -> Any:
+        """A value of any type that may be missing, and makes no record unusable."""
+        return self._data.get(field)
+
     def object(self, field: str) -> "Fields":
         """A required object."""
         found = self.required(field)

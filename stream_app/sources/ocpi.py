@@ -7,6 +7,7 @@ the minor unit by decimals, never by a float. Ids are compared without case by O
 import re
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation, Overflow
+from typing import Any
 
 import msgspec
 
@@ -14,21 +15,31 @@ from stream_app.domain.errors import Reason
 from stream_app.domain.events import AS_PAYMENT, AS_SESSION, Row
 from stream_app.domain.local_time import QUARTER_MS
 from stream_app.domain.money import DIGITS
-from stream_app.sources.exact import CONTROLS, ID_LENGTH, MOST_AMOUNT, MOST_VERSION, Fields, UnusableError, is_id, shown
-from stream_app.sources.records import Id, Source, Time, Version
+from stream_app.sources.exact import (
+    CONTROLS,
+    ID_LENGTH,
+    MOST_AMOUNT,
+    MOST_VERSION,
+    Fields,
+    Fractional,
+    UnusableError,
+    is_id,
+    shown,
+)
+from stream_app.sources.records import FORMAT, Id, Source, Time, Version
 from stream_app.sources.times import LAST_MS, epoch_ms_or_utc
+from stream_app.sources.unchecked import energy_wh, id_or_none, is_zero_energy
 
 _UPPER = {ord(letter): letter.upper() for letter in "abcdefghijklmnopqrstuvwxyz"}
 # A sum keeps all its digits, or there is none: 2,000 are far beyond any amount, and few enough to add quickly.
 _EXACT = Context(prec=2000, traps=[InvalidOperation, Overflow, Inexact])
 _ROUNDING = Context(prec=2000, rounding=ROUND_HALF_UP, traps=[InvalidOperation, Overflow])
 _PLAIN_NUMBER = re.compile(rb"[0-9]{1,15}(?:\.[0-9]{1,15})?")
-_PLAIN_ZERO = re.compile(rb"0(?:\.0+)?")
 _MISSING = (b"", b"null")
 
 
 class Cdr(msgspec.Struct, gc=False):
-    """A usable CDR. `amount` in minor units; `credits` is the id that a credit takes back."""
+    """A usable CDR. `energy` in Wh, None: unknown; `amount` in minor units; `credits` is the id that a credit takes back."""
 
     id: str
     operator_id: str
@@ -37,6 +48,8 @@ class Cdr(msgspec.Struct, gc=False):
     start_ms: int
     end_ms: int
     counted: int
+    energy: int | None
+    session_id: str | None
     amount: int = 0
     currency: str = ""
     credits: str | None = None
@@ -69,13 +82,13 @@ class _Wire(msgspec.Struct, gc=False):
     cdr_token: _Token
     currency: str
     total_cost: _Price
-    session_id: msgspec.Raw = msgspec.Raw()
-    total_energy: msgspec.Raw = msgspec.Raw()
+    session_id: Any = None
+    total_energy: Any = None
     credit: bool | None = None
     version: Version | None = 0
 
 
-_decode_wire = msgspec.json.Decoder(_Wire).decode
+_decode_wire = msgspec.json.Decoder(_Wire, float_hook=Fractional).decode
 
 
 def source(operators: Mapping[str, str]) -> Source:
@@ -101,9 +114,11 @@ def _operator(country: str, party: str, operators: Mapping[str, str]) -> str:
 def _row(record: Cdr, timestamp: int, offset: int, partition: int, latest_ms: int) -> Row | None:
     if record.end_ms > latest_ms:
         return None
+    time, rest = divmod(record.end_ms, QUARTER_MS)
     return [
-        record.version, timestamp, offset, partition, record.counted, record.end_ms // QUARTER_MS, 0, record.customer_id,
-        record.amount, 0, 0, record.currency, record.start_ms // QUARTER_MS, record.credits, {},
+        record.version, timestamp, offset, partition, FORMAT, record.counted, time, 0, record.customer_id,
+        record.energy, rest, record.end_ms - record.start_ms,
+        record.amount, 0, 0, record.currency, record.session_id, record.start_ms // QUARTER_MS, record.credits, {},
     ]  # fmt: skip
 
 
@@ -117,17 +132,11 @@ def _plain(wire: _Wire, operators: Mapping[str, str]) -> Cdr | None:
         or amount is None
         or start_ms is None
         or end_ms is None
+        or start_ms > end_ms
         or not is_id(operator)
         or CONTROLS.search(f"{wire.country_code}{wire.party_id}{wire.id}{token.contract_id}")
     ):
         return None
-    counted = AS_SESSION | AS_PAYMENT
-    if bytes(wire.session_id) in _MISSING:
-        energy = bytes(wire.total_energy)
-        if _PLAIN_ZERO.fullmatch(energy):
-            counted = AS_PAYMENT
-        elif energy not in _MISSING and not _PLAIN_NUMBER.fullmatch(energy):
-            return None
     return Cdr(
         id=_upper(wire.id),
         operator_id=operator,
@@ -135,7 +144,9 @@ def _plain(wire: _Wire, operators: Mapping[str, str]) -> Cdr | None:
         version=wire.version or 0,
         start_ms=start_ms,
         end_ms=end_ms,
-        counted=counted,
+        counted=_counted(wire.session_id, wire.total_energy),
+        energy=energy_wh(wire.total_energy),
+        session_id=_session_id(wire.session_id),
         amount=amount,
         currency=wire.currency,
     )
@@ -185,24 +196,30 @@ def _exact(fields: Fields, latest_ms: int, operators: Mapping[str, str]) -> Cdr:
         start_ms=fields.time("start_date_time", epoch_ms_or_utc, None),
         end_ms=fields.time("end_date_time", epoch_ms_or_utc, latest_ms),
         counted=0,
+        energy=energy_wh(fields.unchecked("total_energy")),
+        session_id=_session_id(fields.unchecked("session_id")),
     )
     if fields.boolean("credit"):
         fields.required("currency")
         fields.required("total_cost")
         record.credits = _upper(fields.id("credit_reference_id"))
         return record
+    if record.start_ms > record.end_ms:
+        fields.bad(Reason.OUT_OF_RANGE, "start_date_time", "must not be after end_date_time")
     record.currency = fields.currency("currency")
     record.amount = _exact_amount(fields, record.currency)
-    unused = (
-        not fields.has("session_id") and fields.has("total_energy") and _is_zero(str(fields.number("total_energy")))
-    )
-    record.counted = AS_PAYMENT if unused else AS_SESSION | AS_PAYMENT
+    record.counted = _counted(fields.unchecked("session_id"), fields.unchecked("total_energy"))
     return record
 
 
-def _is_zero(number: str) -> bool:
-    """Is a JSON number zero? By its digits, since an exponent may be too large for any arithmetic."""
-    return not number.lower().partition("e")[0].strip("-0.")
+def _counted(session: object, energy: object) -> int:
+    """What counts of a CDR that is no credit: without a session, and of an energy that is zero, it is a reservation never used."""
+    return AS_PAYMENT if session is None and is_zero_energy(energy) else AS_SESSION | AS_PAYMENT
+
+
+def _session_id(found: object) -> str | None:
+    session = id_or_none(found)
+    return None if session is None else _upper(session)
 
 
 def _exact_amount(fields: Fields, currency: str) -> int:

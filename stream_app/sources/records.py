@@ -5,12 +5,14 @@ passes there, with the same result; what fails here is looked at again there.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, Final, NamedTuple, Protocol
 
 from msgspec import Meta
 
 from stream_app.domain.events import Row
 from stream_app.sources.exact import ID_LENGTH, MOST_AMOUNT, MOST_VERSION, Fields
+
+FORMAT: Final = 2  # of the frames that the rows go into: says how much of a record they keep
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH)]
 Version = Annotated[int, Meta(ge=0, le=MOST_VERSION)]

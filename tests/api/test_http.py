@@ -9,7 +9,7 @@ from fastapi.openapi.models import OpenAPI
 
 from stream_app.api.app import Stores
 from stream_app.api.description import examples, models
-from stream_app.api.guard.rate_window import OwnWindow
+from stream_app.api.guard.rate_window import LocalWindow
 from tests.support.api import PREFIX, FakeCells, FakeDocuments, api, bearer, token
 from tests.support.fake_view import STRANGE, example
 
@@ -224,7 +224,7 @@ async def test_over_the_limit_is_42901_and_says_when_to_try_again():
         return None
 
     view = example()
-    found = Stores(FakeDocuments(view), FakeCells(view), OwnWindow(), close)
+    found = Stores(FakeDocuments(view), FakeCells(view), LocalWindow(), close)
     async with api(found=found, api_rate=5) as client:
         limited, other, generous = bearer(rate=None), bearer(rate=None, jti="2"), bearer(rate=1000)
         answers = [await client.get(f"{PREFIX}/groups", headers=limited) for _ in range(7)]

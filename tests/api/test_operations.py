@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from stream_app.api.operations import Watched, shown
+from stream_app.api.operations import MonitorClient, trimmed_status
 from stream_app.local.ports import free_port
 from tests.support.api import PREFIX, api, bearer
 from tests.support.monitor_stub import monitor_that_says, recorded
@@ -75,7 +75,7 @@ async def test_other_methods_are_refused(monitor):
 
 
 async def test_many_viewers_cost_the_monitor_one_answer(monitor):
-    watched = Watched(monitor.url, 5, GROUPS)
+    watched = MonitorClient(monitor.url, 5, GROUPS)
     monitor.talks.clear()
     waiting = [asyncio.create_task(watched.data()) for _ in range(50)]
     await until("it is asked", lambda: _said(monitor.asked))
@@ -108,7 +108,7 @@ def is_away(data):
 
 async def test_what_was_known_last_stays_and_is_said_to_be_old():
     with monitor_that_says(recorded("well")) as monitor:
-        watched = Watched(monitor.url, 0.3, GROUPS)
+        watched = MonitorClient(monitor.url, 0.3, GROUPS)
         before = await told(watched, answers)
         monitor.talks.clear()
         hung = await told(watched, is_away)
@@ -128,20 +128,20 @@ async def test_what_was_known_last_stays_and_is_said_to_be_old():
 @pytest.mark.parametrize("says", [b"", b"<html>", b"[]", b"{}", b'{"groups": 5}'], ids=str)
 async def test_what_is_no_answer_of_a_monitor_is_told_so(monitor, says):
     monitor.says = says
-    data = json.loads(await Watched(monitor.url, 5, GROUPS).data())
+    data = json.loads(await MonitorClient(monitor.url, 5, GROUPS).data())
     assert (data["answers"], data["failure"], data["status"], data["knownSeconds"]) == (False, "unusable", None, None)
 
 
 async def test_an_error_of_the_monitor_is_no_answer(monitor):
     monitor.status = 503
-    data = json.loads(await Watched(monitor.url, 5, GROUPS).data())
+    data = json.loads(await MonitorClient(monitor.url, 5, GROUPS).data())
     assert (data["failure"], data["status"]) == ("unusable", None)
-    nobody = Watched(f"http://127.0.0.1:{free_port()}", 5, GROUPS)
+    nobody = MonitorClient(f"http://127.0.0.1:{free_port()}", 5, GROUPS)
     assert json.loads(await nobody.data())["failure"] == "unreachable"
 
 
 async def test_the_worst_off_are_asked_for_while_results_are_behind(monitor):
-    watched = Watched(monitor.url, 5, GROUPS)
+    watched = MonitorClient(monitor.url, 5, GROUPS)
     assert (await told(watched, answers))["operators"] == []
     monitor.says = recorded("ingest")
     data = await told(watched, lambda data: data["operators"])
@@ -157,5 +157,5 @@ def test_of_partitions_only_those_that_are_not_well_are_shown_the_furthest_behin
 
     many = [row(number, "STOP", number) for number in range(100)]
     group = {"partitions": [row(200, "OK", 0.0), *many, row(300, "STALL", None)]}
-    found = shown({"groups": [group]})["groups"][0]["partitions"]
+    found = trimmed_status({"groups": [group]})["groups"][0]["partitions"]
     assert [each["partition"] for each in found] == list(range(99, 49, -1))

@@ -6,13 +6,13 @@ import time
 import pytest
 
 from stream_app.api.errors import ApiError
-from stream_app.api.guard.rate import RateLimit
-from stream_app.api.guard.rate_window import OwnWindow, RedisWindow, Wanted
-from stream_app.api.stores.circuit import Circuit
+from stream_app.api.guard.rate import RateLimiter
+from stream_app.api.guard.rate_window import LocalWindow, RateRequest, RedisWindow
+from stream_app.api.stores.circuit import CircuitBreaker
 from stream_app.sinks.redis_calls import connect
 
 
-class SlowWindow(OwnWindow):
+class SlowWindow(LocalWindow):
     """Counts questions, and answers none before it may."""
 
     def __init__(self):
@@ -37,8 +37,8 @@ async def window():
 
 @pytest.fixture
 async def limit(window):
-    circuit = Circuit("redis", ping, (KeyError,))
-    limit = RateLimit(window, circuit)
+    circuit = CircuitBreaker("redis", ping, (KeyError,))
+    limit = RateLimiter(window, circuit)
     yield limit
     await limit.close()
     await circuit.close()
@@ -118,11 +118,11 @@ async def redis_window(redis_url):
 @pytest.mark.parametrize("kind", ["own", "redis"])
 async def test_a_window_slides(redis_url, kind):
     window, client = await redis_window(redis_url)
-    window = window if kind == "redis" else OwnWindow()
+    window = window if kind == "redis" else LocalWindow()
     begun, granted = time.monotonic(), 0
     try:
         while time.monotonic() < begun + 2.5:
-            granted += (await window.take([Wanted("t", 50, 4)]))[0]
+            granted += (await window.take([RateRequest("t", 50, 4)]))[0]
             await asyncio.sleep(0.01)
         seconds = time.monotonic() - begun
     finally:
@@ -133,9 +133,9 @@ async def test_a_window_slides(redis_url, kind):
 async def test_a_window_in_redis_grants_what_is_left_and_forgets_itself(redis_url):
     window, client = await redis_window(redis_url)
     try:
-        granted = await window.take([Wanted("a", 10, 7), Wanted("b", 10, 20)])
+        granted = await window.take([RateRequest("a", 10, 7), RateRequest("b", 10, 20)])
         assert granted == [7, 10]
-        assert (await window.take([Wanted("a", 10, 7)]))[0] in (3, 4, 5, 6, 7)  # more once the second is over
+        assert (await window.take([RateRequest("a", 10, 7)]))[0] in (3, 4, 5, 6, 7)  # more once the second is over
         assert 0 < await client.pttl("crm-rate:a") <= 2000
     finally:
         await client.aclose()

@@ -37,8 +37,10 @@ async def watch():
     Path(sys.argv[2]).write_text(json.dumps(found))
     os.kill(os.getpid(), signal.SIGTERM)
 
-background = worker.Background(app)
-app.starts.append(background.starter(watch))
+async def start():
+    app.add_future(watch())
+
+app.starts.append(start)
 faust.Worker(app, loglevel="INFO", redirect_stdouts=False).execute_from_commandline()
 """
 

@@ -16,26 +16,19 @@ from stream_app.formats.frames import (
     probe_frame,
 )
 
-PAYMENT_ROW = [1, 1793693460000, 7, 3, 2, 1992992, 1992992, "c-9", 1250, 150, 0, "EUR"]
+PAYMENT_ROW = [1, 1793693460000, 7, 3, 2, 2, 1992992, 1992992, "c-9", None, 0, None, 1250, 150, 0, "EUR", "s-1"]
 PAYMENT = FramePart("M1", 2, [b"p-1"], [PAYMENT_ROW], {0: [b"k", b"{}"]})
-MEMBERSHIP = FramePart("M1", 4, ["大".encode()], [[7, 1793693460000, 8, 0, ["fleet", "vip"]]], {})
-OPERATOR = FramePart("大客户", 6, [b""], [[0, 1, 2, 0, "Europe/Berlin", "EUR", None]], {})
+MEMBERSHIP = FramePart("M1", 4, ["大".encode()], [[7, 1793693460000, 8, 0, 2, ["fleet", "vip"]]], {}, again=True)
+OPERATOR = FramePart("大客户", 6, [b""], [[0, 1, 2, 0, 2, "Europe/Berlin", "EUR", None]], {})
 
 GOLDEN = [
     (
         [PAYMENT],
-        (
-            b"\x93\x01\xc0\x95\xa2M1\x02\x91\xc4\x03p-1\x91\x9c\x01\xcf\x00\x00\x01\xa1\xa0v& \x07\x03\x02\xce\x00\x1ei "
-            b"\xce\x00\x1ei \xa3c-9\xcd\x04\xe2\xcc\x96\x00\xa3EUR\x81\x00\x92\xc4\x01k\xc4\x02{}"
-        ),
+        b"\x93\x02\xc0\x96\xa2M1\x02\x91\xc4\x03p-1\x91\xdc\x00\x11\x01\xcf\x00\x00\x01\xa1\xa0v& \x07\x03\x02\x02\xce\x00\x1ei \xce\x00\x1ei \xa3c-9\xc0\x00\xc0\xcd\x04\xe2\xcc\x96\x00\xa3EUR\xa3s-1\x81\x00\x92\xc4\x01k\xc4\x02{}\xc2",
     ),
     (
         [MEMBERSHIP, OPERATOR],
-        (
-            b"\x94\x01\xc0\x95\xa2M1\x04\x91\xc4\x03\xe5\xa4\xa7\x91\x95\x07\xcf\x00\x00\x01\xa1\xa0v& \x08\x00\x92"
-            b"\xa5fleet\xa3vip\x80\x95\xa9\xe5\xa4\xa7\xe5\xae\xa2\xe6\x88\xb7\x06\x91\xc4\x00\x91\x97\x00\x01\x02\x00"
-            b"\xadEurope/Berlin\xa3EUR\xc0\x80"
-        ),
+        b"\x94\x02\xc0\x96\xa2M1\x04\x91\xc4\x03\xe5\xa4\xa7\x91\x96\x07\xcf\x00\x00\x01\xa1\xa0v& \x08\x00\x02\x92\xa5fleet\xa3vip\x80\xc3\x96\xa9\xe5\xa4\xa7\xe5\xae\xa2\xe6\x88\xb7\x06\x91\xc4\x00\x91\x98\x00\x01\x02\x00\x02\xadEurope/Berlin\xa3EUR\xc0\x80\xc2",
     ),
 ]
 
@@ -49,16 +42,53 @@ def test_frames_are_these_bytes(parts, golden):
 
 def test_clock_records_and_probes_are_these_bytes():
     """A probe has neither a clock nor events."""
-    assert clock_frame(1992992) == b"\x92\x01\xce\x00\x1ei "
-    assert decode_frame(b"\x92\x01\xce\x00\x1ei ") == (1992992, [])
-    assert probe_frame() == b"\x92\x01\xc0"
-    assert decode_frame(b"\x92\x01\xc0") == (None, [])
+    assert clock_frame(1992992) == b"\x92\x02\xce\x00\x1ei "
+    assert decode_frame(b"\x92\x02\xce\x00\x1ei ") == (1992992, [])
+    assert probe_frame() == b"\x92\x02\xc0"
+    assert decode_frame(b"\x92\x02\xc0") == (None, [])
+
+
+FRAMES_OF_1 = [
+    (
+        (
+            b"\x93\x01\xc0\x95\xa2M1\x02\x91\xc4\x03p-1\x91\x9c\x01\xcf\x00\x00\x01\xa1\xa0v& \x07\x03\x02\xce\x00\x1ei "
+            b"\xce\x00\x1ei \xa3c-9\xcd\x04\xe2\xcc\x96\x00\xa3EUR\x81\x00\x92\xc4\x01k\xc4\x02{}"
+        ),
+        [
+            FramePart(
+                "M1",
+                2,
+                [b"p-1"],
+                [[1, 1793693460000, 7, 3, 1, 2, 1992992, 1992992, "c-9", None, 0, None, 1250, 150, 0, "EUR", None]],
+                {0: [b"k", b"{}"]},
+            )
+        ],
+    ),
+    (
+        (
+            b"\x94\x01\xc0\x95\xa2M1\x04\x91\xc4\x03\xe5\xa4\xa7\x91\x95\x07\xcf\x00\x00\x01\xa1\xa0v& \x08\x00\x92"
+            b"\xa5fleet\xa3vip\x80\x95\xa9\xe5\xa4\xa7\xe5\xae\xa2\xe6\x88\xb7\x06\x91\xc4\x00\x91\x97\x00\x01\x02\x00"
+            b"\xadEurope/Berlin\xa3EUR\xc0\x80"
+        ),
+        [
+            FramePart("M1", 4, ["大".encode()], [[7, 1793693460000, 8, 0, 1, ["fleet", "vip"]]], {}),
+            FramePart("大客户", 6, [b""], [[0, 1, 2, 0, 1, "Europe/Berlin", "EUR", None]], {}),
+        ],
+    ),
+    (b"\x92\x01\xc0", []),
+]
+
+
+@pytest.mark.parametrize(("frame", "parts"), FRAMES_OF_1)
+def test_frames_of_format_1_are_read_as_frames_of_today(frame, parts):
+    """The events topic is kept for ever: what format 1 did not keep is unknown."""
+    assert decode_frame(frame) == (None, parts)
 
 
 @pytest.mark.parametrize(
     ("frame", "says"),
     [
-        (b"\x92\x02\xc0", "a frame of format 2, this version reads 1"),
+        (b"\x92\x03\xc0", "a frame of format 3: this version reads up to 2, run the one that wrote it"),
         (b"\x92\x00\xc0", "a frame of format 0"),
         (b"\x91\x01", "not a frame"),
         (b"\x90", "not a frame"),
@@ -130,4 +160,4 @@ def test_small_parts_share_a_frame():
 def test_a_frame_is_msgpack_that_any_reader_can_read():
     """Nothing of Python is in it."""
     (frame,) = frames([PAYMENT])
-    assert msgspec.msgpack.decode(frame) == [1, None, ["M1", 2, [b"p-1"], [PAYMENT_ROW], {0: [b"k", b"{}"]}]]
+    assert msgspec.msgpack.decode(frame) == [2, None, ["M1", 2, [b"p-1"], [PAYMENT_ROW], {0: [b"k", b"{}"]}, False]]

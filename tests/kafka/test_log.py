@@ -9,8 +9,8 @@ import pytest
 from aiokafka.errors import KafkaError
 
 from stream_app.kafka.log import Appender, TransactionLog
-from stream_app.observing.cluster import Cluster
 from stream_app.ports.kafka import Fenced
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -108,7 +108,16 @@ async def test_an_append_of_nothing_returns(appender, new_topic):
 # -- TransactionLog
 
 
-async def test_a_commit_gives_the_position_behind_its_rows(new_log, new_topic, read, kafka):
+async def until_committed(observer, source, offset):
+    """Until the group of a source topic stands at an offset: the coordinator is told right after a transaction's end."""
+
+    async def is_committed():
+        return await observer.committed(f"group-{source}") == {(source, 0): offset}
+
+    await until(f"{offset} is committed", is_committed)
+
+
+async def test_a_commit_gives_the_position_behind_its_rows(new_log, new_topic, read, kafka, observe):
     """Over several batches, and control records of the transactions before; the group's offset is in the transaction."""
     source, changelog, results = new_topic(), new_topic(), new_topic(2)
     log = new_log(source, changelog)
@@ -123,7 +132,7 @@ async def test_a_commit_gives_the_position_behind_its_rows(new_log, new_topic, r
         assert {m.key: m.value for m in found[-count:]} == rows
     assert len(found) == 3003
     assert [m.value for m in read(results, 1)] == [b"10", b"20", b"30"]
-    assert await Cluster(kafka).committed(f"group-{source}", [(source, 0)]) == {(source, 0): 30}
+    await until_committed(observe(kafka), source, 30)
 
 
 async def test_a_deleted_row_is_a_tombstone(new_log, new_topic, read):
@@ -136,7 +145,9 @@ async def test_a_deleted_row_is_a_tombstone(new_log, new_topic, read):
 
 
 @pytest.mark.parametrize("_again", range(4))  # which record hears of it is a matter of luck
-async def test_an_earlier_owner_is_fenced_and_nothing_of_it_becomes_visible(new_log, new_topic, read, kafka, _again):
+async def test_an_earlier_owner_is_fenced_and_nothing_of_it_becomes_visible(
+    new_log, new_topic, read, kafka, observe, _again
+):
     """However often it tries; the later owner goes on."""
     source, changelog, results, more = new_topic(), new_topic(), new_topic(), new_topic()
     zombie, owner = new_log(source, changelog), new_log(source, changelog)
@@ -152,7 +163,7 @@ async def test_an_earlier_owner_is_fenced_and_nothing_of_it_becomes_visible(new_
     assert position == found[-1].offset + 1
     assert [m.value for m in read(results)] == [b"owner's"]
     assert read(more) == []
-    assert await Cluster(kafka).committed(f"group-{source}", [(source, 0)]) == {(source, 0): 2}
+    await until_committed(observe(kafka), source, 2)
 
 
 async def test_opening_ends_what_an_earlier_owner_had_open(new_log, new_topic, producer, read):

@@ -11,10 +11,11 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stream_app.health.status import Limits
+from stream_app.monitor.document import GroupRow, PartitionRow
 from stream_app.monitor.look import Looker
-from stream_app.monitor.rows import GroupRow, PartitionRow
 from stream_app.monitor.watch import Watch
-from stream_app.observing.times import Bisect, FromLog
+from stream_app.observing.observer import Observer
+from stream_app.observing.timestamps import BisectingLookup, ReadingLookup
 
 LIMITS = Limits(stall_ms=3000, unassigned_ms=2000)
 
@@ -26,10 +27,10 @@ class Eyes:
 
     def __init__(self, kafka: str, *groups: str, timestamps: str = "log", limits: Limits = LIMITS, **more: Any) -> None:
         ours = more.pop("ours", {})
-        self.looker = Looker(kafka, ours, groups, more.pop("partitions_max", 1000))
-        clockwork = FromLog(kafka) if timestamps == "log" else Bisect(self.looker.offsets)
-        self.watch = Watch(clockwork, frozenset(ours), limits)
-        self.close_clockwork = clockwork.close
+        self.observer = Observer(kafka)
+        self.looker = Looker(self.observer, ours, groups, more.pop("partitions_max", 1000))
+        self.lookup = ReadingLookup(kafka) if timestamps == "log" else BisectingLookup(self.observer)
+        self.watch = Watch(self.lookup, frozenset(ours), limits)
 
     async def look(self) -> dict[str, GroupRow]:
         """What is said now."""
@@ -55,8 +56,8 @@ class Eyes:
             await asyncio.sleep(every)
 
     async def close(self) -> None:
-        self.close_clockwork()
-        await self.looker.close()
+        self.lookup.close()
+        await self.observer.close()
 
 
 @pytest.fixture

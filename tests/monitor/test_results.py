@@ -12,8 +12,6 @@ from confluent_kafka import Producer
 from stream_app.health.freshness import SINKS
 from stream_app.monitor.results import in_a_line
 from stream_app.monitor.sources import Sources
-from stream_app.observing.cluster import Cluster
-from stream_app.observing.offsets import Offsets
 from tests.monitor.seen import Seen
 from tests.support.deployment import PROGRAM
 from tests.support.waiting import wait_until
@@ -107,11 +105,11 @@ def week(kafka, new_topic):
     return make
 
 
-async def test_a_source_is_silent_by_what_came_in_the_same_hour_of_the_days_before(kafka, week, new_topic):
+async def test_a_source_is_silent_by_what_came_in_the_same_hour_of_the_days_before(kafka, week, new_topic, observe):
     alive, _ = week(60_000)
     silent, now = week(20 * 60_000)
     young = new_topic()
-    sources = Sources(Cluster(kafka), Offsets(kafka), [alive, silent, young, "not-there"])
+    sources = Sources(observe(kafka), [alive, silent, young, "not-there"])
     found = {row.topic: row for row in await sources.look(now)}
     for topic in (alive, silent):
         assert found[topic].per_hour == pytest.approx(60, abs=1)
@@ -126,10 +124,3 @@ async def test_a_source_is_silent_by_what_came_in_the_same_hour_of_the_days_befo
     assert producer.flush(20) == 0
     row = {row.topic: row for row in await sources.look(now + 1000)}[silent]
     assert (row.age_seconds, row.is_silent) == (0, False), "an end that moves tells more than a timestamp"
-
-
-async def test_offsets_of_topics_that_go_are_left_out(kafka, new_topic):
-    topic, offsets = new_topic(2), Offsets(kafka)
-    assert await offsets.ends([(topic, 0), (topic, 1), ("not-there", 0)], stable=True) == {(topic, 0): 0, (topic, 1): 0}
-    assert set(await offsets.kept([topic, "not-there"])) == {topic}
-    assert await offsets.newest([(topic, 0)]) == {(topic, 0): None}

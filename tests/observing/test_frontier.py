@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
-from stream_app.observing.cluster import Cluster, KafkaException
+from stream_app.observing.client import ClusterError
 from stream_app.observing.frontier import Frontier
 from tests.support.waiting import answer, until
 
@@ -29,12 +29,12 @@ class Ingest:
 
 
 @pytest.fixture
-def world(kafka, new_topic):
+def world(kafka, new_topic, observe):
     """(source of two partitions, events topic of two, ingest, frontier)."""
     source, events = new_topic(2), new_topic(2)
     group = f"ingest-{source}"
     ingest = Ingest(kafka, group)
-    yield source, events, ingest, Frontier(Cluster(kafka), [source, MISSING], group, events, 2)
+    yield source, events, ingest, Frontier(observe(kafka), [source, MISSING], group, events, 2)
     ingest.close()
 
 
@@ -93,15 +93,17 @@ async def test_an_open_transaction_at_the_tail_holds_the_sample(world, producer)
     assert (await frontier.step(1300)).time_ms == 1300
 
 
-async def test_an_added_partition_counts_from_its_first_record(kafka, world, producer, admin):
+async def test_an_added_partition_counts_from_its_first_record(kafka, world, producer, admin, observe):
     """Before ingest even knows of it."""
     source, _, _, frontier = world
     assert (await frontier.step(1000)).time_ms == 1000
     admin.create_partitions([NewPartitions(source, 3)])[source].result(20)
     sender = producer(topic_metadata_refresh_interval_ms="200")
 
+    observer = observe(kafka)
+
     async def added():
-        return (await Cluster(kafka).describe([source]))[source].partitions == 3
+        return (await observer.topics([source]))[source].partitions == 3
 
     await until("the partition is there", added)
     send(sender, source, 1, partition=2)
@@ -111,7 +113,7 @@ async def test_an_added_partition_counts_from_its_first_record(kafka, world, pro
     assert (await frontier.step(1200)).time_ms == 1200
 
 
-async def test_a_topic_made_anew_holds_as_of_and_says_so(kafka, world, producer, admin, new_topic, caplog):
+async def test_a_topic_made_anew_holds_as_of_and_says_so(kafka, world, producer, admin, new_topic, observe, caplog):
     """What was not read of the old one is gone: no later time could be claimed."""
     source, _, ingest, frontier = world
     send(producer(), source, 3)
@@ -119,8 +121,10 @@ async def test_a_topic_made_anew_holds_as_of_and_says_so(kafka, world, producer,
     assert (await frontier.step(1000)).time_ms == 1000
     admin.delete_topics([source])[source].result(20)
 
+    observer = observe(kafka)
+
     async def gone():
-        return await Cluster(kafka).describe([source]) == {}
+        return await observer.topics([source]) == {}
 
     await until("the topic is gone", gone)
     new_topic(2, name=source)
@@ -129,7 +133,7 @@ async def test_a_topic_made_anew_holds_as_of_and_says_so(kafka, world, producer,
     async def held():
         try:
             assert await frontier.step(1100) is None
-        except KafkaException:  # for a moment clients ask the old topic's leader
+        except ClusterError:  # for a moment clients ask the old topic's leader
             return False
         return True
 
@@ -150,7 +154,7 @@ async def test_a_topic_deleted_before_all_of_it_was_read_holds_as_of_and_says_so
     caplog.set_level(logging.WARNING)
 
     async def said():
-        with suppress(KafkaException):  # for a moment clients ask the old topic's leader
+        with suppress(ClusterError):  # for a moment clients ask the old topic's leader
             assert await frontier.step(1100) is None
         return "before all of it was read" in caplog.text
 
@@ -159,14 +163,14 @@ async def test_a_topic_deleted_before_all_of_it_was_read_holds_as_of_and_says_so
     assert caplog.text.count(f"as-of is held: the topic {source} was deleted before all of it was read") == 1
 
 
-async def test_a_topic_that_ends_before_what_was_read_of_it_holds_as_of(kafka, new_topic, producer, caplog):
+async def test_a_topic_that_ends_before_what_was_read_of_it_holds_as_of(kafka, new_topic, producer, observe, caplog):
     """A worker that starts after the topic was made anew knows no earlier id: the end says it."""
     source, events = new_topic(1), new_topic(1)
     ingest = Ingest(kafka, f"ingest-{source}")
     ingest.commits(source, 5)
     ingest.close()
     send(producer(), source, 2)
-    frontier = Frontier(Cluster(kafka), [source], f"ingest-{source}", events, 1)
+    frontier = Frontier(observe(kafka), [source], f"ingest-{source}", events, 1)
     caplog.set_level(logging.WARNING)
     assert await frontier.step(1000) is None
     assert await frontier.step(1100) is None

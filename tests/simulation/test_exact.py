@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
-from stream_app.partition.state import Committed
+from stream_app.domain.tables import HALF_HOUR, MONTHLY
+from stream_app.partition.frozen_rows import CommittedRows
 from tests.oracle import Clock, Truth, truth
 from tests.simulation.compare import differences
 from tests.simulation.world import EVENTS_PARTITIONS, World
@@ -26,7 +27,7 @@ def _quiet(caplog):
 
 
 def _check(world: World, expected: Truth) -> None:
-    views = [Committed(partition, disk) for partition, disk in enumerate(world.disks)]
+    views = [CommittedRows(partition, disk) for partition, disk in enumerate(world.disks)]
     assert differences(expected, views) == []
     assert dict(world.dead_letters()).keys() == set(expected.bad)
     world.check_topics(views)
@@ -118,9 +119,9 @@ def test_contributions_taken_back_leave_zero(history, seed):
         _check(world, truth(records, now=history.now_ms, wall_now=history.wall_now_ms, settings=history.settings))
         if not any(record.topic == "ocpi.cdrs" for record in records):
             for partition, disk in enumerate(world.disks):
-                view = Committed(partition, disk)
+                view = CommittedRows(partition, disk)
                 for name in view.operators():
-                    assert not any(cell.counts() for _, cell in view.monthly_cells(name))
-                    assert not any(any(cell.slots) for _, cell in view.half_hour_cells(name))
+                    assert not any(cell.counts() for _, cell in view.scan_cells(MONTHLY, name))
+                    assert not any(any(cell.slots) for _, cell in view.scan_cells(HALF_HOUR, name))
 
     asyncio.run(play())

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from stream_app.partition.state import Committed
+from stream_app.partition.frozen_rows import CommittedRows
 from tests.oracle import Clock, Record, truth
 from tests.simulation.compare import differences
 from tests.simulation.world import EVENTS_PARTITIONS, World
@@ -47,9 +47,13 @@ async def test_entities_and_contributions_past_retention_are_deleted_from_the_st
     size_before = sum(len(value) for key, value in rows.items() if key.startswith(b"c"))
 
     await world.feed([Clock(LATER), *new])
-    await world.idle(partition, lambda: sum(key.startswith(b"e") for key in rows) == 1400)
+
+    def is_swept() -> bool:
+        entities = sum(key.startswith(b"e") for key in rows)
+        return entities == 1400 and sum(len(rows[key]) for key in rows if key.startswith(b"c")) <= size_before
+
+    await world.idle(partition, is_swept)
     assert all(str(LATER).encode() in key for key in rows if key.startswith(b"e"))
-    assert sum(len(value) for key, value in rows.items() if key.startswith(b"c")) <= size_before
-    assert differences(truth(new, now=LATER), [Committed(partition, world.disks[partition])]) == []
+    assert differences(truth(new, now=LATER), [CommittedRows(partition, world.disks[partition])]) == []
     deleted = [key for key, value in world.kafka.changelog[partition] if key.startswith(b"e") and value is None]
     assert len(deleted) == 1400

@@ -11,11 +11,12 @@ from random import Random
 
 from stream_app.domain import working
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
+from stream_app.domain.tables import TABLES
 from stream_app.formats.frames import clock_frame
 from stream_app.ingest.ingest import Ingest, IngestConf
 from stream_app.partition.conf import Conf, Pace, Topics
+from stream_app.partition.frozen_rows import CommittedRows
 from stream_app.partition.lane import Lane
-from stream_app.partition.state import Committed
 from stream_app.ports.kafka import Range
 from stream_app.ports.records import Batch, Records
 from stream_app.sinks.topics import ResultRecords
@@ -31,7 +32,8 @@ KINDS = {
 }
 EVENTS_PARTITIONS = 3
 RESULTS = ResultRecords("test", "/test")
-TOPICS = Topics("events", "changelog", "monthly", "half-hour", "dead-letters", {kind: t for t, kind in KINDS.items()})
+RESULT_TOPICS = {table.name: f"results-{table.name}" for table in TABLES}
+TOPICS = Topics("events", "changelog", RESULT_TOPICS, "dead-letters", {kind: t for t, kind in KINDS.items()})
 
 
 class Crash(Exception):  # noqa: N818  # what happens to the process, not an error of it
@@ -259,10 +261,10 @@ class World:
             topic, partition, offset = key.decode().rsplit("/", 2)
             yield (topic, int(partition), int(offset)), value
 
-    def check_topics(self, views: Iterable[Committed]) -> None:
+    def check_topics(self, views: Iterable[CommittedRows]) -> None:
         """The last record of each key of the results topics shows its cell, and versions never fell."""
         shown: dict[tuple[str, bytes], int | None] = {}
-        for topic in ("monthly", "half-hour"):
+        for topic in RESULT_TOPICS.values():
             versions: dict[bytes, int] = {}
             for key, value in self.kafka.results[topic]:
                 version = None if value is None else int(json.loads(value)["version"])
@@ -274,10 +276,8 @@ class World:
             for name in view.operators():
                 operator = view.operator(name)
                 assert operator is not None
-                for month, cell in view.monthly_cells(name):
-                    for record in RESULTS.monthly(operator, month, cell, view.partition):
-                        cells["monthly", record.key] = cell.version
-                for day, half_hour in view.half_hour_cells(name):
-                    record = RESULTS.half_hour(operator, day, half_hour, view.partition)
-                    cells["half-hour", record.key] = half_hour.version
+                for table in TABLES:
+                    for key, cell in view.scan_cells(table, name):
+                        for record in RESULTS.of(table, operator, key, cell, view.partition):
+                            cells[RESULT_TOPICS[table.name], record.key] = cell.version
         assert {at: version for at, version in shown.items() if version is not None} == cells

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from stream_app.domain.report import Json
+from stream_app.domain.tables import Table
 from stream_app.sinks import redis_keys as keys
 from stream_app.sinks.redis_calls import commands, connect, in_order
 
@@ -42,13 +43,10 @@ class RedisReader:
     def __init__(self, url: str) -> None:
         self.client = connect(url)
 
-    async def monthly(self, operator: str, group: str) -> tuple[Document | None, AsOf]:
-        """The default answer of `monthlyIndex`."""
-        return await self._document(keys.monthly_key(operator, group))
-
-    async def distribution(self, operator: str, group: str) -> tuple[Document | None, AsOf]:
-        """The default answer of `chargingDistribute`."""
-        return await self._document(keys.distribution_key(operator, group))
+    async def document(self, table: Table[Any], operator: str, group: str) -> tuple[Document | None, AsOf]:
+        """The default answer of a table."""
+        body, as_of = await self._read("GET", keys.document_key(table, operator, group))
+        return (None if body is None else Document.of(body)), as_of
 
     async def groups(self, operator: str) -> tuple[bytes | None, AsOf]:
         """The answer of `groups`."""
@@ -72,10 +70,6 @@ class RedisReader:
     async def close(self) -> None:
         """Give connections back."""
         await self.client.aclose()
-
-    async def _document(self, key: str) -> tuple[Document | None, AsOf]:
-        body, as_of = await self._read("GET", key)
-        return (None if body is None else Document.of(body)), as_of
 
     async def _read(self, *command: str) -> tuple[Any, AsOf]:
         as_of, stored = await in_order(self.client, [("HGETALL", keys.AS_OF), command])

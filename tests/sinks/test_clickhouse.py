@@ -6,15 +6,17 @@ from decimal import Decimal
 import pytest
 from clickhouse_driver.errors import ServerException
 
-from stream_app.domain.cells import Group, MonthlyKey
+from stream_app.domain.cells import CellKey, Group
 from stream_app.domain.events import ALL
+from stream_app.domain.figures import FIGURES
 from stream_app.domain.local_time import month_add
+from stream_app.domain.tables import HALF_HOUR, MONTHLY, TABLES
 from stream_app.ports.sinks import Dirty
 from tests.sinks.conftest import DATABASE
 from tests.support.fake_view import AS_OF, MONTH, STRANGE, TODAY, FakeView, example
 
-MONTHLY = f"{DATABASE}.ads_operation_crm_monthly"
-DISTRIBUTION = f"{DATABASE}.ads_operation_crm_charging_distri"
+MONTHS = f"{DATABASE}.{MONTHLY.clickhouse_table}"
+DAYS = f"{DATABASE}.{HALF_HOUR.clickhouse_table}"
 
 
 async def fill(sink, view, as_of_ms=1_795_507_200_999):
@@ -24,10 +26,15 @@ async def fill(sink, view, as_of_ms=1_795_507_200_999):
     return dirty
 
 
+def only(table, keys, operators=()):
+    """These cells of one table are dirty, and these operators."""
+    return Dirty({each.name: set(keys) if each is table else set() for each in TABLES}, set(operators))
+
+
 async def test_the_rows_are_the_contract_s(clickhouse_sink, raw_clickhouse):
     await fill(clickhouse_sink, example())
     ((*row,),) = raw_clickhouse.execute(
-        f"SELECT * FROM {MONTHLY}_current WHERE operator_id = 'M1' AND group_id = 'ALL' AND currency = 'EUR' AND stat_month = '2026-10-01'"
+        f"SELECT * FROM {MONTHS}_current WHERE operator_id = 'M1' AND group_id = 'ALL' AND currency = 'EUR' AND stat_month = '2026-10-01'"
     )
     assert row == [
         "M1",
@@ -43,39 +50,24 @@ async def test_the_rows_are_the_contract_s(clickhouse_sink, raw_clickhouse):
         120,
         44,
         Decimal("2.57"),
+        Decimal("2345.678"),
+        Decimal("52.273"),  # (2345.678 - 45.678) / 44
         Decimal("9.99"),
         7,
+        Decimal("45.678"),
         3,
         datetime.fromtimestamp((AS_OF + 499) // 1000, UTC),
         499,
     ]
-    names = [name for name, *_ in raw_clickhouse.execute(f"DESCRIBE TABLE {MONTHLY}_current")]
-    assert names == [
-        *(
-            "operator_id",
-            "group_id",
-            "stat_month",
-            "currency",
-            "received_amount",
-            "discount_amount",
-            "refunded_amount",
-            "payment_count",
-        ),
-        *(
-            "paying_customers",
-            "per_capita_payment",
-            "session_count",
-            "charging_customers",
-            "per_capita_frequency",
-            "anonymous_amount",
-        ),
-        *("anonymous_session_count", "partition", "as_of", "version"),
+    names = [name for name, *_ in raw_clickhouse.execute(f"DESCRIBE TABLE {MONTHS}_current")]
+    place, origin = ["operator_id", "group_id", "stat_month", "currency"], ["partition", "as_of", "version"]
+    assert names == [*place, *(figure.column for figure in FIGURES), *origin]
+    assert names == [name for name, *_ in raw_clickhouse.execute(f"DESCRIBE TABLE {MONTHS}")]
+    assert raw_clickhouse.execute(f"SELECT count(), sum(charge_count), uniqExact(stat_date) FROM {DAYS}_current") == [
+        (48 * 95, 92 * 3 + sum(range(92)) + 3 + 1, 92)
     ]
     assert raw_clickhouse.execute(
-        f"SELECT count(), sum(charge_count), uniqExact(stat_date) FROM {DISTRIBUTION}_current"
-    ) == [(48 * 95, 92 * 3 + sum(range(92)) + 3 + 1, 92)]
-    assert raw_clickhouse.execute(
-        f"SELECT * FROM {DISTRIBUTION}_current WHERE operator_id = 'M1' AND group_id = 'vip' AND slot = 12"
+        f"SELECT * FROM {DAYS}_current WHERE operator_id = 'M1' AND group_id = 'vip' AND slot = 12"
     ) == [("M1", "vip", date(2026, 10, 15), 12, 3, 3, datetime.fromtimestamp((AS_OF + 555) // 1000, UTC), 555)]
     assert raw_clickhouse.execute(f"SELECT partition, as_of FROM {DATABASE}.ads_operation_crm_as_of") == [
         (3, datetime(2026, 11, 24, 8, tzinfo=UTC))
@@ -85,7 +77,7 @@ async def test_the_rows_are_the_contract_s(clickhouse_sink, raw_clickhouse):
 async def test_usage_is_the_same_in_each_currency(clickhouse_sink, raw_clickhouse):
     await fill(clickhouse_sink, example())
     assert raw_clickhouse.execute(
-        f"SELECT currency, received_amount, session_count, per_capita_frequency FROM {MONTHLY}_current "
+        f"SELECT currency, received_amount, session_count, per_capita_frequency FROM {MONTHS}_current "
         "WHERE operator_id = 'M1' AND group_id = 'ALL' AND stat_month = '2026-11-01' ORDER BY currency"
     ) == [
         ("EUR", Decimal("10.01"), 10, Decimal("3.00")),
@@ -97,7 +89,7 @@ async def test_usage_is_the_same_in_each_currency(clickhouse_sink, raw_clickhous
 async def test_amounts_are_exact(clickhouse_sink, raw_clickhouse):
     await fill(clickhouse_sink, example())
     found = raw_clickhouse.execute(
-        f"SELECT toString(received_amount) FROM {MONTHLY}_current WHERE operator_id = %(o)s AND group_id = 'ALL'",
+        f"SELECT toString(received_amount) FROM {MONTHS}_current WHERE operator_id = %(o)s AND group_id = 'ALL'",
         {"o": STRANGE},
     )
     assert Decimal(found[0][0]) == Decimal(2**62 - 1) / 1000
@@ -110,29 +102,73 @@ async def test_a_filled_clickhouse_is_not_dirty_and_a_difference_is(clickhouse_s
     assert not await clickhouse_sink.compare(view)
     view.set_month("M1", ALL, MONTH, 601, [11, 3, 1], EUR=[1] * 6, USD=[0] * 6, JPY=[0] * 6)
     dirty = await clickhouse_sink.compare(view)
-    assert dirty.monthly == {key for key in view.months if key.operator == "M1"}
-    assert not dirty.half_hour
-    assert not dirty.operators
+    assert dirty == only(MONTHLY, {key for key in view.months if key.operator == "M1"})
     await clickhouse_sink.write([(view, dirty)])
     view.set_day(STRANGE, ALL, TODAY - 1, 2**52 + 2, {1: 1})
     view.known["yen"].timezone = "UTC"
     view.named["M1"]["new"] = Group(name="new")
     dirty = await clickhouse_sink.compare(view)
-    assert dirty == Dirty(half_hour={key for key in view.days if key.operator == STRANGE}, operators={"yen", "M1"})
+    assert dirty == only(HALF_HOUR, {key for key in view.days if key.operator == STRANGE}, {"yen", "M1"})
     await clickhouse_sink.write([(view, dirty)])
     assert not await clickhouse_sink.compare(view)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "where"),
+    [
+        (MONTHLY, "energy_kwh = toDecimal128(0, 3)", "1"),
+        (MONTHLY, "per_capita_energy = toDecimal128(0, 3)", "group_id = 'ALL'"),
+        (MONTHLY, "payment_count = payment_count + 1", "stat_month = '2026-08-01'"),
+        (HALF_HOUR, "charge_count = 0", "slot = 47"),
+    ],
+)
+async def test_a_column_that_holds_something_else_is_seen_and_written(
+    clickhouse_sink, raw_clickhouse, table, column, where
+):
+    """Though rows and versions are all there: equal versions are replaced by what is inserted last."""
+    view = example()
+    await fill(clickhouse_sink, view)
+    name = f"{DATABASE}.{table.clickhouse_table}"
+    raw_clickhouse.execute(f"ALTER TABLE {name} UPDATE {column} WHERE operator_id = 'M1' AND {where}")
+    while raw_clickhouse.execute(f"SELECT count() FROM system.mutations WHERE NOT is_done AND database = '{DATABASE}'")[
+        0
+    ] != (0,):
+        raw_clickhouse.execute("SELECT sleep(0.05)")
+    dirty = await clickhouse_sink.compare(view)
+    assert dirty == only(table, {key for key in view.stored[table.name] if key.operator == "M1"})
+    await clickhouse_sink.write([(view, dirty)])
+    assert not await clickhouse_sink.compare(view)
+    raw_clickhouse.execute(f"OPTIMIZE TABLE {name} FINAL")
+    assert not await clickhouse_sink.compare(view)
+
+
+async def test_operators_that_keep_different_months_are_compared_by_theirs(clickhouse_sink, clickhouse_reader):
+    """Where a month begins earlier, one less is kept for some hours; what ClickHouse has of it does not count."""
+    view = example()
+    for operator in ("early", "late"):
+        view.add_operator(operator)
+        for month in range(13):
+            view.set_month(operator, ALL, month_add(MONTH, -month), 100 + month, [1, 1, 0], EUR=[1, 0, 0, 1, 1, 0])
+    await fill(clickhouse_sink, view)
+    gone = CellKey("early", ALL, month_add(MONTH, -12))
+    del view.months[gone]
+    view.known["early"].first_month = month_add(MONTH, -11)
+    assert await clickhouse_sink.compare(view) == Dirty(operators={"early"})
+    view.months[gone._replace(operator="late")].payments["EUR"][0] += 1
+    dirty = await clickhouse_sink.compare(view)
+    assert dirty == only(MONTHLY, {key for key in view.months if key.operator == "late"}, {"early"})
 
 
 async def test_a_change_replaces_its_row_and_a_writer_that_is_behind_does_not(clickhouse_sink, raw_clickhouse):
     behind, view = example(), example()
     await fill(clickhouse_sink, view)
     key = view.set_month("M1", "vip", MONTH, 700, [5, 2, 0], EUR=[200, 0, 0, 1, 1, 0])
-    await clickhouse_sink.write([(view, Dirty(monthly={key}))])
-    question = f"SELECT session_count, version FROM {MONTHLY}_current WHERE operator_id = 'M1' AND group_id = 'vip'"
+    await clickhouse_sink.write([(view, only(MONTHLY, {key}))])
+    question = f"SELECT session_count, version FROM {MONTHS}_current WHERE operator_id = 'M1' AND group_id = 'vip'"
     assert raw_clickhouse.execute(question) == [(5, 700)]
     await clickhouse_sink.write([(behind, behind.everything())])
     assert raw_clickhouse.execute(question) == [(5, 700)]
-    raw_clickhouse.execute(f"OPTIMIZE TABLE {MONTHLY} FINAL")
+    raw_clickhouse.execute(f"OPTIMIZE TABLE {MONTHS} FINAL")
     assert raw_clickhouse.execute(question) == [(5, 700)]
 
 
@@ -141,15 +177,15 @@ async def test_cells_that_left_retention_stay_as_they_were(clickhouse_sink, clic
     await fill(clickhouse_sink, view)
     known = await clickhouse_reader.operator("M1")
     first = month_add(MONTH, -12)
-    before = await clickhouse_reader.monthly("M1", known, ALL, [first], "EUR")
+    before = await clickhouse_reader.figures(MONTHLY, "M1", known, ALL, [first], "EUR")
     key = next(key for key in view.months if key == ("M1", ALL, first))
     del view.months[key]
     view.known["M1"].first_month = month_add(first, 1)
-    await clickhouse_sink.write([(view, Dirty(monthly={key}, operators={"M1"}))])
+    await clickhouse_sink.write([(view, only(MONTHLY, {key}, {"M1"}))])
     assert not await clickhouse_sink.compare(view)
     known = await clickhouse_reader.operator("M1")
     assert known.operator.first_month == month_add(first, 1)
-    after = await clickhouse_reader.monthly("M1", known, ALL, [first], "EUR")
+    after = await clickhouse_reader.figures(MONTHLY, "M1", known, ALL, [first], "EUR")
     assert after == before
     assert after["months"][0]["paymentCount"] == 101
     assert after["version"] == 600
@@ -161,7 +197,7 @@ async def test_groups_that_are_gone_are_not_shown_any_more(clickhouse_sink, clic
     await fill(clickhouse_sink, view)
     assert await clickhouse_reader.groups("M1") == {ALL: None, "named": "Only a name", "old": None, "vip": None}
     view.known["M1"].first_month = month_add(MONTH, -11)
-    del view.months[MonthlyKey("M1", ALL, month_add(MONTH, -12))]
+    del view.months[CellKey("M1", ALL, month_add(MONTH, -12))]
     await clickhouse_sink.write([(view, view.drop_group("M1", "old"))])
     assert await clickhouse_reader.groups("M1") == {ALL: None, "named": "Only a name", "vip": None}
     assert not await clickhouse_sink.compare(view)
@@ -198,8 +234,8 @@ async def test_merges_and_inserts_are_no_loss(clickhouse_sink, raw_clickhouse):
     await fill(clickhouse_sink, view)
     for version in range(700, 705):
         key = view.set_month("M1", ALL, MONTH, version, [1, 1, 0], EUR=[1] * 6)
-        await clickhouse_sink.write([(view, Dirty(monthly={key}))])
-        raw_clickhouse.execute(f"OPTIMIZE TABLE {MONTHLY} FINAL")
+        await clickhouse_sink.write([(view, only(MONTHLY, {key}))])
+        raw_clickhouse.execute(f"OPTIMIZE TABLE {MONTHS} FINAL")
         assert await clickhouse_sink.write_as_of({3: 1_795_507_200_000 + version * 1000}) == set()
 
 
@@ -229,5 +265,5 @@ async def test_many_cells_go_in_chunks(clickhouse_sink, raw_clickhouse):
             view.set_day("big", f"g{group:03}", TODAY - day, 1 + group, {group: day})
     await fill(clickhouse_sink, view)
     assert not await clickhouse_sink.compare(view)
-    assert raw_clickhouse.execute(f"SELECT count(), sum(version) FROM {MONTHLY}_current") == [(3900, sum(range(3900)))]
-    assert raw_clickhouse.execute(f"SELECT count() FROM {DISTRIBUTION}_current") == [(30 * 92 * 48,)]
+    assert raw_clickhouse.execute(f"SELECT count(), sum(version) FROM {MONTHS}_current") == [(3900, sum(range(3900)))]
+    assert raw_clickhouse.execute(f"SELECT count() FROM {DAYS}_current") == [(30 * 92 * 48,)]

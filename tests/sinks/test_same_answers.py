@@ -6,7 +6,9 @@ import orjson
 import pytest
 
 from stream_app.domain.events import ALL
-from stream_app.domain.report import default_days, default_months, groups_data
+from stream_app.domain.report import groups_data
+from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS
+from stream_app.domain.tables import HALF_HOUR, MONTHLY, TABLES, FigureTable
 from tests.support.fake_view import STRANGE, FakeView, example
 
 
@@ -19,24 +21,31 @@ async def view(redis_sink, clickhouse_sink):
     return view
 
 
-async def test_default_answers(view, redis_reader, clickhouse_reader):
+async def assert_same(view, redis_reader, clickhouse_reader) -> int:
+    """The default answers of all tables and groups of a view; returns how many there are."""
     compared = 0
     for operator_id in view.operators():
         known = await clickhouse_reader.operator(operator_id)
-        assert known.partition == 3
-        months, days = default_months(known.operator), default_days(known.operator)
+        assert known.partition == view.partition
         for group in view.groups(operator_id):
-            monthly, as_of = await redis_reader.monthly(operator_id, group)
-            distribution, _ = await redis_reader.distribution(operator_id, group)
-            if monthly is None:
-                assert group == "named"
-                continue
-            asked = await clickhouse_reader.monthly(operator_id, known, group, months, known.operator.currency)
-            assert orjson.dumps(asked) == monthly.with_as_of(as_of[3])
-            asked = await clickhouse_reader.distribution(operator_id, known, group, days)
-            assert orjson.dumps(asked) == distribution.with_as_of(as_of[3])
-            compared += 1
-    assert compared == 6
+            for table in TABLES:
+                stored, as_of = await redis_reader.document(table, operator_id, group)
+                if stored is None:
+                    assert not await clickhouse_reader.has_documents(operator_id, known, group)
+                    continue
+                periods = table.default_periods(known.operator)
+                if isinstance(table, FigureTable):
+                    own = known.operator.currency
+                    asked = await clickhouse_reader.figures(table, operator_id, known, group, periods, own)
+                else:
+                    asked = await clickhouse_reader.counts(table, operator_id, known, group, periods)
+                assert orjson.dumps(asked) == stored.with_as_of(as_of[view.partition])
+                compared += 1
+    return compared
+
+
+async def test_default_answers(view, redis_reader, clickhouse_reader):
+    assert await assert_same(view, redis_reader, clickhouse_reader) == 6 * len(TABLES)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -45,16 +54,16 @@ async def test_default_answers_of_any_view(seed, redis_sink, clickhouse_sink, re
     for operator_id in ("a", "b|", "c'"):
         view.add_operator(operator_id, currency=dice.choice(["EUR", "JPY", "KWD"]))
         for group in (ALL, "g{1}", "g\\2"):
-            for month in default_months(view.known[operator_id]):
+            for month in MONTHLY.default_periods(view.known[operator_id]):
                 if dice.random() < 0.7:
                     money = {
-                        currency: [dice.randrange(10**9) + 10**9, *(dice.randrange(10**9) for _ in range(5))]
+                        currency: [dice.randrange(10**9) for _ in range(PAYMENT_SUMS.size)]
                         for currency in ("EUR", "USD", "JPY", "KWD")
                         if dice.random() < 0.5
                     }
-                    usage = sorted((dice.randrange(10**6) for _ in range(3)), reverse=True)
-                    view.set_month(operator_id, group, month, dice.randrange(2**53), usage, **money)
-            for day in default_days(view.known[operator_id]):
+                    sessions = [dice.randrange(10**6) for _ in range(SESSION_SUMS.size)]
+                    view.set_month(operator_id, group, month, dice.randrange(2**53), sessions, **money)
+            for day in HALF_HOUR.default_periods(view.known[operator_id]):
                 if dice.random() < 0.3:
                     view.set_day(
                         operator_id, group, day, dice.randrange(2**53), {dice.randrange(48): dice.randrange(99)}
@@ -63,16 +72,7 @@ async def test_default_answers_of_any_view(seed, redis_sink, clickhouse_sink, re
         await sink.write([(view, await sink.compare(view))])
         assert await sink.write_as_of({7: 1_795_507_200_000}) == set()
         assert not await sink.compare(view)
-    for operator_id, operator in view.known.items():
-        known = await clickhouse_reader.operator(operator_id)
-        months, days = default_months(operator), default_days(operator)
-        for group in view.groups(operator_id):
-            monthly, as_of = await redis_reader.monthly(operator_id, group)
-            distribution, _ = await redis_reader.distribution(operator_id, group)
-            asked = await clickhouse_reader.monthly(operator_id, known, group, months, operator.currency)
-            assert orjson.dumps(asked) == monthly.with_as_of(as_of[7])
-            asked = await clickhouse_reader.distribution(operator_id, known, group, days)
-            assert orjson.dumps(asked) == distribution.with_as_of(as_of[7])
+    assert await assert_same(view, redis_reader, clickhouse_reader)
 
 
 async def test_groups_and_operators(view, redis_reader, clickhouse_reader):
@@ -90,19 +90,19 @@ async def test_what_nobody_knows(view, redis_reader, clickhouse_reader):
     assert await clickhouse_reader.operator("nobody") is None
     assert await clickhouse_reader.groups("nobody") == {}
     known = await clickhouse_reader.operator("M1")
-    found = await clickhouse_reader.monthly("M1", known, "nobody", [202611], "EUR")
+    found = await clickhouse_reader.figures(MONTHLY, "M1", known, "nobody", [202611], "EUR")
     assert (found["version"], found["months"][0]["receivedAmount"]) == (0, "0.00")
 
 
 async def test_other_questions(view, clickhouse_reader):
     known = await clickhouse_reader.operator("M1")
-    found = await clickhouse_reader.monthly("M1", known, ALL, [202611, 202512], "USD")
+    found = await clickhouse_reader.figures(MONTHLY, "M1", known, ALL, [202611, 202512], "USD")
     assert [month["month"] for month in found["months"]] == ["2026-11", "2025-12"]
     assert [month["receivedAmount"] for month in found["months"]] == ["0.05", "0.00"]
     assert found["currencies"] == ["EUR", "USD"]
     assert found["version"] == 600
     today = known.operator.today
-    found = await clickhouse_reader.distribution("M1", known, "vip", range(today - 40, today - 38))
+    found = await clickhouse_reader.counts(HALF_HOUR, "M1", known, "vip", range(today - 40, today - 38))
     assert (found["from"], found["to"], found["total"], found["version"]) == ("2026-10-15", "2026-10-16", 3, 555)
     assert found["slots"][12]["chargeCount"] == 3
 
@@ -110,5 +110,5 @@ async def test_other_questions(view, clickhouse_reader):
 async def test_ids_of_any_characters(view, clickhouse_reader):
     known = await clickhouse_reader.operator(STRANGE)
     assert known.operator.name == STRANGE
-    found = await clickhouse_reader.monthly(STRANGE, known, STRANGE, [202611], "KWD")
+    found = await clickhouse_reader.figures(MONTHLY, STRANGE, known, STRANGE, [202611], "KWD")
     assert found["months"][0]["receivedAmount"] == f"{(2**62 - 1) // 1000}.{(2**62 - 1) % 1000:03d}"

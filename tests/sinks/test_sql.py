@@ -8,29 +8,78 @@ from importlib.resources import files
 
 import pytest
 
-from stream_app.sinks.sql import TABLES, sql
+from stream_app.domain.figures import FIGURES
+from stream_app.domain.tables import HALF_HOUR, MONTHLY, TABLES
+from stream_app.sinks import clickhouse_statements as statements_of
+from stream_app.sinks.clickhouse_rows import columns_of
+from stream_app.sinks.sql import OTHER_TABLES, RECORD, sql
 from tests.sinks.conftest import DATABASE
+from tests.support.fake_view import MONTH as CURRENT
+from tests.support.fake_view import FakeView
 
 NAMES = sorted(
     entry.name[: -len(".sql")] for entry in files("stream_app.sinks.sql").iterdir() if entry.name.endswith(".sql")
 )
+MADE = ["database", RECORD, *OTHER_TABLES]
+FIRST_FIGURES = [figure for figure in FIGURES if figure.since == 1]
+ADDED = [figure.column for figure in FIGURES if figure.since > 1]
+
+
+def tables() -> list[tuple[str, str]]:
+    """What makes all tables and views, as the first version had them and then as they are."""
+    texts = [(name, sql(name, DATABASE)) for name in MADE]
+    for table in TABLES:
+        texts.append(("create_table", statements_of.create_table(table, DATABASE, FIRST_FIGURES)))
+        texts.append(("create_view", statements_of.create_view(table, DATABASE, FIRST_FIGURES)))
+    texts.append(("add_columns", statements_of.add_columns(MONTHLY, DATABASE, ADDED)))
+    for table in TABLES:
+        texts.append(("drop_view", statements_of.drop_view(table, DATABASE)))
+        texts.append(("create_view", statements_of.create_view(table, DATABASE)))
+    return texts
+
+
+def rows_of(table, *changes):
+    """Rows of a view that is brought up step by step: each step is inserted by itself."""
+    view = FakeView()
+    view.add_operator("M'1")
+    found = []
+    for change in changes:
+        key = change(view)
+        found += [row for columns in columns_of(view, table, [key]) for row in zip(*columns, strict=True)]
+    return found
+
+
 INSERTS = {
-    "insert_monthly": [
-        ("M'1", "ALL", "2026-11-01", "EUR", "10.01", "1.5", "0", 3, 2, "5.01", 7, 3, "2.33", "0", 0, 3, 1795507200, 8),
-        ("M'1", "ALL", "2026-11-01", "EUR", "9", "1.5", "0", 3, 2, "4.5", 7, 3, "2.33", "0", 0, 3, 1795507200, 7),
-        ("M'1", "ALL", "2026-10-01", "EUR", "0", "0", "0", 0, 0, "0", 0, 0, "0", "0", 0, 3, 1795507200, 6),
-    ],
-    "insert_charging_distri": [
-        ("M'1", "ALL", "2026-11-24", 0, 5, 3, 1795507200, 8),
-        ("M'1", "ALL", "2026-11-24", 0, 4, 3, 1795507200, 7),
-        ("M'1", "ALL", "2026-11-23", 0, 2, 3, 1795507200, 9),
-    ],
+    "insert_migration": [(1, 0), (2, 0), (2, 0)],
     "insert_as_of": [(3, 1795507200), (3, 1795507100)],
     "insert_operators": [("M'1", None, "UTC", "EUR", "2026-11-24", "2025-11-01", "2026-08-25", 3, 9)],
     "insert_groups": [("M'1", "ALL", None, 1, 3, 8), ("M'1", "vip", "大", 0, 3, 8), ("M'1", "gone", None, 0, 3, 8)],
+    "insert_months": rows_of(
+        MONTHLY,
+        lambda view: view.set_month("M'1", "ALL", CURRENT, 8, [7, 3, 0, 5], EUR=[900, 150, 0, 3, 2, 0]),
+        lambda view: view.set_month("M'1", "ALL", CURRENT, 8, [7, 3, 0, 12_345], EUR=[1001, 150, 0, 3, 2, 0]),
+        lambda view: view.set_month("M'1", "ALL", CURRENT, 7, [9, 4, 0, 99_999], EUR=[9999, 150, 0, 3, 2, 0]),
+        lambda view: view.set_month("M'1", "ALL", CURRENT - 1, 6, [0, 0, 0], EUR=[-5, 0, 5, 1, 0, -5]),
+    ),
+    "insert_days": [
+        ("M'1", "ALL", "2026-11-24", 0, 5, 3, 1795507200, 8),
+        ("M'1", "ALL", "2026-11-24", 0, 6, 3, 1795507200, 8),
+        ("M'1", "ALL", "2026-11-24", 0, 4, 3, 1795507200, 7),
+        ("M'1", "ALL", "2026-11-23", 0, 2, 3, 1795507200, 9),
+    ],
+}
+TEXTS = {
+    "insert_months": statements_of.insert(MONTHLY, DATABASE),
+    "insert_days": statements_of.insert(HALF_HOUR, DATABASE),
+    "sum_months": statements_of.sum_rows(MONTHLY, DATABASE),
+    "sum_days": statements_of.sum_rows(HALF_HOUR, DATABASE),
+    "read_months": statements_of.read_figures(MONTHLY, DATABASE),
+    "read_days": statements_of.read_counts(HALF_HOUR, DATABASE),
 }
 PARAMETERS = {
     "database": f"'{DATABASE}'",
+    "tables": str(tuple(table.clickhouse_table for table in TABLES)),
+    "firsts": "['2025-11-01', '2026-11-01']",
     "partition": "3",
     "first": "'2025-11-01'",
     "operator": r"'M\'1'",
@@ -39,25 +88,26 @@ PARAMETERS = {
     "from": "'2026-11-24'",
     "to": "'2026-11-24'",
 }
-VIEWS = [
-    f"SELECT * FROM {DATABASE}.ads_operation_crm_{table}_current ORDER BY version"
-    for table in ("monthly", "charging_distri")
-]
+VIEWS = [f"SELECT * FROM {DATABASE}.{statements_of.view_name(table)} ORDER BY version" for table in TABLES]
 
 
 def literal(value) -> str:
     if value is None:
         return "NULL"
-    return str(value) if isinstance(value, int) else "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return str(value) if isinstance(value, int) else "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def text_of(name) -> str:
+    return TEXTS[name] if name in TEXTS else sql(name, DATABASE)
 
 
 def statements() -> list[tuple[str, str]]:
     """All statements as text: tables, inserts, then questions."""
-    texts = [(name, sql(name, DATABASE)) for name in TABLES]
+    texts = tables()
     for name, rows in INSERTS.items():
-        texts += [(name, f"{sql(name, DATABASE)} ({', '.join(map(literal, row))})") for row in rows]
-    texts += [(name, sql(name, DATABASE) % PARAMETERS) for name in NAMES if name not in {*TABLES, *INSERTS}]
-    return texts + [("view", view) for view in VIEWS]
+        texts += [(name, f"{text_of(name)} ({', '.join(map(literal, row))})") for row in rows]
+    asked = [name for name in [*NAMES, *TEXTS] if name not in {*MADE, *INSERTS}]
+    return texts + [(name, text_of(name) % PARAMETERS) for name in asked] + [("view", view) for view in VIEWS]
 
 
 CHDB = """
@@ -86,8 +136,11 @@ def todays(tmp_path_factory):
     return dict(zip(texts, map(json.loads, found.stdout.splitlines()), strict=True))
 
 
+COMPOSED = {"create_table", "create_view", "add_columns", "drop_view", "view"}
+
+
 def test_every_statement_has_a_case():
-    assert {name for name, _ in statements()} == {*NAMES, "view"}
+    assert {name for name, _ in statements()} == {*NAMES, *TEXTS, *COMPOSED}
 
 
 def test_the_outcome_is_the_same(raw_clickhouse, todays):
@@ -95,13 +148,13 @@ def test_the_outcome_is_the_same(raw_clickhouse, todays):
         return "ᴺᵁᴸᴸ" if value is None else f"{value:%Y-%m-%d %H:%M:%S}" if hasattr(value, "hour") else str(value)
 
     def parsed(value):
-        return date.fromisoformat(value) if str(value)[4:5] == "-" else value
+        return date.fromisoformat(value) if isinstance(value, str) and value[4:5] == "-" else value
 
-    for name in TABLES:
-        raw_clickhouse.execute(sql(name, DATABASE))
+    for _, text_of_it in tables():
+        raw_clickhouse.execute(text_of_it)
     for name, rows in INSERTS.items():  # the driver sends rows apart from their statement
         for row in rows:
-            raw_clickhouse.execute(sql(name, DATABASE), [[parsed(value) for value in row]])
+            raw_clickhouse.execute(text_of(name), [[parsed(value) for value in row]])
     compared = set()
     for name, statement in statements():
         if not statement.startswith("SELECT"):
@@ -121,11 +174,15 @@ def test_the_outcome_is_the_same(raw_clickhouse, todays):
             ], name
             assert found
         compared.add(name)
-    assert compared == set(NAMES) - set(TABLES) - set(INSERTS) | {"view"}
-    ((received,),) = raw_clickhouse.execute(
-        f"SELECT received_amount FROM {DATABASE}.ads_operation_crm_monthly_current WHERE version = 8"
+    assert compared == {*NAMES, *TEXTS, "view"} - {*MADE, *INSERTS}
+    ((received, energy),) = raw_clickhouse.execute(
+        f"SELECT received_amount, energy_kwh FROM {DATABASE}.{statements_of.view_name(MONTHLY)} WHERE version = 8"
     )
-    assert str(received) == "10.01"
+    assert (str(received), str(energy)) == ("10.01", "12.345")  # of equal versions, what was inserted last
+    ((charges,),) = raw_clickhouse.execute(
+        f"SELECT charge_count FROM {DATABASE}.{statements_of.view_name(HALF_HOUR)} WHERE version = 8"
+    )
+    assert charges == 6
 
 
 def number(value: str) -> str | float:

@@ -7,13 +7,14 @@ from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, 
 from stream_app.sources import canonical, decode, ocpi
 from stream_app.sources.decode import FUTURE_MS
 from stream_app.sources.exact import Fields, UnusableError, parse
+from stream_app.sources.records import FORMAT
 
 NOW_MS = 1_793_700_000_000
 LATEST_MS = NOW_MS + 86_400_000
 OPERATORS = {"NL-TNM": "M1"}
 DROP = object()  # as a change: leave the field out
 TIMESTAMP, OFFSET, PARTITION_ = 1_793_600_000_000, 100, 3
-STAMP = [TIMESTAMP, OFFSET, PARTITION_]
+STAMPED = [TIMESTAMP, OFFSET, PARTITION_, FORMAT]  # after the version
 
 GOOD = {
     SESSION: {

@@ -27,6 +27,13 @@ SCALARS = st.none() | st.booleans() | NUMBERS | TEXTS | TIMES
 JSON = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=6
 )
+ENERGIES = (
+    st.decimals(-1, 1_000_001, allow_nan=False, allow_infinity=False).map(str)
+    | st.sampled_from(
+        ["12.4", "0", "0.0005", "999999.999", "1000000", "-0", "1e1", "012", "1.", 12.4, 0.0, 999_999, 1e6]
+    )
+    | NUMBERS
+)
 PRICES = st.fixed_dictionaries(
     {}, optional={"incl_vat": NUMBERS | JSON, "excl_vat": NUMBERS, "before_taxes": NUMBERS, "taxes": st.lists(st.fixed_dictionaries({}, optional={"amount": NUMBERS | JSON})) | JSON}
 )  # fmt: skip
@@ -34,7 +41,7 @@ BY_FIELD = {
     "started_at": TIMES, "paid_at": TIMES, "start_date_time": TIMES, "end_date_time": TIMES, "version": st.integers(-1, 5), "total_cost": PRICES,
     "amount_received": st.integers(0, 3000), "amount_refunded": st.integers(0, 3000), "amount_discount": st.integers(0, 3000), "group_ids": st.lists(TEXTS, max_size=4),
     "status": st.sampled_from(["ACTIVE", "PENDING", "RESERVATION", "COMPLETED", "INVALID", "SUCCEEDED", "FAILED", "CANCELED", "REFUNDED"]), "credit": st.booleans(),
-    "credit_reference_id": TEXTS, "total_energy": NUMBERS, "session_id": TEXTS, "currency": st.sampled_from(["EUR", "JPY", "KWD", "eur", "XXX"]),
+    "credit_reference_id": TEXTS, "total_energy": ENERGIES, "energy_kwh": ENERGIES, "ended_at": TIMES, "session_id": TEXTS, "currency": st.sampled_from(["EUR", "JPY", "KWD", "eur", "XXX"]),
     "cdr_token": st.fixed_dictionaries({}, optional={"contract_id": TEXTS, "type": TEXTS | SCALARS}),
 }  # fmt: skip
 

@@ -9,12 +9,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.domain.errors import Reason, Rejection
-from stream_app.domain.events import AS_PAYMENT, AS_SESSION, CDR
+from stream_app.domain.events import (
+    AS_PAYMENT,
+    AS_SESSION,
+    CDR,
+    COUNTED,
+    CREDITED,
+    CURRENCY,
+    CUSTOMER,
+    LASTED,
+    RECEIVED,
+    SESSION_ID,
+    START,
+)
 from stream_app.domain.money import DIGITS
-from tests.sources.samples import DROP, GOOD, STAMP, exactly, one, sample, usable
+from tests.sources.samples import DROP, GOOD, STAMPED, exactly, one, sample, usable
 
 BOTH = AS_SESSION | AS_PAYMENT
-START, END = 1793694599000 // 900_000, 1793697060000 // 900_000
+STARTED, END = 1793694599000 // 900_000, 1793697060000 // 900_000
+REST_OF_END = 1793697060000 % 900_000
+TOOK = 1793697060000 - 1793694599000
 MOST = 2**53 - 1
 
 
@@ -42,20 +56,20 @@ def priced(written, currency="EUR", place="incl_vat"):
 def amount(written, currency="EUR"):
     outcome = priced(written, currency)
     assert usable(outcome), outcome
-    return outcome[2][8]
+    return outcome[2][RECEIVED]
 
 
 def test_a_row():
     assert one(CDR, GOOD[CDR]) == (
         "NL-ALF",
         "CDR-1",
-        [0, *STAMP, BOTH, END, 0, "NL-TST-C1", 1210, 0, 0, "EUR", START, None, {}],
+        [0, *STAMPED, BOTH, END, 0, "NL-TST-C1", 15_342, REST_OF_END, TOOK, 1210, 0, 0, "EUR", "77", STARTED, None, {}],
     )
 
 
 def test_rows_share_nothing():
     raw = json.dumps(GOOD[CDR]).encode()
-    assert one(CDR, raw)[2][14] is not one(CDR, raw)[2][14]
+    assert one(CDR, raw)[2][CREDITED] is not one(CDR, raw)[2][CREDITED]
 
 
 def test_the_operator_is_named_by_country_and_party_or_by_the_setting():
@@ -69,15 +83,15 @@ def test_the_operator_is_named_by_country_and_party_or_by_the_setting():
 
 def test_only_ascii_letters_are_upper_cased():
     operator, id_, row_ = one(CDR, sample(CDR, party_id="straße", id="éaß大z", cdr_token__contract_id="\u0131i"))
-    assert (operator, id_, row_[7]) == ("NL-STRAßE", "éAß大Z", "\u0131I")
+    assert (operator, id_, row_[CUSTOMER]) == ("NL-STRAßE", "éAß大Z", "\u0131I")
 
 
 def test_the_customer():
-    assert row(cdr_token__type="AD_HOC_USER")[7] is None
-    assert row(cdr_token__type="ad_hoc_user")[7] == "NL-TST-C1"
-    assert row(cdr_token__type="APP_USER")[7] == "NL-TST-C1"
-    assert row(cdr_token__type=DROP)[7] == "NL-TST-C1"
-    assert row(cdr_token__type=None)[7] == "NL-TST-C1"
+    assert row(cdr_token__type="AD_HOC_USER")[CUSTOMER] is None
+    assert row(cdr_token__type="ad_hoc_user")[CUSTOMER] == "NL-TST-C1"
+    assert row(cdr_token__type="APP_USER")[CUSTOMER] == "NL-TST-C1"
+    assert row(cdr_token__type=DROP)[CUSTOMER] == "NL-TST-C1"
+    assert row(cdr_token__type=None)[CUSTOMER] == "NL-TST-C1"
     rejected(Reason.WRONG_TYPE, "cdr_token.type", cdr_token__type=1)
     rejected(Reason.MISSING_FIELD, "cdr_token.contract_id", cdr_token={"type": "AD_HOC_USER"})
     rejected(Reason.BAD_ID, "cdr_token.contract_id", cdr_token={"type": "AD_HOC_USER", "contract_id": ""})
@@ -88,27 +102,39 @@ def test_the_customer():
 
 def test_what_of_it_counts():
     for energy in (0, 0.0):
-        assert row(session_id=DROP, total_energy=energy)[4] == AS_PAYMENT
-        assert row(session_id=None, total_energy=energy)[4] == AS_PAYMENT
-        assert row(session_id="1", total_energy=energy)[4] == BOTH
+        assert row(session_id=DROP, total_energy=energy)[COUNTED] == AS_PAYMENT
+        assert row(session_id=None, total_energy=energy)[COUNTED] == AS_PAYMENT
+        assert row(session_id="1", total_energy=energy)[COUNTED] == BOTH
     for written, counted in (
         ("0e99999999999999999999", AS_PAYMENT), ("-0", AS_PAYMENT), ("-0.00E+5", AS_PAYMENT), ("0.001", BOTH), ("10", BOTH), ("-1", BOTH), ("1e-999999999", BOTH),
     ):  # fmt: skip
         raw = json.dumps(sample(CDR, session_id=DROP, total_energy="@")).encode().replace(b'"@"', written.encode())
-        assert one(CDR, raw)[2][4] == counted
-    assert row(session_id=DROP, total_energy=DROP)[4] == BOTH
-    assert row(session_id=DROP, total_energy=None)[4] == BOTH
-    for bad in ("0", True, [], {}):
-        rejected(Reason.WRONG_TYPE, "total_energy", session_id=DROP, total_energy=bad)
-        assert row(total_energy=bad)[4] == BOTH  # with a session nothing depends on it
+        assert one(CDR, raw)[2][COUNTED] == counted
+    assert row(session_id=DROP, total_energy=DROP)[COUNTED] == BOTH
+    assert row(session_id=DROP, total_energy=None)[COUNTED] == BOTH
+    assert row(session_id=DROP, total_energy="0.000")[COUNTED] == AS_PAYMENT
+    for unknown in ("", "none", True, [], {}):  # is not zero
+        assert row(session_id=DROP, total_energy=unknown)[COUNTED] == BOTH
+        assert row(total_energy=unknown)[COUNTED] == BOTH
+
+
+def test_the_session_it_names():
+    assert row(session_id="s-大")[SESSION_ID] == "S-大"  # OCPI compares ids without case
+    for none in (DROP, None, "", "x" * 201, "a\nb", "\ud800", 5, True, [], {}):
+        assert row(session_id=none)[SESSION_ID] is None
 
 
 def test_times():
-    assert row(start_date_time="2026-11-03T08:29:59", end_date_time=1793697060000)[12] == START
-    assert row(start_date_time="2026-11-03T09:29:59+01:00")[12] == START
-    assert row(start_date_time=0)[12] == 0
-    assert row(start_date_time="9999-12-31T23:59:59")[12] > END  # only the end tells whether it is in the future
-    assert row(start_date_time=-1)[12] == 0
+    assert row(start_date_time="2026-11-03T08:29:59", end_date_time=1793697060000)[START] == STARTED
+    assert row(start_date_time="2026-11-03T09:29:59+01:00")[START] == STARTED
+    assert row(start_date_time=0)[START] == 0
+    assert row(start_date_time="2026-11-03T09:11:00")[LASTED] == 0
+    for after in ("2026-11-03T09:11:01", "9999-12-31T23:59:59"):
+        rejected(Reason.OUT_OF_RANGE, "start_date_time", start_date_time=after)
+        assert (
+            row(start_date_time=after, credit=True, credit_reference_id="x")[LASTED] < 0
+        )  # times of credits are not compared
+    assert row(start_date_time=-1)[START] == 0
     for bad in ("2026-11-03", 10**30, 253_402_300_800_000):
         rejected(Reason.BAD_TIME, "start_date_time", start_date_time=bad)
     rejected(Reason.WRONG_TYPE, "start_date_time", start_date_time=True)
@@ -138,7 +164,7 @@ def test_times():
 )
 def test_total_costs(total_cost, expected):
     raw = json.dumps(sample(CDR, total_cost=total_cost)).encode()
-    assert one(CDR, raw)[2][8:12] == [expected, 0, 0, "EUR"]
+    assert one(CDR, raw)[2][RECEIVED : CURRENCY + 1] == [expected, 0, 0, "EUR"]
     assert one(CDR, raw) == exactly(CDR, raw)
 
 
@@ -243,20 +269,22 @@ def test_money_against_fractions(before, taxes, currency):
     for i, tax in enumerate(taxes):
         written = written.replace(f'"@{i}"', str(tax))
     raw = written.replace('"@"', str(before).lower()).encode()
-    assert one(CDR, raw)[2][8] == expected
+    assert one(CDR, raw)[2][RECEIVED] == expected
     assert one(CDR, raw) == exactly(CDR, raw)
 
 
 def test_credits():
     credit = {"credit": True, "credit_reference_id": "cdr-0", "total_cost": {"incl_vat": -12.1}}
-    assert row(**credit)[4:] == [0, END, 0, "NL-TST-C1", 0, 0, 0, "", START, "CDR-0", {}]
+    assert row(**credit)[COUNTED : CUSTOMER + 1] == [0, END, 0, "NL-TST-C1"]
+    assert row(**credit)[RECEIVED:] == [0, 0, 0, "", "77", STARTED, "CDR-0", {}]
     for junk in (-1, "x", [], False, {"incl_vat": "x"}):
-        assert row(credit=True, credit_reference_id="é", currency=junk, total_cost=junk)[8:] == [
+        assert row(credit=True, credit_reference_id="é", currency=junk, total_cost=junk)[RECEIVED:] == [
             0,
             0,
             0,
             "",
-            START,
+            "77",
+            STARTED,
             "é",
             {},
         ]
@@ -271,6 +299,6 @@ def test_credits():
 
 def test_no_credits():
     for no in (False, None, DROP):
-        assert row(credit=no, credit_reference_id=5)[8:] == [1210, 0, 0, "EUR", START, None, {}]
+        assert row(credit=no, credit_reference_id=5)[RECEIVED:] == [1210, 0, 0, "EUR", "77", STARTED, None, {}]
     for bad in (1, 0, "true", []):
         rejected(Reason.WRONG_TYPE, "credit", credit=bad)

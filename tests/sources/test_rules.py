@@ -5,11 +5,35 @@ import json
 import pytest
 
 from stream_app.domain.errors import Reason, Rejection
-from stream_app.domain.events import AS_PAYMENT, AS_SESSION, CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
+from stream_app.domain.events import (
+    AS_PAYMENT,
+    AS_SESSION,
+    CDR,
+    COUNTED,
+    CURRENCY,
+    CUSTOMER,
+    DISCOUNT,
+    FORMAT,
+    GROUP,
+    GROUP_IDS,
+    MEMBERSHIP,
+    NAME,
+    OPERATOR,
+    OPERATOR_CURRENCY,
+    OPERATOR_NAME,
+    PAYMENT,
+    RECEIVED,
+    REFUNDED,
+    SESSION,
+    SESSION_ID,
+    TIME,
+    TIMEZONE,
+    VERSION,
+)
 from stream_app.domain.local_time import zone_names
 from stream_app.domain.money import DIGITS
 from stream_app.sources import decode
-from tests.sources.samples import DROP, GOOD, LATEST_MS, NOW_MS, STAMP, one, outcomes, sample, usable
+from tests.sources.samples import DROP, GOOD, LATEST_MS, NOW_MS, STAMPED, one, outcomes, sample, usable
 
 QUARTER = 1793693460000 // 900_000
 SESSION_QUARTER = 1793690999000 // 900_000
@@ -59,11 +83,19 @@ def row(kind, **change):
 
 
 def test_rows_of_the_contracts_examples():
-    assert one(SESSION, GOOD[SESSION]) == ("M1", "s-1", [2, *STAMP, AS_SESSION, SESSION_QUARTER, 0, "c-9"])
-    assert one(PAYMENT, GOOD[PAYMENT]) == ("M1", "p-1", [1, *STAMP, AS_PAYMENT, QUARTER, 0, "c-9", 1250, 150, 0, "EUR"])
-    assert one(MEMBERSHIP, GOOD[MEMBERSHIP]) == ("M1", "c-9", [7, *STAMP, ["fleet", "vip"]])
-    assert one(GROUP, GOOD[GROUP]) == ("M1", "vip", [1, *STAMP, "大客户"])
-    assert one(OPERATOR, GOOD[OPERATOR]) == ("M1", "", [1, *STAMP, "Europe/Berlin", "EUR", "Stadtwerke"])
+    assert one(SESSION, GOOD[SESSION]) == (
+        "M1",
+        "s-1",
+        [2, *STAMPED, AS_SESSION, SESSION_QUARTER, 0, "c-9", 12_400, 899_000, 2_461_000],
+    )
+    assert one(PAYMENT, GOOD[PAYMENT]) == (
+        "M1",
+        "p-1",
+        [1, *STAMPED, AS_PAYMENT, QUARTER, 0, "c-9", None, 660_000, None, 1250, 150, 0, "EUR", "s-1"],
+    )
+    assert one(MEMBERSHIP, GOOD[MEMBERSHIP]) == ("M1", "c-9", [7, *STAMPED, ["fleet", "vip"]])
+    assert one(GROUP, GOOD[GROUP]) == ("M1", "vip", [1, *STAMPED, "大客户"])
+    assert one(OPERATOR, GOOD[OPERATOR]) == ("M1", "", [1, *STAMPED, "Europe/Berlin", "EUR", "Stadtwerke"])
 
 
 @pytest.mark.parametrize(("kind", "field"), [(kind, field) for kind, fields in REQUIRED.items() for field in fields])
@@ -98,21 +130,21 @@ def test_ids_may_be_any_other_characters(id_):
             sample(SESSION, session_id=id_, operator_id=id_, customer_id=id_), ensure_ascii=ascii_only
         ).encode()
         operator, id_found, row_ = one(SESSION, raw)
-        assert (operator, id_found, row_[-1]) == (id_, id_, id_)
+        assert (operator, id_found, row_[CUSTOMER]) == (id_, id_, id_)
 
 
 def test_anonymous():
     for kind in (SESSION, PAYMENT):
-        assert row(kind, customer_id=DROP)[7] is None
-        assert row(kind, customer_id=None)[7] is None
+        assert row(kind, customer_id=DROP)[CUSTOMER] is None
+        assert row(kind, customer_id=None)[CUSTOMER] is None
 
 
 @pytest.mark.parametrize("kind", GOOD)
 def test_versions(kind):
     for version in (0, 1, TWO_53):
-        assert row(kind, version=version)[0] == version
-    assert row(kind, version=DROP)[0] == 0
-    assert row(kind, version=None)[0] == 0
+        assert row(kind, version=version)[VERSION] == version
+    assert row(kind, version=DROP)[VERSION] == 0
+    assert row(kind, version=None)[VERSION] == 0
     for bad in (-1, TWO_53 + 1, 2**63, 2**64, 10**30, -(10**30)):
         rejected(kind, Reason.OUT_OF_RANGE, version=bad)
     for bad in ("1", True, 1.0, [], {}):
@@ -146,7 +178,7 @@ def test_huge_numbers_are_rejected_not_raised():
 
 def test_session_states():
     for status in ("ACTIVE", "PENDING", "RESERVATION", "COMPLETED", "INVALID"):
-        assert row(SESSION, status=status)[4] == (AS_SESSION if status == "COMPLETED" else 0)
+        assert row(SESSION, status=status)[COUNTED] == (AS_SESSION if status == "COMPLETED" else 0)
     for bad in ("completed", "SUCCEEDED", "", "COMPLETED ", "\ud800"):
         rejected(SESSION, Reason.UNKNOWN_STATUS, status=bad)
     for bad in (1, True, ["COMPLETED"], {}):
@@ -155,19 +187,17 @@ def test_session_states():
 
 def test_payment_states():
     for status in ("PENDING", "SUCCEEDED", "FAILED", "CANCELED", "REFUNDED"):
-        assert row(PAYMENT, status=status)[4] == (AS_PAYMENT if status == "SUCCEEDED" else 0)
+        assert row(PAYMENT, status=status)[COUNTED] == (AS_PAYMENT if status == "SUCCEEDED" else 0)
     for bad in ("CANCELLED", "COMPLETED", "succeeded", ""):
         rejected(PAYMENT, Reason.UNKNOWN_STATUS, status=bad)
 
 
 def test_amounts():
-    assert row(PAYMENT, amount_discount=DROP, amount_refunded=None)[8:] == [1250, 0, 0, "EUR"]
-    assert row(PAYMENT, amount_received=TWO_53 - 1, amount_discount=TWO_53 - 1, amount_refunded=1)[8:11] == [
-        TWO_53 - 1,
-        TWO_53 - 1,
-        1,
-    ]
-    assert row(PAYMENT, amount_discount=2000)[9] == 2000  # may exceed what was received
+    assert row(PAYMENT, amount_discount=DROP, amount_refunded=None)[RECEIVED : CURRENCY + 1] == [1250, 0, 0, "EUR"]
+    assert row(PAYMENT, amount_received=TWO_53 - 1, amount_discount=TWO_53 - 1, amount_refunded=1)[
+        RECEIVED : REFUNDED + 1
+    ] == [TWO_53 - 1, TWO_53 - 1, 1]
+    assert row(PAYMENT, amount_discount=2000)[DISCOUNT] == 2000  # may exceed what was received
     for field in ("amount_received", "amount_discount", "amount_refunded"):
         for bad in (-1, TWO_53, 2**63, 2**64):
             rejected(PAYMENT, Reason.OUT_OF_RANGE, **{field: bad})
@@ -178,15 +208,15 @@ def test_amounts():
 
 
 def test_what_is_refunded_in_full_counts_nowhere():
-    assert row(PAYMENT, amount_refunded=1249)[4] == AS_PAYMENT
-    assert row(PAYMENT, amount_refunded=1250)[4] == 0
-    assert row(PAYMENT, amount_received=0)[4] == AS_PAYMENT  # of nothing, nothing was refunded
+    assert row(PAYMENT, amount_refunded=1249)[COUNTED] == AS_PAYMENT
+    assert row(PAYMENT, amount_refunded=1250)[COUNTED] == 0
+    assert row(PAYMENT, amount_received=0)[COUNTED] == AS_PAYMENT  # of nothing, nothing was refunded
 
 
 def test_currencies():
     for currency in DIGITS:
-        assert row(PAYMENT, currency=currency)[11] == currency
-        assert row(OPERATOR, currency=currency)[5] == currency
+        assert row(PAYMENT, currency=currency)[CURRENCY] == currency
+        assert row(OPERATOR, currency=currency)[OPERATOR_CURRENCY] == currency
     for kind in (PAYMENT, OPERATOR, CDR):
         for bad in ("eur", "EURO", "XXX", "", "\ud800"):
             rejected(kind, Reason.UNKNOWN_CURRENCY, currency=bad)
@@ -196,16 +226,21 @@ def test_currencies():
 
 @pytest.mark.parametrize(("kind", "field"), [(SESSION, "started_at"), (PAYMENT, "paid_at"), (CDR, "end_date_time")])
 def test_times(kind, field):
-    assert row(kind, **{field: 0})[5] == 0
-    assert row(kind, **{field: 899_999})[5] == 0
-    assert row(kind, **{field: 900_000})[5] == 1
-    assert row(kind, **{field: LATEST_MS})[5] == LATEST_MS // 900_000
-    assert row(kind, **{field: "1970-01-01T00:15:00Z"})[5] == 1
+    def row(kind, **change):  # of a CDR that ends when it starts
+        outcome = one(kind, sample(kind, **(change | {"start_date_time": 0} if kind == CDR else change)))
+        assert usable(outcome), outcome
+        return outcome[2]
+
+    assert row(kind, **{field: 0})[TIME] == 0
+    assert row(kind, **{field: 899_999})[TIME] == 0
+    assert row(kind, **{field: 900_000})[TIME] == 1
+    assert row(kind, **{field: LATEST_MS})[TIME] == LATEST_MS // 900_000
+    assert row(kind, **{field: "1970-01-01T00:15:00Z"})[TIME] == 1
     rejected(kind, Reason.IN_THE_FUTURE, **{field: LATEST_MS + 1})
     rejected(kind, Reason.IN_THE_FUTURE, **{field: 10**30})
     rejected(kind, Reason.IN_THE_FUTURE, **{field: "9999-12-31T23:59:59Z"})
     for old in (-1, -(10**30), "1969-12-31T23:59:59Z"):  # past any retention, which is for the ledger to say
-        assert row(kind, **{field: old})[5] == 0
+        assert row(kind, **{field: old})[TIME] == 0
     for bad in ("", "yesterday", "1793693460000", "2026-11-03", "\ud800"):
         rejected(kind, Reason.BAD_TIME, **{field: bad})
     for bad in (True, 1.5, [], {}):
@@ -229,9 +264,9 @@ def test_a_time_without_zone_is_bad_but_for_ocpi():
 
 
 def test_memberships():
-    assert row(MEMBERSHIP, group_ids=[])[4] == []
-    assert row(MEMBERSHIP, group_ids=["b", "a", "b", "大", "Z"])[4] == ["Z", "a", "b", "大"]
-    assert row(MEMBERSHIP, group_ids=["all", "ALL "])[4] == ["ALL ", "all"]
+    assert row(MEMBERSHIP, group_ids=[])[GROUP_IDS] == []
+    assert row(MEMBERSHIP, group_ids=["b", "a", "b", "大", "Z"])[GROUP_IDS] == ["Z", "a", "b", "大"]
+    assert row(MEMBERSHIP, group_ids=["all", "ALL "])[GROUP_IDS] == ["ALL ", "all"]
     for group_ids in (["ALL"], ["vip", "ALL"]):
         rejected(MEMBERSHIP, Reason.RESERVED_GROUP, group_ids=group_ids)
     for bad in ("", "x" * 201, "a\x7f", "\x85", "\ud800"):
@@ -241,18 +276,18 @@ def test_memberships():
 
 
 def test_groups():
-    assert row(GROUP, name="")[4] == ""
-    assert row(GROUP, name="line\nbreak\x7f")[4] == "line\nbreak\x7f"
+    assert row(GROUP, name="")[NAME] == ""
+    assert row(GROUP, name="line\nbreak\x7f")[NAME] == "line\nbreak\x7f"
     rejected(GROUP, Reason.RESERVED_GROUP, group_id="ALL")
     for bad in (1, [], "half \ud83d"):
         rejected(GROUP, Reason.WRONG_TYPE, name=bad)
 
 
 def test_operators():
-    assert row(OPERATOR, name=DROP)[6] is None
-    assert row(OPERATOR, name=None)[6] is None
+    assert row(OPERATOR, name=DROP)[OPERATOR_NAME] is None
+    assert row(OPERATOR, name=None)[OPERATOR_NAME] is None
     for zone in zone_names():
-        assert row(OPERATOR, timezone=zone)[4] == zone
+        assert row(OPERATOR, timezone=zone)[TIMEZONE] == zone
     for bad in ("Europe/Atlantis", "europe/berlin", "", "../UTC", "+01:00"):
         rejected(OPERATOR, Reason.UNKNOWN_ZONE, timezone=bad)
     for bad in (1, [], {}):
@@ -265,6 +300,12 @@ def test_fields_that_no_result_uses_are_not_checked():
     for junk in (None, True, -1, 1.5, "\ud800", [], {"session_id": 5}):
         assert usable(one(SESSION, sample(SESSION, ended_at=junk, energy_kwh=junk, x=junk)))
         assert usable(one(PAYMENT, sample(PAYMENT, session_id=junk, **{"\ud800": junk})))
+
+
+def test_the_session_of_a_payment():
+    assert row(PAYMENT, session_id="大 s")[SESSION_ID] == "大 s"
+    for none in (DROP, None, "", "x" * 201, "a\nb", "\x85", "\ud800", 5, True, [], {}):
+        assert row(PAYMENT, session_id=none)[SESSION_ID] is None
 
 
 def test_a_tombstone_and_the_closed_list():
@@ -280,14 +321,14 @@ def test_a_null_is_a_missing_field_and_of_doubled_keys_the_last_counts():
         )
         return one(kind, raw.encode())
 
-    assert doubled(PAYMENT, "amount_received", "null", "7")[2][8] == 7
-    assert doubled(PAYMENT, "amount_received", '"x"', "7")[2][8] == 7
-    assert doubled(PAYMENT, "amount_received", "8", "7")[2][8] == 7
+    assert doubled(PAYMENT, "amount_received", "null", "7")[2][RECEIVED] == 7
+    assert doubled(PAYMENT, "amount_received", '"x"', "7")[2][RECEIVED] == 7
+    assert doubled(PAYMENT, "amount_received", "8", "7")[2][RECEIVED] == 7
     assert doubled(PAYMENT, "amount_received", "8", "null").reason == Reason.MISSING_FIELD
-    assert doubled(PAYMENT, "version", "8", "null")[2][0] == 0
-    assert doubled(SESSION, "customer_id", '"a"', "null")[2][7] is None
-    assert doubled(SESSION, "customer_id", "1", '"b"')[2][7] == "b"
-    assert doubled(SESSION, "status", '"?"', '"COMPLETED"')[2][4] == AS_SESSION
+    assert doubled(PAYMENT, "version", "8", "null")[2][VERSION] == 0
+    assert doubled(SESSION, "customer_id", '"a"', "null")[2][CUSTOMER] is None
+    assert doubled(SESSION, "customer_id", "1", '"b"')[2][CUSTOMER] == "b"
+    assert doubled(SESSION, "status", '"?"', '"COMPLETED"')[2][COUNTED] == AS_SESSION
 
 
 def test_source_order_by_operator():
@@ -301,7 +342,7 @@ def test_source_order_by_operator():
         "M2": [2, 5, 8],
     }
     assert found.parts["M1"].ids == ["s-1", "s-4"]
-    assert [row_[:4] for row_ in found.parts["M2"].rows] == [[2, 2, 52, 6], [2, 5, 55, 6], [2, 8, 58, 6]]
+    assert [row_[:FORMAT] for row_ in found.parts["M2"].rows] == [[2, 2, 52, 6], [2, 5, 55, 6], [2, 8, 58, 6]]
     assert [(index, why.reason) for index, why in found.rejections] == [(7, Reason.NOT_JSON)]
 
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dotenv import dotenv_values
+
 from stream_app.local.ports import free_port
 
 PROGRAM = Path(sys.executable).parent / "stream-app"
@@ -41,5 +43,4 @@ class Stack:
         return {path.stem: int(path.read_text()) for path in self.folder.glob("*.pid")}
 
     def env(self):
-        lines = (self.folder / "env").read_text().splitlines()
-        return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+        return dotenv_values(self.folder / "env")

@@ -9,6 +9,7 @@ import time
 import psutil
 import pytest
 
+from config import settings
 from stream_app.local import downloads
 from stream_app.local.errors import LocalError
 from stream_app.local.ports import free_port, is_free
@@ -178,3 +179,15 @@ def test_a_child_does_not_keep_the_lock(run):
         subprocess.run([sys.executable, "-c", code + "with alone(run): pass"], check=True, timeout=20)
     finally:
         os.kill(int(child.stdout), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("secret", ["plain", "two words", "a#b # c", 'it\'s "quoted"', "back\\slash", "näme=x"])
+def test_settings_read_each_value_that_up_wrote(run, monkeypatch, secret):
+    """Whatever characters it holds, and readable by its owner only."""
+    run.write_env({"STREAM_APP_JWT_SECRET": secret, "REDIS_URL": "redis://127.0.0.1:1/0"})
+    assert run.read_env() == {"STREAM_APP_JWT_SECRET": secret, "REDIS_URL": "redis://127.0.0.1:1/0"}
+    assert (run.root / "env").stat().st_mode & 0o777 == 0o600
+    monkeypatch.setattr(settings, "RUN", run.root)
+    loaded = settings.load()
+    assert (loaded.jwt_secret.get_secret_value(), loaded.redis_url) == (secret, "redis://127.0.0.1:1/0")
+    assert sorted(path.name for path in run.root.iterdir()) == ["env"]

@@ -13,8 +13,8 @@ from redis.exceptions import ConnectionError as RedisDown
 
 from config.settings import Settings, load
 from stream_app.api.app import Stores, create_app
-from stream_app.api.guard.rate_window import OwnWindow
-from stream_app.api.stores.ports import Read
+from stream_app.api.guard.rate_window import LocalWindow
+from stream_app.api.stores.ports import ReadResult
 from stream_app.domain.local_time import month_of_day
 from stream_app.domain.report import (
     distribution_data,
@@ -71,7 +71,7 @@ class FakeDocuments:
 
     async def read(self, keys):
         await self.ping()
-        return Read([self.documents.get(key) for key in keys], dict(self.live))
+        return ReadResult([self.documents.get(key) for key in keys], dict(self.live))
 
     async def operators(self, ids):
         await self.ping()
@@ -147,7 +147,7 @@ async def _nothing():
 @asynccontextmanager
 async def api(documents=None, cells=None, found=None, **changes):
     """A client of an API on these stores."""
-    stores = found or Stores(documents or FakeDocuments(), cells or FakeCells(), OwnWindow(), _nothing)
+    stores = found or Stores(documents or FakeDocuments(), cells or FakeCells(), LocalWindow(), _nothing)
     app = create_app(settings(**changes), stores)
     queue, said = asyncio.Queue(), asyncio.Queue()
     queue.put_nowait({"type": "lifespan.startup"})

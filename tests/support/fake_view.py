@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from stream_app.domain.cells import Group, HalfHour, HalfHourKey, Monthly, MonthlyKey, Operator
+from stream_app.domain.cells import Cell, CellKey, CountCell, FigureCell, Group, Operator, Shown
 from stream_app.domain.events import ALL
 from stream_app.domain.local_time import day_of, month_add, month_of_day
+from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS, Sums, filled
+from stream_app.domain.tables import HALF_HOUR, MONTHLY, TABLES, Table
 from stream_app.ports.sinks import Dirty
 
 TODAY = day_of(date(2026, 11, 24))
@@ -18,8 +20,8 @@ class FakeView:
         self.partition = partition
         self.known: dict[str, Operator] = {}
         self.named: dict[str, dict[str, Group]] = {}
-        self.months: dict[MonthlyKey, Monthly] = {}
-        self.days: dict[HalfHourKey, HalfHour] = {}
+        self.stored: dict[str, dict[CellKey, Cell]] = {table.name: {} for table in TABLES}
+        self.months, self.days = self.stored[MONTHLY.name], self.stored[HALF_HOUR.name]
 
     # What a sink may call
     def operators(self) -> list[str]:
@@ -31,17 +33,11 @@ class FakeView:
     def groups(self, operator: str) -> dict[str, Group]:
         return self.named.get(operator, {})
 
-    def monthly(self, operator: str, group: str, months: Sequence[int]) -> list[Monthly | None]:
-        return [self.months.get(MonthlyKey(operator, group, month)) for month in months]
+    def cells(self, table: Table, keys: Sequence[CellKey]) -> list[Cell | None]:
+        return [self.stored[table.name].get(key) for key in keys]
 
-    def half_hours(self, operator: str, group: str, days: Sequence[int]) -> list[HalfHour | None]:
-        return [self.days.get(HalfHourKey(operator, group, day)) for day in days]
-
-    def monthly_cells(self, operator: str) -> Iterator[tuple[MonthlyKey, Monthly]]:
-        return iter([(key, cell) for key, cell in self.months.items() if key.operator == operator])
-
-    def half_hour_cells(self, operator: str) -> Iterator[tuple[HalfHourKey, HalfHour]]:
-        return iter([(key, cell) for key, cell in self.days.items() if key.operator == operator])
+    def scan_cells(self, table: Table, operator: str) -> Iterator[tuple[CellKey, Cell]]:
+        return iter([(key, cell) for key, cell in self.stored[table.name].items() if key.operator == operator])
 
     # What a test does to it
     def add_operator(self, operator: str, currency: str = "EUR", timezone: str = "Europe/Berlin", name=None) -> None:
@@ -55,52 +51,63 @@ class FakeView:
         )
         self.named[operator] = {ALL: Group()}
 
-    def set_month(self, operator: str, group: str, month: int, version: int, usage: list[int], **money) -> MonthlyKey:
-        key = MonthlyKey(operator, group, month)
-        own = {self.known[operator].currency: [0] * 6}
-        self.months[key] = cell = Monthly(version, AS_OF + version % 10_000, own | money, usage)
-        known = self.named[operator].setdefault(group, Group())
-        known.months = {MONTH: False} | known.months | {month: cell.counts()}  # what has data is shown
-        if version >= known.monthly_version:
-            known.monthly_version, known.monthly_as_of = version, cell.as_of
+    def set_month(
+        self, operator: str, group: str, month: int, version: int, sessions: Sums, **payments: Sums
+    ) -> CellKey:
+        """A cell of key figures; lists in the order of sums.Layout, what they lack at their end is zero."""
+        own = {self.known[operator].currency: PAYMENT_SUMS.zeros()}
+        shown = {currency: filled(sums, PAYMENT_SUMS.size) for currency, sums in payments.items()}
+        cell = FigureCell(version, AS_OF + version % 10_000, own | shown, filled(sessions, SESSION_SUMS.size))
+        key = self._set(MONTHLY, CellKey(operator, group, month), cell)
+        self.named[operator][group].months[month] = cell.counts()  # what has data is shown
         return key
 
-    def set_day(self, operator: str, group: str, day: int, version: int, slots: dict[int, int]) -> HalfHourKey:
-        key = HalfHourKey(operator, group, day)
-        self.days[key] = cell = HalfHour(version, AS_OF + version % 10_000, [slots.get(slot, 0) for slot in range(48)])
-        known = self.named[operator].setdefault(group, Group())
-        known.months = {MONTH: False} | known.months
-        if version >= known.half_hour_version:
-            known.half_hour_version, known.half_hour_as_of = version, cell.as_of
+    def set_day(self, operator: str, group: str, day: int, version: int, slots: dict[int, int]) -> CellKey:
+        """A cell of counts by slot; those that are not named are zero."""
+        counts = [slots.get(slot, 0) for slot in range(HALF_HOUR.width)]
+        return self._set(HALF_HOUR, CellKey(operator, group, day), CountCell(version, AS_OF + version % 10_000, counts))
+
+    def _set(self, table: Table, key: CellKey, cell: Cell) -> CellKey:
+        self.stored[table.name][key] = cell
+        known = self.named[key.operator].setdefault(key.group, Group())
+        known.months.setdefault(MONTH, False)
+        if cell.version >= known.of(table.name).version:
+            known.shown[table.name] = Shown(cell.version, cell.as_of)
         return key
 
     def drop_group(self, operator: str, group: str) -> Dirty:
         """All its cells left retention; says what is dirty by that."""
-        months = {key for key in self.months if key[:2] == (operator, group)}
-        days = {key for key in self.days if key[:2] == (operator, group)}
-        for key in months:
-            del self.months[key]
-        for key in days:
-            del self.days[key]
+        dirty = Dirty(operators={operator})
+        for name, cells in self.stored.items():
+            dirty.cells[name] = {key for key in cells if key[:2] == (operator, group)}
+            for key in dirty.cells[name]:
+                del cells[key]
         del self.named[operator][group]
-        return Dirty(months, days, {operator})
+        return dirty
 
     def everything(self) -> Dirty:
-        return Dirty(set(self.months), set(self.days), set(self.known))
+        return Dirty({name: set(cells) for name, cells in self.stored.items()}, set(self.known))
 
 
 STRANGE = "大客户 a/b:c|{}%+'\"\\é🚗"
 
 
 def example() -> FakeView:
-    """Several operators: money of three kinds, anonymous parts, a foreign currency, ids of any characters, one without any cell."""
+    """Several operators: money of three kinds, energy, anonymous parts, a foreign currency, ids of any characters, one without any cell."""
     view = FakeView()
     view.add_operator("M1", name="Stadtwerke")
     for month in range(13):
         view.set_month(
-            "M1", ALL, month_add(MONTH, -month), 500 - month, [120, 44, 7], EUR=[123450, 1200, 450, 101, 40, 999]
+            "M1",
+            ALL,
+            month_add(MONTH, -month),
+            500 - month,
+            [120, 44, 7, 2_345_678, 45_678],
+            EUR=[123000, 1200, 450, 101, 40, 999],
         )
-    view.set_month("M1", ALL, MONTH, 600, [10, 3, 1], EUR=[1001, 5, 0, 3, 2, 0], USD=[5, 0, 0, 1, 1, 0], JPY=[0] * 6)
+    view.set_month(
+        "M1", ALL, MONTH, 600, [10, 3, 1, 300_001, 1], EUR=[1001, 5, 0, 3, 2, 0], USD=[5, 0, 0, 1, 1, 0], JPY=[0] * 6
+    )
     view.set_month("M1", "vip", MONTH, 590, [4, 1, 0], EUR=[1000, 0, 0, 1, 1, 0])
     view.set_month("M1", STRANGE, month_add(MONTH, -2), 480, [0, 0, 0])  # its last customer left: zeros, and not listed
     view.named["M1"]["named"] = Group(name="Only a name")
@@ -108,8 +115,8 @@ def example() -> FakeView:
         view.set_day("M1", ALL, TODAY - day, 600 - day, {0: 1, 18: day, 47: 2})
     view.set_day("M1", "vip", TODAY - 40, 555, {12: 3})
     view.add_operator(STRANGE, currency="KWD", timezone="Asia/Kuwait", name=STRANGE)
-    view.set_month(STRANGE, ALL, MONTH, 2**52 + 1, [1, 1, 0], KWD=[2**62 + 1, 1, 2, 7, 3, 5])
-    view.set_month(STRANGE, STRANGE, MONTH, 2**52 + 1, [1, 1, 0], KWD=[2**62 + 1, 1, 2, 7, 3, 0])
+    view.set_month(STRANGE, ALL, MONTH, 2**52 + 1, [1, 1, 0], KWD=[2**62 - 1, 1, 2, 7, 3, 5])
+    view.set_month(STRANGE, STRANGE, MONTH, 2**52 + 1, [1, 1, 0], KWD=[2**62 - 1, 1, 2, 7, 3, 0])
     view.set_day(STRANGE, ALL, TODAY, 2**52 + 1, {47: 1})
     view.add_operator("yen", currency="JPY", timezone="Asia/Tokyo")
     view.set_month("yen", ALL, MONTH, 0, [0, 0, 0])

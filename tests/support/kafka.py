@@ -5,19 +5,34 @@ The fixtures are there for every room: tests/conftest.py names this module among
 
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
+from stream_app.observing.observer import Observer
 from tests.oracle_room.reading import Record
 
 
 @pytest.fixture
 def admin(kafka: str) -> AdminClient:
     return AdminClient({"bootstrap.servers": kafka})
+
+
+@pytest.fixture
+async def observe() -> AsyncIterator[Callable[[str], Observer]]:
+    """Makes observers of a cluster; disconnected with the test."""
+    made: list[Observer] = []
+
+    def make(servers: str) -> Observer:
+        made.append(Observer(servers))
+        return made[-1]
+
+    yield make
+    for observer in made:
+        await observer.close()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import KafkaException
+from stream_app.observing.client import ClusterError
 
 SECONDS_MAX = 120.0
 
@@ -40,7 +40,7 @@ async def answer(ask: Callable[[], Any], seconds: float = 60.0) -> Any:
     while True:
         try:
             return await ask()
-        except KafkaException:
+        except ClusterError:
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(0.1)

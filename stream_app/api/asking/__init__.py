@@ -1,1 +1,1 @@
-"""What is asked, and the answer: parameters checked and typed (`parameters`), the window that is meant (`windows`), the store that answers (`answers`)."""
+"""Questions and answers: parameters (`parameters`), windows of time (`windows`), the store that answers (`answers`)."""

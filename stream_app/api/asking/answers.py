@@ -1,8 +1,8 @@
 """Which store answers a question, and with what: Redis first, ClickHouse when Redis has nothing or is down.
 
-Place: between the checked question and HTTP. Invariants: an as-of never speaks for more than the store that answered holds; an operator or group
-without data is zeros, but only when a store says so that can know: a document missing in Redis may have been evicted there.
-The default answers of Redis are handed on as bytes.
+Place: between the checked question and HTTP. Invariants: an as-of never speaks for more than the store that answered
+holds; an operator or group without data is zeros, but only when a store says so that can know: a document missing in
+Redis may have been evicted there. The default answers of Redis are handed on as bytes.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,18 @@ from typing import Final, NamedTuple
 import orjson
 
 from stream_app.api.asking.documents import loaded, spliced
-from stream_app.api.asking.parameters import Distribution, Monthly
-from stream_app.api.asking.windows import DistributionKind, Kind, MonthlyKind, Q_contra, Retention, W
+from stream_app.api.asking.parameters import DistributionQuery, MonthlyQuery
+from stream_app.api.asking.windows import (
+    DistributionQuestion,
+    MonthlyQuestion,
+    Q_contra,
+    Retention,
+    W,
+    WindowedQuestion,
+)
 from stream_app.api.errors import NO_STORE, ApiError
-from stream_app.api.stores.circuit import Circuit, Unavailable
-from stream_app.api.stores.ports import Cells, Documents, Read
+from stream_app.api.stores.circuit import CircuitBreaker, StoreUnavailable
+from stream_app.api.stores.ports import CellStore, DocumentStore, ReadResult
 from stream_app.domain.events import ALL
 from stream_app.domain.local_time import zone
 from stream_app.domain.report import Json, groups_data, iso_ms
@@ -31,7 +38,7 @@ _NEVER: Final = iso_ms(0).encode()  # of a store that has said nothing of a part
 
 
 class Answer(NamedTuple):
-    """Data of an answer, up to when it holds, what its ETag says, and the store it came from."""
+    """An answer: its data as JSON, its as-of, its entity tag, and the name of the store that gave it."""
 
     data: bytes
     as_of: bytes
@@ -39,20 +46,24 @@ class Answer(NamedTuple):
     store: str
 
 
-class _Zero(NamedTuple):
-    """Redis has no document of the group: up to when that holds, if known, and the version of the operator's document for ALL, if it has one."""
+class _AbsentDocument(NamedTuple):
+    """What Redis says of a group without a document. None: not known."""
 
-    live: bytes | None
-    version: int | None
+    as_of: bytes | None  # up to when the document is known to be absent
+    version: int | None  # of the operator's document for ALL
 
 
 class Answers:
-    """The four answers. `now_quarter` gives the wall clock in quarter hours since 1970; the currency is that of an operator nobody knows."""
+    """The four answers.
+
+    `now_quarter` gives the wall clock in quarter hours since 1970; `default_currency` is that of an operator no store
+    knows.
+    """
 
     def __init__(
         self,
-        documents: tuple[Documents, Circuit],
-        cells: tuple[Cells, Circuit],
+        documents: tuple[DocumentStore, CircuitBreaker],
+        cells: tuple[CellStore, CircuitBreaker],
         *,
         retention: Retention,
         events_partitions: int,
@@ -65,85 +76,87 @@ class Answers:
         self._events_partitions = events_partitions
         self._default_currency = default_currency
         self._now_quarter = now_quarter
-        self._monthly, self._distribution = MonthlyKind(retention), DistributionKind(retention)
+        self._monthly, self._distribution = MonthlyQuestion(retention), DistributionQuestion(retention)
         self._partition = lru_cache(100_000)(lambda operator_id: partition_for(operator_id.encode(), events_partitions))
 
-    async def monthly(self, operator_id: str, asked: Monthly) -> Answer:
+    async def monthly(self, operator_id: str, asked: MonthlyQuery) -> Answer:
         """The answer of `monthlyIndex`. `Raises` ApiError."""
-        return await self._figures(self._monthly, operator_id, asked.group, asked)
+        return await self._figures(self._monthly, operator_id, asked.group_id, asked)
 
-    async def distribution(self, operator_id: str, asked: Distribution) -> Answer:
+    async def distribution(self, operator_id: str, asked: DistributionQuery) -> Answer:
         """The answer of `chargingDistribute`. `Raises` ApiError."""
-        return await self._figures(self._distribution, operator_id, asked.group, asked)
+        return await self._figures(self._distribution, operator_id, asked.group_id, asked)
 
-    async def _figures(self, kind: Kind[Q_contra, W], operator_id: str, group: str, asked: Q_contra) -> Answer:
-        seen = await self._read([kind.key(operator_id, group)])
+    async def _figures(
+        self, question: WindowedQuestion[Q_contra, W], operator_id: str, group: str, asked: Q_contra
+    ) -> Answer:
+        seen = await self._read([question.key(operator_id, group)])
         own = seen.documents[0] if seen else None
-        if own is not None and kind.plain(asked) and (default := _default(own, seen)):
+        if own is not None and question.is_plain(asked) and (default := _default(own, seen)):
             return default
         # The operator as Redis shows it: in the document of the group, else in that of ALL.
         document = own
         if seen and own is None and group != ALL:
-            document = (await self._read([kind.key(operator_id, ALL)]) or seen).documents[0]
+            document = (await self._read([question.key(operator_id, ALL)]) or seen).documents[0]
         base = loaded(document) if document is not None else {}
-        known = kind.known(base)
-        if known and own is not None and kind.is_default(known.operator, kind.window(known.operator, asked)):
+        known = question.known(base)
+        if known and own is not None and question.is_default(known.operator, question.window(known.operator, asked)):
             default = _default(own, seen)
             if default:
                 return default
-        zero = None
+        absent = None
         if seen and own is None:
             partition = known.partition if known else self._partition(operator_id)
-            zero = _Zero(seen.as_of.get(b"%d" % partition), base.get("version", 0) if known else None)
+            absent = _AbsentDocument(seen.as_of.get(b"%d" % partition), base.get("version", 0) if known else None)
         try:
-            return await self._from_cells(kind, operator_id, group, asked, known, zero)
-        except Unavailable:
-            return self._without_cells(kind, operator_id, group, asked, known, zero)
+            return await self._from_cells(question, operator_id, group, asked, known, absent)
+        except StoreUnavailable:
+            return self._without_cells(question, operator_id, group, asked, known, absent)
 
     async def _from_cells(
         self,
-        kind: Kind[Q_contra, W],
+        question: WindowedQuestion[Q_contra, W],
         operator_id: str,
         group: str,
         asked: Q_contra,
         known: KnownOperator | None,
-        zero: "_Zero | None",
+        absent: "_AbsentDocument | None",
     ) -> Answer:
         """From ClickHouse, with what Redis said when neither has data of the group."""
         found = known or await self._clickhouse.call(lambda: self._cells.operator(operator_id))
-        subject = self._with_today(found) if found else self._nobody(operator_id)
-        window = kind.window(subject.operator, asked)
+        subject = self._with_today(found) if found else self._unknown_operator(operator_id)
+        window = question.window(subject.operator, asked)
 
         async def composed(of: str) -> Json:
-            return await self._clickhouse.call(lambda: kind.compose(self._cells, operator_id, subject, of, window))
+            return await self._clickhouse.call(lambda: question.compose(self._cells, operator_id, subject, of, window))
 
         data = await composed(group)
         if found and not known and group != ALL and _nothing_counts(data):
             has = await self._clickhouse.call(lambda: self._cells.has_documents(operator_id, subject, group))
             if not has:  # with Redis, the version of the operator's document would be shown
                 data["version"] = max(data["version"], (await composed(ALL))["version"])
-        if zero and _nothing_counts(data):
-            # Both stores say so. Rows of a group that lost everything outlive its document: the operator's is the newer one.
-            data["version"] = max(data["version"], zero.version or 0)
-            data["asOf"] = max(data["asOf"], (zero.live or _NEVER).decode())
+        if absent and _nothing_counts(data):
+            # Rows of a group that lost everything outlive its document: the operator's document is the newer one.
+            data["version"] = max(data["version"], absent.version or 0)
+            data["asOf"] = max(data["asOf"], (absent.as_of or _NEVER).decode())
         return _composed(data, CLICKHOUSE)
 
     def _without_cells(
         self,
-        kind: Kind[Q_contra, W],
+        question: WindowedQuestion[Q_contra, W],
         operator_id: str,
         group: str,
         asked: Q_contra,
         known: KnownOperator | None,
-        zero: "_Zero | None",
+        absent: "_AbsentDocument | None",
     ) -> Answer:
-        """Zeros, if Redis alone can know that nothing counts; as-of is there only once all documents of the partition are."""
-        subject = known or self._nobody(operator_id)
-        window = kind.window(subject.operator, asked)
-        if zero is None or zero.live is None or not kind.is_kept(subject.operator, window):
+        """Zeros, if Redis alone can know that nothing counts: its as-of comes after all documents of the partition."""
+        subject = known or self._unknown_operator(operator_id)
+        window = question.window(subject.operator, asked)
+        if absent is None or absent.as_of is None or not question.is_kept(subject.operator, window):
             raise _no_store()
-        data = kind.zeros(operator_id, subject, group, window)
-        return _composed(data | {"asOf": zero.live.decode(), "version": zero.version or 0}, REDIS)
+        data = question.zeros(operator_id, subject, group, window)
+        return _composed(data | {"asOf": absent.as_of.decode(), "version": absent.version or 0}, REDIS)
 
     async def groups(self, operator_id: str) -> Answer:
         """The answer of `groups`. `Raises` ApiError."""
@@ -155,7 +168,7 @@ class Answers:
         try:
             as_of = await self._clickhouse.call(self._cells.as_of_ms)
             names = await self._clickhouse.call(lambda: self._cells.groups(operator_id))
-        except Unavailable:
+        except StoreUnavailable:
             if live is None:
                 raise _no_store() from None
             return _listed(orjson.dumps(groups_data({})), live, REDIS)
@@ -167,14 +180,14 @@ class Answers:
         partitions = range(self._events_partitions) if ids is None else {self._partition(name) for name in ids}
         try:
             entries, live = await self._redis.call(lambda: self._documents.operators(ids))
-        except Unavailable:
+        except StoreUnavailable:
             entries, live = {}, {}
         whole = all(b"%d" % partition in live for partition in partitions)
         if not (entries and whole):
             try:
                 as_of = await self._clickhouse.call(self._cells.as_of_ms)
                 stored = await self._clickhouse.call(self._cells.operators)
-            except Unavailable:
+            except StoreUnavailable:
                 if not entries and not (live and whole):
                     raise _no_store() from None
             else:
@@ -187,14 +200,14 @@ class Answers:
         oldest = min((live.get(b"%d" % partition, _NEVER) for partition in partitions), default=_NEVER)
         return _listed(b'{"operators":[' + listed + b"]}", oldest, REDIS)
 
-    async def _read(self, keys: list[str]) -> Read | None:
-        """What Redis has under the keys; None while it is down."""
+    async def _read(self, keys: list[str]) -> ReadResult | None:
+        """Documents of Redis by key; None while it is down."""
         try:
             return await self._redis.call(lambda: self._documents.read(keys))
-        except Unavailable:
+        except StoreUnavailable:
             return None
 
-    def _nobody(self, operator_id: str) -> KnownOperator:
+    def _unknown_operator(self, operator_id: str) -> KnownOperator:
         """An operator that no store knows."""
         today = self._now_quarter() // 96
         operator = self._retention.operator("UTC", self._default_currency, today)
@@ -209,7 +222,7 @@ class Answers:
         return KnownOperator(self._retention.operator(operator.timezone, operator.currency, today), found.partition)
 
 
-def _default(document: bytes, seen: Read | None) -> Answer | None:
+def _default(document: bytes, seen: ReadResult | None) -> Answer | None:
     found = spliced(document, seen.as_of if seen else {})
     return Answer(found.data, found.as_of, found.version, REDIS) if found else None
 

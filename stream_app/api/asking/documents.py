@@ -1,7 +1,8 @@
-r"""Documents as bytes: the live as-of is put into them, and nothing else is looked at.
+r"""Documents as bytes: the live as-of replaces the one that was stored, and no other field is parsed.
 
-Place: between what Redis holds and what HTTP says, on the path of most requests. Invariant: what `spliced` finds is the document's own
-field, whatever an id says: inside a JSON string every quote is escaped, so `"asOf":"` in an id reads `\"asOf\":\"` there.
+Place: between what Redis holds and what HTTP says, on the path of most requests. Invariant: what `spliced` finds is the
+document's own field, whatever an id says: inside a JSON string every quote is escaped, so `"asOf":"` in an id reads
+`\"asOf\":\"` there.
 """
 
 import re
@@ -21,7 +22,10 @@ class Spliced(NamedTuple):
 
 
 def spliced(document: bytes, live: dict[bytes, bytes]) -> Spliced | None:
-    """Put the live as-of of the document's partition into it; without one its own stays. None: not one of our documents."""
+    """Put the live as-of of the document's partition into it; without one its own stays.
+
+    None: no document of the sinks.
+    """
     found = _FIELDS.search(document)
     if found is None:
         return _spliced_slowly(document, live)

@@ -1,9 +1,10 @@
-"""What is asked: the parameters of a query string or a JSON body, checked and typed.
+"""The parameters of a request, out of a query string or a JSON body, checked and typed.
 
-Place: after the permissions, before the stores. Pure functions of bytes, so equal requests are parsed once. Invariant: a parameter that can't be
-used is an error that names it, never a default. Null is absent; unknown names are ignored, as in the source topics, so that clients may be
-ahead of servers; a name twice in a query is an error, since proxies disagree on which of the two counts.
-What depends on the operator (its current month, the kept dates, the permission) is checked where that is known.
+Place: after the permissions, before the stores. Pure functions of bytes, so equal requests are parsed once. Invariant:
+a parameter that can't be used is an error that names it, never a default. Null is absent; unknown names are ignored, as
+in the source topics, so that clients may be ahead of servers; a name twice in a query is an error, since proxies
+disagree on which of the two counts. What depends on the operator (its current month, the kept dates, the permission) is
+checked where that is known.
 """
 
 import re
@@ -35,48 +36,51 @@ _FIRST_MONTH: Final = 197001  # stores count days from 1970
 Raw = dict[str, Any]
 
 
-class Monthly(NamedTuple):
-    """A question for monthlyIndex. None: what the token implies, the current month, the operator's currency."""
+class MonthlyQuery(NamedTuple):
+    """Parameters of monthlyIndex.
 
-    operator: str | None
-    group: str
+    None: the operator that the token implies, the current month, the operator's currency.
+    """
+
+    operator_id: str | None
+    group_id: str
     months: int
     end_month: int | None
     currency: str | None
 
 
-class Distribution(NamedTuple):
-    """A question for chargingDistribute; end_day is a day number. None: what the token implies, today."""
+class DistributionQuery(NamedTuple):
+    """Parameters of chargingDistribute; end_day is a day number. None: the operator that the token implies, today."""
 
-    operator: str | None
-    group: str
+    operator_id: str | None
+    group_id: str
     days: int
     end_day: int | None
 
 
-class Stream(NamedTuple):
-    """What to watch. None: what the token implies."""
+class StreamQuery(NamedTuple):
+    """A group to watch. None: the operator that the token implies."""
 
-    operator: str | None
-    group: str
+    operator_id: str | None
+    group_id: str
 
 
-class Watch(NamedTuple):
-    """One of many groups to watch. None: what the token implies."""
+class WatchQuery(NamedTuple):
+    """One of many groups to watch. None: the operator that the token implies."""
 
-    operator: str | None
-    group: str
+    operator_id: str | None
+    group_id: str
     last_event_id: str
 
 
-class Groups(NamedTuple):
-    """A question for groups."""
+class GroupsQuery(NamedTuple):
+    """Parameters of groups."""
 
-    operator: str | None
+    operator_id: str | None
 
 
-class Operators(NamedTuple):
-    """A question for operators: it has no parameters."""
+class OperatorsQuery(NamedTuple):
+    """The question `operators` has no parameters."""
 
 
 def _query(raw: bytes) -> Raw:
@@ -171,12 +175,12 @@ def _raw(source: bytes, *, text: bool) -> Raw:
 
 
 @lru_cache(1024)
-def monthly(source: bytes, *, text: bool) -> Monthly:
+def parse_monthly(source: bytes, *, text: bool) -> MonthlyQuery:
     """Parse a query string (text) or a body. `Raises` ApiError."""
     raw = _raw(source, text=text)
-    return Monthly(
-        operator=_id(raw, "operatorId"),
-        group=_id(raw, "groupId") or ALL,
+    return MonthlyQuery(
+        operator_id=_id(raw, "operatorId"),
+        group_id=_id(raw, "groupId") or ALL,
         months=_number(raw, "months", DEFAULT_MONTHS, MONTHS_MAX, text=text),
         end_month=_month(raw, "endMonth"),
         currency=_currency(raw, "currency"),
@@ -184,25 +188,25 @@ def monthly(source: bytes, *, text: bool) -> Monthly:
 
 
 @lru_cache(1024)
-def distribution(source: bytes, *, text: bool, days_max: int) -> Distribution:
+def parse_distribution(source: bytes, *, text: bool, days_max: int) -> DistributionQuery:
     """Parse a query string (text) or a body. `Raises` ApiError."""
     raw = _raw(source, text=text)
-    return Distribution(
-        operator=_id(raw, "operatorId"),
-        group=_id(raw, "groupId") or ALL,
+    return DistributionQuery(
+        operator_id=_id(raw, "operatorId"),
+        group_id=_id(raw, "groupId") or ALL,
         days=_number(raw, "days", min(DEFAULT_DAYS, days_max), days_max, text=text),
         end_day=_day(raw, "endDate"),
     )
 
 
 @lru_cache(1024)
-def stream(source: bytes) -> Stream:
+def parse_stream(source: bytes) -> StreamQuery:
     """Parse a query string. `Raises` ApiError."""
     raw = _raw(source, text=True)
-    return Stream(operator=_id(raw, "operatorId"), group=_id(raw, "groupId") or ALL)
+    return StreamQuery(operator_id=_id(raw, "operatorId"), group_id=_id(raw, "groupId") or ALL)
 
 
-def watches(source: bytes) -> list[Watch]:
+def parse_watches(source: bytes) -> list[WatchQuery]:
     """Parse a body that lists what to watch. `Raises` ApiError."""
     listed = _raw(source, text=False).get("watch")
     if not isinstance(listed, list) or not 1 <= len(listed) <= WATCHES_MAX:
@@ -210,22 +214,22 @@ def watches(source: bytes) -> list[Watch]:
     return [_watch(entry) for entry in listed]
 
 
-def _watch(entry: object) -> Watch:
+def _watch(entry: object) -> WatchQuery:
     if not isinstance(entry, dict):
         raise bad_parameter("watch", "must hold objects")
     last_event_id = entry.get("lastEventId")
     if not isinstance(last_event_id, str | None):
         raise bad_parameter("lastEventId", "must be a string")
-    return Watch(_id(entry, "operatorId"), _id(entry, "groupId") or ALL, last_event_id or "")
+    return WatchQuery(_id(entry, "operatorId"), _id(entry, "groupId") or ALL, last_event_id or "")
 
 
 @lru_cache(1024)
-def groups(source: bytes, *, text: bool) -> Groups:
+def parse_groups(source: bytes, *, text: bool) -> GroupsQuery:
     """Parse a query string (text) or a body. `Raises` ApiError."""
-    return Groups(operator=_id(_raw(source, text=text), "operatorId"))
+    return GroupsQuery(operator_id=_id(_raw(source, text=text), "operatorId"))
 
 
-def operators(source: bytes, *, text: bool) -> Operators:
+def parse_operators(source: bytes, *, text: bool) -> OperatorsQuery:
     """Check that a query string (text) or a body could be read. `Raises` ApiError."""
     _raw(source, text=text)
-    return Operators()
+    return OperatorsQuery()

@@ -1,1 +1,1 @@
-"""The interface described: models and examples, the OpenAPI document made of these (`reference`), and the pages that show it."""
+"""The interface described: models, examples, the OpenAPI document (`reference`), and the pages that show it."""

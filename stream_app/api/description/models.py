@@ -1,4 +1,4 @@
-"""Models of what goes in and out, for the documentation only: no request is checked and no answer is built by them."""
+"""Models of requests and answers, for the OpenAPI document only: they check no request and build no answer."""
 
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
@@ -85,7 +85,7 @@ class StreamRequest(Model):
 
 
 class Watch(StreamRequest):
-    """A group to watch, and what is there of it already."""
+    """A group to watch, and the last event of it that arrived."""
 
     last_event_id: Annotated[str | None, Field(description="The id of its last event that arrived")] = None
 
@@ -151,8 +151,8 @@ class DistributionData(Model):
     slots: Annotated[list[Slot], Field(min_length=48, max_length=48)]
 
 
-class Group(Model):
-    """A customer group."""
+class GroupEntry(Model):
+    """A customer group in the list of groups."""
 
     group_id: Id
     name: str | None
@@ -161,11 +161,11 @@ class Group(Model):
 class GroupsData(Model):
     """The answer of groups: ALL first, then by id."""
 
-    groups: list[Group]
+    groups: list[GroupEntry]
 
 
-class Operator(Model):
-    """An operator."""
+class OperatorEntry(Model):
+    """An operator in the list of operators."""
 
     operator_id: Id
     name: str | None
@@ -176,11 +176,11 @@ class Operator(Model):
 class OperatorsData(Model):
     """The answer of operators: those that the token covers, by id."""
 
-    operators: list[Operator]
+    operators: list[OperatorEntry]
 
 
 class StateData(Model):
-    """What `as-of` and `stale` say in a stream."""
+    """Data of the events `as-of` and `stale`."""
 
     operator_id: Id
     group_id: Id
@@ -189,7 +189,7 @@ class StateData(Model):
 
 
 class RefusedData(Model):
-    """What `refused` says in a stream of many groups."""
+    """Data of the event `refused`, in a stream of many groups."""
 
     operator_id: Annotated[Id | None, Field(description="As it was sent")]
     group_id: Id
@@ -226,7 +226,7 @@ class StoresData(Model):
 
 
 class Envelope(Model, Generic[T]):
-    """What every answer stands in."""
+    """The envelope of every answer."""
 
     code: Literal[0]
     message: Literal["ok"]

@@ -1,6 +1,7 @@
 """The checks that every endpoint begins with: token (401), rate (429), then a permission (403).
 
-Place: between the endpoints and `auth`, `rate`. Invariant: a request over the rate of its token costs no store anything.
+Place: between the endpoints and `auth`, `rate`. Invariant: a request over the rate of its token costs no store
+anything.
 """
 
 from time import time
@@ -15,34 +16,37 @@ from stream_app.api.errors import (
     ApiError,
     bad_parameter,
 )
-from stream_app.api.guard.auth import Principal, Tokens
-from stream_app.api.guard.rate import RateLimit
+from stream_app.api.guard.auth import Principal, TokenVerifier
+from stream_app.api.guard.rate import RateLimiter
 
 
-async def admit(scope: Scope, tokens: Tokens, rate: RateLimit) -> Principal:
-    """Who asks, if they may: token, rate, interface permission. `Raises` ApiError."""
+async def admit(scope: Scope, tokens: TokenVerifier, rate: RateLimiter) -> Principal:
+    """The principal of a request that may use the interface: token, rate, permission. `Raises` ApiError."""
     principal = await _principal(scope, tokens, rate)
     if not principal.may_read:
         raise ApiError(NO_INTERFACE_PERMISSION, "the token lacks the permission to use this interface")
     return principal
 
 
-async def admit_to_operations(scope: Scope, tokens: Tokens, rate: RateLimit) -> Principal:
-    """The same by the permission to see operations. `Raises` ApiError."""
+async def admit_to_operations(scope: Scope, tokens: TokenVerifier, rate: RateLimiter) -> Principal:
+    """The principal of a request that may see operations: token, rate, permission. `Raises` ApiError."""
     principal = await _principal(scope, tokens, rate)
     if not principal.may_operate:
         raise ApiError(NO_OPERATIONS_PERMISSION, "the token lacks the permission to see operations")
     return principal
 
 
-async def _principal(scope: Scope, tokens: Tokens, rate: RateLimit) -> Principal:
+async def _principal(scope: Scope, tokens: TokenVerifier, rate: RateLimiter) -> Principal:
     principal = await tokens.principal(header(scope, b"authorization"), time())
     await rate.take(principal.token, principal.rate)
     return principal
 
 
 def operator_of(principal: Principal, named: str | None) -> str:
-    """The operator that is meant: named, or implied by the token. `Raises` ApiError when there is none or it may not be read."""
+    """The id of the operator that a request names, or its token implies.
+
+    `Raises` ApiError without one, or without permission.
+    """
     if named is None:
         only = principal.only
         if only is None:

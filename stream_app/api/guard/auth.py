@@ -1,8 +1,9 @@
-"""Who asks: a signed token becomes a principal, with what it may do.
+"""Authentication: a signed token becomes a principal with its permissions.
 
-Place: first of all, before any parameter is read. Invariants: the key is chosen by us from the algorithm, never by the token: HS256 is checked
-with the shared secret only, RS256 and ES256 with keys of the JWKS only, anything else (`none` included) with nothing. A token that was checked
-once is kept as long as the keys are, its times are looked at each time. Tokens are never logged.
+Place: first of all, before any parameter is read. Invariants: the key is chosen by us from the algorithm, never by the
+token: HS256 is checked with the shared secret only, RS256 and ES256 with keys of the JWKS only, anything else (`none`
+included) with nothing. A token that was checked once is kept as long as the keys are, its times are looked at each
+time. Tokens are never logged.
 """
 
 import math
@@ -12,27 +13,30 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OctKey, RSAKey
+from joserfc.jwk import Key, OctKey
 from joserfc.jws import extract_compact
 
 from stream_app.api.errors import BAD_TOKEN, ApiError
+from stream_app.api.guard.jwks import ALGORITHMS
 from stream_app.domain import probe
 
 _TOKENS_MAX: Final = 10_000
 _TOKEN_CHARACTERS_MAX: Final = 16_384
 _RATE_MAX: Final = 1_000_000
-Key = OctKey | RSAKey | ECKey
 
 
 class PublicKeys(Protocol):
     """Keys of an issuer by their id."""
 
-    async def key(self, kid: str | None, algorithm: str) -> RSAKey | ECKey | None:
-        """The key of that id that fits the algorithm; without an id the only one that fits. `Raises` ApiError when none can be had."""
+    async def key(self, kid: str | None, algorithm: str) -> Key | None:
+        """The key of that id that fits the algorithm; without an id the only one that fits.
+
+        `Raises` ApiError when none can be had.
+        """
 
 
-class Rules(NamedTuple):
-    """What a token must say, and in which claims. None: not checked."""
+class TokenRules(NamedTuple):
+    """Claims that a token must have, and their names. None: not checked."""
 
     scope: str
     ops_scope: str
@@ -57,7 +61,7 @@ class Principal(NamedTuple):
     kept_until: float
 
     def covers(self, operator: str) -> bool:
-        """May it read this operator's data? A token for all is none for the monitor's probe, which nobody is to see."""
+        """Whether it may read data of this operator. A token for all operators does not cover the monitor's probe."""
         return operator != probe.OPERATOR if self.operators is None else operator in self.operators
 
     @property
@@ -70,17 +74,20 @@ def _refused(why: str) -> ApiError:
     return ApiError(BAD_TOKEN, why, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
 
 
-class Tokens:
+class TokenVerifier:
     """Checks tokens by a shared secret, by public keys, or both."""
 
-    def __init__(self, rules: Rules, secret: bytes | None, public: PublicKeys | None) -> None:
+    def __init__(self, rules: TokenRules, secret: bytes | None, public: PublicKeys | None) -> None:
         self._rules = rules
         self._secret = OctKey.import_key(secret) if secret else None
         self._public = public
         self._known: dict[bytes, Principal] = {}
 
     async def principal(self, authorization: bytes | None, now: float) -> Principal:
-        """Of the header's value; now in epoch seconds. `Raises` ApiError for a token that can't be accepted."""
+        """The principal of an Authorization header; now in epoch seconds.
+
+        `Raises` ApiError for a token that is not accepted.
+        """
         if authorization is None:
             raise ApiError(BAD_TOKEN, "no token: send Authorization: Bearer ...", {"WWW-Authenticate": "Bearer"})
         found = self._known.get(authorization)
@@ -116,7 +123,7 @@ class Tokens:
         key: Key | None = None
         if algorithm == "HS256":
             key = self._secret
-        elif algorithm in ("RS256", "ES256") and self._public is not None:
+        elif algorithm in ALGORITHMS and self._public is not None:
             key = await self._public.key(kid if isinstance(kid, str) else None, str(algorithm))
         if key is None:
             raise _refused("the token is signed in a way, or with a key, that is not accepted here")

@@ -1,21 +1,24 @@
 """Public keys of a token issuer, by the address of its JWKS.
 
-Place: behind `auth`. Invariants: the document is fetched at most once in a while, by one thread, whatever tokens say; keys outlive an issuer that
-does not answer; a symmetric key in a JWKS is not a key. Only the address of the settings is asked, never one that a token names.
+Place: behind `auth`. Invariants: the document is fetched at most once in `_RETRY_SECONDS`, whatever tokens say; keys
+outlive an issuer that does not answer; a symmetric key in a JWKS is not a key. Only the address of the settings is
+asked, never one that a token names.
 """
 
 import asyncio
+import ssl
 from time import monotonic
 from typing import Any, Final
-from urllib.request import Request, urlopen
 
-import orjson
 import structlog
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, RSAKey
+from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.jwk import JWKRegistry, Key, KeySet
+from joserfc.jws import JWSRegistry
 
 from stream_app.api.errors import NO_KEYS, ApiError
+from stream_app.api.fetch import FETCH_ERRORS, fetch_json, new_client
 
+ALGORITHMS: Final = ("RS256", "ES256")
 _TIMEOUT_SECONDS: Final = 5
 _BYTES_MAX: Final = 1_000_000
 _RETRY_SECONDS: Final = 10  # between two fetches for a key that is not there, or after a failure
@@ -30,11 +33,13 @@ class JwksKeys:
             raise ValueError("the address of a JWKS begins with https:// or http://")
         self._url = url
         self._keep_seconds = keep_seconds
-        self._keys: list[tuple[str | None, str, RSAKey | ECKey]] | None = None
+        # The certificates of the machine, where an operator installs those of its own authority.
+        self._client = new_client(proxies=True, follow_redirects=True, verify=ssl.create_default_context())
+        self._keys: dict[str, KeySet] | None = None  # by algorithm
         self._fetched_at = self._tried_at = float("-inf")
         self._lock = asyncio.Lock()
 
-    async def key(self, kid: str | None, algorithm: str) -> RSAKey | ECKey | None:
+    async def key(self, kid: str | None, algorithm: str) -> Key | None:
         """The key of that id that fits the algorithm; without an id the only one that fits."""
         if self._keys is None or monotonic() - self._fetched_at > self._keep_seconds:
             await self._refresh()
@@ -46,11 +51,17 @@ class JwksKeys:
             raise ApiError(NO_KEYS, "the keys that tokens are checked with can't be fetched now")
         return found
 
-    def _find(self, kid: str | None, algorithm: str) -> RSAKey | ECKey | None:
-        fitting = [(name, key) for name, fits, key in self._keys or () if fits == algorithm]
-        if kid is None:
-            return fitting[0][1] if len(fitting) == 1 else None
-        return next((key for name, key in fitting if name == kid), None)
+    async def close(self) -> None:
+        """Give connections back."""
+        await self._client.aclose()
+
+    def _find(self, kid: str | None, algorithm: str) -> Key | None:
+        if self._keys is None:
+            return None
+        try:
+            return self._keys[algorithm].get_by_kid(kid)
+        except InvalidKeyIdError:
+            return None
 
     async def _refresh(self) -> None:
         asked_at = monotonic()
@@ -60,30 +71,39 @@ class JwksKeys:
                 return
             self._tried_at = monotonic()
             try:
-                self._keys = await asyncio.to_thread(self._fetch)
+                document = await fetch_json(self._client, self._url, seconds_max=_TIMEOUT_SECONDS, bytes_max=_BYTES_MAX)
+                self._keys = key_sets(document)
                 self._fetched_at = monotonic()
-            except (OSError, ValueError) as error:
+            except FETCH_ERRORS as error:
                 log.warning("JWKS can't be fetched", error=f"{type(error).__name__}: {error}")
 
-    def _fetch(self) -> list[tuple[str | None, str, RSAKey | ECKey]]:
-        request = Request(self._url, headers={"Accept": "application/json"})  # noqa: S310  # http(s) only, see above
-        with urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
-            document = orjson.loads(answer.read(_BYTES_MAX))
-        if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
-            raise ValueError("not a JWKS")  # noqa: TRY004  # of a document, not of an argument
-        return [found for entry in document["keys"] if isinstance(entry, dict) and (found := _read(entry)) is not None]
+
+def key_sets(document: object) -> dict[str, KeySet]:
+    """The keys of a JWKS by the algorithm that they verify; a key that can't be read is left out. `Raises` ValueError.
+
+    One set an algorithm, so that a token without a key id finds the only key of its algorithm, however many others
+    there are.
+    """
+    entries = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        raise ValueError("not a JWKS")  # noqa: TRY004  # of a document, not of an argument
+    keys = [key for entry in entries if isinstance(entry, dict) and (key := _read(entry)) is not None]
+    return {algorithm: KeySet([key for key in keys if _verifies(key, algorithm)]) for algorithm in ALGORITHMS}
 
 
-def _read(entry: dict[str, Any]) -> tuple[str | None, str, RSAKey | ECKey] | None:
-    """Key id, algorithm and key of an entry; None of one that signs nothing we accept."""
-    if entry.get("use", "sig") != "sig" or "verify" not in entry.get("key_ops", ["verify"]):
-        return None
-    kind = entry.get("kty")
+def _read(entry: dict[str, Any]) -> Key | None:
     try:
-        if kind == "RSA" and entry.get("alg", "RS256") == "RS256":
-            return entry.get("kid"), "RS256", RSAKey.import_key(entry)
-        if kind == "EC" and entry.get("crv") == "P-256" and entry.get("alg", "ES256") == "ES256":
-            return entry.get("kid"), "ES256", ECKey.import_key(entry)
+        return JWKRegistry.import_key(entry)
     except (JoseError, ValueError, TypeError, KeyError):
         log.warning("a key of the JWKS can't be read", kid=entry.get("kid"))
     return None
+
+
+def _verifies(key: Key, algorithm: str) -> bool:
+    """Is the key of the algorithm's type and curve, and meant for it?"""
+    try:
+        JWSRegistry.algorithms[algorithm].check_key(key)
+        key.check_key_op("verify")
+    except JoseError:
+        return False
+    return True

@@ -1,1 +1,1 @@
-"""Server-sent events: changes heard from Redis (`updates`), documents read once a change (`feed`), and their connections (`stream`)."""
+"""Server-sent events: changes in Redis (`updates`), documents read once a change (`feed`), connections (`stream`)."""

@@ -1,7 +1,8 @@
-"""The default answers of the groups that somebody watches, read once a change however many they are.
+"""The default answers of watched groups, read once a change however many viewers there are.
 
-Place: between `answers` and `stream`, over `watched`. Invariants: a version never falls; an as-of told is one that every document sent before
-it holds, because Redis gave it, then the updates published until then were heard, and documents being read are left out until they are there.
+Place: between `answers` and `stream`, over `watched`. Invariants: a version never falls; an as-of told is one that
+every document sent before it holds, because Redis gave it, then the updates published until then were heard, and
+documents being read are left out until they are there.
 """
 
 import asyncio
@@ -13,13 +14,12 @@ from typing import Any, Final, TypeVar
 import orjson
 
 from stream_app.api.asking.answers import Answer, Answers
-from stream_app.api.asking.parameters import distribution as parse_distribution
-from stream_app.api.asking.parameters import monthly as parse_monthly
+from stream_app.api.asking.parameters import parse_distribution, parse_monthly
 from stream_app.api.errors import ApiError
-from stream_app.api.live.updates import LINK_ERRORS, Updates
-from stream_app.api.live.watched import DISTRIBUTION, KINDS, MONTHLY, Document, Topic, Viewer
-from stream_app.api.stores.circuit import Circuit, Unavailable
-from stream_app.api.stores.ports import AsOf, Documents
+from stream_app.api.live.updates import LINK_ERRORS, UpdateSubscription
+from stream_app.api.live.watched import DISTRIBUTION, KINDS, MONTHLY, Document, Viewer, WatchedGroup
+from stream_app.api.stores.circuit import CircuitBreaker, StoreUnavailable
+from stream_app.api.stores.ports import AsOf, DocumentStore
 from stream_app.sinks.redis_keys import distribution_key, monthly_key, updates_channel
 
 _KEYS: Final = {MONTHLY: monthly_key, DISTRIBUTION: distribution_key}
@@ -30,86 +30,89 @@ _OWN_AS_OF: Final = pattern(rb'"asOf":"[^"\\]*"')
 
 
 class Feed:
-    """All topics of the process. Nothing is connected before the first viewer."""
+    """All watched groups of the process. Nothing is connected before the first viewer."""
 
     def __init__(
         self,
         answers: Answers,
-        documents: tuple[Documents, Circuit],
+        documents: tuple[DocumentStore, CircuitBreaker],
         days_max: int,
-        updates: Callable[[Callable[[str, str | None], None], Callable[[], None]], Updates] | None,
+        updates: Callable[[Callable[[str, str | None], None], Callable[[], None]], UpdateSubscription] | None,
     ) -> None:
         self._answers = answers
         self._documents, self._redis = documents
         self._monthly = parse_monthly(b"", text=True)
         self._distribution = parse_distribution(b"", text=True, days_max=days_max)
-        self._updates = updates(self._heard, self._lost) if updates else None
-        self._topics: dict[tuple[str, str], Topic] = {}
-        self._channels: dict[str, dict[str, tuple[Topic, str]]] = {}  # channel -> key -> what it is
+        self._updates = updates(self._on_change, self._on_lost) if updates else None
+        self._watched: dict[tuple[str, str], WatchedGroup] = {}
+        self._channels: dict[str, dict[str, tuple[WatchedGroup, str]]] = {}  # channel -> key -> group, kind
         self._tasks: set[asyncio.Task[Any]] = set()
         self.ended = False  # streams are to end: the server stops
-        self._begun = False
+        self._started = False
         self._live: bool | None = None  # None: not known yet
 
     @property
     def live(self) -> bool:
-        """Are changes heard, and is as-of known?"""
+        """Whether changes are heard and as-of is known."""
         return bool(self._live)
 
     def viewers(self) -> int:
-        """How many watch; who watches several groups counts for each."""
-        return sum(len(topic.viewers) for topic in self._topics.values())
+        """The number of viewers; a connection counts for each group that it watches."""
+        return sum(len(watched.viewers) for watched in self._watched.values())
 
     @asynccontextmanager
     async def watch(
-        self, operator: str, group: str, seen: dict[str, int], wake: asyncio.Event
+        self, operator_id: str, group_id: str, seen: dict[str, int], wake: asyncio.Event
     ) -> AsyncIterator[Viewer]:
-        """A viewer whose first documents are there; `seen`: versions it has by kind. `Raises` ApiError when no store can answer."""
-        topic = self._topics.get((operator, group)) or self._open(operator, group)
-        topic.holders += 1
+        """A viewer whose first documents are there; `seen`: versions that the client has, by kind.
+
+        `Raises` ApiError when no store can answer.
+        """
+        watched = self._watched.get((operator_id, group_id)) or self._open(operator_id, group_id)
+        watched.holders += 1
         try:
             for kind in KINDS:
-                while kind not in topic.latest:
-                    error = await asyncio.shield(topic.reads.get(kind) or self._read(topic, kind))
+                while kind not in watched.latest:
+                    error = await asyncio.shield(watched.reads.get(kind) or self._read(watched, kind))
                     if error is not None:
                         raise error
-            viewer = Viewer(topic, seen, wake)
+            viewer = Viewer(watched, seen, wake)
             if self._live is not None:
-                viewer.tell(None)
-            topic.viewers.add(viewer)
+                viewer.notify(None)
+            watched.viewers.add(viewer)
             try:
                 yield viewer
             finally:
-                topic.viewers.discard(viewer)
+                watched.viewers.discard(viewer)
         finally:
-            topic.holders -= 1
-            if not topic.holders:
-                self._close(topic)
+            watched.holders -= 1
+            if not watched.holders:
+                self._close(watched)
 
-    def _open(self, operator: str, group: str) -> Topic:
-        topic = self._topics[operator, group] = Topic(operator, group)
-        channel = updates_channel(operator)
+    def _open(self, operator_id: str, group_id: str) -> WatchedGroup:
+        watched = self._watched[operator_id, group_id] = WatchedGroup(operator_id, group_id)
+        channel = updates_channel(operator_id)
         new = channel not in self._channels
         self._channels.setdefault(channel, {}).update(
-            {key_of(operator, group): (topic, kind) for kind, key_of in _KEYS.items()}
+            {key_of(operator_id, group_id): (watched, kind) for kind, key_of in _KEYS.items()}
         )
         if new and self._updates:
             self._start(self._updates.want(self._channels))
-        if not self._begun:
-            self._begun = True
-            self._start(self._watch_redis())
+        if not self._started:
+            self._started = True
+            self._start(self._follow_as_of())
             if self._updates:
                 self._start(self._updates.listen())
         for kind in KINDS:
-            self._read(topic, kind)
-        return topic
+            self._read(watched, kind)
+        return watched
 
-    def _close(self, topic: Topic) -> None:
-        del self._topics[topic.operator, topic.group]
-        channel = updates_channel(topic.operator)
+    def _close(self, watched: WatchedGroup) -> None:
+        del self._watched[watched.operator_id, watched.group_id]
+        channel = updates_channel(watched.operator_id)
         keys = self._channels[channel]
         for key_of in _KEYS.values():
-            del keys[key_of(topic.operator, topic.group)]
+            del keys[key_of(watched.operator_id, watched.group_id)]
         if not keys:
             del self._channels[channel]
             if self._updates:
@@ -121,91 +124,93 @@ class Feed:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _heard(self, channel: str, key: str | None) -> None:
+    def _on_change(self, channel: str, key: str | None) -> None:
         known = self._channels.get(channel, {})
-        for topic, kind in known.values() if key is None else filter(None, [known.get(key)]):
-            self._read(topic, kind)
+        for watched, kind in known.values() if key is None else filter(None, [known.get(key)]):
+            self._read(watched, kind)
 
-    def _read(self, topic: Topic, kind: str) -> asyncio.Task[ApiError | None]:
+    def _read(self, watched: WatchedGroup, kind: str) -> asyncio.Task[ApiError | None]:
         """Read the document; one that is being read already is read again after that."""
-        topic.changed.add(kind)
-        if kind not in topic.reads:
-            topic.reads[kind] = self._start(self._bring(topic, kind))
-        return topic.reads[kind]
+        watched.changed.add(kind)
+        if kind not in watched.reads:
+            watched.reads[kind] = self._start(self._refresh(watched, kind))
+        return watched.reads[kind]
 
-    async def _bring(self, topic: Topic, kind: str) -> ApiError | None:
+    async def _refresh(self, watched: WatchedGroup, kind: str) -> ApiError | None:
         try:
-            while kind in topic.changed:
-                topic.changed.discard(kind)
-                self._take(topic, kind, await self._ask(topic, kind))
+            while kind in watched.changed:
+                watched.changed.discard(kind)
+                self._accept(watched, kind, await self._ask(watched, kind))
         except ApiError as error:
-            topic.changed.discard(kind)  # it is read again when Redis is back
+            watched.changed.discard(kind)  # it is read again when Redis is back
             return error
         finally:
-            del topic.reads[kind]
+            del watched.reads[kind]
         return None
 
-    async def _ask(self, topic: Topic, kind: str) -> Answer:
+    async def _ask(self, watched: WatchedGroup, kind: str) -> Answer:
         if kind == MONTHLY:
-            return await self._answers.monthly(topic.operator, self._monthly._replace(group=topic.group))
-        return await self._answers.distribution(topic.operator, self._distribution._replace(group=topic.group))
+            return await self._answers.monthly(watched.operator_id, self._monthly._replace(group_id=watched.group_id))
+        return await self._answers.distribution(
+            watched.operator_id, self._distribution._replace(group_id=watched.group_id)
+        )
 
-    def _take(self, topic: Topic, kind: str, answer: Answer) -> None:
+    def _accept(self, watched: WatchedGroup, kind: str, answer: Answer) -> None:
         bare = _OWN_AS_OF.sub(b"", answer.data, count=1)
         document = Document(b"\ndata: ".join(answer.data.splitlines()), bare, int(answer.tag))
-        held = topic.latest.get(kind)
+        held = watched.latest.get(kind)
         if held is not None and document.version < held.version:
             return  # of ClickHouse, which is behind
-        topic.as_of[kind] = max(topic.as_of.get(kind, b""), answer.as_of)
-        topic.partition = b"%d" % orjson.loads(answer.data)["partition"]
+        watched.as_of[kind] = max(watched.as_of.get(kind, b""), answer.as_of)
+        watched.partition = b"%d" % orjson.loads(answer.data)["partition"]
         if document.follows(held):
-            topic.latest[kind] = document
-            for viewer in topic.viewers:
-                viewer.tell(kind)
+            watched.latest[kind] = document
+            for viewer in watched.viewers:
+                viewer.notify(kind)
 
-    async def _watch_redis(self) -> None:
-        """Tell as-of every few seconds, or that it stands still."""
+    async def _follow_as_of(self) -> None:
+        """Notify viewers of as-of every few seconds, or of its standstill."""
         while True:
             try:
                 if self._updates is None:
-                    raise Unavailable  # noqa: TRY301  # the same as one that can't be heard
+                    raise StoreUnavailable  # noqa: TRY301  # the same as one that can't be heard
                 _, as_of = await self._redis.call(lambda: self._documents.operators(()))  # of nobody: just as-of
                 await self._updates.barrier()
-            except (Unavailable, *LINK_ERRORS):
-                self._lost()
+            except (StoreUnavailable, *LINK_ERRORS):
+                self._on_lost()
             else:
-                self._hold(as_of)
+                self._on_as_of(as_of)
             await asyncio.sleep(_AS_OF_SECONDS if self._live else _RETRY_SECONDS)
 
-    def _hold(self, as_of: AsOf) -> None:
-        """All that Redis had at this as-of was heard."""
+    def _on_as_of(self, as_of: AsOf) -> None:
+        """Every change that this as-of holds has been heard."""
         if not self._live:
-            for topic in self._topics.values():  # ClickHouse may have answered meanwhile, or nobody
+            for watched in self._watched.values():  # ClickHouse may have answered meanwhile, or nobody
                 for kind in KINDS:
-                    self._read(topic, kind)
+                    self._read(watched, kind)
         self._live = True
-        for topic in self._topics.values():
-            for kind in topic.latest.keys() - topic.reads.keys():
-                topic.as_of[kind] = max(topic.as_of[kind], as_of.get(topic.partition, b""))
-            self._tell_state(topic)
+        for watched in self._watched.values():
+            for kind in watched.latest.keys() - watched.reads.keys():
+                watched.as_of[kind] = max(watched.as_of[kind], as_of.get(watched.partition, b""))
+            self._notify_state(watched)
 
-    def _lost(self) -> None:
+    def _on_lost(self) -> None:
         if self._live is False or self.ended:
             return
         self._live = False
-        for topic in self._topics.values():
-            self._tell_state(topic)
+        for watched in self._watched.values():
+            self._notify_state(watched)
 
     @staticmethod
-    def _tell_state(topic: Topic) -> None:
-        for viewer in topic.viewers:
-            viewer.tell(None)
+    def _notify_state(watched: WatchedGroup) -> None:
+        for viewer in watched.viewers:
+            viewer.notify(None)
 
     def end(self) -> None:
         """End all streams, and each new one at once: the server stops."""
         self.ended = True
-        for topic in self._topics.values():
-            for viewer in topic.viewers:
+        for watched in self._watched.values():
+            for viewer in watched.viewers:
                 viewer.wake.set()
 
     async def close(self) -> None:

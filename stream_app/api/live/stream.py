@@ -1,8 +1,9 @@
 """`/smart-bi/crm/stream`: server-sent events of the default answers of a group, or of many.
 
-Place: beside the questions of `http`, with the same checks and errors; what is sent is decided in `feed`. Invariants: nothing is sent before all
-documents are there, so an error is an answer like any other; of many groups one that is refused is told as an event, and the others go on; a
-stream ends with its token, with the server, or when its client does not take what it is sent for `_SEND_SECONDS_MAX`.
+Place: beside the questions of `http`, with the same checks and errors; what is sent is decided in `feed`. Invariants:
+nothing is sent before all documents are there, so an error is an answer like any other; of many groups one that is
+refused is told as an event, and the others go on; a stream ends with its token, with the server, or when its client
+does not take what it is sent for `_SEND_SECONDS_MAX`.
 """
 
 import asyncio
@@ -16,12 +17,11 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from stream_app.api.asgi import NOSNIFF, body_of, header, send_error
-from stream_app.api.asking.parameters import Watch, watches
-from stream_app.api.asking.parameters import stream as parse
+from stream_app.api.asking.parameters import WatchQuery, parse_stream, parse_watches
 from stream_app.api.errors import FAULT, INTERNAL, UNKNOWN_METHOD, ApiError
 from stream_app.api.guard.admission import admit, operator_of
-from stream_app.api.guard.auth import Principal, Tokens
-from stream_app.api.guard.rate import RateLimit
+from stream_app.api.guard.auth import Principal, TokenVerifier
+from stream_app.api.guard.rate import RateLimiter
 from stream_app.api.live.feed import Feed
 from stream_app.api.live.watched import KINDS, Viewer
 
@@ -41,8 +41,8 @@ _LAST_EVENT_ID: Final = re.compile(r"([0-9]{1,19})-([0-9]{1,19})", re.ASCII)
 log = structlog.get_logger(__name__)
 
 
-class _Watching:
-    """All that is watched over one connection."""
+class _Connection:
+    """The viewers of one connection, and what ends it."""
 
     def __init__(self) -> None:
         self.wake = asyncio.Event()
@@ -52,42 +52,42 @@ class _Watching:
         self.ended = False
 
     def end(self) -> None:
-        """Send no more."""
+        """End the stream once the event under way is sent."""
         self.ended = True
         self.wake.set()
 
-    def take(self, *, live: bool) -> bytes:
-        """The events that are due, as of now."""
-        return b"".join(viewer.take(live=live) for viewer in self.viewers)
+    def due_events(self, *, live: bool) -> bytes:
+        """The events of all viewers that are due now."""
+        return b"".join(viewer.due_events(live=live) for viewer in self.viewers)
 
 
-class Stream:
+class StreamEndpoint:
     """An ASGI application that sends events."""
 
-    def __init__(self, route: str, tokens: Tokens, rate: RateLimit, feed: Feed) -> None:
+    def __init__(self, route: str, tokens: TokenVerifier, rate: RateLimiter, feed: Feed) -> None:
         self._route = route
         self._tokens = tokens
         self._rate = rate
         self._feed = feed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, for as long as it takes."""
+        """Answer a request, until the stream ends."""
         trace = scope["trace"]
         trace.route = self._route
-        watching = _Watching()
+        connection = _Connection()
         try:
             principal = await self._admitted(scope)
             async with AsyncExitStack() as held:
                 if scope["method"] == "POST":
-                    await self._watch_many(watching, held, principal, await body_of(receive))
+                    await self._watch_many(connection, held, principal, await body_of(receive))
                 else:
-                    await self._watch_one(watching, held, principal, scope)
+                    await self._watch_one(connection, held, principal, scope)
                 trace.answered = perf_counter()
                 await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
                 if scope["method"] == "HEAD":
                     await send({"type": "http.response.body", "body": b""})
                 else:
-                    await self._send(watching, principal, receive, send)
+                    await self._send(connection, principal, receive, send)
         except ApiError as error:
             trace.code = error.code
             await send_error(send, error)
@@ -101,38 +101,42 @@ class Stream:
             raise ApiError(UNKNOWN_METHOD, f"{self._route} answers GET and POST", {"Allow": "GET, HEAD, POST"})
         return await admit(scope, self._tokens, self._rate)
 
-    async def _watch_one(self, watching: _Watching, held: AsyncExitStack, principal: Principal, scope: Scope) -> None:
-        asked = parse(scope["query_string"])
+    async def _watch_one(
+        self, connection: _Connection, held: AsyncExitStack, principal: Principal, scope: Scope
+    ) -> None:
+        asked = parse_stream(scope["query_string"])
         seen = _seen((header(scope, b"last-event-id") or b"").decode("latin-1"))
-        operator = operator_of(principal, asked.operator)
-        viewer = self._feed.watch(operator, asked.group, seen, watching.wake)
-        watching.viewers.append(await held.enter_async_context(viewer))
+        operator = operator_of(principal, asked.operator_id)
+        viewer = self._feed.watch(operator, asked.group_id, seen, connection.wake)
+        connection.viewers.append(await held.enter_async_context(viewer))
 
-    async def _watch_many(self, watching: _Watching, held: AsyncExitStack, principal: Principal, body: bytes) -> None:
-        async def watch(entry: Watch) -> None:
+    async def _watch_many(
+        self, connection: _Connection, held: AsyncExitStack, principal: Principal, body: bytes
+    ) -> None:
+        async def watch(entry: WatchQuery) -> None:
             try:
-                operator = operator_of(principal, entry.operator)
-                viewer = self._feed.watch(operator, entry.group, _seen(entry.last_event_id), watching.wake)
-                watching.viewers.append(await held.enter_async_context(viewer))
+                operator = operator_of(principal, entry.operator_id)
+                viewer = self._feed.watch(operator, entry.group_id, _seen(entry.last_event_id), connection.wake)
+                connection.viewers.append(await held.enter_async_context(viewer))
             except ApiError as error:
-                watching.refused += _refusal(entry, error)
+                connection.refused += _refusal(entry, error)
 
-        entries = watches(body)
+        entries = parse_watches(body)
         async with asyncio.TaskGroup() as group:
             for entry in entries:
                 group.create_task(watch(entry))
 
-    async def _send(self, watching: _Watching, principal: Principal, receive: Receive, send: Send) -> None:
+    async def _send(self, connection: _Connection, principal: Principal, receive: Receive, send: Send) -> None:
         seconds = min(principal.expires - time(), _STREAM_SECONDS_MAX)
-        expiry = asyncio.get_running_loop().call_later(max(0.0, seconds), watching.end)
+        expiry = asyncio.get_running_loop().call_later(max(0.0, seconds), connection.end)
         gone = asyncio.create_task(_gone(receive))
-        gone.add_done_callback(lambda _: watching.end())
-        body = _BEGIN + watching.refused
+        gone.add_done_callback(lambda _: connection.end())
+        body = _BEGIN + connection.refused
         try:
-            while not (watching.ended or self._feed.ended):
+            while not (connection.ended or self._feed.ended):
                 async with asyncio.timeout(_SEND_SECONDS_MAX):
                     await send({"type": "http.response.body", "body": body, "more_body": True})
-                body = await self._next(watching)
+                body = await self._next(connection)
             if not gone.done():
                 async with asyncio.timeout(_SEND_SECONDS_MAX):
                     await send({"type": "http.response.body", "body": b""})
@@ -142,17 +146,17 @@ class Stream:
             expiry.cancel()
             gone.cancel()
 
-    async def _next(self, watching: _Watching) -> bytes:
-        """What is due, as soon as anything is."""
+    async def _next(self, connection: _Connection) -> bytes:
+        """The next events, as soon as any is due; a heartbeat where none is for a while."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_HEARTBEAT_SECONDS):
-                await watching.wake.wait()
-        watching.wake.clear()
-        return watching.take(live=self._feed.live) or _HEARTBEAT
+                await connection.wake.wait()
+        connection.wake.clear()
+        return connection.due_events(live=self._feed.live) or _HEARTBEAT
 
 
 async def _gone(receive: Receive) -> None:
-    """Return when the client has left."""
+    """Return when the client has closed the connection."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -163,6 +167,6 @@ def _seen(last_event_id: str) -> dict[str, int]:
     return {kind: int(version) for kind, version in zip(KINDS, found.groups(), strict=True)} if found else {}
 
 
-def _refusal(entry: Watch, error: ApiError) -> bytes:
-    said = {"operatorId": entry.operator, "groupId": entry.group, "code": error.code, "message": error.message}
+def _refusal(entry: WatchQuery, error: ApiError) -> bytes:
+    said = {"operatorId": entry.operator_id, "groupId": entry.group_id, "code": error.code, "message": error.message}
     return b"event: refused\ndata: %b\n\n" % orjson.dumps(said)

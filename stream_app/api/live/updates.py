@@ -1,7 +1,8 @@
-"""What changed in Redis, as it says it: one connection of the process, subscribed to the channels of the operators that somebody watches.
+"""Changes in Redis as it publishes them: one connection a process, subscribed to the channels of watched operators.
 
-Place: under `feed`. Invariants: a confirmed subscription is told like a change of everything in its channel, since what changed before it was not
-heard, on the first connection as on each later one; after `barrier` everything published before it was told. Reads no document.
+Place: under `feed`. Invariants: a confirmed subscription is told like a change of everything in its channel, since what
+changed before it was not heard, on the first connection as on each later one; after `barrier` everything published
+before it was told. Reads no document.
 """
 
 import asyncio
@@ -24,7 +25,10 @@ log = structlog.get_logger(__name__)
 
 
 def subscriber(redis_url: str, timeout_seconds: float) -> Redis:
-    """The client to listen with, not connected yet. Of a cluster any node will do: each tells what was published on the others."""
+    """A client for subscriptions, not connected yet.
+
+    Any node of a cluster does: each passes on what the others publish.
+    """
     scheme, _, rest = redis_url.partition("://")
     return Redis.from_url(
         f"{scheme.removesuffix('+cluster')}://{rest}",
@@ -34,8 +38,8 @@ def subscriber(redis_url: str, timeout_seconds: float) -> Redis:
     )
 
 
-class Updates:
-    """Calls `heard` with a channel and the changed key (None: any of it may have), `lost` when it hears nothing any more."""
+class UpdateSubscription:
+    """Calls `heard` with a channel and the changed key (None: any key of it), `lost` when the connection is lost."""
 
     def __init__(self, client: Redis, heard: Callable[[str, str | None], None], lost: Callable[[], None]) -> None:
         self._client = client
@@ -49,7 +53,7 @@ class Updates:
         self._pong: asyncio.Future[None] | None = None
 
     async def listen(self) -> None:
-        """Hear until cancelled, on as many connections as that takes, one at a time; something must be wanted already."""
+        """Listen until cancelled, on one connection after the other; a channel must be wanted already."""
         while True:
             link = self._client.pubsub()
             try:
@@ -84,7 +88,7 @@ class Updates:
                 self._pong.set_result(None)
 
     async def want(self, channels: Collection[str]) -> None:
-        """Hear these, and no others for long; a connection that breaks meanwhile hears them when it is back."""
+        """Subscribe to these channels, and unsubscribe from others; a broken connection subscribes once it is back."""
         self._wanted = channels
         async with self._changing:
             link = self._link
@@ -103,7 +107,7 @@ class Updates:
                 log.info("updates are not subscribed", error=f"{type(error).__name__}: {error}")
 
     async def barrier(self) -> None:
-        """Return when all that was published before was told. `Raises` LINK_ERRORS."""
+        """Return when every update that was published before this call has been passed on. `Raises` LINK_ERRORS."""
         async with asyncio.timeout(_BARRIER_SECONDS_MAX):
             await self._linked.wait()
             link = self._link

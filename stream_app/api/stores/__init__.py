@@ -1,1 +1,1 @@
-"""What the API reads: the ports of the stores (`ports`), Redis in batches (`redis_store`), and what keeps a store that is down from being waited for (`circuit`)."""
+"""Stores that the API reads: their ports (`ports`), Redis in batches (`redis_store`), circuit breakers (`circuit`)."""

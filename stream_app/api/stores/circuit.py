@@ -1,8 +1,8 @@
-"""A store that is down is not asked again by each request: after a failure a probe in the background finds out when it is back.
+"""A circuit breaker: a store that failed is not asked by requests until a probe in the background has succeeded.
 
-Place: around every call of Redis and ClickHouse. Invariant: while the circuit is open no caller waits, so answers of the other
-store stay fast; one failure opens it, one good probe closes it. The first probe runs at once, so a broken connection costs
-milliseconds, not a pause.
+Place: around every call of Redis and ClickHouse. Invariant: while the circuit is open no caller waits, so answers of
+the other store stay fast; one failure opens it, one good probe closes it. The first probe runs at once, so a broken
+connection costs milliseconds, not a pause.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-class Unavailable(Exception):  # noqa: N818  # a state, not a fault
-    """The store can't answer now."""
+class StoreUnavailable(Exception):  # noqa: N818  # a state, not a fault
+    """The store is down, as its circuit breaker knows."""
 
 
-class Circuit:
-    """Opens on an error of the given kinds, or when an answer takes too long; `probe` raises while the store is down."""
+class CircuitBreaker:
+    """Opens on an error of the given kinds or a timeout; `probe` raises while the store is down."""
 
     def __init__(
         self,
@@ -44,9 +44,12 @@ class Circuit:
         return self._probing is None
 
     async def call(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do it, unless the circuit is open. `Raises` Unavailable, at once or on an error of the store."""
+        """The result of the work, unless the circuit is open.
+
+        `Raises` StoreUnavailable, at once or on an error of the store.
+        """
         if self._probing is not None:
-            raise Unavailable(self.name)
+            raise StoreUnavailable(self.name)
         try:
             if self._timeout_seconds is None:
                 return await work()
@@ -54,7 +57,7 @@ class Circuit:
                 return await work()
         except self._errors as error:
             self.open(error)
-            raise Unavailable(self.name) from error
+            raise StoreUnavailable(self.name) from error
 
     def open(self, error: BaseException) -> None:
         """Stop asking until a probe succeeds."""
@@ -75,10 +78,10 @@ class Circuit:
         self._probing = None
 
     async def answers(self) -> bool:
-        """Does the store answer now? Asks it; for readiness."""
+        """Readiness: does the store answer a probe now?"""
         try:
             await self.call(self._probe)
-        except Unavailable:
+        except StoreUnavailable:
             return False
         return True
 

@@ -12,11 +12,11 @@ from stream_app.sinks.clickhouse_reader import KnownOperator
 AsOf = dict[bytes, bytes]  # partition -> as-of, as they stand in documents
 
 
-class Documents(Protocol):
-    """The default answers."""
+class DocumentStore(Protocol):
+    """A store of default answers, ready to send."""
 
-    async def read(self, keys: Sequence[str]) -> "Read":
-        """Documents by key, in order."""
+    async def read(self, keys: Sequence[str]) -> "ReadResult":
+        """Documents in the order of their keys."""
 
     async def operators(self, ids: Collection[str] | None) -> tuple[dict[str, bytes], AsOf]:
         """Entries of these operators by id, of all for None."""
@@ -25,15 +25,15 @@ class Documents(Protocol):
         """Return when the store answers."""
 
 
-class Read(NamedTuple):
-    """What was read in one go."""
+class ReadResult(NamedTuple):
+    """Documents of one read, and the as-of that was taken before them."""
 
     documents: list[bytes | None]
     as_of: AsOf
 
 
-class Cells(Protocol):
-    """Everything that the default answers don't cover."""
+class CellStore(Protocol):
+    """A store of cells, for every question that the default answers don't cover."""
 
     async def operator(self, operator_id: str) -> KnownOperator | None:
         """An operator, if it is known."""

@@ -1,8 +1,8 @@
-"""Documents of Redis: reads that are asked for at the same time travel together.
+"""The document store in Redis: concurrent reads share round trips.
 
-Place: under `answers`, on the path of most requests. Invariant: as-of is taken before any document of the same batch. A batch leaves with the
-event loop's next turn, so a request alone waits for nobody; what comes while one is under way goes with the next, so under load one round trip
-serves many.
+Place: under `answers`, on the path of most requests. Invariant: as-of is taken before any document of the same batch. A
+batch leaves with the event loop's next turn, so a request alone waits for nobody; what comes while one is under way
+goes with the next, so under load one round trip serves many.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from typing import Final
 
 from redis.asyncio.cluster import RedisCluster
 
-from stream_app.api.stores.ports import AsOf, Read
-from stream_app.api.stores.within import within
+from stream_app.api.stores.ports import AsOf, ReadResult
+from stream_app.api.stores.timeout import pause_tolerant_timeout
 from stream_app.sinks.redis_calls import Client, commands, in_order
 from stream_app.sinks.redis_keys import AS_OF, OPERATORS
 
@@ -20,8 +20,8 @@ _BATCH_MAX: Final = 200  # keys in one round trip: some 500 KB
 _UNDER_WAY_MAX: Final = 1  # more would only make the batches smaller
 
 
-class RedisDocuments:
-    """The `Documents` of Redis."""
+class RedisDocumentStore:
+    """The document store in Redis."""
 
     def __init__(self, client: Client, timeout_seconds: float) -> None:
         self._client = client
@@ -30,7 +30,7 @@ class RedisDocuments:
         self._under_way: set[asyncio.Task[None]] = set()
         self._scheduled = False
 
-    async def read(self, keys: Sequence[str]) -> Read:
+    async def read(self, keys: Sequence[str]) -> ReadResult:
         """Documents by key, with the as-of of the oldest of their batches."""
         loop = asyncio.get_running_loop()
         futures = []
@@ -40,7 +40,7 @@ class RedisDocuments:
             futures.append(future)
         self._schedule(loop)
         found = [await future for future in futures]
-        return Read([document for document, _ in found], found[0][1])
+        return ReadResult([document for document, _ in found], found[0][1])
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._waiting and not self._scheduled and len(self._under_way) < _UNDER_WAY_MAX:
@@ -65,7 +65,9 @@ class RedisDocuments:
 
     async def _fetch(self, batch: dict[str, list[asyncio.Future[tuple[bytes | None, AsOf]]]]) -> None:
         try:
-            async with within(self._timeout_seconds):  # a batch that hangs must not keep the next one from leaving
+            async with pause_tolerant_timeout(
+                self._timeout_seconds
+            ):  # a batch that hangs must not keep the next one from leaving
                 as_of, documents = await self._commands(list(batch))
         except Exception as error:  # noqa: BLE001  # who asked decides what it means
             for futures in batch.values():
@@ -87,7 +89,7 @@ class RedisDocuments:
 
     async def operators(self, ids: Collection[str] | None) -> tuple[dict[str, bytes], AsOf]:
         """Entries of these operators by id, of all for None."""
-        async with within(self._timeout_seconds):
+        async with pause_tolerant_timeout(self._timeout_seconds):
             return await self._operators(ids)
 
     async def _operators(self, ids: Collection[str] | None) -> tuple[dict[str, bytes], AsOf]:
@@ -102,7 +104,7 @@ class RedisDocuments:
 
     async def ping(self) -> None:
         """Return when Redis answers a command that a request needs, not only a ping (which one that loads does)."""
-        async with within(self._timeout_seconds):
+        async with pause_tolerant_timeout(self._timeout_seconds):
             await commands(self._client, [("HLEN", AS_OF)])
 
     async def close(self) -> None:

@@ -1,19 +1,8 @@
 /**
- * What the API answers, as types. Money and averages are decimal strings; they are never made numbers to be shown, only to be drawn.
+ * What the API answers, as types. Money and averages are decimal strings, and so is energy; they are never made numbers to be shown, only to be drawn.
  *
- * @typedef {object} Month
- * @property {string} month 2026-11
- * @property {string} receivedAmount
- * @property {string} discountAmount
- * @property {string} refundedAmount
- * @property {number} paymentCount
- * @property {number} payingCustomers
- * @property {string} perCapitaPayment
- * @property {number} sessionCount
- * @property {number} chargingCustomers
- * @property {string} perCapitaFrequency
- * @property {string} anonymousAmount
- * @property {number} anonymousSessionCount
+ * @typedef {number | string} Value of a figure
+ * @typedef {{month: string} & Record<string, Value>} Month figures by name; `month` as 2026-11
  *
  * @typedef {object} Monthly
  * @property {string} operatorId
@@ -47,6 +36,3 @@
  */
 
 export const ALL = 'ALL';
-
-/** Does nothing count in any of its months? @param {Monthly} monthly */
-export const isNothing = ({ months }) => months.every((month) => !month.paymentCount && !month.sessionCount);

@@ -6,7 +6,8 @@
  * question is dropped; the as-of told holds for everything that is shown.
  */
 
-import { ALL, isNothing } from './answers.js';
+import { ALL } from './answers.js';
+import { isNothing } from './figures.js';
 import { ApiError, ask, openLive } from './live.js';
 import { daysAreDefault, monthsAreDefault } from './query.js';
 import { onToken, token } from './token.js';
@@ -102,7 +103,7 @@ export class Board {
     if (this.operatorId === null) return this.operators !== null;
     const [side] = this.sides;
     if (!side?.liveMonthly || !side.liveDistribution || side.groupId !== ALL) return false;
-    return !side.liveDistribution.total && isNothing(side.liveMonthly);
+    return !side.liveDistribution.total && isNothing(side.liveMonthly.months);
   }
 
   get hasToken() {

@@ -17,11 +17,14 @@ import { png } from './picture.js';
 const HEIGHT = 232;
 const HEIGHT_SLOTS = 248;
 const PRINT_WIDTH = 400;
-const PRINT_HEIGHT = 156;
+const PRINT_WIDTH_WIDE = 840;
+const PRINT_HEIGHT = 122;
+const PRINT_HEIGHT_WIDE = 96;
 
 export class ChartFrame {
   #text;
   #announce;
+  #wide;
   /** @type {Chart | null} */
   #chart = null;
   /** @type {Around} */
@@ -48,11 +51,13 @@ export class ChartFrame {
    * @param {Text} text
    * @param {string} id
    * @param {(words: string) => void} announce
+   * @param {boolean} wide a row of its own
    * @param {HTMLElement | null} controls of this chart alone
    */
-  constructor(text, id, announce, controls = null) {
+  constructor(text, id, announce, wide = false, controls = null) {
     this.#text = text;
     this.#announce = announce;
+    this.#wide = wide;
     this.#plot = h('div', {
       class: 'plot',
       tabindex: 0,
@@ -68,7 +73,7 @@ export class ChartFrame {
     this.#png = h('button', { type: 'button', text: text.say('png'), click: () => this.#savePng() });
     this.element = h(
       'article',
-      { class: 'chart card', id },
+      { class: wide ? 'chart card wide' : 'chart card', id },
       h('header', {}, h('div', { class: 'words' }, this.#title, this.#value), h('div', { class: 'actions' }, this.#csv, this.#png)),
       controls,
       this.#legend,
@@ -116,10 +121,10 @@ export class ChartFrame {
   }
 
   #draw() {
-    const width = this.#paper ? PRINT_WIDTH : this.#plot.clientWidth;
+    const width = this.#paper ? (this.#wide ? PRINT_WIDTH_WIDE : PRINT_WIDTH) : this.#plot.clientWidth;
     if (!this.#chart || !width) return;
     const { points, legend, peaks, axis } = this.#chart;
-    const height = this.#paper ? PRINT_HEIGHT : points.length > 30 ? HEIGHT_SLOTS : HEIGHT;
+    const height = this.#paper ? (this.#wide ? PRINT_HEIGHT_WIDE : PRINT_HEIGHT) : points.length > 30 ? HEIGHT_SLOTS : HEIGHT;
     const drawnFor = JSON.stringify([width, height, points, legend.length, peaks, axis(1)]);
     if (drawnFor === this.#drawnFor) return;
     this.#drawnFor = drawnFor;

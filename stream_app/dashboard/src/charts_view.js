@@ -1,10 +1,10 @@
 /**
- * The four charts, ready to be drawn, read and saved. Pure.
+ * The charts of the layout and that of half-hours, ready to be drawn, read and saved. Pure.
  *
  * Invariants: numbers are made of decimal strings only to be drawn; the table of a chart shows, and its CSV holds, the API's own values.
  *
  * @typedef {object} Bar one group's
- * @property {number[]} parts from the axis upwards; the second is the lighter one
+ * @property {number[]} parts from the axis upwards, in the shades of the chart
  * @property {string} label short, above it
  * @property {string} said in full
  * @typedef {object} Point
@@ -18,6 +18,7 @@
  * @property {string} title
  * @property {string} is
  * @property {string} summary
+ * @property {import('./figures.js').Shade[]} shades of the parts of each column
  * @property {Point[]} points
  * @property {number} first the point that is read when none is pointed at
  * @property {(number | null)[]} peaks by side; empty where there is no such thing
@@ -30,64 +31,18 @@
  */
 
 import { share } from './decimals.js';
+import { columnsOf, figureOf, LAYOUT, valueOf } from './figures.js';
 import { progressOf } from './tiles_view.js';
 import { clockChanges } from './zones.js';
 
 /** @typedef {import('./answers.js').Month} Month */
 /** @typedef {import('./answers.js').Monthly} Monthly */
 /** @typedef {import('./answers.js').Distribution} Distribution */
+/** @typedef {import('./figures.js').ChartLayout} ChartLayout */
 /** @typedef {import('./text.js').Text} Text */
-/** @typedef {import('./text.js').Key} Key */
 /** @typedef {{name: string, monthly: Monthly, distribution: Distribution}} Shown */
 
-/**
- * @typedef {object} Kind of a chart by month
- * @property {string} id
- * @property {Key} title
- * @property {Key} is
- * @property {(month: Month) => string[]} parts
- * @property {{head: Key, field: keyof Month, money?: boolean, decimal?: boolean}[]} columns
- */
-
-/** @type {Kind[]} */
-const KINDS = [
-  {
-    id: 'per-capita-payment',
-    title: 'perCapitaPayment',
-    is: 'perCapitaPaymentIs',
-    parts: (month) => [month.perCapitaPayment],
-    columns: [
-      { head: 'perCapitaPayment', field: 'perCapitaPayment', money: true },
-      { head: 'received', field: 'receivedAmount', money: true },
-      { head: 'anonymousHead', field: 'anonymousAmount', money: true },
-      { head: 'payingHead', field: 'payingCustomers' },
-    ],
-  },
-  {
-    id: 'per-capita-frequency',
-    title: 'perCapitaFrequency',
-    is: 'perCapitaFrequencyIs',
-    parts: (month) => [month.perCapitaFrequency],
-    columns: [
-      { head: 'perCapitaFrequency', field: 'perCapitaFrequency', decimal: true },
-      { head: 'sessionsHead', field: 'sessionCount' },
-      { head: 'anonymousSessionsHead', field: 'anonymousSessionCount' },
-      { head: 'chargingHead', field: 'chargingCustomers' },
-    ],
-  },
-  {
-    id: 'received-and-discount',
-    title: 'receivedAndDiscount',
-    is: 'receivedIs',
-    parts: (month) => [month.receivedAmount, month.discountAmount],
-    columns: [
-      { head: 'received', field: 'receivedAmount', money: true },
-      { head: 'discount', field: 'discountAmount', money: true },
-      { head: 'refunded', field: 'refundedAmount', money: true },
-      { head: 'paymentsHead', field: 'paymentCount' },
-    ],
-  },
-];
+const SESSIONS = figureOf('sessionCount');
 
 /**
  * @param {Text} text
@@ -95,37 +50,24 @@ const KINDS = [
  * @param {string | null} today
  * @returns {Chart[]}
  */
-export const chartsOf = (text, sides, today) => [...KINDS.map((kind) => byMonth(text, kind, sides, today)), byHalfHour(text, sides)];
-
-/**
- * A value of a month in words.
- *
- * @param {Text} text
- * @param {Kind['columns'][number]} column
- * @param {Month} month
- * @param {string} currency
- */
-function cell(text, { field, money, decimal }, month, currency) {
-  const value = month[field];
-  if (typeof value === 'number') return text.count(value);
-  return money ? text.money(value, currency) : decimal ? text.decimal(value) : value;
-}
+export const chartsOf = (text, sides, today) => [...LAYOUT.charts.map((layout) => byMonth(text, layout, sides, today)), byHalfHour(text, sides)];
 
 /**
  * @param {Text} text
- * @param {Kind} kind
+ * @param {ChartLayout} layout
  * @param {Shown[]} sides
  * @param {string | null} today
  * @returns {Chart}
  */
-function byMonth(text, kind, sides, today) {
+function byMonth(text, layout, sides, today) {
   const months = sides[0]?.monthly.months ?? [];
   const currency = sides[0]?.monthly.currency ?? '';
-  const money = kind.columns[0]?.money ?? false;
-  const short = (/** @type {number} */ value) => (money ? text.shortMoney(value, currency) : text.short(value));
+  const drawn = layout.bars.map(({ figure }) => figureOf(figure));
+  const [first] = drawn;
+  if (!first) throw new Error(`The chart ${layout.id} draws no figure`);
+  const columns = columnsOf(drawn);
+  const short = (/** @type {number} */ value) => text.shortValue(first, value, currency);
   const two = sides.length > 1;
-  const stacked = kind.id === 'received-and-discount';
-  const [value, second] = kind.columns;
   const points = months.map(({ month }, index) => {
     const progress = progressOf(month, today);
     const name = text.month(month);
@@ -136,14 +78,11 @@ function byMonth(text, kind, sides, today) {
       partial: progress !== null,
       bars: sides.map(({ monthly }) => {
         const of = monthly.months[index];
-        if (!of || !value) return { parts: [], label: '', said: '' };
-        const parts = kind.parts(of).map(Number);
-        const said = cell(text, value, of, currency);
-        return {
-          parts,
-          label: value.decimal ? said : short(parts[0] ?? 0),
-          said: stacked && second ? `${said} + ${cell(text, second, of, currency)}` : said,
-        };
+        if (!of) return { parts: [], label: '', said: '' };
+        const values = drawn.map((figure) => valueOf(of, figure));
+        const said = drawn.map((figure) => text.value(figure, valueOf(of, figure), currency));
+        const parts = values.map(Number);
+        return { parts, label: first.unit === 'ratio' ? (said[0] ?? '') : short(parts[0] ?? 0), said: said.join(' + ') };
       }),
     };
   });
@@ -151,40 +90,42 @@ function byMonth(text, kind, sides, today) {
     sides.map(({ name, monthly }) => ({ month, name, monthly, of: /** @type {Month} */ (monthly.months[index]) })),
   );
   return {
-    id: kind.id,
-    title: text.say(kind.title),
-    is: text.say(kind.is),
+    id: layout.id,
+    title: text.say(layout.title),
+    is: text.definition(first),
     summary: summaryOf(text, months, points),
+    shades: layout.bars.map(({ shade }) => shade),
     points,
     first: points.length - 1,
     peaks: [],
     tickEvery: 1,
     axis: short,
-    legend: [
-      ...sides.flatMap(({ name }, side) => [
-        ...(two || stacked ? [{ side, light: false, text: [two ? name : '', stacked ? text.say('received') : ''].filter(Boolean).join(' · ') }] : []),
-        ...(stacked ? [{ side, light: true, text: [two ? name : '', text.say('discount')].filter(Boolean).join(' · ') }] : []),
-      ]),
-    ],
+    legend: !two && drawn.length === 1 ? [] : sides.flatMap(({ name }, side) =>
+      drawn.map((figure, part) => ({
+        side,
+        light: layout.bars[part]?.shade === 'light',
+        text: [...(two ? [name] : []), ...(drawn.length > 1 ? [text.title(figure)] : [])].join(' · '),
+      })),
+    ),
     notes: points.some((point) => point.partial) ? [text.say('inProgress')] : [],
     table: {
-      head: [text.say('month'), ...(two ? [text.say('group')] : []), ...kind.columns.map(({ head }) => text.say(head))],
+      head: [text.say('month'), ...(two ? [text.say('group')] : []), ...columns.map((figure) => text.title(figure))],
       rows: rows.map(({ month, name, of }) => [
         text.month(month) + (progressOf(month, today) ? ` (${text.say('unfinished')})` : ''),
         ...(two ? [name] : []),
-        ...kind.columns.map((column) => cell(text, column, of, currency)),
+        ...columns.map((figure) => text.value(figure, valueOf(of, figure), currency)),
       ]),
       partial: rows.map(({ month }) => progressOf(month, today) !== null),
     },
     csv: {
-      head: ['month', 'whole', 'operatorId', 'groupId', 'currency', ...kind.columns.map(({ field }) => field), 'timezone', 'asOf'],
+      head: ['month', 'whole', 'operatorId', 'groupId', 'currency', ...columns.map(({ name }) => name), 'timezone', 'asOf'],
       rows: rows.map(({ month, monthly, of }) => [
         month,
         progressOf(month, today) === null,
         monthly.operatorId,
         monthly.groupId,
         monthly.currency,
-        ...kind.columns.map(({ field }) => of[field]),
+        ...columns.map((figure) => valueOf(of, figure)),
         monthly.timezone,
         monthly.asOf,
       ]),
@@ -228,7 +169,7 @@ function byHalfHour(text, sides) {
     return text.say(two ? 'peakOfGroup' : 'peakOf', {
       name,
       range: range(top),
-      sessions: text.of('sessions', top.chargeCount),
+      sessions: text.said(SESSIONS, top.chargeCount, ''),
       share: text.percent(share(top.chargeCount, distribution.total)),
       total: text.count(distribution.total),
     });
@@ -241,6 +182,7 @@ function byHalfHour(text, sides) {
     title: text.say('halfHours'),
     is: text.say(two ? 'halfHoursShare' : 'halfHoursIs', window),
     summary: named.join(' '),
+    shades: ['full'],
     points: slots.map((slot, index) => ({
       label: range(slot),
       tick: slot.start,
@@ -249,7 +191,7 @@ function byHalfHour(text, sides) {
       bars: sides.map(({ distribution }) => {
         const count = distribution.slots[index]?.chargeCount ?? 0;
         const part = share(count, distribution.total) ?? 0;
-        const said = `${text.of('sessions', count)} · ${text.percent(part)}`;
+        const said = `${text.said(SESSIONS, count, '')} · ${text.percent(part)}`;
         return { parts: [two ? part : count], label: !two && index === peaks[0]?.slot ? text.say('peak', { range: range(slot) }) : '', said };
       }),
     })),
@@ -265,7 +207,7 @@ function byHalfHour(text, sides) {
       ),
     ],
     table: {
-      head: [text.say('halfHour'), ...(two ? [text.say('group')] : []), text.say('sessionsHead'), text.say('share')],
+      head: [text.say('halfHour'), ...(two ? [text.say('group')] : []), text.title(SESSIONS), text.say('share')],
       rows: rows.map(({ slot, name, distribution, count }) => [
         range(slot),
         ...(two ? [name] : []),

@@ -13,10 +13,12 @@ import { select } from 'd3-selection';
 /** @typedef {{index: (x: number) => number, point: (index: number | null) => void}} Drawn */
 
 const TOP = 22;
-const BOTTOM = 40;
+const BOTTOM = 26;
+const BELOW = 14; // more where ticks have a second line
 const RADIUS = 3;
 const GAP = 1.5; // between the parts of a column
 const LABEL_WIDTH_MIN = 40;
+const LOW = 140; // a drawing of fewer ticks
 const FONT = '11px Inter, system-ui, sans-serif';
 
 /** @type {CanvasRenderingContext2D | null} */
@@ -56,9 +58,10 @@ export function draw(element, chart, width, height) {
   const svg = select(element).attr('viewBox', `0 0 ${width} ${height}`).attr('width', width).attr('height', height);
   svg.selectAll('*').remove();
   const sides = chart.points[0]?.bars.length ?? 0;
+  const ground = height - BOTTOM - (chart.points.some((point) => point.below) ? BELOW : 0);
   const highest = Math.max(0, ...chart.points.flatMap((point) => point.bars.map((bar) => bar.parts.reduce((sum, part) => sum + part, 0))));
-  const y = scaleLinear([0, highest || 1], [height - BOTTOM, TOP]).nice(4);
-  const ticks = y.ticks(4).filter((tick) => highest > 0 || tick === 0);
+  const y = scaleLinear([0, highest || 1], [ground, TOP]).nice(4);
+  const ticks = y.ticks(height < LOW ? 2 : 4).filter((tick) => highest > 0 || tick === 0);
   const left = Math.ceil(Math.max(...ticks.map((tick) => widthOf(chart.axis(tick))), 0)) + 12;
   const dense = chart.points.length > 30;
   const x = scaleBand(chart.points.map((_, index) => index), [left, width])
@@ -77,7 +80,7 @@ export function draw(element, chart, width, height) {
     .append('rect')
     .attr('class', 'pointed')
     .attr('y', TOP - 8)
-    .attr('height', height - BOTTOM - TOP + 8)
+    .attr('height', ground - TOP + 8)
     .attr('width', x.step())
     .attr('rx', 4)
     .attr('visibility', 'hidden');
@@ -93,7 +96,7 @@ export function draw(element, chart, width, height) {
         end += size;
         group
           .append('path')
-          .attr('class', `bar side${side}${part ? ' light' : ''}${point.partial ? ' partial' : ''}${faint(side, index)}`)
+          .attr('class', `bar side${side}${chart.shades[part] === 'light' ? ' light' : ''}${point.partial ? ' partial' : ''}${faint(side, index)}`)
           .attr('fill', point.partial ? `url(#hatch-${chart.id}-${side})` : null)
           .attr('d', column((x(index) ?? 0) + (inner(side) ?? 0), y(end), inner.bandwidth(), tall, part === bar.parts.length - 1));
       });
@@ -110,7 +113,7 @@ export function draw(element, chart, width, height) {
       }
     });
   });
-  axis(svg, chart, x, width, height, left);
+  axis(svg, chart, x, width, ground, left);
   return {
     index: (at) => Math.max(0, Math.min(chart.points.length - 1, Math.floor((at - left) / x.step()))),
     point: (index) => {
@@ -142,10 +145,10 @@ function hatch(defs, id, side) {
  * @param {Chart} chart
  * @param {import('d3-scale').ScaleBand<number>} x
  * @param {number} width
- * @param {number} height
+ * @param {number} ground where the axis lies
  * @param {number} left
  */
-function axis(svg, chart, x, width, height, left) {
+function axis(svg, chart, x, width, ground, left) {
   const widest = Math.max(...chart.points.map((point) => widthOf(point.tick)), 1);
   let every = chart.tickEvery;
   const first = chart.tickEvery > 1 ? widest / 2 : 0; // it stands beside its place, not under it
@@ -154,7 +157,7 @@ function axis(svg, chart, x, width, height, left) {
   const ticks = svg
     .append('g')
     .attr('class', 'axis')
-    .attr('transform', `translate(0,${height - BOTTOM})`)
+    .attr('transform', `translate(0,${ground})`)
     .call(
       axisBottom(x)
         .tickValues(shown)
@@ -179,6 +182,6 @@ function axis(svg, chart, x, width, height, left) {
     .attr('class', 'ground')
     .attr('x1', left)
     .attr('x2', width)
-    .attr('y1', height - BOTTOM)
-    .attr('y2', height - BOTTOM);
+    .attr('y1', ground)
+    .attr('y2', ground);
 }

@@ -5,10 +5,11 @@
  * every few seconds, and never the counting of seconds; the page says whose numbers, of which zone and up to when, on paper too.
  */
 
-import { ALL, isNothing } from './answers.js';
+import { ALL } from './answers.js';
 import { ChartFrame } from './chart_frame.js';
 import { chartsOf } from './charts_view.js';
 import { h, setText, svg } from './dom.js';
+import { isNothing, LAYOUT } from './figures.js';
 import { banner, empty, loading, needToken, phaseOf, troubleOf } from './notices.js';
 import { manners, named, Pickers } from './pickers.js';
 import { Tiles } from './tiles.js';
@@ -23,7 +24,8 @@ import { daysInMonth } from './zones.js';
 
 const ANNOUNCE_MS_MIN = 10_000;
 const BEHIND_SECONDS = 20;
-const CHARTS = ['per-capita-payment', 'per-capita-frequency', 'received-and-discount', 'half-hours'];
+const HALF_HOURS = 'half-hours';
+const CHARTS = [...LAYOUT.charts.map(({ id }) => id), HALF_HOURS];
 const READING = /** @type {const} */ (['Month', 'Refunds', 'Anonymous', 'Groups', 'Sessions', 'AsOf']);
 
 export class Page {
@@ -66,7 +68,8 @@ export class Page {
     this.#pickers = new Pickers(text, choose);
     const say = (/** @type {Key} */ key) => text.say(key);
     for (const id of CHARTS) {
-      this.#frames.set(id, new ChartFrame(text, id, (words) => this.#announce(words), id === 'half-hours' ? this.#pickers.days : null));
+      const wide = id === HALF_HOURS;
+      this.#frames.set(id, new ChartFrame(text, id, (words) => this.#announce(words), wide, wide ? this.#pickers.days : null));
     }
     const frames = [...this.#frames.values()].map((frame) => frame.element);
     this.#numbers = h(
@@ -194,9 +197,8 @@ export class Page {
     this.#tiles.update(tilesOf(text, sides, today), names);
     for (const chart of chartsOf(text, sides, today)) this.#frames.get(chart.id)?.update(chart);
     this.#wanted = text.say('announceMonth', {
+      ...text.figures(newest, sides[0]?.monthly.currency ?? ''),
       month: name,
-      received: text.money(newest.receivedAmount, sides[0]?.monthly.currency ?? ''),
-      payments: text.of('payments', newest.paymentCount),
     });
   }
 
@@ -204,7 +206,7 @@ export class Page {
   #renderNotice(board, phase) {
     const text = this.#text;
     const trouble = phase === 'token' ? null : troubleOf(board, text);
-    const nothing = phase === 'shown' && board.sides.some(({ groupId, monthly }) => groupId !== ALL && monthly !== null && isNothing(monthly));
+    const nothing = phase === 'shown' && board.sides.some(({ groupId, monthly }) => groupId !== ALL && monthly !== null && isNothing(monthly.months));
     const made = JSON.stringify([trouble, nothing]);
     if (made === this.#noticeFor) return;
     this.#noticeFor = made;

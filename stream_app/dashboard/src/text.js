@@ -5,12 +5,16 @@
  */
 
 import { digitsOf } from './decimals.js';
-import en from './strings.en.json';
-import zh from './strings.zh.json';
+import { FIGURES, valueOf } from './figures.js';
+import en from './strings.en.json' with { type: 'json' };
+import zh from './strings.zh.json' with { type: 'json' };
 import { offsetMinutes, utc } from './zones.js';
 
 /** @typedef {keyof typeof en} Key */
 /** @typedef {import('./query.js').Language} Language */
+/** @typedef {import('./figures.js').Figure} Figure */
+/** @typedef {import('./answers.js').Month} Month */
+/** @typedef {import('./answers.js').Value} Value */
 
 /** @type {Record<Language, Record<Key, string>>} */
 const TABLES = { en, zh };
@@ -73,14 +77,69 @@ export class Text {
   }
 
   /**
-   * A number of things, in words.
+   * What a figure is called.
    *
-   * @param {'payments' | 'sessions' | 'paying' | 'charging'} what
-   * @param {number} count
+   * @param {Figure} figure
    */
-  of(what, count) {
-    const form = this.plural.select(count) === 'one' ? 'one' : 'other';
-    return this.say(`${what}.${form}`, { count: this.count(count) });
+  title({ name }) {
+    return this.say(/** @type {Key} */ (name));
+  }
+
+  /**
+   * What a figure is.
+   *
+   * @param {Figure} figure
+   */
+  definition({ name }) {
+    return this.say(/** @type {Key} */ (`${name}Is`));
+  }
+
+  /**
+   * A value of a figure with all its digits, and its unit.
+   *
+   * @param {Figure} figure
+   * @param {Value} value
+   * @param {string} currency
+   */
+  value({ unit, digits }, value, currency) {
+    if (unit === 'money') return this.money(String(value), currency);
+    const number = digits ? this.decimal(String(value)) : this.count(Number(value));
+    const key = `unit.${unit}`;
+    return key in en ? this.say(/** @type {Key} */ (key), { value: number }) : number;
+  }
+
+  /**
+   * A value of a figure in a sentence: a number of things says what they are.
+   *
+   * @param {Figure} figure
+   * @param {Value} value
+   * @param {string} currency
+   */
+  said(figure, value, currency) {
+    if (!(`${figure.name}.other` in en)) return this.value(figure, value, currency);
+    const form = this.plural.select(Number(value)) === 'one' ? 'one' : 'other';
+    return this.say(/** @type {Key} */ (`${figure.name}.${form}`), { count: this.count(Number(value)) });
+  }
+
+  /**
+   * All figures of a month by name, as they stand in sentences.
+   *
+   * @param {Month} month
+   * @param {string} currency
+   */
+  figures(month, currency) {
+    return Object.fromEntries(FIGURES.map((figure) => [figure.name, this.said(figure, valueOf(month, figure), currency)]));
+  }
+
+  /**
+   * A value of a figure for axes and columns, without its unit unless that is a currency.
+   *
+   * @param {Figure} figure
+   * @param {number} value
+   * @param {string} currency
+   */
+  shortValue({ unit }, value, currency) {
+    return unit === 'money' ? this.shortMoney(value, currency) : this.short(value);
   }
 
   /**

@@ -4,10 +4,10 @@ import { h, setText } from './dom.js';
 
 /** @typedef {import('./tiles_view.js').Tile} Tile */
 
-const MAIN = 4; // the rest is smaller
-
 export class Tiles {
-  element = h('div', { class: 'tiles' });
+  #main = h('div', { class: 'tiles' });
+  #minor = h('div', { class: 'tiles minor' });
+  element = h('div', { class: 'all-tiles' }, this.#main, this.#minor);
   /** @type {Map<string, {value: HTMLElement, from: HTMLElement, beside: HTMLElement}[]>} */
   #figures = new Map();
   #made = '';
@@ -34,35 +34,34 @@ export class Tiles {
   #make(tiles, names) {
     this.#figures.clear();
     const two = names.length > 1;
-    this.element.replaceChildren(
-      ...tiles.map(({ id, title, is, figures }, index) => {
-        const parts = figures.map(() => ({
-          value: h('p', { class: 'value' }),
-          from: h('p', { class: 'from' }),
-          beside: h('p', { class: 'beside' }),
-        }));
-        this.#figures.set(id, parts);
-        return h(
-          'article',
-          { class: `tile card${index < MAIN ? '' : tiles.length - MAIN === 2 ? ' minor half' : ' minor'}${two ? ' two' : ''}`, 'data-tile': id },
-          h('h3', { text: title }),
+    for (const [element, main] of /** @type {const} */ ([[this.#main, true], [this.#minor, false]])) {
+      element.replaceChildren(...tiles.filter((tile) => tile.main === main).map((tile) => this.#tile(tile, two, names)));
+    }
+  }
+
+  /** @param {Tile} tile @param {boolean} two @param {string[]} names */
+  #tile({ id, title, is, figures }, two, names) {
+    const parts = figures.map(() => ({ value: h('p', { class: 'value' }), from: h('p', { class: 'from' }), beside: h('p', { class: 'beside' }) }));
+    this.#figures.set(id, parts);
+    return h(
+      'article',
+      { class: `tile card${two ? ' two' : ''}`, 'data-tile': id },
+      h('h3', { text: title }),
+      h(
+        'div',
+        { class: 'figures' },
+        ...parts.map(({ value, from, beside }, side) =>
           h(
             'div',
-            { class: 'figures' },
-            ...parts.map(({ value, from, beside }, side) =>
-              h(
-                'div',
-                { class: 'figure' },
-                two ? h('p', { class: 'side' }, h('span', { class: `key side${side}` }), names[side] ?? '') : null,
-                value,
-                from,
-                beside,
-              ),
-            ),
+            { class: 'figure' },
+            two ? h('p', { class: 'side' }, h('span', { class: `key side${side}` }), names[side] ?? '') : null,
+            value,
+            from,
+            beside,
           ),
-          h('p', { class: 'is', text: is }),
-        );
-      }),
+        ),
+      ),
+      h('p', { class: 'is', text: is }),
     );
   }
 }

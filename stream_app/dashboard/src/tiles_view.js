@@ -1,26 +1,29 @@
 /**
- * The figures of the newest month shown, each with what it is and what it was made of. Pure.
+ * The figures of the newest month shown that the layout makes tiles, each with what it is and what it was made of. Pure.
  *
- * Nothing of a group is anonymous, so that tile is there only with all customers. Invariant: a month that is not over is not compared with anything; what stands beside it is the last whole one, named as such.
+ * Nothing of a group is anonymous, so tiles of anonymous parts are there only with all customers. Invariant: a month that is not over is not compared with anything; what stands beside it is the last whole one, named as such.
  *
- * @typedef {object} Figure one group's
+ * @typedef {object} Shown one group's
  * @property {string} value
  * @property {string} from numerator and denominator
  * @property {string} beside the month before
  * @typedef {object} Tile
- * @property {string} id
+ * @property {string} id the figure's name
+ * @property {boolean} main
  * @property {string} title
  * @property {string} is its definition
- * @property {Figure[]} figures by side
+ * @property {Shown[]} figures by side
  */
 
 import { ALL } from './answers.js';
-import { isZero, minus, plus, share } from './decimals.js';
+import { isZero, minus, share } from './decimals.js';
+import { figureOf, knownOf, LAYOUT, sumOf, valueOf } from './figures.js';
 import { daysInMonth } from './zones.js';
 
 /** @typedef {import('./answers.js').Month} Month */
+/** @typedef {import('./answers.js').Monthly} Monthly */
+/** @typedef {import('./figures.js').TileLayout} TileLayout */
 /** @typedef {import('./text.js').Text} Text */
-/** @typedef {{monthly: import('./answers.js').Monthly}} Shown */
 
 /**
  * How far a month has come; null when it is over, or when today is not known.
@@ -34,100 +37,69 @@ export function progressOf(month, today) {
 }
 
 /**
+ * The value of a tile in a month, and what it was made of.
+ *
  * @param {Text} text
- * @param {Month | undefined} month
- * @param {string} operatorCurrency
- * @param {string} groupId
+ * @param {TileLayout} tile
+ * @param {Monthly} monthly
+ * @param {Month} month
  */
-function figuresOf(text, month, operatorCurrency, groupId) {
-  const money = (/** @type {string} */ amount) => text.money(amount, operatorCurrency);
-  if (!month) return null;
-  const gross = plus(month.receivedAmount, month.refundedAmount);
-  const due = plus(month.receivedAmount, month.discountAmount);
-  return {
-    received: [money(month.receivedAmount), text.say('receivedFrom', { gross: money(gross), refunded: money(month.refundedAmount) })],
-    perCapitaPayment: [
-      money(month.perCapitaPayment),
-      text.say('perCapitaPaymentFrom', {
-        amount: money(minus(month.receivedAmount, month.anonymousAmount)),
-        count: text.of('paying', month.payingCustomers),
-      }),
-    ],
-    perCapitaFrequency: [
-      text.decimal(month.perCapitaFrequency),
-      text.say('perCapitaFrequencyFrom', {
-        sessions: text.of('sessions', month.sessionCount - month.anonymousSessionCount),
-        count: text.of('charging', month.chargingCustomers),
-      }),
-    ],
-    discount: [
-      money(month.discountAmount),
-      isZero(due)
-        ? text.say('discountNone')
-        : text.say('discountFrom', { share: text.percent(share(month.discountAmount, due)), whole: money(due) }),
-    ],
-    refunded: [
-      money(month.refundedAmount),
-      text.say('refundedFrom', { share: text.percent(share(month.refundedAmount, gross)), whole: money(gross) }),
-    ],
-    anonymous: [
-      groupId === ALL ? text.percent(share(month.anonymousAmount, month.receivedAmount)) : '–',
-      groupId === ALL
-        ? text.say('anonymousFrom', { amount: money(month.anonymousAmount), whole: money(month.receivedAmount) })
-        : text.say('anonymousNone'),
-    ],
-    volume: [
-      text.count(month.paymentCount),
-      text.say('volumeFrom', {
-        payments: text.of('payments', month.paymentCount),
-        sessions: text.of('sessions', month.sessionCount),
-      }),
-    ],
-  };
+function read(text, { figure: name, from, whole: parts = [], none }, { currency, groupId }, month) {
+  const figure = figureOf(name);
+  if (figure.kind === 'part' && groupId !== ALL) return { value: '–', from: none ? text.say(none) : '' };
+  const amount = valueOf(month, figure);
+  const { sum, known } = knownOf(month, figure);
+  const wholes = parts.map(figureOf);
+  const whole = sumOf(month, wholes.length ? wholes : [figure]);
+  const ofWhole = text.percent(share(amount, whole));
+  const made = none && figure.kind !== 'part' && isZero(whole) ? text.say(none) : text.say(from, {
+    ...text.figures(month, currency),
+    known: text.said(sum, known, currency),
+    whole: text.value(wholes[0] ?? figure, whole, currency),
+    share: ofWhole,
+  });
+  return { value: figure.kind === 'part' ? ofWhole : text.value(figure, amount, currency), from: made };
 }
 
-/** @type {Record<'received' | 'perCapitaPayment' | 'perCapitaFrequency' | 'discount', (month: Month) => string>} */
-const COMPARED = {
-  received: (month) => month.receivedAmount,
-  perCapitaPayment: (month) => month.perCapitaPayment,
-  perCapitaFrequency: (month) => month.perCapitaFrequency,
-  discount: (month) => month.discountAmount,
-};
-const IDS = /** @type {const} */ (['received', 'perCapitaPayment', 'perCapitaFrequency', 'discount', 'refunded', 'anonymous', 'volume']);
+/**
+ * What stands beside a value: the last whole month, or the change since then.
+ *
+ * @param {Text} text
+ * @param {TileLayout} tile
+ * @param {Monthly} monthly
+ * @param {string | null} today
+ */
+function beside(text, tile, monthly, today) {
+  const [before, month] = monthly.months.slice(-2);
+  if (!month || !before) return '';
+  const monthName = text.monthName(before.month);
+  if (progressOf(month.month, today)) return text.say('previousWhole', { month: monthName, value: read(text, tile, monthly, before).value });
+  const [now, then] = [month, before].map((each) => String(valueOf(each, figureOf(tile.figure))));
+  const change = now && then ? share(minus(now, then), then) : null;
+  return change === null ? '' : text.say('delta', { change: text.change(change), month: monthName });
+}
 
 /**
  * @param {Text} text
- * @param {Shown[]} sides
+ * @param {{monthly: Monthly}[]} sides
  * @param {string | null} today
  * @returns {Tile[]}
  */
 export function tilesOf(text, sides, today) {
-  const all = sides.map(({ monthly }) => {
-    const month = monthly.months.at(-1);
-    const before = monthly.months.at(-2);
+  const withAnonymous = sides.some(({ monthly }) => monthly.groupId === ALL);
+  const tiles = [...LAYOUT.mainTiles, ...LAYOUT.minorTiles].filter(({ figure }) => withAnonymous || figureOf(figure).kind !== 'part');
+  return tiles.map((tile) => {
+    const main = LAYOUT.mainTiles.includes(tile);
     return {
-      month,
-      before,
-      now: figuresOf(text, month, monthly.currency, monthly.groupId),
-      then: figuresOf(text, before, monthly.currency, monthly.groupId),
+      id: tile.figure,
+      main,
+      title: tile.title ? text.say(tile.title) : text.title(figureOf(tile.figure)),
+      is: text.definition(figureOf(tile.figure)),
+      figures: sides.map(({ monthly }) => {
+        const month = monthly.months.at(-1);
+        const shown = month ? read(text, tile, monthly, month) : { value: '–', from: '' };
+        return { ...shown, beside: main ? beside(text, tile, monthly, today) : '' };
+      }),
     };
   });
-  const ids = sides.some(({ monthly }) => monthly.groupId === ALL) ? IDS : IDS.filter((id) => id !== 'anonymous');
-  return ids.map((id) => ({
-    id,
-    title: text.say(id),
-    is: text.say(`${id}Is`),
-    figures: all.map(({ month, before, now, then }) => {
-      const [value = '–', from = ''] = now?.[id] ?? [];
-      if (!(id in COMPARED) || !month || !before || !then) return { value, from, beside: '' };
-      if (progressOf(month.month, today)) {
-        const beside = text.say('previousWhole', { month: text.monthName(before.month), value: then[id][0] ?? '' });
-        return { value, from, beside };
-      }
-      const amount = COMPARED[/** @type {keyof typeof COMPARED} */ (id)];
-      const change = share(Number(amount(month)) - Number(amount(before)), amount(before));
-      const beside = change === null ? '' : text.say('delta', { change: text.change(change), month: text.monthName(before.month) });
-      return { value, from, beside };
-    }),
-  }));
 }

@@ -1,19 +1,15 @@
-"""Every statement for ClickHouse, a file each. All of them run on 18.16 and on today's server."""
+"""Statements for ClickHouse that have nothing to do with figures, a file each. All of them run on 18.16 and on today's server."""
 
 from functools import cache
 from importlib.resources import files
 from typing import Final
 
-TABLES: Final = (
-    "database",
-    "monthly",
-    "monthly_current",
-    "charging_distri",
-    "charging_distri_current",
-    "as_of",
-    "operators",
-    "groups",
-)
+OTHER_TABLES: Final = {  # statement that makes it: its name
+    "as_of": "ads_operation_crm_as_of",
+    "operators": "ads_operation_crm_operators",
+    "groups": "ads_operation_crm_groups",
+}
+RECORD: Final = "migrations"  # makes the table of migrations that were run
 
 
 @cache

@@ -14,6 +14,4 @@ ANY LEFT JOIN
     WHERE database = %(database)s AND active AND rows > 0
     GROUP BY table
 ) AS parts USING (name)
-WHERE database = %(database)s AND name IN (
-    'ads_operation_crm_monthly', 'ads_operation_crm_charging_distri', 'ads_operation_crm_operators', 'ads_operation_crm_groups'
-)
+WHERE database = %(database)s AND name IN %(tables)s

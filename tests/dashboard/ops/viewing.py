@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from playwright.async_api import expect
 
 from stream_app.api.app import Stores, create_app
-from stream_app.api.guard.rate_window import OwnWindow
+from stream_app.api.guard.rate_window import LocalWindow
 from tests.dashboard.page.viewing import Dashboard
 from tests.dashboard.page.viewing import chromium_on as dashboard_on
 from tests.support.api import FakeCells, FakeDocuments, settings, token
@@ -22,7 +22,7 @@ async def _nothing():
 async def api_on(monitor_url, port=None, **changes):
     """The address of an API that asks this monitor."""
     chosen = settings(api_monitor_url=monitor_url, **changes)
-    app = create_app(chosen, Stores(FakeDocuments(), FakeCells(), OwnWindow(), _nothing))
+    app = create_app(chosen, Stores(FakeDocuments(), FakeCells(), LocalWindow(), _nothing))
     async with listening(app, port=port, lifespan="on") as base:
         yield base
 

@@ -1,0 +1,213 @@
+"""The rules of tables: what a batch adds to the cells of one operator, by the sets of groups that it concerns.
+
+A customer's own sums go along, as parts of the customer's row: distinct numbers follow from tallies going from 0 to 1 and back, and a
+changed membership moves them as a whole. Nothing outside of retention is added or taken back: its cells are gone, and with them what it
+once added.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from operator import add
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from stream_app.domain.cells import Cell, CountCell, Customer, FigureCell
+from stream_app.domain.events import ALL, CURRENCY, Row
+from stream_app.domain.figures import PAYMENTS, SESSIONS, Basis
+from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS, Sums, filled
+
+C = TypeVar("C", bound=Cell)
+Groups = tuple[str, ...]
+ANONYMOUS_GROUPS: Groups = (ALL,)
+
+_decode_part = msgspec.msgpack.Decoder(dict[Any, Any]).decode
+
+
+def part(customer: Customer, name: str) -> dict[Any, Any]:
+    """A part of a customer's contribution, decoded when it is first looked at."""
+    value: Any = customer.parts.get(name)
+    if type(value) is not dict:
+        value = customer.parts[name] = {} if value is None else _decode_part(value)  # type: ignore[assignment]
+    return value  # type: ignore[no-any-return]
+
+
+def is_something(value: Any) -> bool:
+    """Does a part hold anything, decoded or not?"""
+    return len(value) > (type(value) is not dict)  # an empty map is one byte
+
+
+CellsByPlace = Mapping[tuple[Groups, int], Sequence[C]]  # (groups, period): the cells of these groups
+
+
+class Rule(Protocol):
+    """From counted events to the differences of one table's cells, of one operator."""
+
+    @property
+    def bases(self) -> Collection[Basis]:
+        """Which counted events add to it."""
+
+    def payment(self, customer: Customer | None, row: Row, local: int, sign: int) -> None:
+        """A payment counts (sign 1), or no longer (-1); `local`: when it was paid, in local quarter hours."""
+
+    def session(self, customer: Customer | None, row: Row, local: int, sign: int) -> None:
+        """A session counts (sign 1), or no longer (-1); `local`: when it started, in local quarter hours."""
+
+    def customer(self, customer: Customer, groups: Groups, sign: int) -> None:
+        """All of a customer's retained contribution comes to groups (sign 1), or leaves them (-1)."""
+
+    def touched(self) -> Iterable[tuple[Groups, int]]:
+        """(groups, period) of the cells that are concerned."""
+
+    def fold(self, cells: CellsByPlace[Any]) -> None:
+        """Add the differences to the cells of the places that are touched."""
+
+
+class FigureRule:
+    """Sums of figures by period. Parts of a customer: PREFIX"p" currency -> period -> list, PREFIX"s" period -> list (sums.Layout)."""
+
+    bases: Collection[Basis] = (PAYMENTS, SESSIONS)
+
+    def __init__(self, prefix: str, period: Callable[[int], int], first: int) -> None:
+        self._payments_part, self._sessions_part = f"{prefix}p", f"{prefix}s"
+        self._period, self._first = period, first
+        self.payments: dict[tuple[Groups, int, str], Sums] = defaultdict(PAYMENT_SUMS.zeros)
+        self.sessions: dict[tuple[Groups, int], Sums] = defaultdict(SESSION_SUMS.zeros)
+
+    def payment(self, customer: Customer | None, row: Row, local: int, sign: int) -> None:
+        """See Rule."""
+        period, currency = self._period(local // 96), row[CURRENCY]
+        if customer is None:
+            PAYMENT_SUMS.add_anonymous(self.payments[ANONYMOUS_GROUPS, period, currency], row, sign)
+            return
+        currencies: Any = customer.parts.get(self._payments_part)
+        if type(currencies) is not dict:
+            currencies = part(customer, self._payments_part)
+        periods = currencies.get(currency)
+        if periods is None:
+            periods = currencies[currency] = {}
+        own = _own(periods, period, PAYMENT_SUMS.customer_size)
+        if not PAYMENT_SUMS.add(self.payments[customer.groups, period, currency], own, row, sign):
+            del periods[period]
+            if not periods:
+                del currencies[currency]
+
+    def session(self, customer: Customer | None, row: Row, local: int, sign: int) -> None:
+        """See Rule."""
+        period = self._period(local // 96)
+        if customer is None:
+            SESSION_SUMS.add_anonymous(self.sessions[ANONYMOUS_GROUPS, period], row, sign)
+            return
+        periods: Any = customer.parts.get(self._sessions_part)
+        if type(periods) is not dict:
+            periods = part(customer, self._sessions_part)
+        own = _own(periods, period, SESSION_SUMS.customer_size)
+        if not SESSION_SUMS.add(self.sessions[customer.groups, period], own, row, sign):
+            del periods[period]
+
+    def customer(self, customer: Customer, groups: Groups, sign: int) -> None:
+        """See Rule."""
+        for currency, periods in part(customer, self._payments_part).items():
+            for period, own in periods.items():
+                if period >= self._first:
+                    own_ = filled(own, PAYMENT_SUMS.customer_size)
+                    PAYMENT_SUMS.add_customer(self.payments[groups, period, currency], own_, sign)
+        for period, own in part(customer, self._sessions_part).items():
+            if period >= self._first:
+                own_ = filled(own, SESSION_SUMS.customer_size)
+                SESSION_SUMS.add_customer(self.sessions[groups, period], own_, sign)
+
+    def touched(self) -> Iterable[tuple[Groups, int]]:
+        """See Rule."""
+        return {key[:2] for key in self.payments} | self.sessions.keys()
+
+    def fold(self, cells: CellsByPlace[FigureCell]) -> None:
+        """See Rule."""
+        for (groups, period, currency), delta in self.payments.items():
+            for cell in cells[groups, period]:
+                own = cell.payments.get(currency)
+                cell.payments[currency] = delta[:] if own is None else list(map(add, own, delta))
+        for place, delta in self.sessions.items():
+            for cell in cells[place]:
+                cell.sessions = list(map(add, cell.sessions, delta))
+
+
+def _own(periods: dict[int, Sums], period: int, size: int) -> Sums:
+    own = periods.get(period)
+    if own is None or len(own) < size:
+        own = periods[period] = filled(own or [], size)
+    return own
+
+
+class CountRule:
+    """Sessions by slot of a period. Part of a customer: PREFIX period * width + slot -> count."""
+
+    bases: Collection[Basis] = (SESSIONS,)
+
+    def __init__(
+        self, prefix: str, period: Callable[[int], int], slot: Callable[[int], int], width: int, first: int
+    ) -> None:
+        self._part, self._period, self._slot, self._width, self._first = prefix, period, slot, width, first
+        self.counts: dict[tuple[Groups, int], dict[int, int]] = defaultdict(lambda: defaultdict(int))
+
+    def payment(self, customer: Customer | None, row: Row, local: int, sign: int) -> None:
+        """Payments have no part in it."""
+
+    def session(self, customer: Customer | None, row: Row, local: int, sign: int) -> None:
+        """See Rule."""
+        del row  # all that counts of it is when
+        period = self._period(local // 96)
+        if period < self._first:
+            return
+        slot, groups = self._slot(local), ANONYMOUS_GROUPS
+        if customer is not None:
+            groups, at = customer.groups, period * self._width + slot
+            counts: Any = customer.parts.get(self._part)
+            if type(counts) is not dict:
+                counts = part(customer, self._part)
+            count = counts.get(at, 0) + sign
+            if count:
+                counts[at] = count
+            else:
+                del counts[at]
+        self.counts[groups, period][slot] += sign
+
+    def customer(self, customer: Customer, groups: Groups, sign: int) -> None:
+        """See Rule."""
+        for at, count in part(customer, self._part).items():
+            period, slot = divmod(at, self._width)
+            if period >= self._first:
+                self.counts[groups, period][slot] += sign * count
+
+    def touched(self) -> Iterable[tuple[Groups, int]]:
+        """See Rule."""
+        return self.counts.keys()
+
+    def fold(self, cells: CellsByPlace[CountCell]) -> None:
+        """See Rule."""
+        for place, counts in self.counts.items():
+            for cell in cells[place]:
+                slots = cell.slots
+                for slot, count in counts.items():
+                    slots[slot] += count
+
+
+def prune_figures(customer: Customer, prefix: str, first: int) -> bool:
+    """Drop what a customer's parts of a FigureRule hold of periods before `first`. Was there any?"""
+    currencies = part(customer, f"{prefix}p")
+    stale = [_prune(periods, first) for periods in [*currencies.values(), part(customer, f"{prefix}s")]]
+    for currency in [currency for currency, periods in currencies.items() if not periods]:
+        del currencies[currency]
+    return any(stale)
+
+
+def prune_counts(customer: Customer, prefix: str, first: int) -> bool:
+    """Drop what a customer's part of a CountRule holds before the key `first`. Was there any?"""
+    return _prune(part(customer, prefix), first)
+
+
+def _prune(counts: dict[int, Any], first: int) -> bool:
+    stale = [key for key in counts if key < first]
+    for key in stale:
+        del counts[key]
+    return bool(stale)

@@ -1,0 +1,116 @@
+"""How the sums of figures lie in a cell and in a customer's row: lists, in the order in which the figures came (`Figure.since`).
+
+The layouts follow from the table of figures alone, so that a figure is added there and nowhere else. A cell holds sums, numbers of
+customers and anonymous parts; a customer's row the sums, and a tally of the events that make the customer one of a figure's customers:
+distinct numbers follow from tallies that go from 0 to 1 and back.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from stream_app.domain.events import Row
+from stream_app.domain.figures import (
+    FIGURES,
+    PAYMENTS,
+    SESSIONS,
+    Amount,
+    Average,
+    Basis,
+    Count,
+    Customers,
+    Figure,
+    Part,
+    Sum,
+)
+
+Sums = list[int]
+
+
+class _Tally(NamedTuple):
+    """Where a number of customers lies in a cell, where a customer's tally of events for it, and what such an event adds more than zero of."""
+
+    at: int
+    own_at: int
+    amount: Amount
+
+
+class Layout:
+    """The figures of one basis: `figures` in the order of a cell's list, `size` of them; a customer's list has `customer_size`."""
+
+    def __init__(self, basis: Basis, figures: Sequence[Figure] = FIGURES) -> None:
+        own = sorted((figure for figure in figures if figure.basis is basis), key=lambda figure: figure.since)
+        sums = [figure for figure in own if isinstance(figure, Sum)]
+        customers = [figure for figure in own if isinstance(figure, Customers)]
+        (count,) = [figure for figure in sums if isinstance(figure, Count)]
+        self.figures = [figure for figure in own if not isinstance(figure, Average)]
+        self.size = len(self.figures)
+        self._at = at = {figure: index for index, figure in enumerate(self.figures)}
+        tallies = [figure for figure in customers if figure.of is not count]
+        own_at = {figure: index for index, figure in enumerate(f for f in own if f in sums or f in tallies)}
+        self.customer_size = len(own_at)
+        self.count_at, self._own_count_at = at[count], own_at[count]
+        # Apart from the count, which each event adds one to: (what an event adds, where in a cell, where in a customer's list)
+        self._sums = [(figure.amount, at[figure], own_at[figure]) for figure in sums if figure is not count]
+        self._customers_at = [at[figure] for figure in customers if figure.of is count]
+        self._tallies = [_Tally(at[figure], own_at[figure], figure.of.amount) for figure in tallies]
+        self._parts = [(figure.of.amount, at[figure]) for figure in self.figures if isinstance(figure, Part)]
+
+    def at(self, figure: Figure) -> int:
+        """Where a figure lies in a cell's list. `Raises` KeyError for one of another basis, or an average."""
+        return self._at[figure]
+
+    def zeros(self) -> Sums:
+        """A cell's list in which nothing counts."""
+        return [0] * self.size
+
+    def customer_zeros(self) -> Sums:
+        """A customer's list in which nothing counts."""
+        return [0] * self.customer_size
+
+    # -- the rule: from an event to what it adds
+
+    def add_anonymous(self, cell: Sums, row: Row, sign: int) -> None:
+        """Add an event without a customer to a cell's list (sign 1), or take it back (-1)."""
+        cell[self.count_at] += sign
+        for amount, at, _ in self._sums:
+            cell[at] += sign * amount(row)
+        for amount, at in self._parts:
+            cell[at] += sign * amount(row)
+
+    def add(self, cell: Sums, own: Sums, row: Row, sign: int) -> bool:
+        """Add an event to its customer's list and to a cell's (sign 1), or take it back (-1). Does anything of the customer's count after it?"""
+        cell[self.count_at] += sign
+        own_count = own[self._own_count_at] = own[self._own_count_at] + sign
+        for amount, at, own_at in self._sums:
+            by = sign * amount(row)
+            cell[at] += by
+            own[own_at] += by
+        if own_count == (sign > 0):  # 0 to 1, or 1 to 0
+            for at in self._customers_at:
+                cell[at] += sign
+        for at, own_at, amount in self._tallies:
+            if amount(row) > 0:
+                tally = own[own_at] = own[own_at] + sign
+                if tally == (sign > 0):
+                    cell[at] += sign
+        return own_count != 0
+
+    def add_customer(self, cell: Sums, own: Sums, sign: int) -> None:
+        """Add all that a customer's list holds to a cell's (sign 1), or take it away (-1)."""
+        cell[self.count_at] += sign * own[self._own_count_at]
+        for _, at, own_at in self._sums:
+            cell[at] += sign * own[own_at]
+        for at in self._customers_at:
+            cell[at] += sign
+        for at, own_at, _ in self._tallies:
+            if own[own_at] > 0:
+                cell[at] += sign
+
+
+def filled(sums: Sums, size: int) -> Sums:
+    """A list that was written when there were fewer figures, with zeros for those that came since."""
+    return sums + [0] * (size - len(sums)) if len(sums) < size else sums
+
+
+PAYMENT_SUMS: Final = Layout(PAYMENTS)
+SESSION_SUMS: Final = Layout(SESSIONS)

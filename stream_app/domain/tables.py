@@ -1,0 +1,222 @@
+"""The tables of results: values that everything walks over that loads, freezes, encodes, publishes or copies cells.
+
+A table says how a cell is named and made, by which rule events add to it, and under which names readers find it. Two kinds do so far:
+key figures by period (FigureTable) and sessions counted by slot of a period (CountTable). A table is added by a line of TABLES.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from functools import lru_cache
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from stream_app.domain.cells import Cell, CountCell, Customer, FigureCell, Operator
+from stream_app.domain.local_time import date_of, day_of, first_day_of, month_add, month_of_day, month_string
+from stream_app.domain.rules import CountRule, FigureRule, Rule, prune_counts, prune_figures
+from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS, filled
+
+C = TypeVar("C", bound=Cell)
+
+
+class Period(NamedTuple):
+    """Of which stretch of local time a cell is; a number that grows with time."""
+
+    name: str  # in documents
+    of_day: Callable[[int], int]  # day number -> the period it lies in
+    add: Callable[[int, int], int]  # the period so many later
+    first_day: Callable[[int], int]  # its first day's number
+    text: Callable[[int], str]  # as people read it
+    parse: Callable[[str], int]  # undoes `text`
+    first_kept: Callable[[Operator], int]
+
+
+MONTH: Final = Period(
+    "month", month_of_day, month_add, first_day_of, lru_cache(10_000)(month_string),
+    lambda text: int(text.replace("-", "")), lambda operator: operator.first_month,
+)  # fmt: skip
+DAY: Final = Period(
+    "date", lambda day: day, lambda day, by: day + by, lambda day: day, lru_cache(10_000)(lambda day: date_of(day).isoformat()),
+    lambda text: day_of(date.fromisoformat(text)), lambda operator: operator.first_day,
+)  # fmt: skip
+
+
+class Table(ABC, Generic[C]):
+    """Cells of one kind.
+
+    `name` names it in the state; `prefix` begins its rows' keys and its parts of a customer, a letter that no other row has. The rest are
+    names that readers know: `document` in Redis' keys and of events of the stream, `path` of the question over HTTP, `topic` of the
+    results topic's records, `clickhouse_table`. The default document shows `shown` periods, the last of them the current one; at most `shown_max`
+    may be asked for.
+    """
+
+    cell_type: type[C]
+
+    def __init__(
+        self,
+        name: str,
+        prefix: str,
+        period: Period,
+        *,
+        document: str,
+        path: str,
+        topic: str,
+        clickhouse_table: str,
+        shown: int,
+        meaning: str,
+        since: int = 1,
+    ) -> None:
+        self.name, self.prefix, self.period = name, prefix, period
+        self.document, self.path, self.topic, self.clickhouse_table = document, path, topic, clickhouse_table
+        self.shown, self.meaning, self.since = shown, meaning, since
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @abstractmethod
+    def new(self) -> C:
+        """A cell in which nothing counts."""
+
+    @abstractmethod
+    def read(self, cell: C) -> C:
+        """A cell as it was stored, filled up to today's figures."""
+
+    def read_all(self, cells: list[C | None]) -> list[C | None]:
+        """Cells as they were stored, filled up to today's figures."""
+        return [None if cell is None else self.read(cell) for cell in cells]
+
+    @abstractmethod
+    def clear(self, cell: C) -> None:
+        """Nothing counts in the cell any more; what it was ever shown in stays."""
+
+    @abstractmethod
+    def complete(self, cells: Iterable[tuple[C, Operator]]) -> None:
+        """Before cells are frozen: whatever they must show."""
+
+    @abstractmethod
+    def rule(self, operator: Operator) -> Rule:
+        """From counted events to differences, bounded by what is kept of the operator."""
+
+    @abstractmethod
+    def prune(self, customer: Customer, operator: Operator) -> bool:
+        """Drop a customer's contribution to what is no longer kept. Was there any?"""
+
+    def current(self, operator: Operator) -> int:
+        """The period of the operator's today."""
+        return self.period.of_day(operator.today)
+
+    def first_kept(self, operator: Operator) -> int:
+        """The first period that is kept."""
+        return self.period.first_kept(operator)
+
+    def periods_to(self, last: int, count: int) -> list[int]:
+        """So many periods, the last of which is `last`, in order."""
+        return [self.period.add(last, by) for by in range(1 - count, 1)]
+
+    def default_periods(self, operator: Operator) -> list[int]:
+        """The periods of the default document."""
+        return self.periods_to(self.current(operator), self.shown)
+
+
+class FigureTable(Table[FigureCell]):
+    """Key figures by period, see domain.figures; a record and a row for each currency."""
+
+    cell_type = FigureCell
+
+    def new(self) -> FigureCell:
+        """See Table."""
+        return FigureCell(payments={})
+
+    def read(self, cell: FigureCell) -> FigureCell:
+        """See Table."""
+        if len(cell.sessions) < SESSION_SUMS.size:
+            cell.sessions = filled(cell.sessions, SESSION_SUMS.size)
+        for currency, sums in cell.payments.items():
+            if len(sums) < PAYMENT_SUMS.size:
+                cell.payments[currency] = filled(sums, PAYMENT_SUMS.size)
+        return cell
+
+    def clear(self, cell: FigureCell) -> None:
+        """See Table."""
+        cell.payments = {currency: PAYMENT_SUMS.zeros() for currency in cell.payments}
+        cell.sessions = SESSION_SUMS.zeros()
+
+    def complete(self, cells: Iterable[tuple[FigureCell, Operator]]) -> None:
+        """There is always an entry of the operator's own currency."""
+        for cell, operator in cells:
+            if operator.currency not in cell.payments:
+                cell.payments[operator.currency] = PAYMENT_SUMS.zeros()
+
+    def rule(self, operator: Operator) -> FigureRule:
+        """See Table."""
+        return FigureRule(self.prefix, self.period.of_day, self.first_kept(operator))
+
+    def prune(self, customer: Customer, operator: Operator) -> bool:
+        """See Table."""
+        return prune_figures(customer, self.prefix, self.first_kept(operator))
+
+
+class CountTable(Table[CountCell]):
+    """Counted sessions by slot of a period.
+
+    `slot`: local time in quarter hours (see domain.local_time) -> number of its slot; `slot_names`: what documents say of each beside its number.
+    """
+
+    cell_type = CountCell
+
+    def __init__(
+        self,
+        name: str,
+        prefix: str,
+        period: Period,
+        slot: Callable[[int], int],
+        slot_names: Sequence[dict[str, str]],
+        **names: Any,
+    ) -> None:
+        super().__init__(name, prefix, period, **names)
+        self.width, self._slot, self.slot_names = len(slot_names), slot, slot_names
+
+    def new(self) -> CountCell:
+        """See Table."""
+        return CountCell(slots=[0] * self.width)
+
+    def read(self, cell: CountCell) -> CountCell:
+        """See Table."""
+        return cell
+
+    def read_all(self, cells: list[CountCell | None]) -> list[CountCell | None]:
+        """See Table."""
+        return cells
+
+    def clear(self, cell: CountCell) -> None:
+        """See Table."""
+        cell.slots = [0] * self.width
+
+    def complete(self, cells: Iterable[tuple[CountCell, Operator]]) -> None:
+        """They show all of their slots anyway."""
+
+    def rule(self, operator: Operator) -> CountRule:
+        """See Table."""
+        return CountRule(self.prefix, self.period.of_day, self._slot, self.width, self.first_kept(operator))
+
+    def prune(self, customer: Customer, operator: Operator) -> bool:
+        """See Table."""
+        return prune_counts(customer, self.prefix, self.first_kept(operator) * self.width)
+
+
+MONTHLY: Final = FigureTable(
+    "monthly", "m", MONTH,
+    document="monthly", path="monthlyIndex", topic="monthly.v1", clickhouse_table="ads_operation_crm_monthly",
+    shown=6, meaning="Key figures by month.",
+)  # fmt: skip
+_HALF_HOURS: Final = [
+    {"start": f"{slot // 2:02d}:{slot % 2 * 30:02d}", "end": f"{(slot + 1) // 2:02d}:{(slot + 1) % 2 * 30:02d}"}
+    for slot in range(48)
+]
+HALF_HOUR: Final = CountTable(
+    "half_hour", "h", DAY, lambda local: local % 96 // 2, _HALF_HOURS,
+    document="distribution", path="chargingDistribute", topic="half-hour.v1",
+    clickhouse_table="ads_operation_crm_charging_distri",
+    shown=30, meaning="Charging sessions by half-hour of the day.",
+)  # fmt: skip
+
+TABLES: Final[Sequence[Table[Any]]] = (MONTHLY, HALF_HOUR)

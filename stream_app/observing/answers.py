@@ -1,0 +1,39 @@
+"""What a cluster answers about topics, records and consumer groups, as values."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+Offsets = dict[tuple[str, int], int]  # by (topic, partition)
+
+CONSUMER = "consumer"  # protocol types of consumer groups; "" is a group that only commits
+READABLE = frozenset({"", CONSUMER, "connect", "streams"})  # those whose groups commit offsets
+
+
+class TopicDescription(NamedTuple):
+    """A topic that exists. A topic that is deleted and made anew has another id."""
+
+    topic_id: str
+    partitions: int
+
+
+class TopicRetention(NamedTuple):
+    """What a topic keeps: milliseconds and bytes of each partition. None: for ever."""
+
+    ms: int | None
+    bytes: int | None
+    is_compacted: bool
+
+
+class OffsetAndTime(NamedTuple):
+    """Offset and timestamp of a record. Control records and records of aborted transactions count."""
+
+    offset: int
+    time_ms: int
+
+
+class GroupDescription(NamedTuple):
+    """A consumer group as its coordinator describes it."""
+
+    is_settled: bool  # False: it rebalances, and who owns what can't be told
+    is_kip_848: bool  # of the consumer protocol of Kafka 4, not of the classic one
+    members: Mapping[str, frozenset[tuple[str, int]]]  # member id -> (topic, partition) that the member owns

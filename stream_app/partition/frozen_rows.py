@@ -1,0 +1,150 @@
+"""The rows of a partition as the ledger and the sinks see them.
+
+`FrozenRows` is what was frozen last: the rows of the tick being committed above the store (domain.working.Rows). `CommittedRows` is the store
+alone: what a sink may copy (ports.sinks.View).
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
+from typing import Protocol, TypeVar
+
+from stream_app.domain.cells import Cell, CellKey, Customer, Group, Operator
+from stream_app.domain.events import Row
+from stream_app.domain.ledger import Frozen
+from stream_app.domain.tables import TABLES, Table
+from stream_app.formats import rows
+
+T = TypeVar("T")
+C = TypeVar("C", bound=Cell)
+
+
+class RowStore(Protocol):
+    """What is committed: stream_app.partition.store.Store, or a stand-in of the simulation."""
+
+    def load(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Values in the order of keys."""
+
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Rows in order of keys, those with the prefix and above `after`."""
+
+
+class FrozenRows:
+    """The frozen rows. `committing` holds encoded rows of the tick on its way; an empty value is a deletion."""
+
+    def __init__(self, store: RowStore) -> None:
+        self.store = store
+        self.committing: dict[bytes, bytes] = {}
+
+    def load(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Values in the order of keys; empty or None where there is none."""
+        committing = self.committing
+        if not committing:
+            return self.store.load(keys)
+        out = [committing.get(key) for key in keys]
+        absent = [i for i, value in enumerate(out) if value is None]
+        if absent:
+            for i, value in zip(absent, self.store.load([keys[i] for i in absent]), strict=True):
+                out[i] = value
+        return out
+
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Rows in order of keys, those with the prefix and above `after`."""
+        committing = self.committing
+        own = sorted((key, value) for key, value in committing.items() if key.startswith(prefix) and key > after)
+        stored = ((key, value) for key, value in self.store.scan(prefix, after) if key not in committing)
+        return (row for row in heapq.merge(own, stored) if row[1])
+
+    # -- domain.working.Rows
+
+    def entity_key(self, operator: str, kind: int, entity_id: str) -> bytes:
+        """The name of an entity's row."""
+        return rows.entity_prefix(operator, kind) + entity_id.encode()
+
+    def entities(self, keys: Sequence[bytes]) -> list[Row | None]:
+        """Entities."""
+        return rows.decode_entity.all(self.load(keys))
+
+    def customers(self, names: Sequence[tuple[str, str]]) -> list[Customer | None]:
+        """Customers by (operator, customer)."""
+        return rows.decode_customer.all(self.load([_customer_key(*name) for name in names]))
+
+    def cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
+        """Cells of a table."""
+        found = rows.cell_decoder(table).all(self.load([rows.cell_key(table, key) for key in keys]))
+        return table.read_all(found)
+
+    def scan_entities(self, operator: str, after: bytes = b"") -> Iterator[tuple[int, bytes, Row]]:
+        """(kind, key, row) of an operator's entities."""
+        prefix = rows.entities_prefix(operator)
+        for key, value in self.scan(prefix, after):
+            yield key[len(prefix)], key, rows.decode_entity(value)
+
+    def scan_customers(self, operator: str, after: str = "") -> Iterator[tuple[str, Customer]]:
+        """An operator's customers."""
+        prefix = rows.customer_prefix(operator)
+        for key, value in self.scan(prefix, prefix + after.encode() if after else b""):
+            yield key[len(prefix) :].decode(), rows.decode_customer(value)
+
+    def scan_cells(self, table: Table[C], operator: str) -> Iterator[tuple[CellKey, C]]:
+        """An operator's cells of a table."""
+        decode = rows.cell_decoder(table)
+        for key, value in self.scan(rows.cells_prefix(table, operator)):
+            yield rows.parse_cell_key(key), table.read(decode(value))
+
+    def operators(self) -> dict[str, Operator]:
+        """All operators."""
+        return {key[1:].decode(): rows.decode_operator(value) for key, value in self.scan(rows.OPERATORS)}
+
+    def groups(self) -> Iterator[tuple[str, str, Group]]:
+        """All groups."""
+        for key, value in self.scan(rows.GROUPS):
+            yield *rows.parse_group_key(key), rows.decode_group(value)
+
+
+def _customer_key(operator: str, customer: str) -> bytes:
+    return rows.customer_prefix(operator) + customer.encode()
+
+
+def encode(frozen: Frozen) -> dict[bytes, bytes]:
+    """The rows of what was frozen; an empty value is a deletion."""
+    found: list[Iterable[tuple[bytes, object]]] = [
+        frozen.entities.items(),
+        ((_customer_key(*name), customer) for name, customer in frozen.customers.items()),
+        ((rows.operator_key(name), operator) for name, operator in frozen.operators.items()),
+        ((rows.group_key(*name), group) for name, group in frozen.groups.items()),
+    ]
+    for table in TABLES:
+        key_of, cells = partial(rows.cell_key, table), frozen.cells[table.name]
+        found.append(zip(map(key_of, cells), cells.values(), strict=True))
+    return rows.encode_all(chain.from_iterable(found))
+
+
+class CommittedRows:
+    """The committed state of one partition, for sinks."""
+
+    def __init__(self, partition: int, store: RowStore) -> None:
+        self.partition = partition
+        self._rows = FrozenRows(store)
+
+    def operators(self) -> list[str]:
+        """Ids of the known operators."""
+        return list(self._rows.operators())
+
+    def operator(self, operator: str) -> Operator | None:
+        """A known operator."""
+        return rows.decode_operator.all(self._rows.load([rows.operator_key(operator)]))[0]
+
+    def groups(self, operator: str) -> dict[str, Group]:
+        """All groups of an operator by id, ALL included, also those that only have a name."""
+        found = self._rows.scan(rows.group_key(operator, ""))
+        return {rows.parse_group_key(key)[1]: rows.decode_group(value) for key, value in found}
+
+    def cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
+        """Cells of a table, in the order asked for."""
+        return self._rows.cells(table, keys)
+
+    def scan_cells(self, table: Table[C], operator: str) -> Iterator[tuple[CellKey, C]]:
+        """All retained cells of an operator in a table."""
+        return self._rows.scan_cells(table, operator)

@@ -1,0 +1,223 @@
+"""The state of a partition: from frames to what a transaction holds, the ledger between bytes and bytes. No I/O but the store's reads.
+
+Invariant: `freeze` gives, for one offset, the changed rows with the position they stand for, the records of results topics and dead letters, and what sinks must copy:
+all of one state, made without letting anything in between.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import NamedTuple, TypeVar
+
+from stream_app.domain import probe
+from stream_app.domain.cells import Cell, CellKey
+from stream_app.domain.errors import Reason, Rejection
+from stream_app.domain.events import ENTITIES, Events
+from stream_app.domain.ledger import Frozen, Late, Ledger
+from stream_app.domain.tables import TABLES
+from stream_app.formats import rows
+from stream_app.formats.frames import FramePart, decode_frame
+from stream_app.formats.rows import Position, version_of
+from stream_app.partition.conf import Conf
+from stream_app.partition.frozen_rows import FrozenRows, encode
+from stream_app.ports.records import Record
+from stream_app.ports.sinks import Dirty
+from stream_app.sinks.dead_letters import dead_letter
+from stream_app.sinks.topics import ResultRecords, partition_for
+
+C = TypeVar("C", bound=Cell | None)
+
+_SWEEP_ROWS = 200
+_PUBLISHED_MAX = 20_000  # cells of a table in one transaction; a whole generation is published in several
+
+
+class Tick(NamedTuple):
+    """What one transaction holds, and what follows from it. `published`: the offset up to which results topics hold everything, or None."""
+
+    rows: dict[bytes, bytes]
+    records: dict[tuple[str, int], list[Record]]
+    offset: int
+    published: int | None
+    dirty: Dirty
+
+
+class PartitionState:
+    """The ledger of one partition. `position`: what its rows stand for; `applied`: the next offset to apply.
+
+    A muted one, of a generation that is being built beside the one that serves, publishes nothing until it is unmuted: no results, no dead
+    letters. It keeps the dead letters of the last frames, since they are its to send if the serving generation never applied those.
+    """
+
+    def __init__(
+        self,
+        conf: Conf,
+        partition: int,
+        frozen: FrozenRows,
+        position: Position,
+        partitions: dict[str, int],
+        *,
+        muted: bool = False,
+    ) -> None:
+        self._conf, self.partition, self._rows, self.position = conf, partition, frozen, position
+        self._ledger = Ledger(frozen, conf.ledger, position.now)
+        self._results = ResultRecords(conf.ce_type_prefix, conf.ce_source)
+        self._partitions = partitions
+        self._dead: list[tuple[int, Record]] = []  # with the offset behind the frame
+        self.muted = muted
+        self._unpublished: dict[str, set[CellKey]] = {
+            table.name: set() for table in TABLES
+        }  # changed, not in the results topics yet
+        self._sweeping: tuple[str, tuple[bytes, str] | None] | None = None
+        self.changed = False  # since the last freeze
+        self.events = 0  # applied since the start
+        self.applied = position.offset
+        if not muted:
+            self._recall()
+
+    def _recall(self) -> None:
+        """Cells that an earlier owner changed, and did not publish. None, if it published all up to its position."""
+        published = self.position.published
+        if published >= version_of(self._conf.generation, self.position.offset):
+            return
+        for table in TABLES:
+            for operator in self._ledger.work.operators.keys() - {probe.OPERATOR}:
+                found = self._rows.scan_cells(table, operator)
+                self._unpublished[table.name] |= {key for key, cell in found if cell.version > published}
+
+    @property
+    def unpublished(self) -> bool:
+        """Is there something for the results topics, of what was frozen?"""
+        return any(self._unpublished.values())
+
+    # -- applying
+
+    def apply(self, frames: Sequence[bytes]) -> None:
+        """Apply the frames that follow. `Raises` FrameError; then the books must be dropped."""
+        decoded = [self._events(*decode_frame(frame)) for frame in frames]
+        self.applied += len(frames)
+        self.events += sum(len(part.ids) for _, parts in decoded for part in parts)
+        self._dead += [(self.applied, self._dead_letter(late)) for late in self._ledger.apply(decoded)]
+        self.changed = True
+
+    def _events(self, clock: int | None, parts: Iterable[FramePart]) -> tuple[int | None, list[Events]]:
+        out = []
+        for operator, kind, ids, found, raws, again in parts:
+            prefix = rows.entity_prefix(operator, kind)
+            keys = [prefix + entity for entity in ids] if kind in ENTITIES else []
+            out.append(Events(operator, kind, ids, keys, found, raws, again))
+        return clock, out
+
+    def _dead_letter(self, late: Late) -> Record:
+        rejection = Rejection(Reason.TOO_LATE, late.detail)
+        topic = self._conf.topics.sources[late.kind]
+        failed_at_ms = int(time.time() * 1000)
+        return dead_letter(topic, late.partition, late.offset, late.source_key, late.value, rejection, failed_at_ms)
+
+    def tidy(self) -> bool:
+        """Renew the cells of an operator, or delete a few rows past retention; False when there is nothing to do."""
+        for operator in self._ledger.outdated():
+            self._ledger.renew(operator)
+            self.changed = True
+            return True
+        if self._sweeping is None:
+            unswept = self._ledger.unswept()
+            if not unswept:
+                return False
+            self._sweeping = unswept[0], None
+        operator, after = self._sweeping
+        after = self._ledger.sweep(operator, after, _SWEEP_ROWS)
+        self._sweeping = None if after is None else (operator, after)
+        self.changed = True
+        return True
+
+    # -- freezing
+
+    def freeze(self, as_of_ms: int, *, publish: bool) -> Tick:
+        """All that changed, as one transaction; with the results topics' records of all cells changed since they were last published."""
+        offset = self.applied
+        version = version_of(self._conf.generation, offset)
+        frozen = self._ledger.freeze(version, as_of_ms)
+        self.changed = False
+        records: dict[tuple[str, int], list[Record]] = {}
+        if not self.muted:
+            self._show(_without_probe(frozen), records, version, as_of_ms, publish=publish)
+        self.position.offset, self.position.now, self.position.as_of = offset, self._ledger.work.now, as_of_ms
+        changes = encode(frozen)
+        changes[rows.POSITION] = rows.encode_position(self.position)
+        self._rows.committing = changes
+        published = None if self.unpublished or self.muted else offset
+        return Tick(changes, records, offset, published, self._dirty(frozen))
+
+    def _show(
+        self, shown: Frozen, records: dict[tuple[str, int], list[Record]], version: int, as_of_ms: int, *, publish: bool
+    ) -> None:
+        """The records of results topics and dead letters that go with what was frozen."""
+        self._tombstones(records, shown, version, as_of_ms)
+        for name, cells in shown.cells.items():
+            unpublished = self._unpublished[name]
+            for key, cell in cells.items():
+                (unpublished.discard if cell is None else unpublished.add)(key)
+        if publish:
+            self._publish(records)
+        if not self.unpublished:
+            self.position.published = version
+        self._gather(records, self._conf.topics.dead_letters, [letter for _, letter in self._dead])
+        self._dead = []
+
+    def forget_letters(self, offset: int) -> None:
+        """The serving generation has applied the events partition up to this offset: dead letters from before are its own."""
+        self._dead = [(end, letter) for end, letter in self._dead if end > offset]
+
+    def unmute(self) -> None:
+        """From now on this generation serves: all of its cells are to be published."""
+        self.muted = False
+        self._recall()
+        self.changed = True
+
+    def committed(self) -> None:
+        """The last tick is in the store."""
+        self._rows.committing = {}
+
+    def _gather(self, out: dict[tuple[str, int], list[Record]], topic: str, records: Iterable[Record]) -> None:
+        count = self._partitions[topic]
+        for record in records:
+            out.setdefault((topic, partition_for(record.key, count)), []).append(record)
+
+    def _tombstones(self, out: dict[tuple[str, int], list[Record]], shown: Frozen, version: int, as_of_ms: int) -> None:
+        """In the transaction that deletes the cells: nobody could know of them later."""
+        for table in TABLES:
+            topic = self._conf.topics.results[table.name]
+            for key, cell in shown.dropped[table.name].items():
+                self._gather(out, topic, self._results.tombstones(table, key, cell, version, as_of_ms))
+
+    def _publish(self, out: dict[tuple[str, int], list[Record]]) -> None:
+        work = self._ledger.work
+        for table in TABLES:
+            topic, cells = self._conf.topics.results[table.name], work.cells[table.name]
+            unpublished = self._unpublished[table.name]
+            keys = list(islice(unpublished, _PUBLISHED_MAX))
+            cells.load(keys)
+            for key in keys:
+                operator = work.operators[key.operator]
+                self._gather(out, topic, self._results.of(table, operator, key, cells.get(key), self.partition))
+            unpublished.difference_update(keys)
+
+    def _dirty(self, frozen: Frozen) -> Dirty:
+        dirty = Dirty({table.name: set(frozen.cells[table.name]) for table in TABLES}, set(frozen.relisted))
+        for operator, group in frozen.hidden:
+            today = self._ledger.work.operators[operator]
+            for table in TABLES:
+                dirty.cells[table.name].add(CellKey(operator, group, table.current(today)))
+        return dirty
+
+
+def _without_probe(frozen: Frozen) -> Frozen:
+    """What results topics may show of it: their readers know nothing of the probe."""
+    return frozen._replace(cells=_shown(frozen.cells), dropped=_shown(frozen.dropped))
+
+
+def _shown(tables: dict[str, dict[CellKey, C]]) -> dict[str, dict[CellKey, C]]:
+    return {
+        name: {key: cell for key, cell in cells.items() if key.operator != probe.OPERATOR}
+        for name, cells in tables.items()
+    }

@@ -1,0 +1,91 @@
+"""Copies committed results of all partitions of this worker into one sink, at the sink's own pace.
+
+What changed is kept as sets of keys until it is written, so a sink that is down costs bounded memory and holds up nobody. After each failure and
+each start a partition is compared with the sink first. As-of is written after the documents it speaks for: it is taken in the same moment
+as the keys that are about to be written.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+
+from stream_app.partition.lane import BEHIND_FACTOR, Lane
+from stream_app.partition.store import StoreClosed
+from stream_app.ports.sinks import Dirty, Sink, View
+
+log = logging.getLogger(__name__)
+
+_BACKOFF_S = (0.25, 5.0)
+
+
+class SinkWriter:
+    """See the module. `lanes` gives the open lanes."""
+
+    def __init__(self, sink: Sink, interval_s: float, lanes: Callable[[], list[Lane]]) -> None:
+        self._sink, self._interval_s, self._lanes = sink, interval_s, lanes
+        self._dirty: dict[Lane, Dirty] = {}
+        self._compared: set[Lane] = set()
+        self.failing = False
+        self.as_of_ms: dict[int, int] = {}  # by partition, for the monitor
+
+    @property
+    def pending(self) -> int:
+        """Keys that are not in the sink yet."""
+        return sum(map(len, self._dirty.values()))
+
+    def told(self, lane: Lane, dirty: Dirty) -> None:
+        """A tick of a lane was committed."""
+        if lane in self._compared:  # else the comparison will see it
+            self._dirty.setdefault(lane, Dirty()).update(dirty)
+
+    async def run(self) -> None:
+        """For ever. A sink that fails is tried again; an error of our own is raised."""
+        backoff = _BACKOFF_S[0]
+        while True:
+            try:
+                await self._step()
+                if self.failing:
+                    log.warning("%s answers again", self._sink.name)
+                self.failing, backoff = False, _BACKOFF_S[0]
+                behind = any(lane.is_behind for lane in self._lanes())
+                await asyncio.sleep(self._interval_s * (BEHIND_FACTOR if behind else 1))
+            except StoreClosed:
+                self._forget()  # a partition was given away in the middle: nobody knows what of the others is written
+                await asyncio.sleep(self._interval_s)
+            except (OSError, *self._sink.errors) as exc:  # type: ignore[misc]  # a tuple of exceptions
+                if not self.failing:
+                    log.warning("%s fails, results are kept for it: %s: %s", self._sink.name, type(exc).__name__, exc)
+                self.failing = True
+                self._forget()
+                await asyncio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311  # spreads workers, hides nothing
+                backoff = min(backoff * 2, _BACKOFF_S[1])
+
+    def _forget(self) -> None:
+        self._compared.clear()
+        self._dirty.clear()
+
+    async def _step(self) -> None:
+        lanes = self._lanes()
+        for gone in (self._compared | self._dirty.keys()) - set(lanes):
+            self._compared.discard(gone)
+            self._dirty.pop(gone, None)
+        for lane in lanes:
+            if lane not in self._compared:
+                self._compared.add(lane)  # from now on ticks are told, so that nothing falls in between
+                found = await self._sink.compare(lane.view)
+                self._dirty.setdefault(lane, Dirty()).update(found)
+        taken, self._dirty = self._dirty, {}
+        lanes = [lane for lane in lanes if lane.is_open and lane in self._compared]
+        as_of = {lane.partition: lane.frontiers.as_of(lane.committed) for lane in lanes}
+        changes: list[tuple[View, Dirty]] = [(lane.view, taken[lane]) for lane in lanes if taken.get(lane)]
+        if changes:
+            await self._sink.write(changes)
+        as_of = {partition: time_ms for partition, time_ms in as_of.items() if time_ms}
+        emptied = await self._sink.write_as_of(as_of) if as_of else set()
+        self.as_of_ms = {partition: time_ms for partition, time_ms in as_of.items() if partition not in emptied}
+        self._compared -= {lane for lane in lanes if lane.partition in emptied}
+
+    async def close(self) -> None:
+        """Disconnect. What is not written yet is found by the next owner's comparison."""
+        await self._sink.close()

@@ -1,0 +1,77 @@
+"""The events topic copied into one with another number of partitions: frames taken apart, and put together again by operator.
+
+The copy goes on until the new generation serves, since ingest writes to the old topic until then. At least once: events are upserts, so one
+that is copied twice changes nothing. Clock records go to every partition.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from stream_app.formats.frames import FramePart, clock_frame, decode_frame, frames
+from stream_app.formats.murmur2 import partition_for
+from stream_app.ports.kafka import Appender
+from stream_app.ports.records import Batch, RecordFields
+
+_FETCH_BYTES: Final = 1 << 20
+
+
+def regrouped(values: Sequence[bytes | None], partitions: int) -> dict[int, list[RecordFields]]:
+    """The frames of one partition as frames by partition of a topic with so many, in order; later clock records behind earlier events."""
+    parts: dict[int, list[FramePart]] = {}
+    clock = 0
+    for value in values:
+        assert value is not None, "the events topic holds no tombstones"
+        now, some = decode_frame(value)
+        clock = max(clock, now or 0)
+        for part in some:
+            parts.setdefault(partition_for(part.operator.encode(), partitions), []).append(part)
+    out: dict[int, list[RecordFields]] = {
+        at: [(None, frame, []) for frame in frames(some)] for at, some in parts.items()
+    }
+    if clock:
+        for at in range(partitions):
+            out.setdefault(at, []).append((None, clock_frame(clock), []))
+    return out
+
+
+class Copying:
+    """From one events topic to another. `positions`: by partition of the old topic, the next offset that is not copied yet."""
+
+    def __init__(
+        self, servers: str, consumer_group: str, source: tuple[str, int], target: tuple[str, int], appender: Appender
+    ) -> None:
+        self._topic, count = source
+        self._target, self._partitions = target
+        self._tps = [TopicPartition(self._topic, partition) for partition in range(count)]
+        self._appender = appender
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=servers,
+            group_id=consumer_group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            fetch_max_wait_ms=100,
+        )
+        self.positions: dict[int, int] = {}
+
+    async def run(self, wanted: Callable[[], bool]) -> None:
+        """Copy until it is not wanted any more. `Raises` KafkaError."""
+        await self._consumer.start()
+        try:
+            self._consumer.assign(self._tps)
+            for tp in self._tps:
+                self.positions[tp.partition] = await self._consumer.position(tp)
+            while wanted():
+                for tp, batches in (await self._consumer.getmany(*self._tps, timeout_ms=100)).items():
+                    await self._copy(tp, batches)
+        finally:
+            await self._consumer.stop()
+
+    async def _copy(self, tp: TopicPartition, batches: Sequence[Batch]) -> None:
+        whole = Batch.joined(batches)
+        found = regrouped(whole.values, self._partitions)
+        await self._appender.append({(self._target, at): records for at, records in found.items()})
+        await self._consumer.commit({tp: whole.next_offset})
+        self.positions[tp.partition] = whole.next_offset

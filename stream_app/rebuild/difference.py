@@ -1,0 +1,64 @@
+"""What a rebuild would change: keys whose records would say something else, appear or go.
+
+While events come in, a key that both generations have just changed differs for a moment. So what differs is looked at again, some times,
+and a key that never held still is told apart from one that differs.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from stream_app.ports.sinks import View
+from stream_app.rebuild.shown import Name, Shown, ShownResults, own_records, records_of
+from stream_app.sinks.topics import ResultRecords
+
+_LOOKS: Final = 5
+_PAUSE_S: Final = 2.0  # longer than a record takes from an event into its topic
+
+
+class Difference(NamedTuple):
+    """`changed`: names -> (what is shown, what would be shown), {} for nothing; `moving`: names that changed at each look; `compared`: how many."""
+
+    changed: dict[Name, tuple[dict[str, Any], dict[str, Any]]]
+    moving: set[Name]
+    compared: int
+
+
+def different(shown: Mapping[Name, Shown], own: Mapping[Name, Shown]) -> set[Name]:
+    """Names whose records say something else, or stand on one side only."""
+    return {name for name in shown.keys() | own.keys() if _digest(shown.get(name)) != _digest(own.get(name))}
+
+
+def _digest(found: Shown | None) -> int | None:
+    return None if found is None else found.digest
+
+
+async def difference(shown: ShownResults, views: Callable[[], Sequence[View]], results: ResultRecords) -> Difference:
+    """Between what is shown and what the new generation holds, which goes on applying events meanwhile."""
+    await shown.catch_up()
+    own = await own_records(views(), results)
+    compared = len(shown.by_name.keys() | own.keys())
+    suspects = different(shown.by_name, own)
+    still: set[Name] = set()
+    for _ in range(_LOOKS):
+        if suspects == still:
+            break
+        before = {name: (shown.by_name.get(name), own.get(name)) for name in suspects}
+        await asyncio.sleep(_PAUSE_S)
+        own = await own_records(views(), results)
+        await shown.catch_up()
+        suspects &= different(shown.by_name, own)
+        still |= {name for name in suspects if before[name] == (shown.by_name.get(name), own.get(name))}
+        still &= suspects
+    said = await shown.values(still)
+    would = _values(views(), results, still)
+    changed = {name: (said.get(name, {}), would.get(name, {})) for name in still}
+    return Difference(changed, suspects - still, compared)
+
+
+def _values(views: Sequence[View], results: ResultRecords, names: set[Name]) -> dict[Name, dict[str, Any]]:
+    return {
+        name: orjson.loads(value) for view in views for name, value, _ in records_of(view, results) if name in names
+    }

@@ -1,0 +1,72 @@
+"""What the serving generation shows and the new one does not have: tombstones in the results topics, zeros in ClickHouse."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from stream_app.domain.cells import Cell, CellKey, FigureCell, Group, Operator
+from stream_app.domain.sums import PAYMENT_SUMS
+from stream_app.domain.tables import Table
+from stream_app.formats.murmur2 import partition_for
+from stream_app.ports.records import Record
+from stream_app.ports.sinks import Dirty, View
+from stream_app.rebuild.shown import Name, cell_of
+from stream_app.sinks.topics import ResultRecords
+
+C = TypeVar("C", bound=Cell)
+
+
+def tombstones(
+    names: Iterable[Name], topics: Mapping[str, tuple[str, int]], results: ResultRecords, version: int, as_of_ms: int
+) -> dict[tuple[str, int], list[Record]]:
+    """Records that remove keys from their topics. `topics`: by table, the topic and its number of partitions."""
+    out: dict[tuple[str, int], list[Record]] = {}
+    for name in names:
+        table, _, _ = cell_of(name)
+        topic, partitions = topics[table.name]
+        record = results.gone(table, name[1], version, as_of_ms)
+        out.setdefault((topic, partition_for(record.key, partitions)), []).append(record)
+    return out
+
+
+class GoneCells:
+    """A view in which cells that are gone are there, with nothing in them: what a sink copies to show zeros in their place."""
+
+    def __init__(self, view: View, names: Iterable[Name], version: int, as_of_ms: int) -> None:
+        self._view, self.partition = view, view.partition
+        self._version, self._as_of_ms = version, as_of_ms
+        self._currencies: dict[tuple[str, CellKey], list[str]] = {}
+        self.dirty = Dirty()
+        for name in names:
+            table, key, currency = cell_of(name)
+            self._currencies.setdefault((table.name, key), []).append(currency)
+            self.dirty.cells[table.name].add(key)
+
+    def operators(self) -> Iterable[str]:
+        """Ids of the known operators."""
+        return self._view.operators()
+
+    def operator(self, operator: str) -> Operator | None:
+        """A known operator."""
+        return self._view.operator(operator)
+
+    def groups(self, operator: str) -> dict[str, Group]:
+        """All groups of an operator by id."""
+        return self._view.groups(operator)
+
+    def cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
+        """Cells of zeros; sessions count in each currency, also in one that is gone while others of its cell are there."""
+        return [self._zeros(table, key, found) for key, found in zip(keys, self._view.cells(table, keys), strict=True)]
+
+    def _zeros(self, table: Table[C], key: CellKey, found: Any) -> C | None:
+        cell: Any = table.new()
+        cell.version, cell.as_of = self._version, self._as_of_ms
+        if isinstance(cell, FigureCell):
+            cell.payments = {currency: PAYMENT_SUMS.zeros() for currency in self._currencies[table.name, key]}
+            if found is not None:
+                cell.sessions = found.sessions
+        return cell  # type: ignore[no-any-return]
+
+    def scan_cells(self, table: Table[C], operator: str) -> Iterator[tuple[CellKey, C]]:
+        """None: these cells are written, not compared."""
+        del table, operator
+        return iter(())

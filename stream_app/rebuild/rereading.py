@@ -1,0 +1,58 @@
+"""The source topics read again, from their first record that is kept: what an older version did not keep of a record is filled in.
+
+Events that come of it have the stamp of the first reading, so one that says nothing new changes nothing. Ingest goes on beside it, with
+offsets of its own. What can't be used has its dead letter already, and gets none again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from stream_app.ingest.ingest import Ingest
+
+_FETCH_BYTES: Final = 1 << 20
+
+
+class Rereading:
+    """Up to the ends that the topics have when it begins. `done`, `todo`: records read, and to be read in all."""
+
+    def __init__(self, servers: str, consumer_group: str, topics: Sequence[str], ingest: Ingest) -> None:
+        self._topics, self._ingest = topics, ingest
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=servers,
+            group_id=consumer_group,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            fetch_max_wait_ms=100,
+        )
+        self.done = self.todo = 0
+
+    async def run(self, told: Callable[[], None]) -> None:
+        """Read them; `told` is called after each step. `Raises` KafkaError."""
+        await self._consumer.start()
+        try:
+            existing = await self._consumer.topics()
+            tps = [
+                TopicPartition(topic, partition)
+                for topic in self._topics
+                if topic in existing
+                for partition in sorted(self._consumer.partitions_for_topic(topic) or ())
+            ]
+            self._consumer.assign(tps)
+            ends: Mapping[TopicPartition, int] = await self._consumer.end_offsets(tps)
+            positions = {tp: await self._consumer.position(tp) for tp in tps}
+            self.todo = sum(max(0, ends[tp] - positions[tp]) for tp in tps)
+            left = {tp for tp in tps if positions[tp] < ends[tp]}
+            while left:
+                for tp, batches in (await self._consumer.getmany(*left, timeout_ms=200)).items():
+                    await self._ingest.take(tp.topic, tp.partition, batches)
+                    await self._consumer.commit({tp: batches[-1].next_offset})
+                    self.done += batches[-1].next_offset - positions[tp]
+                    positions[tp] = batches[-1].next_offset
+                    told()
+                left = {tp for tp in left if await self._consumer.position(tp) < ends[tp]}
+        finally:
+            await self._consumer.stop()

@@ -1,0 +1,68 @@
+"""The end of the serving generation: fenced, with a mark in the row of each position, and the offset up to which it came."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from stream_app.formats.rows import FORMAT, POSITION, Position, decode_position, encode_position
+from stream_app.kafka.log import TransactionLog
+from stream_app.ports.records import Batch
+
+_WINDOW = 2_000  # records at the end of a changelog; each transaction ends with the position
+
+
+async def retire(
+    servers: str, consumer_group: str, changelog: str, events: str, partitions: Sequence[int], by: int
+) -> dict[int, int]:
+    """Refuse what the owners of a generation's partitions may still send, and mark it as superseded by another generation.
+
+    Gives the offsets of the events partitions up to which the generation came. Idempotent. `Raises` KafkaError.
+    """
+    found = await asyncio.gather(
+        *(_retire(servers, consumer_group, (changelog, p), (events, p), by) for p in partitions)
+    )
+    return dict(zip(partitions, found, strict=True))
+
+
+async def _retire(
+    servers: str, consumer_group: str, changelog: tuple[str, int], source: tuple[str, int], by: int
+) -> int:
+    log = TransactionLog(servers, f"{consumer_group}-{source[1]}", consumer_group, source, changelog)
+    await log.open()
+    try:
+        position = await last_position(servers, *changelog) or Position(FORMAT, "", 0, 0, -1, 0, 0)
+        marked = msgspec.structs.replace(position, format=FORMAT, superseded_by=by)
+        await log.commit({POSITION: encode_position(marked)}, {}, position.offset)
+    finally:
+        await log.close()
+    return position.offset
+
+
+async def last_position(servers: str, changelog: str, partition: int) -> Position | None:
+    """The last committed row of a partition's position. Reads from the end, further and further back, until it is found."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=servers, isolation_level="read_committed", enable_auto_commit=False)
+    await consumer.start()
+    try:
+        at = TopicPartition(changelog, partition)
+        consumer.assign([at])
+        end = (await consumer.end_offsets([at]))[at]
+        first = (await consumer.beginning_offsets([at]))[at]
+        window = _WINDOW
+        while True:
+            start = max(first, end - window)
+            consumer.seek(at, start)
+            found: bytes | None = None
+            while await consumer.position(at) < end:
+                for batch in (await consumer.getmany(at, timeout_ms=200)).get(at, []):
+                    assert isinstance(batch, Batch)
+                    for key, value in zip(batch.keys, batch.values, strict=True):
+                        found = value if key == POSITION else found
+            if found is not None:
+                return decode_position(found)
+            if start == first:
+                return None
+            window *= 8
+    finally:
+        await consumer.stop()

@@ -1,0 +1,297 @@
+"""The process of a rebuild: a muted ledger of the next generation, and what takes it from its first offset to serving.
+
+A Faust app as a worker's `ledger` is, with this beside it. Once workers of the new generation have joined its consumer group, it leaves.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+from config.settings import Settings
+from stream_app.domain.tables import TABLES
+from stream_app.formats.murmur2 import partition_for
+from stream_app.formats.rows import version_of
+from stream_app.ingest.ingest import Ingest
+from stream_app.kafka import generations
+from stream_app.kafka.log import Appender
+from stream_app.observing.client import ClusterError
+from stream_app.observing.observer import Observer
+from stream_app.partition.lane import Lane
+from stream_app.ports.sinks import View
+from stream_app.rebuild.copying import Copying
+from stream_app.rebuild.difference import Difference, difference
+from stream_app.rebuild.gone import GoneCells, tombstones
+from stream_app.rebuild.plan import Plan
+from stream_app.rebuild.rereading import Rereading
+from stream_app.rebuild.retire import retire
+from stream_app.rebuild.shown import Name, Shown, ShownResults, cell_of, own_records
+from stream_app.sinks.clickhouse import ClickHouseSink
+from stream_app.sinks.topics import ResultRecords
+from stream_app.worker import Worker, create_ledger, ingest_conf
+from tables.ledger import changelog
+
+log = logging.getLogger(__name__)
+
+_POLL_S: Final = 0.5
+_LETTERS_S: Final = (
+    30.0  # a serving generation that is further behind is not passed without sending some dead letters again
+)
+_HANDED_OVER_S_MAX: Final = 120.0  # for a worker of the new generation to join
+_SINK_AGAIN_S: Final = 2.0
+
+
+class Telling(Protocol):
+    """What a person, or a log, hears of a rebuild."""
+
+    def phase(self, name: str, done: int, todo: int, events: int) -> None:
+        """How far a phase is: offsets done of so many, and events counted."""
+
+    def say(self, text: str) -> None:
+        """A sentence."""
+
+
+class Outcome(NamedTuple):
+    """How it ended. `difference`: what it would change, where that was asked for; `gone`: records that were removed."""
+
+    difference: Difference | None
+    gone: int
+    stood_still_s: float
+
+
+class Rebuild:
+    """See the module. `settings` are those of the new generation, `old` those of the serving one."""
+
+    def __init__(
+        self, settings: Settings, old: Settings, plan: Plan, state_dir: Path, telling: Telling, *, from_sources: bool
+    ) -> None:
+        self._settings, self._old, self._plan, self._telling = settings, old, plan, telling
+        self._from_sources = from_sources
+        self._servers = settings.kafka_bootstrap_servers
+        self._ledger = create_ledger(settings, state_dir, muted=True)
+        self._observer, self._appender = Observer(self._servers), Appender(self._servers)
+        self._results = ResultRecords(settings.ce_type_prefix, settings.ce_source)
+        topics = {table.name: settings.result_topic(table.name) for table in TABLES}
+        self._shown = ShownResults(self._servers, topics)
+        self._result_topics = topics
+        self._copying = Copying(
+            self._servers,
+            f"{settings.app_id}-copy-{settings.events_generation}",
+            (old.events, old.events_partitions),
+            (settings.events, settings.events_partitions),
+            self._appender,
+        )
+        self.outcome: Outcome | None = None
+
+    def run(self, *, only_difference: bool) -> Outcome:
+        """Until the new generation serves, or its difference is known. `Raises` what ended it early; a signal ends it by SystemExit."""
+        worker = Worker(self._ledger.app, loglevel="WARNING", redirect_stdouts=False)
+
+        async def start() -> None:
+            self._ledger.app.add_future(self._all(worker, only_difference=only_difference))
+
+        self._ledger.app.starts.append(start)
+        with suppress(SystemExit):
+            worker.execute_from_commandline()
+        if self.outcome is None:
+            raise SystemExit(1)
+        return self.outcome
+
+    async def _all(self, worker: Worker, *, only_difference: bool) -> None:
+        await self._appender.start()
+        await self._shown.start()
+        copy = asyncio.create_task(self._copying.run(lambda: True)) if self._plan.copies_events else None
+        letters = asyncio.create_task(self._follow_letters())
+        try:
+            if self._from_sources:
+                await self._reread()
+            await self._catch_up(copy)
+            if only_difference:
+                found = await difference(self._shown, self._views, self._results)
+                self.outcome = Outcome(found, 0, 0.0)
+            else:
+                self.outcome = await self._take_over()
+                await self._hand_over()
+        finally:
+            for task in filter(None, (copy, letters)):
+                task.cancel()
+            await self._shown.stop()
+            await self._appender.stop()
+            await self._observer.close()
+        worker.shut_down()
+
+    # -- building
+
+    async def _reread(self) -> None:
+        conf = ingest_conf(self._settings)._replace(again=True)
+        ingest = Ingest(conf, self._appender)
+        rereading = Rereading(
+            self._servers,
+            f"{self._settings.app_id}-reread-{self._settings.generation}",
+            self._settings.source_topics,
+            ingest,
+        )
+        await rereading.run(
+            lambda: self._telling.phase("Reading the source topics again", rereading.done, rereading.todo, 0)
+        )
+
+    async def _catch_up(self, copy: "asyncio.Task[None] | None") -> None:
+        """Until this generation stands where the events topic ended a moment before, in all partitions."""
+        await self._ledger.lanes.recovered.wait()
+        events, partitions = self._settings.events, range(self._settings.events_partitions)
+        tps = [(events, partition) for partition in partitions]
+        old = [(self._old.events, partition) for partition in range(self._old.events_partitions)]
+        before: dict[tuple[str, int], int] | None = None
+        first: int | None = None
+        while True:
+            if copy is not None and copy.done():
+                copy.result()
+            with suppress(ClusterError):
+                ends = dict(await self._observer.ends(tps + (old if copy is not None else [])))
+                lanes = {lane.partition: lane for lane in self._ledger.lanes.open_lanes()}
+                done = sum(lane.committed for lane in lanes.values())
+                first = done if first is None else min(first, done)
+                todo = sum(ends[tp] for tp in tps)
+                counted = sum(lane.events for lane in lanes.values())
+                self._telling.phase("Applying events", done - first, max(todo - first, 1), counted)
+                if before is not None and self._has_passed(before, lanes):
+                    return
+                before = ends
+            await asyncio.sleep(_POLL_S)
+
+    def _has_passed(self, ends: Mapping[tuple[str, int], int], lanes: dict[int, Lane]) -> bool:
+        for (topic, partition), end in ends.items():
+            if topic == self._settings.events:
+                if partition not in lanes or lanes[partition].committed < end:
+                    return False
+            elif self._copying.positions.get(partition, 0) < end:
+                return False
+        return True
+
+    async def _follow_letters(self) -> None:
+        """Dead letters of what the serving generation has applied are its own: they are forgotten here."""
+        seen: list[tuple[float, dict[int, int]]] = []
+        while True:
+            now = time.monotonic()
+            with suppress(ClusterError):
+                if (
+                    self._plan.copies_events
+                ):  # offsets of the two topics can't be compared: what is old enough is the other's
+                    lanes = self._ledger.lanes.open_lanes()
+                    seen.append((now, {lane.partition: lane.committed for lane in lanes}))
+                    applied = next((offsets for at, offsets in reversed(seen) if now - at > _LETTERS_S), {})
+                    seen = [(at, offsets) for at, offsets in seen if now - at <= 2 * _LETTERS_S]
+                else:
+                    committed = await self._observer.committed(self._old.ledger_group)
+                    applied = {p: offset for (topic, p), offset in committed.items() if topic == self._old.events}
+                for lane in self._ledger.lanes.open_lanes():
+                    if lane.muted:
+                        lane.forget_letters(applied.get(lane.partition, 0))
+            await asyncio.sleep(_POLL_S)
+
+    # -- taking over
+
+    def _views(self) -> Sequence[View]:
+        return [lane.view for lane in self._ledger.lanes.open_lanes()]
+
+    async def _take_over(self) -> Outcome:
+        await self._shown.catch_up()
+        own = await own_records(self._views(), self._results)
+        began = time.monotonic()
+        old = self._old
+        if self._plan.copies_events:
+            await self._move_ingest()
+        retired = await retire(
+            self._servers,
+            old.ledger_group,
+            changelog(old.ledger_group),
+            old.events,
+            range(old.events_partitions),
+            self._settings.generation,
+        )
+        await self._pass(retired)
+        gone = await self._remove_gone(own)
+        await generations.write(self._servers, self._settings.topic_generations, self._plan.target.serving())
+        self._ledger.lanes.unmute({} if self._plan.copies_events else retired)
+        stood_still_s = time.monotonic() - began
+        self._telling.say(
+            f"Generation {self._settings.generation} serves; results stood still for {stood_still_s:.1f} s"
+        )
+        await self._zero_gone(gone)
+        return Outcome(None, len(gone), stood_still_s)
+
+    async def _pass(self, retired: dict[int, int]) -> None:
+        """Apply all that the generation that was retired had applied."""
+        wanted = {(self._old.events, partition): offset for partition, offset in retired.items()}
+        if self._plan.copies_events:  # and all that ingest had appended when its offsets were taken over
+            ends = await self._observer.ends(list(wanted))
+            wanted = {tp: max(offset, ends[tp]) for tp, offset in wanted.items()}
+        while not self._has_passed_all(wanted):  # noqa: ASYNC110  # lanes tell nobody
+            await asyncio.sleep(0.02)
+        if self._plan.copies_events:
+            tps = [(self._settings.events, partition) for partition in range(self._settings.events_partitions)]
+            ends = await self._observer.ends(tps)
+            while not self._has_passed_all(ends):  # noqa: ASYNC110  # lanes tell nobody
+                await asyncio.sleep(0.02)
+
+    async def _move_ingest(self) -> None:
+        """Ingest of the new events topic goes on where that of the old one stands; what both read is the same events twice."""
+        committed = await self._observer.committed(self._old.ingest_group)
+        await self._observer.set_committed(self._settings.ingest_group, committed)
+
+    def _has_passed_all(self, wanted: Mapping[tuple[str, int], int]) -> bool:
+        return self._has_passed(wanted, {lane.partition: lane for lane in self._ledger.lanes.open_lanes()})
+
+    async def _remove_gone(self, own: dict[Name, Shown]) -> set[Name]:
+        """Tombstones for what the results topics show and this generation does not have."""
+        await self._shown.catch_up()
+        suspects = {name for name in self._shown.by_name if name not in own}
+        gone = suspects - (await own_records(self._views(), self._results)).keys() if suspects else set()
+        counts = {
+            table: (topic, await self._appender.partitions(topic)) for table, topic in self._result_topics.items()
+        }
+        records = tombstones(gone, counts, self._results, self._version(), int(time.time() * 1000))
+        await self._appender.append({at: list(some) for at, some in records.items()})
+        return gone
+
+    def _version(self) -> int:
+        return version_of(self._settings.generation, min(lane.committed for lane in self._ledger.lanes.open_lanes()))
+
+    async def _zero_gone(self, gone: set[Name]) -> None:
+        """Zeros in ClickHouse, in place of rows that are gone; waits for a ClickHouse that is away."""
+        if not gone:
+            return
+        at: dict[int, set[Name]] = {}
+        for name in gone:
+            _, key, _ = cell_of(name)
+            partition = partition_for(key.operator.encode(), self._settings.events_partitions)
+            at.setdefault(partition, set()).add(name)
+        version, as_of_ms = self._version(), int(time.time() * 1000)
+        views = [
+            GoneCells(view, at[view.partition], version, as_of_ms) for view in self._views() if view.partition in at
+        ]
+        sink = ClickHouseSink(self._settings.clickhouse_url, self._settings.clickhouse_database)
+        while True:
+            try:
+                await sink.write([(view, view.dirty) for view in views])
+            except (OSError, *sink.errors) as exc:  # type: ignore[misc]  # a tuple of exceptions
+                log.warning("ClickHouse fails, zeros are kept for it: %s: %s", type(exc).__name__, exc)
+                await asyncio.sleep(_SINK_AGAIN_S)
+            else:
+                break
+        await sink.close()
+
+    async def _hand_over(self) -> None:
+        """Until a worker of the new generation has joined, and the results are out."""
+        deadline = time.monotonic() + _HANDED_OVER_S_MAX
+        group = self._settings.ledger_group
+        while time.monotonic() < deadline:
+            with suppress(ClusterError):
+                found = (await self._observer.describe_groups([group])).get(group)
+                if found is not None and len(found.members) > 1:
+                    return
+            await asyncio.sleep(_POLL_S)
+        self._telling.say(f"No worker of generation {self._settings.generation} has joined: start the workers again.")

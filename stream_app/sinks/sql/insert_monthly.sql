@@ -1,7 +1,0 @@
-INSERT INTO {database}.ads_operation_crm_monthly
-(
-    operator_id, group_id, stat_month, currency, received_amount, discount_amount, refunded_amount, payment_count, paying_customers,
-    per_capita_payment, session_count, charging_customers, per_capita_frequency, anonymous_amount, anonymous_session_count, partition,
-    as_of, version
-)
-VALUES

@@ -1,0 +1,2 @@
+SELECT DISTINCT version, part
+FROM {database}.ads_operation_crm_migrations
