@@ -50,7 +50,7 @@ def _plain(ctx: Context) -> dict[str, float]:
         for record in Network(min(ctx.events, ctx.peer_events))
         if record.usable and record.kind != "groups"
     ]
-    topics = {kind: f"plain.{kind}" for kind in ("sessions", "payments", "customer-groups", "operators")}
+    topics = {kind: f"plain.{kind}" for kind in ("sessions", "payments", "customer_groups", "operators")}
     create_missing(servers, [Topic(topic, _PARTITIONS) for topic in topics.values()])
     sent = produce(servers, topics, usable)
     say(f"whole: plain Faust reads {sent.records:,} of the same records")

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from stream_app.importer.cells import Reason
-from stream_app.importer.mapping import Record, Refusal, Topic
+from stream_app.importer.mapping import Record, Refusal
 from stream_app.importer.read import FileError, OpenFile, Row, unreadable
+from stream_app.sources import registry
 
 PIECE = 1 << 16  # characters; what comes before an envelope's `data` must fit
 CDR_CHARACTERS_MAX = 128 * PIECE  # more than Kafka takes; a bracket that is never closed ends here
@@ -136,7 +137,7 @@ class CdrMapping:
             if type(cdr.get(name)) is not str:
                 return Refusal(Reason.NOT_A_CDR, name, "it must be there, as a string")
         key = f"{cdr['country_code']}-{cdr['party_id']}"
-        return [Record(Topic.CDRS, key.encode(errors="surrogatepass"), row[0].encode(errors="surrogateescape"))]
+        return [Record(registry.CDRS, key.encode(errors="surrogatepass"), row[0].encode(errors="surrogateescape"))]
 
 
 def _list_start(piece: str) -> int | None:

@@ -32,6 +32,7 @@ _UNSURE = "  # UNSURE: "
 _SESSION = re.compile(r"session|charge|log|transaction|^id$|cdr", re.IGNORECASE)
 _CUSTOMER = re.compile(r"user|customer|driver|contract|member|client|card|tag", re.IGNORECASE)
 _AMOUNT = re.compile(r"amount|paid|debit|cost|price|total|revenue|gross", re.IGNORECASE)
+_ENERGY = re.compile(r"energy|kwh|consum", re.IGNORECASE)
 _START, _END = re.compile(r"start|begin|from", re.IGNORECASE), re.compile(r"end|stop|until|finish|paid", re.IGNORECASE)
 
 
@@ -53,7 +54,9 @@ def first_map(header: Sequence[str], rows: Sequence[Sequence[str]], file: File) 
     session, unsure_id = _choose(ids or list(header), lambda name: bool(_SESSION.search(name)), bool(ids))
     taken = {start, end, session}
     customers = [name for name in header if name not in taken and _CUSTOMER.search(name)]
-    amounts = [name for name in header if name not in times and _AMOUNT.search(name) and _decimal(columns[name])]
+    numbers = [name for name in header if name not in times and name != session and _decimal(columns[name])]
+    energies = [name for name in numbers if _ENERGY.search(name)]
+    amounts = [name for name in numbers if _AMOUNT.search(name) and name not in energies]
     currencies = [name for name, cells in columns.items() if cells and all(cell in DIGITS for cell in cells)]
     used = [times[name] for name in dict.fromkeys((start, end)) if name in times]
     formats = list(dict.fromkeys(fitting[0] for fitting in used)) or [ISO_8601]
@@ -89,6 +92,12 @@ def first_map(header: Sequence[str], rows: Sequence[Sequence[str]], file: File) 
     ]
     if end != start:
         lines.append(f"ended_at = {{ column = {_text(end)} }}{unsure_end}")
+    if energies:
+        unit = "kWh" if "kwh" in energies[0].lower() or "wh" not in energies[0].lower() else "Wh"
+        lines.append(
+            f"energy_kwh = {{ column = {_text(energies[0])}, unit = {_text(unit)}, decimal = {_text(_decimal(columns[energies[0]]) or '.')} }}"
+            f"{_UNSURE}by its name; is the unit kWh or Wh?"
+        )
     if amounts:
         currency = (
             f"column = {_text(currencies[0])} }}" if currencies else f'value = "EUR" }}{_UNSURE}no column holds one'

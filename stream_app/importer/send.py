@@ -12,7 +12,8 @@ from typing import Protocol, Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from stream_app.importer.mapping import Record, Topic
+from stream_app.importer.mapping import Record
+from stream_app.sources.registry import SourceTopic
 
 
 class SendError(Exception):
@@ -36,7 +37,7 @@ class Nowhere:
 class KafkaSender:
     """A sender to the source topics. To be used as a context. `Raises` SendError."""
 
-    def __init__(self, bootstrap_servers: str, topics: Mapping[Topic, str], ack_seconds_max: float = 60) -> None:
+    def __init__(self, bootstrap_servers: str, topics: Mapping[SourceTopic, str], ack_seconds_max: float = 60) -> None:
         """`ack_seconds_max`: an idempotent producer retries for ever; this is more than a broker's restart takes."""
         self._servers = bootstrap_servers
         self._topics = topics

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from stream_app.importer.mapping import Record, Refusal
+from stream_app.sources.registry import SourceTopic
 
 LINES_SHOWN = 5
 RECORDS_SHOWN = 2
@@ -29,7 +30,7 @@ class Tally:
     skipped: int = 0  # rows that an interrupted import had done; counted nowhere else
     taken: int = 0
     refused: dict[tuple[str, str], Refused] = field(default_factory=dict)  # (key of the map, reason)
-    records: Counter[str] = field(default_factory=Counter)  # by topic
+    records: Counter[SourceTopic] = field(default_factory=Counter)  # by topic
     first_records: list[Record] = field(default_factory=list)  # of each topic
 
     @property

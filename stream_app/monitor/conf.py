@@ -22,6 +22,7 @@ class Conf:
     ingest: str  # the consumer groups of the two stages
     ledger: str
     sources: Sequence[str]  # topics of other teams
+    optional_sources: Sequence[str]  # those of them that may be missing
     topic_as_of: str
     topic_dead_letters: str
     events_partitions: int

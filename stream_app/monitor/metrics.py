@@ -90,7 +90,7 @@ METRICS: Final = {
         ),
         Metric("crm_result_stale_operators", "Operators of such partitions, by the stage to blame", ("stage",)),
         Metric("crm_result_sink_up", "1 while the sink tells its as-of", ("sink",)),
-        Metric("crm_source_up", "1 while the source topic exists", ("topic",)),
+        Metric("crm_source_up", "1 while the source topic exists; none of an optional one that is missing", ("topic",)),
         Metric("crm_source_age_seconds", "Age of the source topic's last record; none: it has none", ("topic",)),
         Metric(
             "crm_source_expected_records_per_hour", "Median of the hour up to now on the last seven days", ("topic",)

@@ -148,6 +148,8 @@ _MODELS: Final = (
 _ROAMING: Final = _Model("Alfa Roaming", "Europe/Amsterdam", {"EUR": 59}, 0.15, "NL-ALF-C{:06d}-X", {})
 ROAMING_PARTY: Final = ("NL", "ALF")
 
+PRICES: Final = {currency: price for model in (_ROAMING, *_MODELS) for currency, price in model.prices.items()}
+
 
 class Network(NamedTuple):
     """All of it. The last operator speaks OCPI only, the others our topics."""

@@ -5,32 +5,22 @@ Each source writes as its team might: other keys, other ways to say a time.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any, NamedTuple
 
 import msgspec
 
 from stream_app.domain.money import DIGITS, decimal_string
 from stream_app.simulator.network import Operator
+from stream_app.sources import registry
+from stream_app.sources.registry import SourceTopic
 
 _json = msgspec.json.Encoder().encode
-
-
-class Topic(StrEnum):
-    """The source topics; their names are settings."""
-
-    SESSIONS = "sessions"
-    PAYMENTS = "payments"
-    CUSTOMER_GROUPS = "customer_groups"
-    GROUPS = "groups"
-    OPERATORS = "operators"
-    CDRS = "cdrs"
 
 
 class SourceRecord(NamedTuple):
     """A record of a source topic; without a key it may go anywhere."""
 
-    topic: Topic
+    topic: SourceTopic
     key: bytes | None
     value: bytes
 
@@ -58,19 +48,19 @@ def operator(of: Operator, version: int, *, named: bool) -> SourceRecord:
     }
     if named:
         fields["name"] = of.name
-    return SourceRecord(Topic.OPERATORS, of.id.encode(), _json(fields))
+    return SourceRecord(registry.OPERATORS, of.id.encode(), _json(fields))
 
 
 def group(of: Operator, group_id: str, name: str) -> SourceRecord:
     """A group gets its name."""
     fields = {"operator_id": of.id, "group_id": group_id, "name": name, "version": 1}
-    return SourceRecord(Topic.GROUPS, None, _json(fields))
+    return SourceRecord(registry.GROUPS, None, _json(fields))
 
 
 def membership(operator_id: str, customer_id: str, group_ids: Sequence[str], version: int) -> SourceRecord:
     """A customer's groups from now on."""
     fields = {"operator_id": operator_id, "customer_id": customer_id, "group_ids": group_ids, "version": version}
-    return SourceRecord(Topic.CUSTOMER_GROUPS, customer_id.encode(), _json(fields))
+    return SourceRecord(registry.CUSTOMER_GROUPS, customer_id.encode(), _json(fields))
 
 
 def session(of: Operator, visit: Visit, status: str, version: int) -> SourceRecord:
@@ -86,7 +76,7 @@ def session(of: Operator, visit: Visit, status: str, version: int) -> SourceReco
     if status != "ACTIVE":
         fields["ended_at"] = _local(visit.end_ms, of)
         fields["energy_kwh"] = f"{visit.kwh:.1f}"
-    return SourceRecord(Topic.SESSIONS, visit.id.encode(), _json(fields))
+    return SourceRecord(registry.SESSIONS, visit.id.encode(), _json(fields))
 
 
 def payment(
@@ -106,7 +96,7 @@ def payment(
         "paid_at": visit.end_ms,
         "version": version,
     }
-    return SourceRecord(Topic.PAYMENTS, of.id.encode(), _json(fields))
+    return SourceRecord(registry.PAYMENTS, of.id.encode(), _json(fields))
 
 
 def cdr(of: Operator, visit: Visit, *, credit: bool = False, reservation: bool = False) -> SourceRecord:
@@ -138,7 +128,7 @@ def cdr(of: Operator, visit: Visit, *, credit: bool = False, reservation: bool =
         fields["total_energy"] = 0
     if credit:
         fields |= {"credit": True, "credit_reference_id": visit.id}
-    return SourceRecord(Topic.CDRS, None, _json(fields))
+    return SourceRecord(registry.CDRS, None, _json(fields))
 
 
 def _local(epoch_ms: int, of: Operator) -> str:

@@ -9,7 +9,7 @@ from stream_app.simulator.records import SourceRecord, Visit
 _FOREIGN = 0.03  # of the visits where an operator takes a second currency
 _COUPON = 0.03
 _COUPON_PERCENT = 10
-_KWH_MIN, _KWH_MAX = 2.0, 95.0
+KWH_MIN, KWH_MAX = 2.0, 95.0
 
 
 def draw_visit(
@@ -17,7 +17,7 @@ def draw_visit(
 ) -> Visit:
     """A visit that began then."""
     behaviour = cohort.behaviour
-    kwh = round(min(_KWH_MAX, max(_KWH_MIN, chance.gauss(behaviour.kwh, behaviour.kwh / 3))), 1)
+    kwh = round(min(KWH_MAX, max(KWH_MIN, chance.gauss(behaviour.kwh, behaviour.kwh / 3))), 1)
     minutes = kwh / behaviour.kw * 60 + chance.random() * 20
     currencies = list(operator.prices)
     currency = currencies[-1] if chance.random() < _FOREIGN else currencies[0]

@@ -67,7 +67,7 @@ def _figure_columns(table: AnyTable, cells: Sequence[tuple[CellKey, FigureCell]]
                 key.group,
                 period_date(table, key.period),
                 currency,
-                *(value for _, value in figure_values(cell, currency)),
+                *figure_values(cell, currency).values(),
                 partition,
                 cell.as_of // 1000,
                 cell.version,

@@ -12,8 +12,9 @@ from redis.asyncio import Redis
 
 from stream_app.domain.local_time import month_add
 from stream_app.domain.report import iso_ms
+from stream_app.domain.tables import MONTHLY
 from stream_app.local.ports import free_port
-from stream_app.sinks.redis_keys import monthly_key
+from stream_app.sinks.redis_keys import document_key
 from tests.api.real import DATABASE, LIVE_MS, STORED_MS, fill, real
 from tests.support.api import PREFIX, SECRET, bearer
 from tests.support.api_process import run
@@ -82,7 +83,7 @@ async def test_other_windows_come_from_clickhouse(filled):
 
 async def test_a_document_lost_in_redis_comes_from_clickhouse(filled):
     client = Redis.from_url(filled[0])
-    await client.delete(monthly_key("M1", "ALL"))
+    await client.delete(document_key(MONTHLY, "M1", "ALL"))
     await client.aclose()
     async with real(*filled) as client:
         data = (await client.get(f"{PREFIX}/monthlyIndex", headers=bearer("M1"))).json()["data"]

@@ -62,7 +62,7 @@ def values(changes: dict[str, str] | None = None, map_text: str = MAP) -> dict[s
     """The records of a row that must be taken: topic -> JSON."""
     records = mapped(changes, map_text)
     assert isinstance(records, list), records
-    return {record.topic: json.loads(record.value) for record in records}
+    return {record.topic.name: json.loads(record.value) for record in records}
 
 
 def refusal(changes: dict[str, str], map_text: str = MAP) -> tuple[str, str]:

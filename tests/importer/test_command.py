@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 from config import settings
 from stream_app.cli import import_, load
 from stream_app.importer import run as importer_run
-from stream_app.importer.mapping import Record
-from stream_app.importer.mapping import Topic as ImportTopic
+from stream_app.importer.mapping import MAPPED, Record
 from stream_app.importer.send import KafkaSender, SendError
 from stream_app.local.topics import Topic, create_missing
+from stream_app.sources import registry
 from tests.importer.maps import MAP, ROW, csv_text
 
-NAMES = ("operators", "customer_groups", "sessions", "payments")
+NAMES = tuple(topic.name for topic in MAPPED)
 OPERATOR = '[[operators]]\noperator_id = "M1"\ntimezone = "Europe/Zurich"\ncurrency = "CHF"\n'
 
 
@@ -194,15 +194,15 @@ async def test_missing_topics_are_named_and_not_made(kafka):
     missing = f"missing-{uuid.uuid4().hex}"
     for _ in range(2):
         with pytest.raises(SendError, match=f"lacks {missing}, which `make up` creates"):
-            async with KafkaSender(kafka, {"sessions": missing}):
+            async with KafkaSender(kafka, {registry.SESSIONS: missing}):
                 pass
 
 
 async def test_kafka_that_dies_ends_the_import_in_time(own_kafka):
-    record = Record(ImportTopic.SESSIONS, b"M1", b"{}")
+    record = Record(registry.SESSIONS, b"M1", b"{}")
 
     async def import_while_it_dies():
-        async with KafkaSender(own_kafka.address, {ImportTopic.SESSIONS: "sessions"}, ack_seconds_max=2) as sender:
+        async with KafkaSender(own_kafka.address, {registry.SESSIONS: "sessions"}, ack_seconds_max=2) as sender:
             await sender.send([record])
             await in_thread(own_kafka.halt)
             async with asyncio.timeout(10):
