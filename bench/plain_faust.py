@@ -103,7 +103,7 @@ async def operators(stream: Any) -> None:
         await tick()
 
 
-@app.agent(source("customer-groups"))
+@app.agent(source("customer_groups"))
 async def memberships(stream: Any) -> None:
     """Groups of customers, for what comes later."""
     async for event in stream:

@@ -37,7 +37,7 @@ _RECENT = 5_000
 class Record(NamedTuple):
     """A record as a source team would send it. `partition` and `timestamp_ms` only where they decide which version is the later one."""
 
-    kind: str  # sessions, payments, customer-groups, groups, operators
+    kind: str  # sessions, payments, customer_groups, groups, operators: names of the registry
     value: bytes
     usable: bool = True
     partition: int | None = None
@@ -127,7 +127,7 @@ class Network:
         received = self._random.choice((0, *[self._random.randrange(1, 5_000)] * 9))
         session: Json = {
             "session_id": f"s-{number}", "operator_id": operator, "customer_id": customer, "status": "COMPLETED",
-            "started_at": self._time(at_ms), "ended_at": at_ms + 2_000_000, "energy_kwh": "12.4", "version": 1,
+            "started_at": self._time(at_ms), "ended_at": at_ms + 2_000_000, "energy_kwh": f"{self._random.uniform(2, 80):.3f}", "version": 1,
         }  # fmt: skip
         payment: Json = {
             "payment_id": f"p-{number}", "session_id": f"s-{number}", "operator_id": operator, "customer_id": customer,
@@ -150,7 +150,7 @@ class Network:
             "version": version,
             "group_ids": self._random.sample(GROUPS, groups),
         }
-        return _record("customer-groups", value)
+        return _record("customer_groups", value)
 
     def _customer_id(self) -> str:
         return f"c-{int(CUSTOMERS * self._random.random() ** 2)}"

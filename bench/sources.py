@@ -23,7 +23,7 @@ def session(**change: object) -> dict[str, object]:
     """A session as in the contract."""
     return {
         "session_id": f"s-{random_.getrandbits(64):016x}", "operator_id": f"M{random_.randrange(20)}", "customer_id": f"c-{random_.randrange(10_000)}",
-        "status": "COMPLETED", "started_at": at_ms(), "ended_at": at_ms(), "energy_kwh": "12.4", "version": 1,
+        "status": "COMPLETED", "started_at": at_ms(), "ended_at": at_ms(), "energy_kwh": f"{random_.uniform(2, 80):.3f}", "version": 1,
     } | change  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def cdr() -> dict[str, object]:
     return {
         "country_code": "NL", "party_id": "ALF", "id": f"{random_.getrandbits(64):016x}", "start_date_time": text(ms), "end_date_time": text(ms),
         "session_id": "1", "cdr_token": {"uid": "1", "type": "RFID", "contract_id": f"NL-TST-{random_.randrange(10_000)}"}, "currency": "EUR",
-        "total_cost": {"excl_vat": 10.17, "incl_vat": 12.31}, "total_energy": 15.342,
+        "total_cost": {"excl_vat": 10.17, "incl_vat": 12.31}, "total_energy": round(random_.uniform(2, 80), 3),
     }  # fmt: skip
 
 

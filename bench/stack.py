@@ -26,10 +26,9 @@ from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import start_servers
 from stream_app.local.stack import down, drop_data
 from stream_app.local.topics import create_missing
+from stream_app.sources import registry
 
 STOP_SECONDS_MAX = 60.0
-SOURCES = {"sessions": "topic_sessions", "payments": "topic_payments", "customer-groups": "topic_customer_groups",
-           "groups": "topic_groups", "operators": "topic_operators"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +41,8 @@ class Space:
 
     @property
     def sources(self) -> dict[str, str]:
-        """Kind of record -> topic."""
-        return {kind: getattr(self.settings, setting) for kind, setting in SOURCES.items()}
+        """Name of a source topic in the registry -> in Kafka."""
+        return {topic.name: self.settings.source_topic(topic.name) for topic in registry.TEAMS}
 
 
 class Stack:

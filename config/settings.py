@@ -99,6 +99,8 @@ class Settings(BaseSettings):
     session_timeout_ms: Milliseconds
     state_dir: Path
     block_cache_mb: Count
+    worker_metrics_host: str
+    worker_metrics_port: Annotated[int, Field(ge=0, le=65535)]
 
     jwt_jwks_url: Annotated[str, Field(pattern="^(https?://.+)?$")]
     jwt_jwks_seconds: Count
@@ -159,17 +161,9 @@ class Settings(BaseSettings):
         """The events topic of its generation."""
         return f"{self.topic_events}-{self.events_generation}"
 
-    @property
-    def source_topics(self) -> list[str]:
-        """Topics of other teams."""
-        return [
-            self.topic_sessions,
-            self.topic_payments,
-            self.topic_cdrs,
-            self.topic_customer_groups,
-            self.topic_groups,
-            self.topic_operators,
-        ]
+    def source_topic(self, name: str) -> str:
+        """The name in Kafka of a source topic, by its name in stream_app/sources/registry.py."""
+        return str(getattr(self, f"topic_{name}"))
 
     def result_topic(self, table: str) -> str:
         """The results topic of a table, by its name."""

@@ -7,12 +7,15 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "metrics.md"
 sys.path.insert(0, str(ROOT))
 
+from prometheus_client import CollectorRegistry  # noqa: E402
+
 from stream_app.api.observe import Metrics  # noqa: E402  # after the path that it is found on
+from stream_app.ingest.metrics import IngestMetrics  # noqa: E402
 from stream_app.monitor.metrics import METRICS  # noqa: E402
 
 INTRO = """# Metrics
 
-Written by `make docs` from `stream_app/monitor/metrics.py` and `stream_app/api/observe.py`.
+Written by `make docs` from `stream_app/monitor/metrics.py`, `stream_app/api/observe.py` and `stream_app/ingest/metrics.py`.
 
 All are in the format of Prometheus, with HELP. Operators are never a label: there may be any number of them.
 
@@ -27,6 +30,13 @@ API = """
 ## API
 
 `http://127.0.0.1:8080/metrics`, of each process of `stream-app api`. A stream is counted when it ends; its seconds are those until its first documents were there.
+"""
+
+WORKER = """
+## Workers
+
+`/metrics` at `worker_metrics_host` and `worker_metrics_port`, of each process of `stream-app worker` with ingest in it; without that port there is none. They count from the worker's start,
+a record when Kafka has what came of it. `topic` is a source topic.
 """
 
 
@@ -45,7 +55,18 @@ def of_monitor() -> list[tuple[str, str, tuple[str, ...], str]]:
 
 def of_api() -> list[tuple[str, str, tuple[str, ...], str]]:
     """As the API exposes them."""
-    registry = Metrics().registry
+    return of_registry(Metrics().registry)
+
+
+def of_workers() -> list[tuple[str, str, tuple[str, ...], str]]:
+    """As a worker exposes them."""
+    registry = CollectorRegistry()
+    IngestMetrics({}, registry)
+    return of_registry(registry)
+
+
+def of_registry(registry: CollectorRegistry) -> list[tuple[str, str, tuple[str, ...], str]]:
+    """The metrics that are registered."""
     labels = {
         own._name: own._labelnames  # noqa: SLF001
         for own in registry._collector_to_names  # noqa: SLF001
@@ -64,7 +85,7 @@ def of_api() -> list[tuple[str, str, tuple[str, ...], str]]:
 
 def page() -> str:
     """The page as it should be."""
-    return f"{INTRO}\n{rows(of_monitor())}{API}\n{rows(of_api())}"
+    return f"{INTRO}\n{rows(of_monitor())}{API}\n{rows(of_api())}{WORKER}\n{rows(of_workers())}"
 
 
 if __name__ == "__main__":

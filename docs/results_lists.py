@@ -16,8 +16,8 @@ from config.settings import load  # noqa: E402  # after the path that it is foun
 from stream_app.api.asking.windows import Retention  # noqa: E402
 from stream_app.api.description.examples import table_example  # noqa: E402
 from stream_app.domain.figures import FIGURES, Average, Figure  # noqa: E402
-from stream_app.domain.tables import TABLES, CountTable, FigureTable, Table  # noqa: E402
-from stream_app.sinks.clickhouse_statements import column_type, columns, view_name  # noqa: E402
+from stream_app.domain.tables import DAY, TABLES, CountTable, FigureTable, Table  # noqa: E402
+from stream_app.sinks import clickhouse_statements as statements  # noqa: E402
 
 _REGION: Final = re.compile(r"(<!-- (\w+): written by make docs -->\n).*?(<!-- end -->\n)", re.DOTALL)
 _SETTINGS: Final = load()
@@ -52,12 +52,15 @@ def _value(figure: Figure) -> str:
 
 
 def figures() -> str:
-    """The key figures."""
-    rows = [
-        (f"`{figure.name}`", f"`{figure.column}`", _value(figure), f"`{column_type(figure.unit)}`", figure.meaning)
-        for figure in FIGURES
-    ]
-    return _table(("in JSON", "column", "value in JSON", "type of the column", "what it is"), rows)
+    """The key figures, as JSON has them."""
+    rows = [(f"`{figure.name}`", _value(figure), figure.meaning) for figure in FIGURES]
+    return _table(("figure", "value", "what it is"), rows)
+
+
+def columns() -> str:
+    """The key figures, as ClickHouse has them."""
+    rows = [(f"`{figure.column}`", f"`{statements.column_type(figure.unit)}`", figure.meaning) for figure in FIGURES]
+    return _table(("column of a key figure", "type", "what it is"), rows)
 
 
 def _parameters(table: Table[Any]) -> str:
@@ -118,8 +121,10 @@ def clickhouse() -> str:
         each = ["operator", "group", table.period.name, "currency" if isinstance(table, FigureTable) else "slot"]
         if isinstance(table, CountTable):
             each[-1] += f" (all {table.width})"
-        names = [column.name for column in columns(table)]
-        rows.append((_code([table.clickhouse_table, view_name(table)]), ", ".join(each), _code(names)))
+        names = _code([column.name for column in statements.columns(table)])
+        day = f"`{statements.period_column(table)}`"
+        names = names.replace(day, f"{day} (its first day)") if table.period is not DAY else names
+        rows.append((_code([table.clickhouse_table, statements.view_name(table)]), ", ".join(each), names))
     return _table(("table, view", "a row for each", "columns"), rows)
 
 
@@ -140,7 +145,7 @@ def topics() -> str:
 
 PAGES: Final[dict[Path, Sequence[Callable[[], str]]]] = {
     ROOT / "docs" / "api.md": (questions, figures, events),
-    ROOT / "docs" / "integrating.md": (documents, clickhouse, topics),
+    ROOT / "docs" / "integrating.md": (documents, clickhouse, columns, topics),
 }
 
 

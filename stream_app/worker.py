@@ -20,16 +20,17 @@ import stamina
 from aiokafka.errors import KafkaError
 from faust.types import TP
 from mode import Service
+from prometheus_client import CollectorRegistry, start_http_server
 
 from agents import ingest as ingest_agent
 from agents import ledger as ledger_agent
 from config.settings import Settings
 from stream_app.domain import working
-from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
 from stream_app.domain.tables import TABLES
 from stream_app.faust_seam.app import App, new_app
 from stream_app.formats.generations import Generation, newest_serving
 from stream_app.ingest.ingest import Ingest, IngestConf
+from stream_app.ingest.metrics import IngestMetrics
 from stream_app.kafka import batches, generations, logs
 from stream_app.kafka.log import Appender, TransactionLog
 from stream_app.kafka.replay import replay
@@ -43,6 +44,7 @@ from stream_app.partition.sink_writer import SinkWriter
 from stream_app.ports.kafka import Range, Replayed
 from stream_app.sinks.clickhouse import ClickHouseSink
 from stream_app.sinks.redis import RedisSink
+from stream_app.sources.registry import INGESTED, TEAMS, by_kafka_name
 from tables.cells import CellTable
 from tables.ledger import LedgerTable, changelog
 
@@ -52,18 +54,6 @@ INGEST, LEDGER = "ingest", "ledger"
 _SAME_LOG_S = 10.0  # between two lines of aiokafka that are the same but for numbers
 _FOLLOW_AGAIN_S = 5.0
 _BROKER_S_MAX = 120.0  # a broker that restarts is waited for; one that is away longer ends the worker with an error
-
-
-def source_kinds(settings: Settings) -> dict[str, int]:
-    """Kind of event by source topic of other teams."""
-    return {
-        settings.topic_sessions: SESSION,
-        settings.topic_payments: PAYMENT,
-        settings.topic_cdrs: CDR,
-        settings.topic_customer_groups: MEMBERSHIP,
-        settings.topic_groups: GROUP,
-        settings.topic_operators: OPERATOR,
-    }
 
 
 class LedgerKafka:
@@ -116,7 +106,7 @@ class Background(Service):
 def ingest_conf(settings: Settings) -> IngestConf:
     """What ingest must know."""
     return IngestConf(
-        kinds=source_kinds(settings) | {settings.topic_probe: PAYMENT},
+        kinds={settings.source_topic(topic.name): topic.kind for topic in INGESTED},
         events=settings.events,
         events_partitions=settings.events_partitions,
         dead_letters=settings.topic_dead_letters,
@@ -127,8 +117,8 @@ def ingest_conf(settings: Settings) -> IngestConf:
     )
 
 
-def create_ingest(settings: Settings, state_dir: Path) -> App:
-    """The app `ingest`."""
+def create_ingest(settings: Settings, state_dir: Path, registry: CollectorRegistry | None = None) -> App:
+    """The app `ingest`; the registry gets its counters."""
     app = new_app(
         settings.ingest_group,
         servers=settings.kafka_bootstrap_servers,
@@ -139,7 +129,9 @@ def create_ingest(settings: Settings, state_dir: Path) -> App:
         declares=False,
     )
     conf = ingest_conf(settings)
-    ingest, background = Ingest(conf, Appender(settings.kafka_bootstrap_servers)), Background(app)
+    metrics = IngestMetrics(conf.kinds, registry)
+    ingest = Ingest(conf, Appender(settings.kafka_bootstrap_servers), metrics=metrics)
+    background = Background(app)
     ingest_agent.add(app, conf.kinds, ingest)
 
     async def start_clock() -> None:
@@ -187,7 +179,7 @@ def create_ledger(settings: Settings, state_dir: Path, *, muted: bool = False) -
         announcer = Announcer(conf, settings.topic_as_of, appender, lanes.serving_lanes)
         frontier = Frontier(
             observer,
-            [*source_kinds(settings), settings.topic_probe],
+            list(by_kafka_name(INGESTED, settings.source_topic)),
             settings.ingest_group,
             settings.events,
             settings.events_partitions,
@@ -225,7 +217,7 @@ def _conf(settings: Settings, group: str, topic_id: str, *, muted: bool) -> Conf
             changelog=changelog(group),
             results={table.name: settings.result_topic(table.name) for table in TABLES},
             dead_letters=settings.topic_dead_letters,
-            sources={kind: topic for topic, kind in source_kinds(settings).items()},
+            sources={topic.kind: settings.source_topic(topic.name) for topic in TEAMS},
         ),
         pace=Pace(tick_s=settings.tick_ms / 1000, publish_s=settings.publish_ms / 1000),
         ledger=working.Settings(settings.retention_months, settings.distribution_days, settings.default_currency),
@@ -257,17 +249,20 @@ async def generation_in_force(settings: Settings) -> Settings:
     return settings.of(serving.number, serving.events, serving.partitions)
 
 
-def run(settings: Settings, state_dir: Path, only: str | None, ready_file: Path | None) -> None:
-    """Run until a signal or an error; the process's exit code says which. `only`: `ingest` or `ledger`, None: both.
+def run(settings: Settings, state_dir: Path, only: str | None, ready_file: Path | None, metrics_port: int) -> None:
+    """Run until a signal or an error; the process's exit code says which. `only`: `ingest` or `ledger`, None: both. `metrics_port` 0: none.
 
-    When a newer generation serves, the process becomes a worker of that one.
+    When a newer generation serves, the process becomes a worker of that one. `Raises` OSError when the port is taken.
     """
     prepare()
+    metrics = CollectorRegistry()
+    if metrics_port:
+        start_http_server(metrics_port, settings.worker_metrics_host, metrics)
     settings = asyncio.run(generation_in_force(settings))
     state_dir.mkdir(parents=True, exist_ok=True)
     apps = []
     if only in {None, INGEST}:
-        apps.append(create_ingest(settings, state_dir))
+        apps.append(create_ingest(settings, state_dir, metrics))
     if only in {None, LEDGER}:
         apps.append(create_ledger(settings, state_dir).app)
     worker = Worker(*apps, loglevel="INFO", redirect_stdouts=False)

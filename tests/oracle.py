@@ -75,6 +75,11 @@ def money(minor: int, currency: str) -> str:
     return f"{Decimal(minor).scaleb(-DIGITS[currency]):.{DIGITS[currency]}f}"
 
 
+def kilowatt_hours(watt_hours: int) -> str:
+    """Watt-hours as a decimal string in kilowatt-hours."""
+    return f"{Decimal(watt_hours).scaleb(-3):.3f}"
+
+
 def average(total: Decimal, number: int, digits: int) -> str:
     """A decimal string rounded half-up; with nobody to divide by, zero with those digits."""
     quotient = total / number if number else Decimal(0)
@@ -101,7 +106,9 @@ class Cell:
         # What is anonymous is part of ALL: an anonymous record is in no other group, so the sums are 0 elsewhere.
         anonymous = sum(p.received - p.refunded for p in payments if p.customer is None)
         anonymous_sessions = sum(s.customer is None for s in self.sessions)
-        assert group == "ALL" or (anonymous, anonymous_sessions) == (0, 0)
+        energy = sum(s.energy_wh or 0 for s in self.sessions)  # of one that is unknown, 0
+        anonymous_energy = sum(s.energy_wh or 0 for s in self.sessions if s.customer is None)
+        assert group == "ALL" or (anonymous, anonymous_sessions, anonymous_energy) == (0, 0, 0)
         digits = DIGITS[currency]
         return {
             "receivedAmount": money(received, currency),
@@ -113,8 +120,11 @@ class Cell:
             "sessionCount": len(self.sessions),
             "chargingCustomers": len(chargers),
             "perCapitaFrequency": average(Decimal(len(self.sessions) - anonymous_sessions), len(chargers), 2),
+            "energyKwh": kilowatt_hours(energy),
+            "perCapitaEnergy": average(Decimal(energy - anonymous_energy).scaleb(-3), len(chargers), 3),
             "anonymousAmount": money(anonymous, currency),
             "anonymousSessionCount": anonymous_sessions,
+            "anonymousEnergyKwh": kilowatt_hours(anonymous_energy),
         }
 
 

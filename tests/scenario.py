@@ -146,6 +146,18 @@ class _Builder:
         zone = "Z" if not offset else f"{sign}{minutes // 60:02d}:{minutes % 60:02d}"
         return shown.strftime("%Y-%m-%dT%H:%M:%S") + f".{at_ms % 1000:03d}{zone}"
 
+    def energy(self) -> Any:
+        """Kilowatt-hours: mostly as a decimal string or a number, of at times more digits than are kept, one in ten unknown."""
+        kwh = self.rng.uniform(0, 90)
+        known = (f"{kwh:.3f}", f"{kwh:.1f}", round(kwh, 4), int(kwh), f"{int(kwh)}.0005", 0)
+        unknown = (None, "", "12,4", "-1", -0.5, 1e6, True, [kwh], {"kwh": kwh})
+        return self.rng.choice(unknown if self.rng.random() < 0.1 else known)
+
+    def end(self, start_ms: int) -> Any:
+        """When a session ended, of which no result speaks: one in ten is no time."""
+        no_time = (None, "", "later", -1, 1.5, True, [])
+        return self.rng.choice(no_time) if self.rng.random() < 0.1 else self.text(start_ms + HOUR)
+
     def customer(self, pool: int) -> str | None:
         """One in twelve is anonymous; some customers come much more often than others."""
         return None if self.rng.random() < 0.08 else f"c-{int(pool * self.rng.random() ** 2)}"
@@ -205,7 +217,7 @@ class _Builder:
         rng, start = self.rng, self.time(operator)
         first = {
             "session_id": f"e-{number}", "operator_id": operator.id, "customer_id": self.customer(pool), "status": "COMPLETED",
-            "started_at": self.text(start), "ended_at": self.text(start + HOUR), "energy_kwh": "12.4",
+            "started_at": self.text(start), "ended_at": self.end(start), "energy_kwh": self.energy(),
         }  # fmt: skip
         what = rng.random()
         if what < 0.1:
@@ -225,6 +237,8 @@ class _Builder:
         elif what < 0.3:
             first["status"] = rng.choice(("PENDING", "RESERVATION", "INVALID", "ACTIVE"))
             self.versions(at, "session", first, [])
+        elif what < 0.36:
+            self.versions(at, "session", first, [{"energy_kwh": self.energy()} for _ in range(rng.choice((1, 2)))])
         else:
             self.versions(at, "session", first, [])
 
@@ -232,7 +246,7 @@ class _Builder:
         rng, paid = self.rng, self.time(operator)
         received = rng.choice((0, 2**45 + rng.randrange(99))) if rng.random() < 0.06 else rng.randrange(1, 6000)
         first = {
-            "payment_id": f"e-{number}", "session_id": f"e-{number}", "operator_id": operator.id, "customer_id": self.customer(pool),
+            "payment_id": f"e-{number}", "session_id": rng.choice((f"e-{number}",) * 9 + (number,)), "operator_id": operator.id, "customer_id": self.customer(pool),
             "status": "SUCCEEDED", "amount_received": received, "currency": rng.choice(operator.paid_in), "paid_at": self.text(paid),
         }  # fmt: skip
         if rng.random() < 0.3:
@@ -275,7 +289,7 @@ class _Builder:
         first = {
             "country_code": rng.choice((country, country.lower())), "party_id": party, "id": f"cdr-{number}", "session_id": f"s-{number}",
             "start_date_time": ocpi_time(start), "end_date_time": ocpi_time(end) + rng.choice(("", "Z", "+00:00")), "cdr_token": token,
-            "currency": rng.choice(operator.paid_in), "total_energy": rng.choice((0, 12.4)),
+            "currency": rng.choice(operator.paid_in), "total_energy": rng.choice((0, self.energy())),
             "total_cost": rng.choice((
                 {"excl_vat": price}, {"excl_vat": 1, "incl_vat": price}, {"before_taxes": price, "taxes": [{"amount": 0.125}]},
             )),

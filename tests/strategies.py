@@ -87,10 +87,15 @@ def sessions(draw: st.DrawFn, when: st.SearchStrategy[int]) -> tuple[str, bytes]
                 ),
                 "started_at": when,
             },
-            {"customer_id": customers, "version": versions},
+            {
+                "customer_id": customers,
+                "version": versions,
+                "energy_kwh": st.just("ENERGY"),
+                "ended_at": st.one_of(when, st.sampled_from(NO_TIMES)),
+            },
         )
     )
-    return "session", dumps(_with_text(draw, value, "started_at"))
+    return "session", _with_energy(draw, dumps(_with_text(draw, value, "started_at")))
 
 
 @st.composite
@@ -106,13 +111,31 @@ def payments(draw: st.DrawFn, when: st.SearchStrategy[int]) -> tuple[str, bytes]
                 "currency": st.sampled_from(CURRENCIES),
                 "paid_at": when,
             },
-            {"customer_id": customers, "version": versions, "amount_discount": amounts, "session_id": st.just("x")},
+            {
+                "customer_id": customers,
+                "version": versions,
+                "amount_discount": amounts,
+                "session_id": st.sampled_from(SESSION_IDS),
+            },
         )
     )
     refund = draw(st.sampled_from((None, None, None, 1, 2)))
     if refund:
         value["amount_refunded"] = value["amount_received"] // refund
     return "payment", dumps(_with_text(draw, value, "paid_at"))
+
+
+# As they are written in JSON, digit by digit; from the first on that is no energy they are unknown.
+ENERGIES = (
+    '"12.4"', "12.3456", "0", "0.0", "-0", '"0.0005"', "0.00049999999999999999999999", "1.0005", '"0012.3"', "1e2", "125E-4", "1e-400", '"999999.999"', "999999.999",
+    "null", "true", '""', '"12,4"', '"1e1"', '"-0.001"', "-0.001", "999999.9991", "1e6", "1e400", '"a lot"', "[1.5]", '{"kwh": 1}',
+)  # fmt: skip
+NO_TIMES = (None, True, 1.5, "", "later", "2026-11-03T08:29:59", 10**30, [], {})
+SESSION_IDS = ("x", "s", None, "", 7, True, "a\nb", "x" * 201, ["x"], "大客户")
+
+
+def _with_energy(draw: st.DrawFn, value: bytes) -> bytes:
+    return value.replace(b'"ENERGY"', draw(st.sampled_from(ENERGIES)).encode())
 
 
 def _with_text(draw: st.DrawFn, value: dict[str, Any], name: str) -> dict[str, Any]:
@@ -194,11 +217,11 @@ def cdrs(
             )
         ),
         "currency": draw(st.sampled_from(CURRENCIES)),
-        "total_energy": draw(st.sampled_from((0, 1.5))),
+        "total_energy": draw(st.sampled_from((0, "ENERGY"))),
         "total_cost": "PRICE",
     }
     if draw(st.booleans()):
-        value["session_id"] = "s"
+        value["session_id"] = draw(st.sampled_from(SESSION_IDS))
     if credit is not None:
         value |= {"credit": credit, "credit_reference_id": case(draw(st.sampled_from(("k1", "k2", "k3", "none"))))}
     version = draw(st.sampled_from((None, 0, 1, 2)))
@@ -215,7 +238,7 @@ def cdrs(
         )
     )
     # A price is written as it stands, digit by digit.
-    return "cdr", dumps(value).replace(b'"PRICE"', total.encode())
+    return "cdr", _with_energy(draw, dumps(value).replace(b'"PRICE"', total.encode()))
 
 
 @st.composite

@@ -20,7 +20,7 @@ from config import settings
 from stream_app.importer.cdr_file import CdrMapping, CdrReader
 from stream_app.importer.map_file import File, MapError, MapFile
 from stream_app.importer.map_load import load
-from stream_app.importer.mapping import Mapping, Topic
+from stream_app.importer.mapping import MAPPED, Mapping
 from stream_app.importer.new_map import SAMPLE_ROWS, first_map, separator_of
 from stream_app.importer.parquet import ParquetReader
 from stream_app.importer.read import CsvReader, FileError, Reader
@@ -28,6 +28,8 @@ from stream_app.importer.resume import Note
 from stream_app.importer.run import Rules, run
 from stream_app.importer.send import KafkaSender, Nowhere, SendError
 from stream_app.importer.tally import Tally
+from stream_app.sources import registry
+from stream_app.sources.registry import SourceTopic
 
 
 def command(
@@ -66,18 +68,8 @@ def command(
     # The client reports on its own what is one sentence of ours.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     chosen = settings.load()
-    topics = (
-        {
-            Topic.CDRS: chosen.topic_cdrs,
-        }
-        if map_ is None
-        else {
-            Topic.OPERATORS: chosen.topic_operators,
-            Topic.CUSTOMER_GROUPS: chosen.topic_customer_groups,
-            Topic.SESSIONS: chosen.topic_sessions,
-            Topic.PAYMENTS: chosen.topic_payments,
-        }
-    )
+    fed = [registry.CDRS] if map_ is None else MAPPED
+    topics = {topic: chosen.source_topic(topic.name) for topic in fed}
     try:
         loaded = None if map_ is None else _load(map_)
         to = (
@@ -129,7 +121,7 @@ class _Target:
     """Where records go, and the folder of the notes of interrupted imports."""
 
     bootstrap_servers: str
-    topics: dict[Topic, str]
+    topics: dict[SourceTopic, str]
     notes: Path
     restart: bool
 
@@ -180,7 +172,7 @@ async def _import(file: Path, loaded: MapFile | None, target: _Target | None) ->
         return tally
 
 
-def _show(tally: Tally, topics: dict[Topic, str], dry_run: bool) -> None:
+def _show(tally: Tally, topics: dict[SourceTopic, str], dry_run: bool) -> None:
     console = Console()
     if dry_run:
         for record in tally.first_records:

@@ -13,6 +13,7 @@ from stream_app.domain import probe
 from stream_app.local import ports
 from stream_app.local.errors import LocalError
 from stream_app.monitor.conf import VARIABLE, Conf
+from stream_app.sources import registry
 
 
 def command() -> None:
@@ -33,7 +34,8 @@ def command() -> None:
 
 def conf_of(settings: Settings) -> Conf:
     """What the monitor needs of the settings."""
-    sources, ingest, ledger = settings.source_topics, settings.ingest_group, settings.ledger_group
+    ingest, ledger = settings.ingest_group, settings.ledger_group
+    sources = registry.by_kafka_name(registry.TEAMS, settings.source_topic)
     return Conf(
         kafka=settings.kafka_bootstrap_servers,
         ours={ingest: [*sources, settings.topic_probe], ledger: [settings.events]},
@@ -43,7 +45,8 @@ def conf_of(settings: Settings) -> Conf:
         interval_ms=settings.monitor_interval_ms,
         ingest=ingest,
         ledger=ledger,
-        sources=sources,
+        sources=list(sources),
+        optional_sources=[name for name, topic in sources.items() if topic.is_optional],
         topic_as_of=settings.topic_as_of,
         topic_dead_letters=settings.topic_dead_letters,
         events_partitions=settings.events_partitions,

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 import typer
@@ -38,6 +39,9 @@ def command(
     partitions: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Of the events topic; as many as before without it.")
     ] = None,
+    state_dir: Annotated[
+        Path | None, typer.Option(help="Where RocksDB lives meanwhile; on a disk with room for all of the state")
+    ] = None,
     drop_: Annotated[
         bool, typer.Option("--drop", help="Drop the topics and groups of generations that don't serve; nothing else.")
     ] = False,
@@ -62,7 +66,7 @@ def command(
         f"Generation {target.number} is {'gone on with' if chosen.is_resumed else 'built'} beside {serving.number}, "
         f"which serves, from {new.events}"
     )
-    rebuild = Rebuild(new, old, chosen, new.state_dir / "rebuild", telling, from_sources=from_sources)
+    rebuild = Rebuild(new, old, chosen, state_dir or new.state_dir / "rebuild", telling, from_sources=from_sources)
     with telling:
         outcome = rebuild.run(only_difference=diff)
     _show(outcome, telling)

@@ -17,9 +17,10 @@ from stream_app.local.errors import LocalError
 from stream_app.simulator.live import Live
 from stream_app.simulator.network import Network, build
 from stream_app.simulator.plan import History
-from stream_app.simulator.records import Topic
 from stream_app.simulator.run import send_history, send_live
 from stream_app.simulator.send import Sender, SendError
+from stream_app.sources import registry
+from stream_app.sources.registry import SourceTopic
 
 SEED, OPERATORS, CUSTOMERS, MONTHS, RATE = 1, 6, 400, 13, 5.0
 
@@ -51,16 +52,9 @@ def command(
         raise LocalError(f"{error}.") from None
 
 
-def source_topics(settings: config.Settings) -> dict[Topic, str]:
-    """Their names."""
-    return {
-        Topic.SESSIONS: settings.topic_sessions,
-        Topic.PAYMENTS: settings.topic_payments,
-        Topic.CUSTOMER_GROUPS: settings.topic_customer_groups,
-        Topic.GROUPS: settings.topic_groups,
-        Topic.OPERATORS: settings.topic_operators,
-        Topic.CDRS: settings.topic_cdrs,
-    }
+def source_topics(settings: config.Settings) -> dict[SourceTopic, str]:
+    """Their names in Kafka."""
+    return {topic: settings.source_topic(topic.name) for topic in registry.TEAMS}
 
 
 def quiet_client() -> None:

@@ -76,6 +76,8 @@ def _apps(run: RunFolder, settings: config.Settings, workers: int) -> list[App]:
     for number in range(1, workers + 1):
         name = f"worker-{number}"
         files: list[str | Path] = ["--state-dir", run.state / name, "--ready-file", run.ready_file(name)]
+        if settings.worker_metrics_port:
+            files += ["--metrics-port", str(settings.worker_metrics_port + number - 1)]
         apps.append(App(name, [program, "worker", "--name", name, *files], note, worker_ready(run, name)))
     # Its /readyz says that a store answers; a store of a new stack has no tables, and answers no question, until a worker wrote to it.
     question = f"{settings.api_url}/smart-bi/crm/operators"

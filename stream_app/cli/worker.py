@@ -7,6 +7,8 @@ import typer
 
 from config import settings as config
 from stream_app import worker
+from stream_app.local import ports
+from stream_app.local.errors import LocalError
 
 
 def command(
@@ -14,9 +16,15 @@ def command(
     only: Annotated[str | None, typer.Option(help="Run one of the two apps: ingest or ledger")] = None,
     state_dir: Annotated[Path | None, typer.Option(help="Where RocksDB lives; each worker needs its own")] = None,
     ready_file: Annotated[Path | None, typer.Option(help="Made, with the pid, when partitions are recovered")] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Of /metrics, in place of worker_metrics_port; 0: none")
+    ] = None,
 ) -> None:
     """Run a worker until it is told to stop; it ends with an error rather than skip anything."""
     if only not in {None, worker.INGEST, worker.LEDGER}:
         raise typer.BadParameter("ingest or ledger", param_hint="--only")
     settings = config.load()
-    worker.run(settings, state_dir or settings.state_dir / name, only, ready_file)
+    port = settings.worker_metrics_port if metrics_port is None else metrics_port
+    if port and settings.worker_metrics_host == ports.HOST and not ports.is_free(port):
+        raise LocalError(f"{ports.HOST}:{port} is in use: stop what listens there, or choose another --metrics-port.")
+    worker.run(settings, state_dir or settings.state_dir / name, only, ready_file, port)

@@ -65,8 +65,9 @@ class Table(ABC, Generic[C]):
 
     `name` names it in the state; `prefix` begins its rows' keys and its parts of a customer, a letter that no other row has. The rest are
     names that readers know: `document` in Redis' keys and of events of the stream, `path` of the question over HTTP, `topic` of the
-    results topic's records, `clickhouse_table`. The default document shows `shown` periods, the last of them the current one. `past_retention`
-    says whether periods that are no longer kept may be asked for.
+    results topic's records, `clickhouse_table`. The default document shows `shown` periods, the last of them the current one.
+    `since` is the version of the table of figures (domain.figures) that brought it: ClickHouse's migration makes it then. `past_retention` says
+    whether periods that are no longer kept may be asked for.
     """
 
     cell_type: type[C]

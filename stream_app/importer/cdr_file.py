@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from stream_app.importer.cells import Reason
-from stream_app.importer.mapping import Record, Refusal, Topic
+from stream_app.importer.mapping import Refusal, SourceRecord
 from stream_app.importer.read import FileError, OpenFile, Row, unreadable
+from stream_app.sources import registry
 
 PIECE = 1 << 16  # characters; what comes before an envelope's `data` must fit
 CDR_CHARACTERS_MAX = 128 * PIECE  # more than Kafka takes; a bracket that is never closed ends here
@@ -120,11 +121,11 @@ class CdrReader(OpenFile):
 class CdrMapping:
     """CDRs -> records of their topic, in place of a map."""
 
-    def announcements(self) -> list[Record]:
+    def announcements(self) -> list[SourceRecord]:
         """None."""
         return []
 
-    def records(self, row: Sequence[str]) -> list[Record] | Refusal:
+    def records(self, row: Sequence[str]) -> list[SourceRecord] | Refusal:
         """The CDR as it is, with its operator as the key."""
         try:
             cdr: Any = json.loads(row[0])
@@ -136,7 +137,9 @@ class CdrMapping:
             if type(cdr.get(name)) is not str:
                 return Refusal(Reason.NOT_A_CDR, name, "it must be there, as a string")
         key = f"{cdr['country_code']}-{cdr['party_id']}"
-        return [Record(Topic.CDRS, key.encode(errors="surrogatepass"), row[0].encode(errors="surrogateescape"))]
+        return [
+            SourceRecord(registry.CDRS, key.encode(errors="surrogatepass"), row[0].encode(errors="surrogateescape"))
+        ]
 
 
 def _list_start(piece: str) -> int | None:

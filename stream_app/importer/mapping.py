@@ -6,7 +6,6 @@ before it), so an import can be repeated and changes nothing. A row is taken who
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,22 +14,17 @@ from stream_app.domain.events import ALL
 from stream_app.domain.money import DIGITS
 from stream_app.importer import map_file as m
 from stream_app.importer.cells import Reason, RefusedError, checked_id, epoch_ms, instant, minor_units, number
+from stream_app.sources import registry
+from stream_app.sources.registry import SourceTopic
+
+# The source topics that a map feeds, in the order in which they are shown.
+MAPPED = (registry.OPERATORS, registry.CUSTOMER_GROUPS, registry.SESSIONS, registry.PAYMENTS)
 
 
-class Topic(StrEnum):
-    """The source topics that an import feeds; their names are settings."""
-
-    OPERATORS = "operators"
-    CUSTOMER_GROUPS = "customer_groups"
-    SESSIONS = "sessions"
-    PAYMENTS = "payments"
-    CDRS = "cdrs"
-
-
-class Record(NamedTuple):
+class SourceRecord(NamedTuple):
     """A source record: its key is the operator, so that what concerns one stays in order."""
 
-    topic: Topic
+    topic: SourceTopic
     key: bytes
     value: bytes
 
@@ -61,11 +55,13 @@ class Mapping:
         self._width = len(header)
         self._key = ""  # of the map, of what is being read: a refusal names it
 
-    def announcements(self) -> list[Record]:
+    def announcements(self) -> list[SourceRecord]:
         """The operators of the map."""
-        return [_record(Topic.OPERATORS, each.operator_id, msgspec.to_builtins(each)) for each in self._map.operators]
+        return [
+            _record(registry.OPERATORS, each.operator_id, msgspec.to_builtins(each)) for each in self._map.operators
+        ]
 
-    def records(self, row: Sequence[str]) -> list[Record] | Refusal:
+    def records(self, row: Sequence[str]) -> list[SourceRecord] | Refusal:
         """What a row says: groups first, so that a customer's history need not move."""
         self._key = ""
         try:
@@ -73,7 +69,7 @@ class Mapping:
         except RefusedError as refused:
             return Refusal(refused.reason, self._key, refused.detail)
 
-    def _records(self, row: Sequence[str]) -> list[Record]:
+    def _records(self, row: Sequence[str]) -> list[SourceRecord]:
         if len(row) != self._width:
             raise RefusedError(Reason.WRONG_CELL_COUNT, f"{len(row)} instead of {self._width}")
         operator = self._id("row.operator_id", self._map.row.operator_id, row)
@@ -85,7 +81,7 @@ class Mapping:
 
     def _session(
         self, row: Sequence[str], operator: str, customer: str | None
-    ) -> tuple[datetime | None, Record | None]:
+    ) -> tuple[datetime | None, SourceRecord | None]:
         spec = self._map.session
         if not spec:
             return None, None
@@ -102,11 +98,11 @@ class Mapping:
         if spec.energy_kwh and row[self._index[spec.energy_kwh.column]].strip():
             fields["energy_kwh"] = self._energy(spec.energy_kwh, row)
         fields["version"] = spec.version
-        return started, _record(Topic.SESSIONS, operator, fields)
+        return started, _record(registry.SESSIONS, operator, fields)
 
     def _payment(
         self, row: Sequence[str], operator: str, customer: str | None, started: datetime | None
-    ) -> Record | None:
+    ) -> SourceRecord | None:
         spec = self._map.payment
         if not spec or not self._text(spec.amount_received, row).strip():
             return None
@@ -132,9 +128,9 @@ class Mapping:
             "paid_at": self._time("payment.paid_at", spec.paid_at, row, started).isoformat(),
             "version": spec.version,
         }
-        return _record(Topic.PAYMENTS, operator, fields)
+        return _record(registry.PAYMENTS, operator, fields)
 
-    def _groups(self, row: Sequence[str], operator: str, customer: str | None) -> Record | None:
+    def _groups(self, row: Sequence[str], operator: str, customer: str | None) -> SourceRecord | None:
         """An empty cell says nothing about groups. The version is the row's time: whatever comes first, the latest row counts."""
         spec = self._map.groups
         cell = row[self._index[spec.group_ids.column]] if spec else ""
@@ -152,7 +148,7 @@ class Mapping:
             "group_ids": list(dict.fromkeys(ids)),
             "version": epoch_ms(at),
         }
-        return _record(Topic.CUSTOMER_GROUPS, operator, fields)
+        return _record(registry.CUSTOMER_GROUPS, operator, fields)
 
     def _text(self, spec: m.Text, row: Sequence[str]) -> str:
         if spec.column is None:
@@ -205,6 +201,6 @@ class Mapping:
         return instant(text, self._map.times, not_before)
 
 
-def _record(topic: Topic, operator: str, fields: dict[str, Any]) -> Record:
+def _record(topic: SourceTopic, operator: str, fields: dict[str, Any]) -> SourceRecord:
     given = {name: value for name, value in fields.items() if value is not None}
-    return Record(topic, operator.encode(), msgspec.json.encode(given))
+    return SourceRecord(topic, operator.encode(), msgspec.json.encode(given))

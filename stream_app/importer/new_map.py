@@ -32,6 +32,7 @@ _UNSURE = "  # UNSURE: "
 _SESSION = re.compile(r"session|charge|log|transaction|^id$|cdr", re.IGNORECASE)
 _CUSTOMER = re.compile(r"user|customer|driver|contract|member|client|card|tag", re.IGNORECASE)
 _AMOUNT = re.compile(r"amount|paid|debit|cost|price|total|revenue|gross", re.IGNORECASE)
+_ENERGY = re.compile(r"energy|kwh|consum", re.IGNORECASE)
 _START, _END = re.compile(r"start|begin|from", re.IGNORECASE), re.compile(r"end|stop|until|finish|paid", re.IGNORECASE)
 
 
@@ -53,7 +54,9 @@ def first_map(header: Sequence[str], rows: Sequence[Sequence[str]], file: File) 
     session, unsure_id = _choose(ids or list(header), lambda name: bool(_SESSION.search(name)), bool(ids))
     taken = {start, end, session}
     customers = [name for name in header if name not in taken and _CUSTOMER.search(name)]
-    amounts = [name for name in header if name not in times and _AMOUNT.search(name) and _decimal(columns[name])]
+    numbers = [name for name in header if name not in times and name != session and _decimal(columns[name])]
+    energies = [name for name in numbers if _ENERGY.search(name)]
+    amounts = [name for name in numbers if _AMOUNT.search(name) and name not in energies]
     currencies = [name for name, cells in columns.items() if cells and all(cell in DIGITS for cell in cells)]
     used = [times[name] for name in dict.fromkeys((start, end)) if name in times]
     formats = list(dict.fromkeys(fitting[0] for fitting in used)) or [ISO_8601]
@@ -89,6 +92,12 @@ def first_map(header: Sequence[str], rows: Sequence[Sequence[str]], file: File) 
     ]
     if end != start:
         lines.append(f"ended_at = {{ column = {_text(end)} }}{unsure_end}")
+    if energies:
+        unit = "kWh" if "kwh" in energies[0].lower() or "wh" not in energies[0].lower() else "Wh"
+        lines.append(
+            f"energy_kwh = {{ column = {_text(energies[0])}, unit = {_text(unit)}, decimal = {_text(_decimal(columns[energies[0]]) or '.')} }}"
+            f"{_UNSURE}by its name; is the unit kWh or Wh?"
+        )
     if amounts:
         currency = (
             f"column = {_text(currencies[0])} }}" if currencies else f'value = "EUR" }}{_UNSURE}no column holds one'
@@ -114,7 +123,7 @@ _CONTROLS = dict.fromkeys((*range(32), 127), " ")
 
 
 def _choose(names: Sequence[str], fits: Callable[[str], bool], sure: bool) -> tuple[str, str]:
-    """The first name that fits, else the first; and a comment when that is no more than a guess."""
+    """The first name that fits, else the first name; and a comment when the choice is a guess."""
     fitting = [name for name in names if fits(name)]
     if sure and len(fitting) == 1:
         return fitting[0], ""
@@ -152,5 +161,5 @@ def _is_number(cell: str, sign: str) -> bool:
 
 
 def _text(text: str) -> str:
-    """A string of TOML."""
+    """A TOML string literal of this text."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

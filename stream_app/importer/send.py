@@ -12,7 +12,8 @@ from typing import Protocol, Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from stream_app.importer.mapping import Record, Topic
+from stream_app.importer.mapping import SourceRecord
+from stream_app.sources.registry import SourceTopic
 
 
 class SendError(Exception):
@@ -22,21 +23,21 @@ class SendError(Exception):
 class Sender(Protocol):
     """Where an import's records go."""
 
-    async def send(self, records: Sequence[Record]) -> None:
+    async def send(self, records: Sequence[SourceRecord]) -> None:
         """Return when all are safe."""
 
 
 class Nowhere:
     """The sender of a dry run."""
 
-    async def send(self, records: Sequence[Record]) -> None:
+    async def send(self, records: Sequence[SourceRecord]) -> None:
         """Do nothing."""
 
 
 class KafkaSender:
     """A sender to the source topics. To be used as a context. `Raises` SendError."""
 
-    def __init__(self, bootstrap_servers: str, topics: Mapping[Topic, str], ack_seconds_max: float = 60) -> None:
+    def __init__(self, bootstrap_servers: str, topics: Mapping[SourceTopic, str], ack_seconds_max: float = 60) -> None:
         """`ack_seconds_max`: an idempotent producer retries for ever; this is more than a broker's restart takes."""
         self._servers = bootstrap_servers
         self._topics = topics
@@ -67,7 +68,7 @@ class KafkaSender:
         except TimeoutError:
             await self._producer.client.close()
 
-    async def send(self, records: Sequence[Record]) -> None:
+    async def send(self, records: Sequence[SourceRecord]) -> None:
         """Send, and wait for the brokers."""
         try:
             async with asyncio.timeout(self._ack_seconds_max):

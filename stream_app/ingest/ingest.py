@@ -1,4 +1,4 @@
-"""Into the events topic: source records by operator, clock records by time. Stateless and at least once.
+"""Ingest: source records into the events topic, by operator; clock records, by time. Stateless and at least once.
 
 What is taken is acknowledged when Kafka has it, good records in the events topic, bad ones in the dead letters. An event that the ledger may
 reject as too late carries its source record along, so that its dead letter holds the value as it came.
@@ -14,6 +14,7 @@ from stream_app.domain.events import ENTITIES, TIME, TIMESTAMP, Part
 from stream_app.domain.local_time import QUARTER_MS, retained_from, zone
 from stream_app.formats.frames import FramePart, Raws, clock_frame, frames, probe_frame
 from stream_app.formats.murmur2 import partition_for
+from stream_app.ingest.metrics import IngestMetrics
 from stream_app.ports.kafka import Appender
 from stream_app.ports.records import Batch, RecordFields
 from stream_app.sinks.dead_letters import dead_letter
@@ -27,7 +28,7 @@ _CLOCK_POLL_S = 0.5
 
 
 class IngestConf(NamedTuple):
-    """Names and rules. `kinds`: kind of event by source topic."""
+    """Names of topics, and rules. `kinds`: source topic -> kind of its events."""
 
     kinds: dict[str, int]
     events: str
@@ -41,15 +42,21 @@ class IngestConf(NamedTuple):
 
 
 class Ingest:
-    """See the module."""
+    """One worker's ingest. `appender` writes to the events topic and the dead letters; `now`: the wall clock, seconds."""
 
-    def __init__(self, conf: IngestConf, appender: Appender, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        conf: IngestConf,
+        appender: Appender,
+        now: Callable[[], float] = time.time,
+        metrics: IngestMetrics | None = None,
+    ) -> None:
         self._conf, self._appender, self._now = conf, appender, now
+        self._metrics = metrics or IngestMetrics(conf.kinds)
         self._time_max = 0  # the highest event time that is in the events topic, quarter hours
         self._clock_written = 0
         self._skewed = False
         self._dead_partitions = 0
-        self.records = self.rejected = 0
 
     async def start(self) -> None:
         """Connect."""
@@ -97,8 +104,7 @@ class Ingest:
         for at, some in parts.items():
             records[self._conf.events, at] = [(None, frame, []) for frame in frames(some)]
         await self._appender.append(records)
-        self.records += len(values)
-        self.rejected += len(decoded.rejections)
+        self._metrics.count(topic, len(values), len(decoded.rejections), decoded.parts)
         if self._conf.stream_clock and kind in ENTITIES:
             latest = max((row[TIME] for part in decoded.parts.values() for row in part.rows), default=0)
             self._time_max = max(self._time_max, latest)

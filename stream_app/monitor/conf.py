@@ -1,4 +1,4 @@
-"""What the monitor is told: values out of the settings. It travels as JSON, for the monitor's process begins without what read the settings."""
+"""Configuration of the monitor's process: values out of the settings, as JSON in its environment, for the process begins without the settings' library."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ class Conf:
     ingest: str  # the consumer groups of the two stages
     ledger: str
     sources: Sequence[str]  # topics of other teams
+    optional_sources: Sequence[str]  # those of them that may be missing
     topic_as_of: str
     topic_dead_letters: str
     events_partitions: int
@@ -37,10 +38,10 @@ class Conf:
     port: int
 
     def encoded(self) -> str:
-        """For the environment."""
+        """JSON, for the environment variable."""
         return orjson.dumps(self).decode()
 
     @classmethod
     def decoded(cls, text: str) -> Self:
-        """Out of the environment."""
+        """The configuration out of the environment variable."""
         return cls(**orjson.loads(text))

@@ -40,11 +40,11 @@ class Metric(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """As Prometheus calls it."""
+        """Type of the metric in Prometheus' words."""
         return self.shape or ("counter" if self.name.endswith("_total") else "gauge")
 
     def family(self) -> Any:
-        """Without samples."""
+        """The metric family, without samples."""
         return _FAMILIES[self.kind](self.name, self.help, labels=self.labels)
 
 
@@ -90,7 +90,7 @@ METRICS: Final = {
         ),
         Metric("crm_result_stale_operators", "Operators of such partitions, by the stage to blame", ("stage",)),
         Metric("crm_result_sink_up", "1 while the sink tells its as-of", ("sink",)),
-        Metric("crm_source_up", "1 while the source topic exists", ("topic",)),
+        Metric("crm_source_up", "1 while the source topic exists; none of an optional one that is missing", ("topic",)),
         Metric("crm_source_age_seconds", "Age of the source topic's last record; none: it has none", ("topic",)),
         Metric(
             "crm_source_expected_records_per_hour", "Median of the hour up to now on the last seven days", ("topic",)
@@ -212,7 +212,7 @@ def _group(families: dict[str, Family], row: GroupRow) -> None:
 
 
 def registry(board: Board, now_ms: Callable[[], int]) -> CollectorRegistry:
-    """What is exposed."""
+    """The registry that exposes the board."""
     made = CollectorRegistry()
     made.register(BoardCollector(board, now_ms))
     return made

@@ -1,4 +1,4 @@
-"""Source topics: when their last records came, and whether that is too long ago, by the days before.
+"""Source topics: the age of their last records, and whether that is silence, by what came on the days before.
 
 The age is told by the end that moves while the monitor watches; before that by the newest timestamp. What came before is told by ListOffsets: the
 records of the hour up to now, and of the day, on each of the last seven days. Asked anew every ten minutes; nothing is read.
@@ -22,8 +22,9 @@ Counts = tuple[list[int | None], list[int | None]]  # of the hours, of the days;
 class Sources:
     """What is known of the source topics from look to look."""
 
-    def __init__(self, observer: Observer, topics: Sequence[str]) -> None:
-        self._observer, self._topics = observer, topics
+    def __init__(self, observer: Observer, topics: Sequence[str], optional: Sequence[str] = ()) -> None:
+        """`optional`: those of the topics that may be missing, and are left out while they are."""
+        self._observer, self._topics, self._optional = observer, topics, frozenset(optional)
         self._ends: dict[str, tuple[str, int]] = {}  # topic: its id, and the sum of its ends
         self._last_ms: dict[str, int] = {}
         self._counts: dict[str, Counts] = {}
@@ -49,7 +50,8 @@ class Sources:
         if new or now_ms - self._counted_ms >= _COUNT_MS:
             self._counts = await self._count(now_ms, ends)
             self._counted_ms = now_ms
-        return [self._row(topic, now_ms, exists=topic in found) for topic in self._topics]
+        shown = [topic for topic in self._topics if topic in found or topic not in self._optional]
+        return [self._row(topic, now_ms, exists=topic in found) for topic in shown]
 
     def _row(self, topic: str, now_ms: int, *, exists: bool) -> SourceRow:
         last_ms = self._last_ms.get(topic) if exists else None

@@ -46,18 +46,19 @@ class Copying:
         self._target, self._partitions = target
         self._tps = [TopicPartition(self._topic, partition) for partition in range(count)]
         self._appender = appender
+        self._servers, self._consumer_group = servers, consumer_group
+        self.positions: dict[int, int] = {}
+
+    async def run(self, wanted: Callable[[], bool]) -> None:
+        """Copy until it is not wanted any more. `Raises` KafkaError."""
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=servers,
-            group_id=consumer_group,
+            bootstrap_servers=self._servers,
+            group_id=self._consumer_group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=_FETCH_BYTES,
             fetch_max_wait_ms=100,
         )
-        self.positions: dict[int, int] = {}
-
-    async def run(self, wanted: Callable[[], bool]) -> None:
-        """Copy until it is not wanted any more. `Raises` KafkaError."""
         await self._consumer.start()
         try:
             self._consumer.assign(self._tps)

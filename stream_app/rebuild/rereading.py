@@ -4,7 +4,7 @@ Events that come of it have the stamp of the first reading, so one that says not
 offsets of its own. What can't be used has its dead letter already, and gets none again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -15,31 +15,30 @@ _FETCH_BYTES: Final = 1 << 20
 
 
 class Rereading:
-    """Up to the ends that the topics have when it begins. `done`, `todo`: records read, and to be read in all."""
+    """Up to the ends that the topics have when it begins; `partitions`: of each topic that exists. `done`, `todo`: records read, and to be read in all."""
 
-    def __init__(self, servers: str, consumer_group: str, topics: Sequence[str], ingest: Ingest) -> None:
-        self._topics, self._ingest = topics, ingest
+    def __init__(self, servers: str, consumer_group: str, partitions: Mapping[str, int], ingest: Ingest) -> None:
+        self._partitions, self._ingest = partitions, ingest
+        self._servers, self._consumer_group = servers, consumer_group
+        self.done = self.todo = 0
+
+    async def run(self, told: Callable[[], None]) -> None:
+        """Read them; `told` is called after each step. `Raises` KafkaError."""
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=servers,
-            group_id=consumer_group,
+            bootstrap_servers=self._servers,
+            group_id=self._consumer_group,
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=_FETCH_BYTES,
             fetch_max_wait_ms=100,
         )
-        self.done = self.todo = 0
-
-    async def run(self, told: Callable[[], None]) -> None:
-        """Read them; `told` is called after each step. `Raises` KafkaError."""
         await self._consumer.start()
         try:
-            existing = await self._consumer.topics()
             tps = [
                 TopicPartition(topic, partition)
-                for topic in self._topics
-                if topic in existing
-                for partition in sorted(self._consumer.partitions_for_topic(topic) or ())
+                for topic, count in self._partitions.items()
+                for partition in range(count)
             ]
             self._consumer.assign(tps)
             ends: Mapping[TopicPartition, int] = await self._consumer.end_offsets(tps)

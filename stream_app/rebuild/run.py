@@ -5,6 +5,7 @@ A Faust app as a worker's `ledger` is, with this beside it. Once workers of the 
 
 import asyncio
 import logging
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -31,6 +32,7 @@ from stream_app.rebuild.retire import retire
 from stream_app.rebuild.shown import Name, Shown, ShownResults, cell_of, own_records
 from stream_app.sinks.clickhouse import ClickHouseSink
 from stream_app.sinks.topics import ResultRecords
+from stream_app.sources import registry
 from stream_app.worker import Worker, create_ledger, ingest_conf
 from tables.ledger import changelog
 
@@ -69,7 +71,7 @@ class Rebuild:
         self, settings: Settings, old: Settings, plan: Plan, state_dir: Path, telling: Telling, *, from_sources: bool
     ) -> None:
         self._settings, self._old, self._plan, self._telling = settings, old, plan, telling
-        self._from_sources = from_sources
+        self._from_sources, self._state_dir = from_sources, state_dir
         self._servers = settings.kafka_bootstrap_servers
         self._ledger = create_ledger(settings, state_dir, muted=True)
         self._observer, self._appender = Observer(self._servers), Appender(self._servers)
@@ -88,6 +90,7 @@ class Rebuild:
 
     def run(self, *, only_difference: bool) -> Outcome:
         """Until the new generation serves, or its difference is known. `Raises` what ended it early; a signal ends it by SystemExit."""
+        self._state_dir.mkdir(parents=True, exist_ok=True)
         worker = Worker(self._ledger.app, loglevel="WARNING", redirect_stdouts=False)
 
         async def start() -> None:
@@ -98,11 +101,13 @@ class Rebuild:
             worker.execute_from_commandline()
         if self.outcome is None:
             raise SystemExit(1)
+        if not only_difference:  # workers have it from the changelog
+            shutil.rmtree(self._state_dir, ignore_errors=True)
         return self.outcome
 
     async def _all(self, worker: Worker, *, only_difference: bool) -> None:
         await self._appender.start()
-        await self._shown.start()
+        await self._shown.start(await self._partitions(list(self._result_topics.values())))
         copy = asyncio.create_task(self._copying.run(lambda: True)) if self._plan.copies_events else None
         letters = asyncio.create_task(self._follow_letters())
         try:
@@ -123,6 +128,11 @@ class Rebuild:
             await self._observer.close()
         worker.shut_down()
 
+    async def _partitions(self, topics: Sequence[str]) -> dict[str, int]:
+        """Numbers of partitions of the topics that exist."""
+        found = await self._observer.topics(topics)
+        return {topic: description.partitions for topic, description in found.items()}
+
     # -- building
 
     async def _reread(self) -> None:
@@ -131,7 +141,7 @@ class Rebuild:
         rereading = Rereading(
             self._servers,
             f"{self._settings.app_id}-reread-{self._settings.generation}",
-            self._settings.source_topics,
+            await self._partitions(list(registry.by_kafka_name(registry.TEAMS, self._settings.source_topic))),
             ingest,
         )
         await rereading.run(

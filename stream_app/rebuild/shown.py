@@ -37,24 +37,22 @@ class ShownResults:
     """Follows the results topics. `by_name`: the records that stand, by table and key."""
 
     def __init__(self, servers: str, topics: Mapping[str, str]) -> None:
+        self._servers = servers
         self._tables = {topic: table for table, topic in topics.items()}
+        self.by_name: dict[Name, Shown] = {}
+
+    async def start(self, partitions: Mapping[str, int]) -> None:
+        """Connect; `partitions`: how many each topic has. `Raises` KafkaError."""
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=servers,
+            bootstrap_servers=self._servers,
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=100,
         )
-        self.by_name: dict[Name, Shown] = {}
-
-    async def start(self) -> None:
-        """Connect. `Raises` KafkaError."""
         await self._consumer.start()
-        await self._consumer.topics()
         self._tps = [
-            TopicPartition(topic, partition)
-            for topic in self._tables
-            for partition in self._consumer.partitions_for_topic(topic) or ()
+            TopicPartition(topic, partition) for topic in self._tables for partition in range(partitions[topic])
         ]
         self._consumer.assign(self._tps)
         await self._consumer.seek_to_beginning(*self._tps)

@@ -7,12 +7,14 @@ from zoneinfo import ZoneInfo
 from stream_app.domain.events import ALL
 from stream_app.domain.money import DIGITS
 from stream_app.simulator import records
-from stream_app.simulator.network import Operator
+from stream_app.simulator.network import PRICES, SimulatedOperator
 from stream_app.simulator.records import SourceRecord, Visit
+from stream_app.simulator.visits import KWH_MAX
 from stream_app.sources.exact import is_id
 
 _AMOUNT = re.compile(r"\d{1,16}(?:\.\d{1,16})?", re.ASCII)
 _MINOR_UNITS_MAX = 2**53 - 1
+_KWH_ELSEWHERE = 12.0
 
 
 class PaymentError(Exception):
@@ -46,12 +48,18 @@ def minor_units(amount: str, currency: str) -> int:
     return int(minor)
 
 
+def _kwh_of(minor: int, currency: str) -> float:
+    """What a charge of that amount may have held, by the prices of the simulated network."""
+    price = PRICES.get(currency)
+    return min(KWH_MAX, round(minor / price, 1)) if price else _KWH_ELSEWHERE
+
+
 def paid_now(
     operator_id: str, customer_id: str, visit_id: str, minor: int, currency: str, now_ms: int, group: str | None
 ) -> list[SourceRecord]:
     """A session and its payment, both of now; with a group that becomes the customer's only one, before them."""
-    operator = Operator(operator_id, "", ZoneInfo("UTC"), {currency: 1}, {}, [])
-    visit = Visit(visit_id, customer_id, now_ms, now_ms, 12.0, minor, 0, currency)
+    operator = SimulatedOperator(operator_id, "", ZoneInfo("UTC"), {currency: 1}, {}, [])
+    visit = Visit(visit_id, customer_id, now_ms, now_ms, _kwh_of(minor, currency), minor, 0, currency)
     grouped = [records.membership(operator_id, customer_id, [group], now_ms)] if group is not None else []
     return [
         *grouped,

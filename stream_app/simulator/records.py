@@ -5,32 +5,22 @@ Each source writes as its team might: other keys, other ways to say a time.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any, NamedTuple
 
 import msgspec
 
 from stream_app.domain.money import DIGITS, decimal_string
-from stream_app.simulator.network import Operator
+from stream_app.simulator.network import SimulatedOperator
+from stream_app.sources import registry
+from stream_app.sources.registry import SourceTopic
 
 _json = msgspec.json.Encoder().encode
-
-
-class Topic(StrEnum):
-    """The source topics; their names are settings."""
-
-    SESSIONS = "sessions"
-    PAYMENTS = "payments"
-    CUSTOMER_GROUPS = "customer_groups"
-    GROUPS = "groups"
-    OPERATORS = "operators"
-    CDRS = "cdrs"
 
 
 class SourceRecord(NamedTuple):
     """A record of a source topic; without a key it may go anywhere."""
 
-    topic: Topic
+    topic: SourceTopic
     key: bytes | None
     value: bytes
 
@@ -48,7 +38,7 @@ class Visit(NamedTuple):
     currency: str
 
 
-def operator(of: Operator, version: int, *, named: bool) -> SourceRecord:
+def operator(of: SimulatedOperator, version: int, *, named: bool) -> SourceRecord:
     """An operator announces itself."""
     fields: dict[str, Any] = {
         "operator_id": of.id,
@@ -58,22 +48,22 @@ def operator(of: Operator, version: int, *, named: bool) -> SourceRecord:
     }
     if named:
         fields["name"] = of.name
-    return SourceRecord(Topic.OPERATORS, of.id.encode(), _json(fields))
+    return SourceRecord(registry.OPERATORS, of.id.encode(), _json(fields))
 
 
-def group(of: Operator, group_id: str, name: str) -> SourceRecord:
+def group(of: SimulatedOperator, group_id: str, name: str) -> SourceRecord:
     """A group gets its name."""
     fields = {"operator_id": of.id, "group_id": group_id, "name": name, "version": 1}
-    return SourceRecord(Topic.GROUPS, None, _json(fields))
+    return SourceRecord(registry.GROUPS, None, _json(fields))
 
 
 def membership(operator_id: str, customer_id: str, group_ids: Sequence[str], version: int) -> SourceRecord:
     """A customer's groups from now on."""
     fields = {"operator_id": operator_id, "customer_id": customer_id, "group_ids": group_ids, "version": version}
-    return SourceRecord(Topic.CUSTOMER_GROUPS, customer_id.encode(), _json(fields))
+    return SourceRecord(registry.CUSTOMER_GROUPS, customer_id.encode(), _json(fields))
 
 
-def session(of: Operator, visit: Visit, status: str, version: int) -> SourceRecord:
+def session(of: SimulatedOperator, visit: Visit, status: str, version: int) -> SourceRecord:
     """A charging session; its source writes local times with their offset."""
     fields: dict[str, Any] = {
         "session_id": f"s-{visit.id}",
@@ -86,11 +76,11 @@ def session(of: Operator, visit: Visit, status: str, version: int) -> SourceReco
     if status != "ACTIVE":
         fields["ended_at"] = _local(visit.end_ms, of)
         fields["energy_kwh"] = f"{visit.kwh:.1f}"
-    return SourceRecord(Topic.SESSIONS, visit.id.encode(), _json(fields))
+    return SourceRecord(registry.SESSIONS, visit.id.encode(), _json(fields))
 
 
 def payment(
-    of: Operator, visit: Visit, status: str, version: int, *, refunded: int = 0, suffix: str = ""
+    of: SimulatedOperator, visit: Visit, status: str, version: int, *, refunded: int = 0, suffix: str = ""
 ) -> SourceRecord:
     """A payment for a visit; its source writes epoch milliseconds. `suffix` tells several of one visit apart."""
     fields = {
@@ -106,10 +96,10 @@ def payment(
         "paid_at": visit.end_ms,
         "version": version,
     }
-    return SourceRecord(Topic.PAYMENTS, of.id.encode(), _json(fields))
+    return SourceRecord(registry.PAYMENTS, of.id.encode(), _json(fields))
 
 
-def cdr(of: Operator, visit: Visit, *, credit: bool = False, reservation: bool = False) -> SourceRecord:
+def cdr(of: SimulatedOperator, visit: Visit, *, credit: bool = False, reservation: bool = False) -> SourceRecord:
     """A charge detail record. `credit` takes the visit's own back; a `reservation` was never used but has its price."""
     assert of.party is not None
     total = msgspec.Raw(decimal_string(visit.received, DIGITS[visit.currency]).encode())
@@ -138,10 +128,10 @@ def cdr(of: Operator, visit: Visit, *, credit: bool = False, reservation: bool =
         fields["total_energy"] = 0
     if credit:
         fields |= {"credit": True, "credit_reference_id": visit.id}
-    return SourceRecord(Topic.CDRS, None, _json(fields))
+    return SourceRecord(registry.CDRS, None, _json(fields))
 
 
-def _local(epoch_ms: int, of: Operator) -> str:
+def _local(epoch_ms: int, of: SimulatedOperator) -> str:
     return datetime.fromtimestamp(epoch_ms // 1000, of.zone).isoformat()
 
 

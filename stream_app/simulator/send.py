@@ -17,7 +17,8 @@ from stream_app.kafka.log import Appender
 from stream_app.observing.client import ClusterError
 from stream_app.observing.observer import Observer
 from stream_app.ports.records import RecordFields
-from stream_app.simulator.records import SourceRecord, Topic
+from stream_app.simulator.records import SourceRecord
+from stream_app.sources.registry import SourceTopic
 
 
 class SendError(Exception):
@@ -27,11 +28,11 @@ class SendError(Exception):
 class Sender:
     """A sender to the source topics; to be used as a context. `Raises` SendError."""
 
-    def __init__(self, servers: str, topics: Mapping[Topic, str], ack_seconds_max: float = 60) -> None:
+    def __init__(self, servers: str, topics: Mapping[SourceTopic, str], ack_seconds_max: float = 60) -> None:
         """`ack_seconds_max`: an idempotent producer retries for ever; this is more than a broker's restart takes."""
         self._servers, self._topics, self._ack_seconds_max = servers, topics, ack_seconds_max
         self._appender = Appender(servers)
-        self._partitions: dict[Topic, int] = {}
+        self._partitions: dict[SourceTopic, int] = {}
         self._anywhere = count()
 
     async def __aenter__(self) -> Self:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, get_args
 import msgspec
 
 from stream_app.domain.errors import Reason
-from stream_app.domain.events import ALL, AS_PAYMENT, AS_SESSION, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION, Row
+from stream_app.domain.events import ALL, AS_PAYMENT, AS_SESSION, Row
 from stream_app.domain.local_time import QUARTER_MS, zone_names
 from stream_app.domain.money import DIGITS
 from stream_app.sources.exact import (
@@ -225,10 +225,6 @@ def _operator_row(record: Operator, timestamp: int, offset: int, partition: int,
     return [record.version or 0, timestamp, offset, partition, FORMAT, zone, currency, record.name]
 
 
-def _two_ids(record: Group) -> list[str]:
-    return [record.id, record.operator_id]
-
-
 def _session_ids(record: Session) -> list[str]:
     return [record.id, record.operator_id, record.customer_id or ""]
 
@@ -237,19 +233,19 @@ def _payment_ids(record: Payment) -> list[str]:
     return [record.id, record.operator_id, record.customer_id or "", record.session_id or ""]
 
 
-SOURCES: Final = {
-    SESSION: Source(
-        msgspec.json.Decoder(Session, float_hook=Fractional).decode, _session_ids, _exact_session, _session_row
-    ),
-    PAYMENT: Source(msgspec.json.Decoder(Payment).decode, _payment_ids, _exact_payment, _payment_row),
-    MEMBERSHIP: Source(
-        msgspec.json.Decoder(Membership).decode,
-        lambda record: [record.id, record.operator_id, *record.group_ids],
-        _exact_membership,
-        _membership_row,
-    ),
-    GROUP: Source(msgspec.json.Decoder(Group).decode, _two_ids, _exact_group, _group_row),
-    OPERATOR: Source(
-        msgspec.json.Decoder(Operator).decode, lambda record: [record.operator_id], _exact_operator, _operator_row
-    ),
-}
+SESSIONS: Final = Source(
+    msgspec.json.Decoder(Session, float_hook=Fractional).decode, _session_ids, _exact_session, _session_row
+)
+PAYMENTS: Final = Source(msgspec.json.Decoder(Payment).decode, _payment_ids, _exact_payment, _payment_row)
+MEMBERSHIPS: Final = Source(
+    msgspec.json.Decoder(Membership).decode,
+    lambda record: [record.id, record.operator_id, *record.group_ids],
+    _exact_membership,
+    _membership_row,
+)
+GROUPS: Final = Source(
+    msgspec.json.Decoder(Group).decode, lambda record: [record.id, record.operator_id], _exact_group, _group_row
+)
+OPERATORS: Final = Source(
+    msgspec.json.Decoder(Operator).decode, lambda record: [record.operator_id], _exact_operator, _operator_row
+)

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import msgspec
 
 from stream_app.domain.errors import Rejection
-from stream_app.domain.events import CDR, Part, Row
-from stream_app.sources import canonical, ocpi
+from stream_app.domain.events import Part, Row
 from stream_app.sources.exact import CONTROLS, Fields, UnusableError, parse
 from stream_app.sources.records import Source
+from stream_app.sources.registry import READERS
 
 FUTURE_MS = 86_400_000  # how far ahead of the clock a time may be
 _DOUBTS = (msgspec.MsgspecError, RecursionError, TypeError, UnicodeDecodeError)  # TypeError: a tombstone
@@ -38,7 +38,7 @@ def decode(
     ocpi_operators: Mapping[str, str],
 ) -> Decoded:
     """Values of one kind, of one source partition. Raises for no value; too late is not known here."""
-    source = ocpi.source(ocpi_operators) if kind == CDR else canonical.SOURCES[kind]
+    source = READERS[kind](ocpi_operators)
     read, make_row, latest_ms, plain = source.read, source.row, now_ms + FUTURE_MS, _plain(values)
     result = Decoded({}, [])
     appends: dict[str, tuple[Callable[[str], None], Callable[[Row], None], Callable[[int], None]]] = {}

@@ -22,16 +22,14 @@ from stream_app.local.ports import free_port, is_free
 from stream_app.local.processes import find, stop
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server, start_servers
+from tests.oracle import TOPICS
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.executable).parent / "stream-app"
-SOURCES = {
+SOURCES = dict.fromkeys(TOPICS.values(), 1) | {
     "charging.sessions": 3,
     "charging.payments": 5,
     "crm.customer-groups": 2,
-    "crm.groups": 1,
-    "crm.operators": 1,
-    "ocpi.cdrs": 1,
 }
 DATABASE = "energy_smart_bi"
 DEADLINE_S = 120.0

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.deployment import DATABASE, Deployment
-from tests.oracle import Settings, Truth, truth
+from tests.oracle import TOPICS, Settings, Truth, truth
 from tests.scenario import (
     build,
     compacted,
@@ -23,19 +23,11 @@ from tests.scenario import (
 
 ENTITIES = 6000
 RESULTS = ("crm-stats.monthly.v1", "crm-stats.half-hour.v1", "crm-stats.as-of.v1")
-SOURCES = (
-    "charging.sessions",
-    "charging.payments",
-    "crm.customer-groups",
-    "crm.groups",
-    "crm.operators",
-    "ocpi.cdrs",
-)
 
 
 def _deploy(deploy: Callable[..., Deployment]) -> Deployment:
     deployment = deploy()
-    for name in SOURCES:  # some records have timestamps of their own
+    for name in TOPICS.values():  # some records have timestamps of their own
         deployment.keep_for_ever(name)
     for number in (1, 2):
         deployment.start_worker(number)
@@ -64,7 +56,7 @@ def _send_in_parts(deployment: Deployment, seed: int, parts: int, between: Calla
 
 
 def _expected(deployment: Deployment, now_ms: int) -> Truth:
-    records = [record for topic in SOURCES for record in read_topic(deployment.kafka, topic, "read_committed")]
+    records = [record for topic in TOPICS.values() for record in read_topic(deployment.kafka, topic, "read_committed")]
     return truth(records, now=now_ms, wall_now=now_ms, settings=Settings())
 
 

@@ -10,13 +10,14 @@ import typer.main
 from prometheus_client import generate_latest
 
 from config.settings import ROOT, load
+from docs.metrics_page import of_workers
 from stream_app.api.observe import Metrics
 from stream_app.cli import COMMANDS
 from stream_app.cli import load as load_command
 from stream_app.cli.topics import topics_of
 from stream_app.domain.errors import Reason
 from stream_app.monitor.metrics import METRICS
-from stream_app.sinks.sql import OTHER_TABLES, sql
+from stream_app.sinks.sql import OTHER_TABLES, RECORD, sql
 from tests.house.pages import PAGES, PROGRAMS, blocks, commands, prose, section
 
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -132,10 +133,11 @@ def test_our_topics_are_described_as_make_up_makes_them(topic):
         assert f"| `{topic.name}` |" in section(INTEGRATING, "Topics")
 
 
-@pytest.mark.parametrize("statement", OTHER_TABLES)
+@pytest.mark.parametrize("statement", [*OTHER_TABLES, RECORD])
 def test_every_other_table_of_clickhouse_is_described_with_its_columns(statement):
+    name = re.search(r"db\.(\w+)", sql(statement, "db"))[1]
     rows = [line.split("|") for line in section(INTEGRATING, "ClickHouse").splitlines() if line.startswith("| `")]
-    (row,) = [row for row in rows if f"`{OTHER_TABLES[statement]}`" in row[1]]
+    (row,) = [row for row in rows if f"`{name}`" in row[1]]
     columns = re.findall(r"^    (\w+)", sql(statement, "db"), re.MULTILINE)
     assert len(columns) >= 2
     assert set(columns) == set(re.findall(r"`(\w+)`", row[3]))
@@ -185,6 +187,11 @@ def test_every_metric_of_the_api_is_described_and_no_other():
     exposed = {metric.name + ("_total" if metric.type == "counter" else "") for metric in metrics.registry.collect()}
     assert b"crm_api_store_up" in generate_latest(metrics.registry)
     assert set(re.findall(r"\bcrm_api_\w+", WHOLE)) == exposed
+
+
+def test_every_metric_of_a_worker_is_described_and_no_other():
+    exposed = {name for name, *_ in of_workers()}
+    assert set(re.findall(r"\bcrm_ingest_\w+", WHOLE)) == exposed
 
 
 def test_the_docs_show_the_metrics_as_they_are_and_no_other():

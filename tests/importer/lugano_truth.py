@@ -49,6 +49,7 @@ def _read(csv_path: Path) -> pl.DataFrame:
         _time("BeginDate", "BeginHour").alias("start"),
         _time("EndDate", "EndHour").alias("end"),
         pl.col("Debit").cast(pl.Decimal(12, 4)).alias("francs"),
+        pl.col("PowerConsumption").cast(pl.Int64).alias("watt_hours"),
     )
     assert rows["start"].null_count() == rows["end"].null_count() == 0
     latest = (
@@ -86,6 +87,7 @@ def _month(rows: pl.DataFrame, month: str) -> Month:
     received, anonymous = int(paid["rappen"].sum()), int(anonymous_paid["rappen"].sum())
     payers = paid.filter(pl.col("rappen") > 0)["customer"].drop_nulls().n_unique()
     chargers = started["customer"].drop_nulls().n_unique()
+    watt_hours, anonymous_watt_hours = (int(part["watt_hours"].sum()) for part in (started, anonymous_started))
     return {
         "receivedAmount": _two_digits(received, 100),
         "discountAmount": "0.00",
@@ -96,11 +98,18 @@ def _month(rows: pl.DataFrame, month: str) -> Month:
         "sessionCount": started.height,
         "chargingCustomers": chargers,
         "perCapitaFrequency": _two_digits(started.height - anonymous_started.height, chargers),
+        "energyKwh": _digits(watt_hours, 1000, 3),
+        "perCapitaEnergy": _digits(watt_hours - anonymous_watt_hours, 1000 * chargers, 3),
         "anonymousAmount": _two_digits(anonymous, 100),
         "anonymousSessionCount": anonymous_started.height,
+        "anonymousEnergyKwh": _digits(anonymous_watt_hours, 1000, 3),
     }
 
 
 def _two_digits(numerator: int, denominator: int) -> str:
+    return _digits(numerator, denominator, 2)
+
+
+def _digits(numerator: int, denominator: int, digits: int) -> str:
     quotient = Decimal(numerator) / denominator if denominator else Decimal(0)
-    return str(quotient.quantize(Decimal("0.01"), ROUND_HALF_UP))
+    return str(quotient.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))

@@ -5,7 +5,7 @@ import io
 import json
 
 from stream_app.importer.map_load import load
-from stream_app.importer.mapping import Mapping, Record, Refusal
+from stream_app.importer.mapping import Mapping, Refusal, SourceRecord
 
 HEADER = ["id", "who", "when", "until", "paid", "off", "back", "state", "kwh", "club"]
 MAP = """
@@ -52,7 +52,7 @@ ROW = {
 }
 
 
-def mapped(changes: dict[str, str] | None = None, map_text: str = MAP) -> list[Record] | Refusal:
+def mapped(changes: dict[str, str] | None = None, map_text: str = MAP) -> list[SourceRecord] | Refusal:
     """ROW with changes, by a map."""
     row = ROW | (changes or {})
     return Mapping(load(map_text.encode()), HEADER).records([row[name] for name in HEADER])
@@ -62,7 +62,7 @@ def values(changes: dict[str, str] | None = None, map_text: str = MAP) -> dict[s
     """The records of a row that must be taken: topic -> JSON."""
     records = mapped(changes, map_text)
     assert isinstance(records, list), records
-    return {record.topic: json.loads(record.value) for record in records}
+    return {record.topic.name: json.loads(record.value) for record in records}
 
 
 def refusal(changes: dict[str, str], map_text: str = MAP) -> tuple[str, str]:

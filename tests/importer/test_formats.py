@@ -13,6 +13,7 @@ from stream_app.importer.map_load import load
 from stream_app.importer.mapping import Mapping, Refusal
 from stream_app.importer.parquet import BATCH_ROWS, ParquetReader
 from stream_app.importer.read import FileError
+from stream_app.sources import registry
 from tests.importer.maps import HEADER, MAP, ROW, mapped
 
 CDR = {"country_code": "NL", "party_id": "大客", "id": "c-1", "total_cost": {"excl_vat": 1.10}, "note": 'a]}\n\\"'}
@@ -98,7 +99,7 @@ def test_a_list_of_cdrs_is_read_as_written(tmp_path, monkeypatch, around, indent
     for line, cells in read:
         assert cells[0].split("\n")[0] in lines[line - 1]
     (record,) = CdrMapping().records(read[0].cells)
-    assert record == ("cdrs", "NL-大客".encode(), written[0].encode())
+    assert record == (registry.CDRS, "NL-大客".encode(), written[0].encode())
 
 
 def test_cdrs_of_lines_are_read_and_a_broken_one_is_refused(tmp_path):

@@ -60,7 +60,7 @@ async def imported(csv_path, sender):
 async def test_every_row_is_taken(csv_path):
     tally = await imported(csv_path, Nowhere())
     assert (tally.read, tally.taken, tally.refused) == (ROWS, ROWS, {})
-    assert tally.records == {
+    assert {topic.name: count for topic, count in tally.records.items()} == {
         "operators": 1,
         "customer_groups": ROWS - ROWS_UNKNOWN,
         "sessions": ROWS,
@@ -72,7 +72,7 @@ async def test_months_and_slots_are_those_of_the_csv(csv_path, lugano):
     sender = Kept()
     await imported(csv_path, sender)
     shown = oracle(
-        Record(TOPICS[topic], 0, offset, offset, key, value)
+        Record(TOPICS[topic.name], 0, offset, offset, key, value)
         for offset, (topic, key, value) in enumerate(sender.records)
     )
     assert shown.bad == {}

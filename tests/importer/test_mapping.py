@@ -6,19 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.domain.events import MEMBERSHIP, OPERATOR, PAYMENT, SESSION
 from stream_app.importer.map_file import MapError
 from stream_app.importer.map_load import load
 from stream_app.importer.mapping import Mapping
 from stream_app.sources import decode
 from tests.importer.maps import HEADER, MAP, ROW, mapped, refusal, values
 
-KINDS = {"sessions": SESSION, "payments": PAYMENT, "customer_groups": MEMBERSHIP, "operators": OPERATOR}
-
 
 def accepted(topic, value):
     """Whether ingest takes a record (in a time when nothing lies in the future)."""
-    decoded = decode(KINDS[topic], [value], [0], [0], 0, now_ms=253_000_000_000_000, ocpi_operators={})
+    decoded = decode(topic.kind, [value], [0], [0], 0, now_ms=253_000_000_000_000, ocpi_operators={})
     return not decoded.rejections
 
 
@@ -220,7 +217,7 @@ def test_a_header_without_a_named_column_is_an_error_of_the_map(header, sentence
 def test_operators_are_announced():
     text = MAP + '[[operators]]\noperator_id = "M1"\ntimezone = "Europe/Zurich"\ncurrency = "CHF"\n'
     (record,) = Mapping(load(text.encode()), HEADER).announcements()
-    assert (record.topic, record.key) == ("operators", b"M1")
+    assert (record.topic.name, record.key) == ("operators", b"M1")
     assert json.loads(record.value) == {
         "operator_id": "M1",
         "timezone": "Europe/Zurich",

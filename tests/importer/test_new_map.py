@@ -26,7 +26,7 @@ def new_map(path):
 
 
 def imported(text, header, row):
-    return {record.topic: json.loads(record.value) for record in Mapping(load(text.encode()), header).records(row)}
+    return {record.topic.name: json.loads(record.value) for record in Mapping(load(text.encode()), header).records(row)}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
@@ -62,6 +62,25 @@ def test_only_what_rows_do_not_prove_is_unsure():
         assert "# UNSURE" not in line(text, key)
     ambiguous = [[*ROWS[1][:1], "03/11/2026 08:29", "03/11/2026 09:11", *ROWS[1][3:]]]
     assert "# UNSURE: %m/%d/%Y %H:%M would fit, too" in line(first_map(HEADER, ambiguous, File()), "formats")
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "kwh"),
+    [
+        ("Energy", "12,4", "12.4"),
+        ("total_kWh", "7", "7"),
+        ("Consumption Wh", "12400", "12.400"),
+        ("Energy", "much", None),
+    ],
+)
+def test_an_energy_is_known_by_its_name(column, cell, kwh):
+    header, rows = [*HEADER, column], [[*row, cell] for row in ROWS]
+    text = first_map(header, rows, File())
+    found = imported(text, header, rows[0])
+    assert found["sessions"].get("energy_kwh") == kwh
+    assert found["payments"]["amount_received"] == 1250
+    if kwh:
+        assert "# UNSURE" in line(text, "energy_kwh")
 
 
 @pytest.mark.parametrize(

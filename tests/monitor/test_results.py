@@ -159,7 +159,7 @@ async def test_a_source_is_silent_by_what_came_in_the_same_hour_of_the_days_befo
     alive, _ = week(60_000)
     silent, now = week(20 * 60_000)
     young = new_topic()
-    sources = Sources(observe(kafka), [alive, silent, young, "not-there"])
+    sources = Sources(observe(kafka), [alive, silent, young, "not-there", "not-needed"], ["not-needed"])
     found = {row.topic: row for row in await sources.look(now)}
     for topic in (alive, silent):
         assert found[topic].per_hour == pytest.approx(60, abs=1)
@@ -168,6 +168,7 @@ async def test_a_source_is_silent_by_what_came_in_the_same_hour_of_the_days_befo
     assert found[silent].age_seconds == pytest.approx(20 * 60, abs=90)
     assert (found[young].exists, found[young].age_seconds, found[young].per_hour) == (True, None, None)
     assert (found["not-there"].exists, found["not-there"].age_seconds) == (False, None)
+    assert "not-needed" not in found, "an optional topic that is missing is none that should be there"
 
     producer = Producer({"bootstrap.servers": kafka})
     producer.produce(silent, b"x", timestamp=now - 30 * DAY_MS)  # by the clock of a producer that is far off

@@ -20,11 +20,13 @@ MONTHLY_TOPIC, HALF_HOUR_TOPIC, AS_OF_TOPIC = "crm-stats.monthly.v1", "crm-stats
 DEAD_LETTERS_TOPIC = "crm-stats.dead-letters"
 MONTHLY_COLUMNS = [
     "received_amount", "discount_amount", "refunded_amount", "payment_count", "paying_customers", "per_capita_payment",
-    "session_count", "charging_customers", "per_capita_frequency", "anonymous_amount", "anonymous_session_count",
+    "session_count", "charging_customers", "per_capita_frequency", "energy_kwh", "per_capita_energy", "anonymous_amount",
+    "anonymous_session_count", "anonymous_energy_kwh",
 ]  # fmt: skip
 MONEY = ("receivedAmount", "discountAmount", "refundedAmount", "perCapitaPayment", "anonymousAmount")
 MONEY_COUNTS = ("paymentCount", "payingCustomers")
-SESSION_FIGURES = ("sessionCount", "chargingCustomers", "perCapitaFrequency", "anonymousSessionCount")
+ENERGIES = ("energyKwh", "perCapitaEnergy", "anonymousEnergyKwh")
+SESSION_FIGURES = ("sessionCount", "chargingCustomers", "perCapitaFrequency", "anonymousSessionCount", *ENERGIES)
 UTC_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
@@ -75,9 +77,8 @@ def stripped(data: Mapping[str, Any], where: str, lines: list[str]) -> dict[str,
 def no_figures(currency: str) -> dict[str, Any]:
     """The figures of a month in which nothing counts."""
     zero = f"{Decimal(0):.{DIGITS[currency]}f}"
-    return dict.fromkeys(MONEY, zero) | dict.fromkeys(MONEY_COUNTS, 0) | dict.fromkeys(SESSION_FIGURES, 0) | {
-        "perCapitaFrequency": "0.00"
-    }  # fmt: skip
+    counts = dict.fromkeys(MONEY_COUNTS, 0) | dict.fromkeys(SESSION_FIGURES, 0)
+    return dict.fromkeys(MONEY, zero) | counts | dict.fromkeys(ENERGIES, "0.000") | {"perCapitaFrequency": "0.00"}
 
 
 def expected_row(truth: Truth, operator: str, group: str, month: str, currency: str) -> dict[str, Any]:
@@ -147,7 +148,7 @@ def diff_clickhouse(truth: Truth, client: Any, database: str = "energy_smart_bi"
         if key in monthly or month.day != 1:
             lines.append(f"ClickHouse monthly {key}: twice, or not at the first day: {month}")
         monthly[key] = {
-            name: f"{value:.{DIGITS[currency] if name in MONEY else 2}f}" if isinstance(value, Decimal) else value
+            name: f"{value:.{_digits(name, currency)}f}" if isinstance(value, Decimal) else value
             for name, value in zip(names, values, strict=True)
         }
     lines += _monthly_rows(truth, monthly, "ClickHouse monthly")
@@ -161,6 +162,11 @@ def diff_clickhouse(truth: Truth, client: Any, database: str = "energy_smart_bi"
         seen.add((operator, group, day, slot))
         days[operator, group, day.isoformat()][slot] = count
     return lines + _half_hours(truth, days, "ClickHouse half-hours")
+
+
+def _digits(name: str, currency: str) -> int:
+    """Digits after the point of a figure."""
+    return DIGITS[currency] if name in MONEY else 3 if name in ENERGIES else 2
 
 
 def diff_topics(truth: Truth, records: Mapping[str, Mapping[bytes | str, tuple[bytes | None, Headers]]]) -> list[str]:

@@ -170,6 +170,7 @@ def bad_examples(now_ms: int, *, late: bool = True) -> list[Example]:
         add("membership", "wrong_type", f"groups {groups!r}", group_ids=groups)
     for wrong in BAD_IDS:
         add("membership", "bad_id", f"member of {wrong[:9]!r}", group_ids=["vip", wrong])
+    add("cdr", "out_of_range", "a start after its end", start_date_time=ocpi_time(now_ms - 80_000_000))
     _bad_cdrs(add)
     return found
 
@@ -224,6 +225,19 @@ def odd_examples(at_ms: int) -> list[Example]:
         ended_at="never",
         energy_kwh=-7,
     )
+    for energy in (None, "", "12,4", "1e1", "-1", "1000000", True, [], {"kwh": 1}, -0.001, 1e6, 999999.9991):
+        add("session", f"an energy of {energy!r} is unknown", energy_kwh=energy)
+        add("cdr", f"an energy of {energy!r} is unknown", total_energy=energy)
+        add("cdr", f"an energy of {energy!r} without a session is unknown, not 0", session_id=None, total_energy=energy)
+    for energy in ("12.4", "0012.40", "0.0005", "0", "-0.0", 0, 12, 12.3456, 0.0004, 1e-7, "999999.999", 999999.999):
+        add("session", f"an energy of {energy!r}", energy_kwh=energy)
+        add("cdr", f"an energy of {energy!r}", total_energy=energy)
+        add("cdr", f"an energy of {energy!r} without a session", session_id=None, total_energy=energy)
+    inside("session", "an energy of more digits than a float has", b', "energy_kwh": 0.00049999999999999999999999')
+    inside("session", "an energy written with escapes", b', "energy_kwh": "1\\u002e5"')
+    inside("session", "an exponent that no arithmetic takes", b', "energy_kwh": 1e-99999999999999999999')
+    for end in (None, "", "later", -5, 10**30, 1.5, True, [], at_ms - 1, at.isoformat()):
+        add("session", f"an end of {end!r}", ended_at=end)
     add("payment", "session_id is not checked", session_id=["what", {"ever": None}])
     inside("session", "of doubled keys the last counts", b', "status": "NONSENSE", "status": "COMPLETED"')
     inside("payment", "a bad field, doubled by a good one", b', "paid_at": true, "paid_at": %d' % at_ms)

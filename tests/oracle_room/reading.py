@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from functools import cache
 from importlib.resources import files
@@ -67,6 +67,8 @@ class Event:
     discount: int = 0
     refunded: int = 0
     currency: str = ""
+    energy_wh: int | None = None  # None: unknown
+    ended_ms: int | None = None  # of a session or CDR; None: unknown
     credits: str | None = None  # the id of the CDR that a credit takes back
     group_ids: frozenset[str] = frozenset()
     name: str | None = None
@@ -156,6 +158,18 @@ class Fields:
             return Fraction(0)
         return exact(Decimal(value))
 
+    def energy_wh(self, name: str) -> int | None:
+        """Watt-hours of a decimal string or number of kilowatt-hours; None for anything else, which is no fault."""
+        kwh = kilowatt_hours(self.data.get(name))
+        return None if kwh is None else floor(kwh * 1000 + Fraction(1, 2))  # half-up
+
+    def end_ms(self, name: str) -> int | None:
+        """Epoch milliseconds of a time that no result uses; None for anything else, which is no fault."""
+        value = self.data.get(name)
+        if isinstance(value, bool) or not isinstance(value, int):
+            return instant_ms(value) if isinstance(value, str) else None
+        return value if value < 253_402_300_800_000 else None  # the year 10000
+
     def time(self, name: str, *, zone_needed: bool = True) -> int:
         """Epoch milliseconds of a required time; 0 if it can't be had."""
         value = self.required(name)
@@ -182,6 +196,19 @@ def exact(number: Decimal) -> Fraction:
     if number and abs(number.adjusted()) > 300:
         return Fraction(10) ** (300 if number.adjusted() > 0 else -300) * (-1 if number < 0 else 1)
     return Fraction(number)
+
+
+DECIMAL = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+
+
+def kilowatt_hours(value: Any) -> Fraction | None:
+    """The energy that a field holds, from 0 to 999,999.999; None if it holds none."""
+    if isinstance(value, str):
+        number = Decimal(value) if DECIMAL.fullmatch(value) else None
+    else:
+        number = Decimal(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else None
+    kwh = None if number is None else exact(number)
+    return kwh if kwh is not None and 0 <= kwh <= Fraction("999999.999") else None
 
 
 RFC_3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
@@ -227,6 +254,15 @@ def upper(text: str) -> str:
     return "".join(c.upper() if "a" <= c <= "z" else c for c in text)
 
 
+def written(number: str) -> Decimal:
+    """A JSON number as it was written; an exponent that no arithmetic takes is cut to 9999 or -9999, which no rule can tell from it."""
+    try:
+        return Decimal(number)
+    except InvalidOperation:
+        mantissa, _, exponent = number.lower().partition("e")
+        return Decimal(f"{mantissa}e{'-' if exponent.startswith('-') else ''}9999")
+
+
 def _refuse(text: str) -> Any:
     raise ValueError(text)
 
@@ -236,7 +272,7 @@ def parse(value: bytes) -> dict[str, Any] | None:
     try:
         found = json.loads(
             value.decode("utf-8"),
-            parse_float=Decimal,
+            parse_float=written,
             parse_int=lambda text: int(text[:300]),  # Python refuses to read longer ones; out of every range both ways
             parse_constant=_refuse,
         )
@@ -252,6 +288,7 @@ def session(fields: Fields, record: Record) -> Event:
     return Event(
         record, "session", fields.id("operator_id") or "", fields.id("session_id") or "", fields.version(), time_ms=start,
         customer=fields.id("customer_id", required=False), session_at_ms=start if status == "COMPLETED" else None,
+        energy_wh=fields.energy_wh("energy_kwh"), ended_ms=fields.end_ms("ended_at"),
     )  # fmt: skip
 
 
@@ -349,6 +386,8 @@ def cdr(fields: Fields, record: Record, ocpi_operators: dict[str, str]) -> Event
         fields.required("currency")
         fields.required("total_cost")
     else:
+        if max(start, 0) > max(end, 0):  # all before 1970 is the same
+            fields.fault("out_of_range")
         currency = fields.one_of("currency", DIGITS, "unknown_currency") or ""
         amount = total(fields.inner("total_cost"))
         if amount is not None and amount < 0:
@@ -358,13 +397,15 @@ def cdr(fields: Fields, record: Record, ocpi_operators: dict[str, str]) -> Event
             if received >= 2**53:
                 fields.fault("out_of_range")
         # A reservation never used is a payment only.
-        counts_session = fields.data.get("session_id") is not None or fields.number("total_energy") != 0
+        counts_session = (
+            fields.data.get("session_id") is not None or kilowatt_hours(fields.data.get("total_energy")) != 0
+        )
     return Event(
         record, "cdr", ocpi_operators.get(party, party), upper(fields.id("id") or ""), fields.version(), time_ms=end,
         customer=None if token.data.get("type") == "AD_HOC_USER" else upper(str(customer)),
         session_at_ms=start if credit is not True and counts_session else None,
         payment_at_ms=end if credit is not True else None, received=received, currency=currency,
-        credits=upper(fields.id("credit_reference_id") or "") if credit is True else None,
+        energy_wh=fields.energy_wh("total_energy"), ended_ms=end, credits=upper(fields.id("credit_reference_id") or "") if credit is True else None,
     )  # fmt: skip
 
 

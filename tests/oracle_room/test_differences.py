@@ -17,7 +17,7 @@ import redis
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.oracle import DIGITS, Truth, truth
-from tests.oracle_room.differences import MONTHLY_COLUMNS, decoded, encoded, murmur2
+from tests.oracle_room.differences import MONTHLY_COLUMNS, SESSION_FIGURES, decoded, encoded, murmur2
 from tests.oracle_room.reading import Record
 from tests.scenario import (
     OPERATORS,
@@ -286,6 +286,8 @@ def clickhouse(clickhouse_url: str) -> Iterator[clickhouse_driver.Client]:
 def _type(column: str) -> str:
     if column == "per_capita_frequency":
         return "Decimal(18,2)"
+    if "energy" in column:
+        return "Decimal(38,3)"
     return "Decimal(38,4)" if column.endswith("_amount") or column == "per_capita_payment" else "UInt64"
 
 
@@ -309,8 +311,9 @@ def test_clickhouse(found: Truth, clickhouse: clickhouse_driver.Client) -> None:
     frozen = ("M1", "ALL", date(2020, 1, 1), "EUR", *monthly[0][4:])
     # A row whose currency has no counted payment (any more): zero money beside the live session columns.
     live = found.monthly["M1", "ALL", "2026-11", "EUR"]
-    sessions = ("sessionCount", "chargingCustomers", "perCapitaFrequency", "anonymousSessionCount")
-    unused = [value if name in sessions else 0 if isinstance(value, int) else "0" for name, value in live.items()]
+    unused = [
+        value if name in SESSION_FIGURES else 0 if isinstance(value, int) else "0" for name, value in live.items()
+    ]
     currency = next(c for c in DIGITS if ("M1", "ALL", "2026-11", c) not in found.monthly)
     insert("monthly", frozen, ("M1", "ALL", date(2026, 11, 1), currency, *unused))
     assert diff_clickhouse(found, clickhouse, "oracle_room") == []

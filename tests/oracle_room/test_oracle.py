@@ -75,13 +75,13 @@ def source() -> Source:
 
 
 def test_all_figures_of_a_month(source: Source) -> None:
-    """30.00 received of two customers and 5.00 of nobody; three sessions of two customers and one of nobody."""
+    """30.00 received of two customers and 5.00 of nobody; three sessions of two customers with 34.5 kWh and one of nobody with 10."""
     source.operator()
     source.payment("p1", "2026-11-03T10:00:00Z", 2000, "c1", amount_discount=150)
     source.payment("p2", "2026-11-04T10:00:00Z", 1500, "c2", amount_refunded=500)
     source.payment("p3", "2026-11-05T10:00:00Z", 500)
-    for name, customer in (("s1", "c1"), ("s2", "c1"), ("s3", "c3"), ("s4", None)):
-        source.session(name, "2026-11-03T08:29:59+01:00", customer)
+    for name, customer, energy in (("s1", "c1", "12.4"), ("s2", "c1", 22.1), ("s3", "c3", None), ("s4", None, 10)):
+        source.session(name, "2026-11-03T08:29:59+01:00", customer, energy_kwh=energy)
     assert source.row() == {
         "receivedAmount": "35.00",
         "discountAmount": "1.50",
@@ -92,9 +92,16 @@ def test_all_figures_of_a_month(source: Source) -> None:
         "sessionCount": 4,
         "chargingCustomers": 2,
         "perCapitaFrequency": "1.50",
+        "energyKwh": "44.500",
+        "perCapitaEnergy": "17.250",
         "anonymousAmount": "5.00",
         "anonymousSessionCount": 1,
+        "anonymousEnergyKwh": "10.000",
     }
+    assert list(source.row())[6:] == [
+        "sessionCount", "chargingCustomers", "perCapitaFrequency", "energyKwh", "perCapitaEnergy",
+        "anonymousAmount", "anonymousSessionCount", "anonymousEnergyKwh",
+    ]  # fmt: skip
 
 
 def test_only_completed_sessions_count(source: Source) -> None:
@@ -498,6 +505,91 @@ def test_a_credit_takes_its_cdr_back(source: Source, credit_first: bool) -> None
     row = source.row(operator="NL-ALF")
     assert (row["receivedAmount"], row["paymentCount"], row["sessionCount"]) == ("7.00", 1, 1)
     assert source.truth().bad == {}
+
+
+@pytest.mark.parametrize(
+    ("energy", "kwh"),
+    [
+        ("12.4", "12.400"), (12.4, "12.400"), (12, "12.000"), ("0", "0.000"), (0, "0.000"), ("-0", "0.000"), ("0.0005", "0.001"), (0.0005, "0.001"), ("0.0004", "0.000"),
+        ("0.0004999999999999999999999", "0.000"), (1.0005, "1.001"), ("0012.40", "12.400"), ("999999.999", "999999.999"), (999999.999, "999999.999"),
+    ],
+)  # fmt: skip
+def test_an_energy_is_rounded_half_up_to_three_digits(source: Source, energy: Any, kwh: str) -> None:
+    source.session("s1", "2026-11-03T10:00:00Z", "c1", energy_kwh=energy)
+    source.cdr("x", "2026-11-03T10:00:00", {"excl_vat": 1}, total_energy=energy)
+    assert source.row()["energyKwh"] == source.row(operator="NL-ALF")["energyKwh"] == kwh
+
+
+@pytest.mark.parametrize(
+    "energy",
+    [
+        None,
+        True,
+        "",
+        "12,4",
+        " 12.4",
+        "+1",
+        ".5",
+        "5.",
+        "1e1",
+        "-0.001",
+        -0.001,
+        "1000000",
+        1e6,
+        999999.9994,
+        1e300,
+        [],
+        {},
+    ],
+)
+def test_any_other_energy_is_unknown_and_its_record_counts(source: Source, energy: Any) -> None:
+    source.session("s1", "2026-11-03T10:00:00Z", "c1", energy_kwh=energy)
+    source.session("s2", "2026-11-03T10:00:00Z", "c1", energy_kwh=3)
+    source.cdr("x", "2026-11-03T10:00:00", {"excl_vat": 1}, session_id=None, total_energy=energy)
+    row, of_cdr = source.row(), source.row(operator="NL-ALF")
+    assert (row["sessionCount"], row["energyKwh"], row["perCapitaEnergy"]) == (2, "3.000", "3.000")
+    assert (of_cdr["sessionCount"], of_cdr["energyKwh"]) == (1, "0.000")  # unknown is not 0: it was a session
+    assert source.truth().bad == {}
+
+
+def test_energy_is_taken_back_and_corrected_with_its_session(source: Source) -> None:
+    source.session("s1", "2026-11-03T10:00:00Z", "c1", energy_kwh="5", version=1)
+    source.session("s1", "2026-11-03T10:00:00Z", "c1", energy_kwh="5", version=2, status="INVALID")
+    source.session("s2", "2026-10-03T10:00:00Z", "c1", energy_kwh="7", version=1)
+    source.session("s2", "2026-11-03T10:00:00Z", None, energy_kwh="8.5", version=2)
+    source.cdr("x", "2026-11-03T10:00:00", {"excl_vat": 9}, total_energy=4)
+    source.cdr("c", "2026-11-03T10:00:00", {"excl_vat": 9}, total_energy=4, credit=True, credit_reference_id="X")
+    row = source.row()
+    assert (row["energyKwh"], row["anonymousEnergyKwh"], row["perCapitaEnergy"]) == ("8.500", "8.500", "0.000")
+    assert source.row("2026-10") == {}
+    assert source.row(operator="NL-ALF") == {}
+
+
+def test_energy_of_a_group_and_of_each_currency(source: Source) -> None:
+    """Of its customers alone, and the same in each currency."""
+    source.member("c1", "vip")
+    source.member("c2", "vip")
+    source.session("s1", "2026-11-03T10:00:00Z", "c1", energy_kwh="10.001")
+    source.session("s2", "2026-11-03T10:00:00Z", "c2", energy_kwh="10.002")
+    source.session("s3", "2026-11-03T10:00:00Z", None, energy_kwh="7")
+    source.payment("p1", "2026-11-03T10:00:00Z", 100, "c1", currency="JPY")
+    row = source.row(group="vip", currency="JPY")
+    assert (row["energyKwh"], row["perCapitaEnergy"], row["anonymousEnergyKwh"]) == ("20.003", "10.002", "0.000")
+    assert source.row(currency="JPY")["energyKwh"] == "27.003"
+
+
+def test_a_reservation_has_no_energy(source: Source) -> None:
+    source.cdr("x", "2026-11-03T10:00:00", {"excl_vat": 1}, session_id=None, total_energy="0.000")
+    source.cdr("y", "2026-11-03T10:00:00", {"excl_vat": 1}, session_id=None, total_energy=0.0004)  # little is not none
+    row = source.row(operator="NL-ALF")
+    assert (row["paymentCount"], row["sessionCount"], row["energyKwh"]) == (2, 1, "0.000")
+
+
+def test_a_cdr_that_starts_after_its_end_is_bad_but_a_credit_is_not(source: Source) -> None:
+    late = {"start_date_time": "2026-11-03T10:00:01"}
+    bad = source.cdr("x", "2026-11-03T10:00:00", {"excl_vat": 1}, **late)
+    source.cdr("c", "2026-11-03T10:00:00", {"excl_vat": 1}, **late, credit=True, credit_reference_id="none")
+    assert source.truth().bad == {bad.place: "out_of_range"}
 
 
 def test_a_credit_of_a_credit_changes_nothing(source: Source) -> None:

@@ -5,12 +5,13 @@ Everything that is random comes from one seed, so a failure can be run again.
 
 import asyncio
 import json
+import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from random import Random
 
+from config.settings import ROOT
 from stream_app.domain import working
-from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
 from stream_app.domain.tables import TABLES
 from stream_app.formats.frames import clock_frame
 from stream_app.ingest.ingest import Ingest, IngestConf
@@ -20,16 +21,11 @@ from stream_app.partition.lane import Lane
 from stream_app.ports.kafka import Range
 from stream_app.ports.records import Batch, Records
 from stream_app.sinks.topics import ResultRecords
+from stream_app.sources.registry import TEAMS, by_kafka_name
 from tests.oracle import Clock, Record
 
-KINDS = {
-    "charging.sessions": SESSION,
-    "charging.payments": PAYMENT,
-    "ocpi.cdrs": CDR,
-    "crm.customer-groups": MEMBERSHIP,
-    "crm.groups": GROUP,
-    "crm.operators": OPERATOR,
-}
+DEFAULTS = tomllib.loads((ROOT / "config" / "defaults.toml").read_text(encoding="utf-8"))
+KINDS = {name: topic.kind for name, topic in by_kafka_name(TEAMS, lambda name: str(DEFAULTS[f"topic_{name}"])).items()}
 EVENTS_PARTITIONS = 3
 RESULTS = ResultRecords("test", "/test")
 RESULT_TOPICS = {table.name: f"results-{table.name}" for table in TABLES}

@@ -18,10 +18,11 @@ import redis
 from confluent_kafka import Consumer, TopicPartition
 
 from stream_app.local.ports import free_port
-from stream_app.local.topics import Topic, create_missing
+from stream_app.local.topics import TopicSpec, create_missing
+from stream_app.sources import registry
 
 PROGRAM = Path(sys.executable).parent / "stream-app"
-SOURCES = ("sessions", "payments", "customer_groups", "groups", "operators", "cdrs")
+SOURCES = tuple(topic.name for topic in registry.TEAMS)
 OURS = ("events", "dead_letters", "monthly", "half_hour", "as_of")
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -63,7 +64,7 @@ def sources(kafka, tmp_path):
         "STREAM_APP_RUN": str(tmp_path),
     }
     topics = {name: env[f"STREAM_APP_TOPIC_{name.upper()}"] for name in SOURCES}
-    create_missing(kafka, [Topic(topic, 3) for topic in topics.values()])
+    create_missing(kafka, [TopicSpec(topic, 3) for topic in topics.values()])
     return env, topics
 
 

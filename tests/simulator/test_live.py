@@ -10,10 +10,9 @@ import pytest
 from stream_app.simulator.live import Live
 from stream_app.simulator.network import build
 from stream_app.simulator.plan import History
-from stream_app.simulator.records import Topic
 from stream_app.simulator.run import send_history, send_live
-from stream_app.sources import decode
-from tests.simulator.test_plan import KINDS, NOW_MS, instant
+from stream_app.sources import decode, registry
+from tests.simulator.test_plan import NOW_MS, instant
 
 STEP_MS = 200
 
@@ -31,7 +30,7 @@ def test_the_same_questions_get_the_same_answers():
 
 def test_every_record_can_be_used_and_none_is_of_the_future():
     for now, record in asked(5000):
-        decoded = decode(KINDS[record.topic], [record.value], [0], [0], 0, now_ms=now, ocpi_operators={})
+        decoded = decode(record.topic.kind, [record.value], [0], [0], 0, now_ms=now, ocpi_operators={})
         assert decoded.rejections == []
         value = json.loads(record.value)
         for name in ("started_at", "ended_at", "paid_at", "end_date_time"):
@@ -42,18 +41,18 @@ def test_every_record_can_be_used_and_none_is_of_the_future():
 
 def test_visits_come_to_an_end():
     records = [record for _, record in asked(5000)]
-    states = Counter(json.loads(r.value)["status"] for r in records if r.topic is Topic.SESSIONS)
+    states = Counter(json.loads(r.value)["status"] for r in records if r.topic is registry.SESSIONS)
     assert states["COMPLETED"] > 0.8 * states["ACTIVE"]
     assert states["INVALID"]
-    payments = [json.loads(r.value) for r in records if r.topic is Topic.PAYMENTS]
+    payments = [json.loads(r.value) for r in records if r.topic is registry.PAYMENTS]
     assert len(payments) > 0.8 * states["COMPLETED"]
     assert any(p["amount_refunded"] for p in payments)
-    assert {Topic.CDRS, Topic.CUSTOMER_GROUPS} <= {r.topic for r in records}
+    assert {registry.CDRS, registry.CUSTOMER_GROUPS} <= {r.topic for r in records}
 
 
 def test_ids_meet_neither_those_of_the_history_nor_of_another_run():
     def ids(records):
-        return {json.loads(r.value)["session_id"] for r in records if r.topic is Topic.SESSIONS}
+        return {json.loads(r.value)["session_id"] for r in records if r.topic is registry.SESSIONS}
 
     network = build(1, 6, 60)
     history = ids(r for day in History(network, 1, NOW_MS) for r in day)

@@ -4,10 +4,11 @@ import json
 
 from stream_app.domain.errors import Rejection
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
-from stream_app.sources import canonical, decode, ocpi
+from stream_app.sources import decode
 from stream_app.sources.decode import FUTURE_MS
 from stream_app.sources.exact import Fields, UnusableError, parse
 from stream_app.sources.records import FORMAT
+from stream_app.sources.registry import READERS
 
 NOW_MS = 1_793_700_000_000
 LATEST_MS = NOW_MS + 86_400_000
@@ -82,7 +83,7 @@ def one(kind, value, operators=OPERATORS):
 
 def exactly(kind, raw, operators=OPERATORS):
     """The same by the exact way only."""
-    source = ocpi.source(operators) if kind == CDR else canonical.SOURCES[kind]
+    source = READERS[kind](operators)
     try:
         record = source.exact(Fields(parse(raw)), NOW_MS + FUTURE_MS)
     except UnusableError as error:

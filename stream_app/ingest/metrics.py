@@ -1,0 +1,44 @@
+"""What ingest counts, by source topic, for Prometheus. Source topics are few and named by the settings; operators are never a label."""
+
+from collections.abc import Mapping, Sequence
+
+from prometheus_client import CollectorRegistry, Counter
+
+from stream_app.domain.events import CDR, ENERGY, SESSION, Part
+
+_WITH_ENERGY = (SESSION, CDR)
+
+
+class IngestMetrics:
+    """Counters of one ingest; without a registry nobody sees them. `kinds`: kind of event by source topic."""
+
+    def __init__(self, kinds: Mapping[str, int], registry: CollectorRegistry | None = None) -> None:
+        self._kinds = kinds
+        self._taken = Counter(
+            "crm_ingest_records", "Source records taken in, rejected ones among them", ["topic"], registry=registry
+        )
+        self._rejected = Counter(
+            "crm_ingest_rejected_records", "Source records that can't be used", ["topic"], registry=registry
+        )
+        self._unknown_energy = Counter(
+            "crm_ingest_unknown_energy_records",
+            "Usable sessions and CDRs whose energy is missing or no energy: they count, with energy 0",
+            ["topic"],
+            registry=registry,
+        )
+        for topic, kind in kinds.items():  # so that a 0 is told before the first one
+            self._taken.labels(topic)
+            self._rejected.labels(topic)
+            if kind in _WITH_ENERGY:
+                self._unknown_energy.labels(topic)
+
+    def count(self, topic: str, taken: int, rejected: int, parts: Mapping[str, Part]) -> None:
+        """Count records of a source topic that Kafka has what came of."""
+        self._taken.labels(topic).inc(taken)
+        self._rejected.labels(topic).inc(rejected)
+        if self._kinds[topic] in _WITH_ENERGY:
+            self._unknown_energy.labels(topic).inc(sum(_unknown(part.rows) for part in parts.values()))
+
+
+def _unknown(rows: Sequence[list[object]]) -> int:
+    return [row[ENERGY] for row in rows].count(None)

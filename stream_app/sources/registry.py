@@ -1,0 +1,57 @@
+"""The source topics: one table, and whatever reads, makes, watches or feeds them walks over it.
+
+A source topic is added by a line of TEAMS, a reader of its format (a module beside this one), and a setting `topic_NAME`: its name in Kafka. Its kind of
+events, where none fits yet, stands in domain/events.py.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
+from stream_app.sources import canonical, ocpi
+from stream_app.sources.records import Source
+
+Reader = Callable[[Mapping[str, str]], Source]  # from the setting `ocpi_operators`
+
+_DAY_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SourceTopic:
+    """A source topic. `kind`: of its events; `partitions`, `config`: as `make up` makes it; an optional one may be missing for ever."""
+
+    name: str
+    kind: int
+    reader: Reader
+    partitions: int = 1
+    config: Mapping[str, str] = field(default_factory=dict)
+    is_optional: bool = False
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _always(source: Source) -> Reader:
+    return lambda _: source
+
+
+SESSIONS: Final = SourceTopic("sessions", SESSION, _always(canonical.SESSIONS), partitions=3)
+PAYMENTS: Final = SourceTopic("payments", PAYMENT, _always(canonical.PAYMENTS), partitions=3)
+CDRS: Final = SourceTopic("cdrs", CDR, ocpi.source)
+CUSTOMER_GROUPS: Final = SourceTopic("customer_groups", MEMBERSHIP, _always(canonical.MEMBERSHIPS))
+GROUPS: Final = SourceTopic("groups", GROUP, _always(canonical.GROUPS), is_optional=True)
+OPERATORS: Final = SourceTopic("operators", OPERATOR, _always(canonical.OPERATORS))
+
+# Topics of other teams. There is one for each kind of event: a dead letter of the ledger names it by the kind.
+TEAMS: Final = (SESSIONS, PAYMENTS, CDRS, CUSTOMER_GROUPS, GROUPS, OPERATORS)
+# The monitor's own payments, which go through all stages.
+PROBE: Final = SourceTopic("probe", PAYMENT, PAYMENTS.reader, config={"retention.ms": str(_DAY_MS)})
+INGESTED: Final = (*TEAMS, PROBE)
+
+READERS: Final[Mapping[int, Reader]] = {topic.kind: topic.reader for topic in TEAMS}
+
+
+def by_kafka_name(topics: Iterable[SourceTopic], kafka_name: Callable[[str], str]) -> dict[str, SourceTopic]:
+    """Name in Kafka -> source topic; `kafka_name` has it from the settings, by the name here."""
+    return {kafka_name(topic.name): topic for topic in topics}
