@@ -19,9 +19,10 @@ from bench.processes import Server, start_api, token
 from bench.records import OPERATORS
 from stream_app.api.description.reference import PREFIX
 from stream_app.domain.events import ALL
+from stream_app.domain.tables import MONTHLY
 from stream_app.local.errors import LocalError
 from stream_app.sinks.lua import PUT
-from stream_app.sinks.redis_keys import monthly_key, updates_channel
+from stream_app.sinks.redis_keys import document_key, updates_channel
 
 VIEWERS: Final = 1_000
 _CHANGES: Final = 20
@@ -60,7 +61,7 @@ def _change(store: "redis.Redis[bytes]", viewers: "Viewers", operator: str) -> l
     viewers.forget()
     pause_until = time.monotonic() + _PAUSE_S
     viewers.read(lambda: time.monotonic() > pause_until, lambda: None)
-    key = monthly_key(operator, ALL)
+    key = document_key(MONTHLY, operator, ALL)
     document: dict[str, Any] = orjson.loads(store.get(key) or b"")
     document["version"] += 1
     body = orjson.dumps(document)

@@ -22,7 +22,7 @@ from tests.dashboard.page.viewing import Stack, chromium_on  # noqa: E402
 BYTES_MAX = 200_000
 COLOURS = 256
 WIDTH, PHONE_WIDTH = 1360, 390
-PAPER, MARGIN = (794, 1123), 45  # A4 and 12 mm in CSS pixels
+PAPER, MARGIN = (794, 1123), 38  # A4 and 10 mm in CSS pixels
 PICTURES = {
     "light": ({"operatorId": "M1"}, {}),
     "dark": ({"operatorId": "M1"}, {"color_scheme": "dark"}),

@@ -6,7 +6,7 @@ Place: called by the command with the settings; holds no rule. Invariant: everyt
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +31,7 @@ from stream_app.api.asking import parameters
 from stream_app.api.asking.answers import Answer, Answers
 from stream_app.api.asking.windows import Retention
 from stream_app.api.description import reference_pages
-from stream_app.api.description.reference import OPERATIONS, PREFIX
+from stream_app.api.description.reference import OPERATIONS, PREFIX, document
 from stream_app.api.errors import FAULT, INTERNAL, NO_STORE, UNKNOWN_METHOD, UNKNOWN_PATH, ApiError, envelope
 from stream_app.api.guard.admission import operator_of
 from stream_app.api.guard.auth import Principal, TokenRules, TokenVerifier
@@ -48,6 +48,7 @@ from stream_app.api.stores.circuit import CircuitBreaker
 from stream_app.api.stores.ports import CellStore, DocumentStore
 from stream_app.api.stores.redis_store import RedisDocumentStore
 from stream_app.dashboard import page
+from stream_app.domain.tables import TABLES, Table
 from stream_app.sinks.clickhouse_reader import ClickHouseReader
 from stream_app.sinks.redis_calls import connect
 
@@ -98,7 +99,7 @@ def _now_quarter() -> int:
     return int(time.time()) // 900
 
 
-def _parts(settings: Settings, found: Stores) -> _Components:
+def _parts(settings: Settings, found: Stores, tables: Sequence[Table[Any]]) -> _Components:
     redis = CircuitBreaker("redis", found.documents.ping, REDIS_ERRORS)
     clickhouse = CircuitBreaker(
         "clickhouse",
@@ -124,13 +125,14 @@ def _parts(settings: Settings, found: Stores) -> _Components:
     answers = Answers(
         (found.documents, redis),
         (found.cells, clickhouse),
-        retention=Retention(settings.retention_months, settings.distribution_days),
+        retention=_retention(settings),
         events_partitions=settings.events_partitions,
         default_currency=settings.default_currency,
         now_quarter=_now_quarter,
+        tables=tables,
     )
     updates = partial(UpdateSubscription, found.updates) if found.updates else None
-    feed = Feed(answers, (found.documents, redis), settings.distribution_days, updates)
+    feed = Feed(answers, (found.documents, redis), updates)
     metrics.watch_viewers(feed.viewers)
     return _Components(
         redis=redis,
@@ -145,12 +147,21 @@ def _parts(settings: Settings, found: Stores) -> _Components:
     )
 
 
-def _questions(answers: Answers, days_max: int) -> dict[str, QuestionHandler]:
-    async def monthly(principal: Principal, asked: Any) -> Answer:
-        return await answers.monthly(operator_of(principal, asked.operator_id), asked)
+def _retention(settings: Settings) -> Retention:
+    return Retention(settings.retention_months, settings.distribution_days)
 
-    async def distribution(principal: Principal, asked: Any) -> Answer:
-        return await answers.distribution(operator_of(principal, asked.operator_id), asked)
+
+def _table_question(answers: Answers, table: Table[Any], count_max: int) -> QuestionHandler:
+    parse = parameters.periods_parser(table, count_max)
+
+    async def answer(principal: Principal, asked: Any) -> Answer:
+        return await answers.of_table(table, operator_of(principal, asked.operator_id), asked)
+
+    return QuestionHandler(lambda raw, text: parse(raw, text=text), answer)
+
+
+def _questions(answers: Answers, retention: Retention) -> dict[str, QuestionHandler]:
+    """The questions by path: one for each table, groups, operators."""
 
     async def groups(principal: Principal, asked: Any) -> Answer:
         return await answers.groups(operator_of(principal, asked.operator_id))
@@ -159,10 +170,7 @@ def _questions(answers: Answers, days_max: int) -> dict[str, QuestionHandler]:
         return await answers.operators(principal.operators)
 
     return {
-        "monthlyIndex": QuestionHandler(lambda raw, text: parameters.parse_monthly(raw, text=text), monthly),
-        "chargingDistribute": QuestionHandler(
-            lambda raw, text: parameters.parse_distribution(raw, text=text, days_max=days_max), distribution
-        ),
+        **{table.path: _table_question(answers, table, retention.asked_max(table)) for table in answers.tables},
         "groups": QuestionHandler(lambda raw, text: parameters.parse_groups(raw, text=text), groups),
         "operators": QuestionHandler(lambda raw, text: parameters.parse_operators(raw, text=text), operators),
     }
@@ -222,13 +230,19 @@ async def _end(feed: Feed, ending: asyncio.Event) -> None:
     feed.end()
 
 
-def create_app(settings: Settings, found: Stores | None = None, *, ending: asyncio.Event | None = None) -> ASGIApp:
+def create_app(
+    settings: Settings,
+    found: Stores | None = None,
+    *,
+    ending: asyncio.Event | None = None,
+    tables: Sequence[Table[Any]] = TABLES,
+) -> ASGIApp:
     """The whole interface as an ASGI application; without stores given, those of the settings' addresses.
 
     `ending` is set by a server that is about to stop: it would wait for open streams, which end by nothing else.
     """
     found = found or stores(settings)
-    parts = _parts(settings, found)
+    parts, retention = _parts(settings, found, tables), _retention(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -254,14 +268,14 @@ def create_app(settings: Settings, found: Stores | None = None, *, ending: async
     )
     endpoints: dict[str, ASGIApp] = {
         path: Endpoint(path, parts.tokens, parts.rate, question)
-        for name, question in _questions(parts.answers, settings.distribution_days).items()
+        for name, question in _questions(parts.answers, retention).items()
         for path in [f"{PREFIX}/{name}"]
     }
     path = f"{PREFIX}/stream"
     endpoints[path] = StreamEndpoint(path, parts.tokens, parts.rate, parts.feed)
     endpoints[OPERATIONS] = OperationsEndpoint(OPERATIONS, parts.tokens, parts.rate, parts.monitor)
     app.router.routes.extend(_service_routes(parts))
-    app.router.routes.extend(reference_pages.routes(version("crm-stats")))
+    app.router.routes.extend(reference_pages.routes(document(version("crm-stats"), retention, tables)))
     app.router.routes.extend(page.routes(settings.api_frame_ancestors))
     whole: ASGIApp = Dispatcher(endpoints, app)
     if settings.api_cors_origins:

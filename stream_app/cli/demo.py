@@ -22,20 +22,20 @@ from stream_app.cli.simulate import (
 )
 from stream_app.cli.token import HOURS, dashboard, signed
 from stream_app.cli.up import run_folder
+from stream_app.domain.tables import TABLES
 from stream_app.local.errors import LocalError
 from stream_app.local.lock import alone
 from stream_app.local.processes import child_env, find, start, wait_ready
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.stack import worker_ready
 from stream_app.simulator.network import Network, build
-from stream_app.simulator.report import ReportError, ask, day_curve, groups_line, months_table
+from stream_app.simulator.report import ReportError, answer_report, ask, groups_line, width_of
 from stream_app.simulator.send import Sender, SendError
 from stream_app.simulator.shown import Shown, ShownError
 
 SHOWN_OPERATOR = "M1"
 SHOWN_SECONDS_MAX = 300.0
 ALIVE_SECONDS_MAX = 15.0
-WIDTH_MIN = 96
 LIVE = "simulate"
 
 
@@ -114,11 +114,16 @@ def _show(run: RunFolder, settings: config.Settings) -> None:
     operators = ask(base, token, "operators", {})["operators"]
     name = next((entry["name"] for entry in operators if entry["operatorId"] == SHOWN_OPERATOR), None)
     of = {"operatorId": SHOWN_OPERATOR}
-    # A figure that is cut off says something wrong: better a line that wraps.
-    console = Console(highlight=False, width=max(WIDTH_MIN, Console().width))
+    parts = [
+        part
+        for table in TABLES
+        for part in answer_report(table, name or SHOWN_OPERATOR, ask(base, token, table.path, of))
+    ]
+    # Tables need their width; a terminal that lacks it wraps lines. The line of groups wraps anyway.
+    console = Console(highlight=False, width=max(Console().width, width_of(parts)))
     console.print()
-    console.print(months_table(name or SHOWN_OPERATOR, ask(base, token, "monthlyIndex", of)))
-    console.print(day_curve(ask(base, token, "chargingDistribute", of)))
+    for part in parts:
+        console.print(part)
     console.print(groups_line(ask(base, token, "groups", of)))
     print(f"""
 The dashboard, live, with a token for {HOURS:.0f} hours:

@@ -48,6 +48,11 @@ def month_add(month: int, by: int) -> int:
     return index // 12 * 100 + index % 12 + 1
 
 
+def month_count(first: int, last: int) -> int:
+    """How many months there are from one to another, both included."""
+    return (last // 100 - first // 100) * 12 + last % 100 - first % 100 + 1
+
+
 def first_day_of(month: int) -> int:
     """The number of a month's first day."""
     return day_of(date(month // 100, month % 100, 1))

@@ -134,7 +134,7 @@ def figure_document(
         "partition": place.partition,
         "asOf": iso_ms(place.as_of_ms),
         "version": place.version,
-        f"{table.period.name}s": [
+        table.period.plural: [
             figure_row(table, cell, period, currency) for cell, period in zip(cells, periods, strict=True)
         ],
     }

@@ -5,13 +5,21 @@ key figures by period (FigureTable) and sessions counted by slot of a period (Co
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from stream_app.domain.cells import Cell, CountCell, Customer, FigureCell, Operator
-from stream_app.domain.local_time import date_of, day_of, first_day_of, month_add, month_of_day, month_string
+from stream_app.domain.local_time import (
+    date_of,
+    day_of,
+    first_day_of,
+    month_add,
+    month_count,
+    month_of_day,
+    month_string,
+)
 from stream_app.domain.rules import CountRule, FigureRule, Rule, prune_counts, prune_figures
 from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS, filled
 
@@ -22,21 +30,33 @@ class Period(NamedTuple):
     """Of which stretch of local time a cell is; a number that grows with time."""
 
     name: str  # in documents
+    plural: str  # the list of them in documents, and the parameter that says how many are asked for
+    last: str  # the parameter that says up to which one
     of_day: Callable[[int], int]  # day number -> the period it lies in
     add: Callable[[int, int], int]  # the period so many later
+    span: Callable[[int, int], int]  # how many there are from one to another, both included
     first_day: Callable[[int], int]  # its first day's number
     text: Callable[[int], str]  # as people read it
-    parse: Callable[[str], int]  # undoes `text`
+    parse: Callable[[str], int]  # undoes `text`; `Raises` ValueError for what no period reads like
+    schema: Mapping[str, str]  # what JSON Schema says of `text`
     first_kept: Callable[[Operator], int]
+
+    @property
+    def first(self) -> int:
+        """The first one that can be asked for: stores count days from 1970."""
+        return self.of_day(0)
 
 
 MONTH: Final = Period(
-    "month", month_of_day, month_add, first_day_of, lru_cache(10_000)(month_string),
-    lambda text: int(text.replace("-", "")), lambda operator: operator.first_month,
+    "month", "months", "endMonth", month_of_day, month_add, month_count, first_day_of,
+    lru_cache(10_000)(month_string), lambda text: month_of_day(day_of(date.fromisoformat(f"{text}-01"))),
+    {"pattern": r"^(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])$"}, lambda operator: operator.first_month,
 )  # fmt: skip
 DAY: Final = Period(
-    "date", lambda day: day, lambda day, by: day + by, lambda day: day, lru_cache(10_000)(lambda day: date_of(day).isoformat()),
-    lambda text: day_of(date.fromisoformat(text)), lambda operator: operator.first_day,
+    "date", "days", "endDate", lambda day: day, lambda day, by: day + by, lambda first, last: last - first + 1,
+    lambda day: day, lru_cache(10_000)(lambda day: date_of(day).isoformat()),
+    lambda text: day_of(date.fromisoformat(text)),
+    {"pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "format": "date"}, lambda operator: operator.first_day,
 )  # fmt: skip
 
 
@@ -45,11 +65,13 @@ class Table(ABC, Generic[C]):
 
     `name` names it in the state; `prefix` begins its rows' keys and its parts of a customer, a letter that no other row has. The rest are
     names that readers know: `document` in Redis' keys and of events of the stream, `path` of the question over HTTP, `topic` of the
-    results topic's records, `clickhouse_table`. The default document shows `shown` periods, the last of them the current one; at most `shown_max`
-    may be asked for.
+    results topic's records, `clickhouse_table`. The default document shows `shown` periods, the last of them the current one.
+    `since` is the version of the table of figures (domain.figures) that brought it: ClickHouse's migration makes it then. `past_retention` says
+    whether periods that are no longer kept may be asked for.
     """
 
     cell_type: type[C]
+    past_retention: ClassVar[bool]
 
     def __init__(
         self,
@@ -100,6 +122,10 @@ class Table(ABC, Generic[C]):
     def prune(self, customer: Customer, operator: Operator) -> bool:
         """Drop a customer's contribution to what is no longer kept. Was there any?"""
 
+    @abstractmethod
+    def asked_max(self, operator: Operator) -> int:
+        """So many periods may be asked for at most."""
+
     def current(self, operator: Operator) -> int:
         """The period of the operator's today."""
         return self.period.of_day(operator.today)
@@ -118,9 +144,14 @@ class Table(ABC, Generic[C]):
 
 
 class FigureTable(Table[FigureCell]):
-    """Key figures by period, see domain.figures; a record and a row for each currency."""
+    """Key figures by period, see domain.figures; a record and a row for each currency. Up to `shown_max` periods may be asked for."""
 
     cell_type = FigureCell
+    past_retention = True  # ClickHouse has them, as they last were
+
+    def __init__(self, name: str, prefix: str, period: Period, *, shown_max: int, **names: Any) -> None:
+        super().__init__(name, prefix, period, **names)
+        self.shown_max = shown_max
 
     def new(self) -> FigureCell:
         """See Table."""
@@ -154,6 +185,11 @@ class FigureTable(Table[FigureCell]):
         """See Table."""
         return prune_figures(customer, self.prefix, self.first_kept(operator))
 
+    def asked_max(self, operator: Operator) -> int:
+        """See Table."""
+        del operator
+        return self.shown_max
+
 
 class CountTable(Table[CountCell]):
     """Counted sessions by slot of a period.
@@ -162,6 +198,7 @@ class CountTable(Table[CountCell]):
     """
 
     cell_type = CountCell
+    past_retention = False
 
     def __init__(
         self,
@@ -202,11 +239,15 @@ class CountTable(Table[CountCell]):
         """See Table."""
         return prune_counts(customer, self.prefix, self.first_kept(operator) * self.width)
 
+    def asked_max(self, operator: Operator) -> int:
+        """See Table: all that are kept."""
+        return self.period.span(self.first_kept(operator), self.current(operator))
+
 
 MONTHLY: Final = FigureTable(
     "monthly", "m", MONTH,
     document="monthly", path="monthlyIndex", topic="monthly.v1", clickhouse_table="ads_operation_crm_monthly",
-    shown=6, meaning="Key figures by month.",
+    shown=6, shown_max=25, meaning="Key figures by month.",
 )  # fmt: skip
 _HALF_HOURS: Final = [
     {"start": f"{slot // 2:02d}:{slot % 2 * 30:02d}", "end": f"{(slot + 1) // 2:02d}:{(slot + 1) % 2 * 30:02d}"}

@@ -37,8 +37,10 @@ from stream_app.sinks.clickhouse_statements import AnyTable
 from stream_app.sinks.sql import OTHER_TABLES, sql
 
 OPERATORS_MAX: Final = 500  # named in one question
-_WITH_ROWS: Final = tuple(  # that must not be lost unnoticed
-    {*OTHER_TABLES.values(), *(table.clickhouse_table for table in TABLES)} - {OTHER_TABLES["as_of"]}
+_WITH_ROWS: Final = (  # tables that must not lose rows unnoticed
+    OTHER_TABLES["operators"],
+    OTHER_TABLES["groups"],
+    *(table.clickhouse_table for table in TABLES),
 )
 
 Tables = dict[str, tuple[int, int, int]]  # table: modified, first block, last block
@@ -62,8 +64,10 @@ class _Sums:
         for operator_id, kept_by, *sums in rows:
             self._rows[operator_id].append((kept_by, tuple(sums)))
 
-    def of(self, operator_id: str, first: str) -> Added:
-        """The sums of an operator's rows of the periods that begin on this day or later."""
+    def of(self, operator_id: str, first: str) -> Added | None:
+        """The sums of an operator's rows of the periods that begin on this day or later; None where it began to keep others meanwhile."""
+        if first not in self._firsts:
+            return None
         older = self._firsts.index(first)
         return added_rows(self._table, (sums for kept_by, sums in self._rows[operator_id] if kept_by > older))
 

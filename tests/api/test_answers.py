@@ -6,9 +6,10 @@ import json
 import pytest
 
 from stream_app.domain.events import ALL
-from stream_app.domain.report import iso_date, iso_ms
+from stream_app.domain.report import iso_ms
+from stream_app.domain.tables import DAY, HALF_HOUR, MONTHLY
 from stream_app.formats.murmur2 import partition_for
-from stream_app.sinks.redis_keys import distribution_key, monthly_key
+from stream_app.sinks.redis_keys import document_key
 from tests.api.worlds import PREFIX, FakeCells, FakeDocuments, api, bearer
 from tests.sinks.fake_view import MONTH, STRANGE, TODAY, example
 
@@ -25,12 +26,12 @@ async def post(client, name, body, operators="*"):
 
 
 @pytest.mark.parametrize("operator", ["M1", STRANGE, "yen"])
-@pytest.mark.parametrize(("name", "key"), [("monthlyIndex", monthly_key), ("chargingDistribute", distribution_key)])
-async def test_the_default_answer_is_redis_document_with_the_live_as_of(operator, name, key):
+@pytest.mark.parametrize(("name", "table"), [("monthlyIndex", MONTHLY), ("chargingDistribute", HALF_HOUR)])
+async def test_the_default_answer_is_redis_document_with_the_live_as_of(operator, name, table):
     documents, cells = world()
     async with api(documents, cells) as client:
         answer = await post(client, name, {"operatorId": operator})
-    document = json.loads(documents.documents[key(operator, ALL)])
+    document = json.loads(documents.documents[document_key(table, operator, ALL)])
     assert answer.status_code == 200
     assert answer.json() == {"code": 0, "message": "ok", "data": document | {"asOf": LIVE}}
     assert answer.headers["x-data-as-of"] == LIVE
@@ -57,14 +58,14 @@ async def test_an_id_that_looks_like_a_field_is_not_taken_for_one(strange):
         answer = await post(client, "monthlyIndex", {"operatorId": strange, "groupId": strange})
     data = answer.json()["data"]
     assert (data["operatorId"], data["groupId"], data["asOf"]) == (strange, strange, LIVE)
-    assert data == json.loads(documents.documents[monthly_key(strange, strange)]) | {"asOf": LIVE}
+    assert data == json.loads(documents.documents[document_key(MONTHLY, strange, strange)]) | {"asOf": LIVE}
 
 
 async def test_a_document_written_with_other_white_space_and_order_is_read_as_well():
     documents = FakeDocuments()
     documents.live = {b"5": LIVE.encode()}
     document = {"version": 7, "asOf": STORED, "partition": 5, "operatorId": "M1", "months": []}
-    documents.documents[monthly_key("M1", ALL)] = json.dumps(document).encode()
+    documents.documents[document_key(MONTHLY, "M1", ALL)] = json.dumps(document).encode()
     async with api(documents) as client:
         answer = await client.get(f"{PREFIX}/monthlyIndex", headers=bearer())
     assert answer.json()["data"] == document | {"asOf": LIVE}
@@ -76,7 +77,7 @@ async def test_without_a_live_as_of_the_documents_own_is_said():
     documents.live = {}
     async with api(documents, cells) as client:
         answer = await post(client, "monthlyIndex", {"operatorId": "M1"})
-    own = json.loads(documents.documents[monthly_key("M1", ALL)])["asOf"]
+    own = json.loads(documents.documents[document_key(MONTHLY, "M1", ALL)])["asOf"]
     assert answer.json()["data"]["asOf"] == answer.headers["x-data-as-of"] == own
 
 
@@ -135,7 +136,7 @@ async def test_a_redis_that_lost_its_documents_is_not_believed():
 
 async def test_a_group_evicted_from_redis_comes_from_clickhouse():
     documents, cells = world()
-    del documents.documents[monthly_key("M1", "vip")]
+    del documents.documents[document_key(MONTHLY, "M1", "vip")]
     async with api(documents, cells) as client:
         data = (await post(client, "monthlyIndex", {"operatorId": "M1", "groupId": "vip"})).json()["data"]
     assert (data["months"][-1]["receivedAmount"], data["asOf"]) == ("10.00", STORED)
@@ -162,7 +163,7 @@ async def test_a_group_without_data_is_zeros_at_the_version_of_all(name, clickho
 @pytest.mark.parametrize("clickhouse_down", [False, True])
 async def test_rows_of_a_group_that_outlived_its_document_do_not_lower_the_version(clickhouse_down):
     documents, cells = world()
-    documents.documents.pop(monthly_key("M1", STRANGE), None)
+    documents.documents.pop(document_key(MONTHLY, "M1", STRANGE), None)
     cells.down = clickhouse_down
     async with api(documents, cells) as client:
         data = (await post(client, "monthlyIndex", {"operatorId": "M1", "groupId": STRANGE})).json()["data"]
@@ -215,11 +216,11 @@ async def test_windows_are_checked_against_the_operators_own_today():
 
         assert await code("monthlyIndex", endMonth="2026-12") == (40001, "endMonth")
         assert (await code("monthlyIndex", endMonth="2026-11"))[0] == 0
-        first = iso_date(TODAY - 91)
+        first = DAY.text(TODAY - 91)
         assert (await code("chargingDistribute", endDate=first, days=1))[0] == 0
         assert await code("chargingDistribute", endDate=first, days=2) == (40001, "days")
-        assert await code("chargingDistribute", endDate=iso_date(TODAY - 92), days=1) == (40001, "endDate")
-        assert await code("chargingDistribute", endDate=iso_date(TODAY + 1)) == (40001, "endDate")
+        assert await code("chargingDistribute", endDate=DAY.text(TODAY - 92), days=1) == (40001, "endDate")
+        assert await code("chargingDistribute", endDate=DAY.text(TODAY + 1)) == (40001, "endDate")
         assert (await code("chargingDistribute", days=92))[0] == 0
         assert await code("monthlyIndex", endMonth="1970-02", months=3) == (40001, "endMonth")
 

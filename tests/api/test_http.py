@@ -9,7 +9,9 @@ from fastapi.openapi.models import OpenAPI
 
 from stream_app.api.app import Stores
 from stream_app.api.description import examples, models
+from stream_app.api.description.table_models import data_model
 from stream_app.api.guard.rate_window import LocalWindow
+from stream_app.domain.tables import TABLES
 from tests.api.worlds import PREFIX, FakeCells, FakeDocuments, api, bearer, token
 from tests.sinks.fake_view import STRANGE, example
 
@@ -165,20 +167,14 @@ async def test_openapi_describes_every_question_with_examples(client):
 
 @pytest.mark.parametrize("name", QUESTIONS)
 async def test_real_answers_fit_the_documented_models(client, name):
-    data = {
-        "monthlyIndex": models.MonthlyData,
-        "chargingDistribute": models.DistributionData,
-        "groups": models.GroupsData,
-        "operators": models.OperatorsData,
+    data, example_ = {
+        "groups": (models.GroupsData, examples.GROUPS_EXAMPLE),
+        "operators": (models.OperatorsData, examples.OPERATORS_EXAMPLE),
+        **{table.path: (data_model(table), examples.table_example(table)) for table in TABLES},
     }[name]
     answer = (await client.get(f"{PREFIX}/{name}", headers=bearer())).json()
-    read = models.Envelope[data].model_validate(answer)
-    assert read.model_dump(by_alias=True) == answer
-    example_ = getattr(
-        examples,
-        {"monthlyIndex": "MONTHLY", "chargingDistribute": "DISTRIBUTION"}.get(name, name.upper()) + "_EXAMPLE",
-    )
-    assert models.Envelope[data].model_validate(example_).model_dump(by_alias=True) == example_
+    for said in (answer, example_):
+        assert models.Envelope[data].model_validate(said).model_dump(by_alias=True) == said
 
 
 async def test_metrics_count_by_route_code_and_store(client):

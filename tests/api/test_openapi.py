@@ -16,7 +16,9 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
+from stream_app.api.asking.windows import Retention
 from stream_app.api.description.reference import document
+from stream_app.domain.tables import TABLES
 from stream_app.formats.murmur2 import partition_for
 from tests.api.real import filled_once, served
 from tests.api.tenants import OURS, THEIRS, tenants
@@ -24,6 +26,7 @@ from tests.api.worlds import PREFIX, settings, token
 
 EXAMPLES = 60  # an operation, beside those that cover each of its parameters
 READ_SECONDS_MAX = 10
+RETENTION = Retention(settings().retention_months, settings().distribution_days)
 STREAM = f"{PREFIX}/stream"
 
 
@@ -47,7 +50,7 @@ def address(redis_url, clickhouse_url):
         yield address
 
 
-schema = schemathesis.openapi.from_dict(strict(json.loads(document("0"))))
+schema = schemathesis.openapi.from_dict(strict(json.loads(document("0", RETENTION, TABLES))))
 schema.config.generation.update(with_security_parameters=False)
 
 

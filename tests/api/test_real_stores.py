@@ -12,7 +12,8 @@ from redis.asyncio import Redis
 
 from stream_app.domain.local_time import month_add
 from stream_app.domain.report import iso_ms
-from stream_app.sinks.redis_keys import monthly_key
+from stream_app.domain.tables import MONTHLY
+from stream_app.sinks.redis_keys import document_key
 from tests.api.real import LIVE_MS, NOBODY, NOBODYS, STORED_MS, fill, free_port, real, run
 from tests.api.worlds import PREFIX, SECRET, bearer
 from tests.sinks.fake_view import MONTH, STRANGE, example
@@ -79,7 +80,7 @@ async def test_other_windows_come_from_clickhouse(filled):
 
 async def test_a_document_lost_in_redis_comes_from_clickhouse(filled):
     client = Redis.from_url(filled[0])
-    await client.delete(monthly_key("M1", "ALL"))
+    await client.delete(document_key(MONTHLY, "M1", "ALL"))
     await client.aclose()
     async with real(*filled) as client:
         data = (await client.get(f"{PREFIX}/monthlyIndex", headers=bearer("M1"))).json()["data"]

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -14,7 +15,8 @@ from stream_app.api.app import create_app, stores
 from stream_app.api.live import stream as stream_module
 from stream_app.api.live.feed import Feed
 from stream_app.domain.report import iso_ms
-from stream_app.sinks.redis_keys import monthly_key
+from stream_app.domain.tables import MONTHLY, TABLES
+from stream_app.sinks.redis_keys import document_key
 from tests.api.serving import BEGIN_MS, NOBODYS, World, serving
 from tests.api.worlds import PREFIX, bearer, settings
 from tests.sinks.fake_view import MONTH, STRANGE, TODAY
@@ -403,7 +405,7 @@ async def test_a_connection_for_updates_that_is_cut_is_made_again_and_documents_
         await events.next("as-of")
         (link,) = await world.redis.client_list(_type="pubsub")
         assert await world.redis.client_kill_filter(_id=link["id"]) == 1
-        key = monthly_key("M1", "ALL")
+        key = document_key(MONTHLY, "M1", "ALL")
         body = re.sub(rb'"version":\d+', b'"version":%d' % (2**52 + 77), await world.redis.get(key))
         await world.redis.set(key, body)  # without a word on the channel
         assert (await events.next("monthly"))[2]["version"] == 2**52 + 77
@@ -419,7 +421,7 @@ async def test_the_feed_ends_a_task_that_missed_its_first_cancellation():
             await asyncio.sleep(3600)
         await asyncio.sleep(3600)
 
-    feed = Feed(None, (None, None), 30, None)
+    feed = Feed(SimpleNamespace(tables=TABLES), (None, None), None)
     task = feed._start(deaf())
     await asyncio.sleep(0)
     async with asyncio.timeout(5):

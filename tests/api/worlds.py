@@ -15,18 +15,20 @@ from config.settings import Settings, load
 from stream_app.api.app import Stores, create_app
 from stream_app.api.guard.rate_window import LocalWindow
 from stream_app.api.stores.ports import ReadResult
-from stream_app.domain.local_time import month_of_day
+from stream_app.domain.cells import CellKey
 from stream_app.domain.report import (
-    distribution_data,
+    Place,
+    count_document,
+    figure_document,
     iso_ms,
-    monthly_data,
     operator_entry,
     shown_groups,
     sum_slots,
 )
+from stream_app.domain.tables import MONTHLY, TABLES
 from stream_app.sinks.clickhouse_reader import KnownOperator
-from stream_app.sinks.redis_documents import distribution_document, monthly_document
-from stream_app.sinks.redis_keys import distribution_key, groups_key, monthly_key
+from stream_app.sinks.redis_documents import default_answer
+from stream_app.sinks.redis_keys import document_key, groups_key
 
 SECRET = "a secret for tests that is long enough"
 PREFIX = "/smart-bi/crm"
@@ -49,7 +51,7 @@ def bearer(operators="M1", **claims):
 class FakeDocuments:
     """Redis as a dictionary."""
 
-    def __init__(self, view=None, as_of_ms=1_795_500_009_000):
+    def __init__(self, view=None, as_of_ms=1_795_500_009_000, tables=TABLES):
         self.down = False
         self.documents, self.entries, self.live = {}, {}, {}
         if view is not None:
@@ -63,11 +65,10 @@ class FakeDocuments:
                 ]
                 self.documents[groups_key(name)] = orjson.dumps({"groups": [{"groupId": "ALL", "name": None}, *listed]})
                 for group_id, group in groups.items():
-                    monthly = monthly_document(view, name, operator, group_id, group)
-                    distribution = distribution_document(view, name, operator, group_id, group)
-                    if monthly:
-                        self.documents[monthly_key(name, group_id)] = monthly
-                        self.documents[distribution_key(name, group_id)] = distribution
+                    for table in tables:
+                        document = default_answer(table, view, name, operator, group_id, group)
+                        if document:
+                            self.documents[document_key(table, name, group_id)] = document
 
     async def read(self, keys):
         await self.ping()
@@ -112,28 +113,31 @@ class FakeCells:
         self._up()
         return dict.fromkeys(range(8), self.as_of) if self.view else {}
 
-    async def monthly(self, operator_id, known, group, months, currency):
-        self._up()
-        rows = {key.month: cell for key, cell in self._cells(operator_id) if key.group == group}
-        version = max((cell.version for cell in rows.values()), default=0)
-        return monthly_data(
-            operator_id, group, known.operator, rows, months, currency, known.partition, self.as_of, version
-        )
+    def _cells(self, table, operator_id, group):
+        """By period."""
+        stored = self.view.scan_cells(table, operator_id) if self.view else ()
+        return {key.period: cell for key, cell in stored if key.group == group}
 
-    def _cells(self, operator_id):
-        return self.view.monthly_cells(operator_id) if self.view else ()
+    def _place(self, operator_id, known, group, cells):
+        version = max((cell.version for cell in cells.values()), default=0)
+        return Place(operator_id, known.operator, group, known.partition, self.as_of, version)
+
+    async def figures(self, table, operator_id, known, group, periods, currency):
+        self._up()
+        cells = self._cells(table, operator_id, group)
+        place = self._place(operator_id, known, group, cells)
+        return figure_document(table, place, [cells.get(period) for period in periods], periods, currency)
+
+    async def counts(self, table, operator_id, known, group, periods):
+        self._up()
+        cells = self._cells(table, operator_id, group)
+        counts = sum_slots(table, [cells.get(period) for period in periods])
+        return count_document(table, self._place(operator_id, known, group, cells), counts, periods)
 
     async def has_documents(self, operator_id, known, group):
         self._up()
-        month = month_of_day(known.operator.today)
-        return any(key.group == group and key.month == month for key, _ in self._cells(operator_id))
-
-    async def distribution(self, operator_id, known, group, days):
-        self._up()
-        cells = self.view.half_hours(operator_id, group, range(days[0] - 92, days[-1] + 92)) if self.view else []
-        version = max((cell.version for cell in cells if cell), default=0)
-        counts = sum_slots(self.view.half_hours(operator_id, group, days) if self.view else [])
-        return distribution_data(operator_id, group, known.operator, counts, days, known.partition, self.as_of, version)
+        key = CellKey(operator_id, group, MONTHLY.current(known.operator))
+        return self.view is not None and self.view.cells(MONTHLY, [key]) != [None]
 
 
 def settings(**changes) -> Settings:
@@ -145,10 +149,10 @@ async def _nothing():
 
 
 @asynccontextmanager
-async def api(documents=None, cells=None, found=None, **changes):
+async def api(documents=None, cells=None, found=None, tables=TABLES, **changes):
     """A client of an API on these stores."""
     stores = found or Stores(documents or FakeDocuments(), cells or FakeCells(), LocalWindow(), _nothing)
-    app = create_app(settings(**changes), stores)
+    app = create_app(settings(**changes), stores, tables=tables)
     queue, said = asyncio.Queue(), asyncio.Queue()
     queue.put_nowait({"type": "lifespan.startup"})
     running = asyncio.create_task(app({"type": "lifespan", "state": {}}, queue.get, said.put))

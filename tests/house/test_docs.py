@@ -17,7 +17,7 @@ from stream_app.cli import load as load_command
 from stream_app.cli.topics import topics_of
 from stream_app.domain.errors import Reason
 from stream_app.monitor.metrics import METRICS
-from stream_app.sinks.sql import TABLES, sql
+from stream_app.sinks.sql import OTHER_TABLES, RECORD, sql
 from tests.house.pages import PAGES, PROGRAMS, blocks, commands, prose, section
 
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -133,8 +133,12 @@ def test_our_topics_are_described_as_make_up_makes_them(topic):
         assert f"| `{topic.name}` |" in section(INTEGRATING, "Topics")
 
 
-@pytest.mark.parametrize("table", [table for table in TABLES if table != "database"])
-def test_every_table_is_described_with_its_columns(table):
+def test_the_tables_of_results_are_described_as_they_are():
+    subprocess.run([sys.executable, ROOT / "docs" / "clickhouse_tables.py", "--check"], check=True, cwd=Path("/"))
+
+
+@pytest.mark.parametrize("table", [*OTHER_TABLES, RECORD])
+def test_every_other_table_is_described_with_its_columns(table):
     statement = sql(table, "db")
     name = re.search(r"db\.(\w+)", statement)[1]
     rows = [line.split("|") for line in section(INTEGRATING, "ClickHouse").splitlines() if line.startswith("| `")]

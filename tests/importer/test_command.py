@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 from config import settings
 from stream_app.cli import import_, load
 from stream_app.importer import run as importer_run
-from stream_app.importer.mapping import MAPPED, Record
+from stream_app.importer.mapping import MAPPED, SourceRecord
 from stream_app.importer.send import KafkaSender, SendError
 from stream_app.local.processes import find, stop
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server
-from stream_app.local.topics import Topic, create_missing
+from stream_app.local.topics import TopicSpec, create_missing
 from stream_app.sources import registry
 from tests.conftest import LIB
 from tests.importer.maps import MAP, ROW, csv_text
@@ -39,7 +39,7 @@ def topics(kafka, monkeypatch):
     """Source topics of this test alone; the command finds them by its settings."""
     prefix = uuid.uuid4().hex
     names = {name: f"{prefix}.{name}" for name in NAMES}
-    create_missing(kafka, [Topic(name, 2) for name in names.values()])
+    create_missing(kafka, [TopicSpec(name, 2) for name in names.values()])
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka)
     for name, topic in names.items():
         monkeypatch.setenv(f"STREAM_APP_TOPIC_{name.upper()}", topic)
@@ -108,7 +108,7 @@ async def test_cdrs_need_no_map(kafka, tmp_path, monkeypatch):
     topic = f"{uuid.uuid4().hex}.cdrs"
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka)
     monkeypatch.setenv("STREAM_APP_TOPIC_CDRS", topic)
-    await in_thread(create_missing, kafka, [Topic(topic, 2)])
+    await in_thread(create_missing, kafka, [TopicSpec(topic, 2)])
     file = tmp_path / "cdrs.json"
     file.write_text('{"data": [{"country_code": "NL", "party_id": "ALF", "id": "c-1"}, {"id": "c-2"}]}')
     result = await in_thread(command, str(file))
@@ -207,7 +207,7 @@ async def test_kafka_that_dies_ends_the_import_in_time(tmp_path):
     server = next(server for server in SERVERS if server.name == "kafka")
     address = await in_thread(lambda: start_server(run_folder, server, None, default_ports=False))
     broker = find(run_folder, "kafka")
-    record = Record(registry.SESSIONS, b"M1", b"{}")
+    record = SourceRecord(registry.SESSIONS, b"M1", b"{}")
 
     async def import_while_it_dies():
         async with KafkaSender(address, {registry.SESSIONS: "sessions"}, ack_seconds_max=2) as sender:
@@ -217,7 +217,7 @@ async def test_kafka_that_dies_ends_the_import_in_time(tmp_path):
                 await sender.send([record] * 1000)
 
     try:
-        await in_thread(create_missing, address, [Topic("sessions", 1)])
+        await in_thread(create_missing, address, [TopicSpec("sessions", 1)])
         async with asyncio.timeout(40):
             with pytest.raises(SendError, match="stopped answering"):
                 await import_while_it_dies()

@@ -18,7 +18,7 @@ import redis
 from confluent_kafka import Consumer, TopicPartition
 
 from stream_app.local.ports import free_port
-from stream_app.local.topics import Topic, create_missing
+from stream_app.local.topics import TopicSpec, create_missing
 from stream_app.sources import registry
 
 PROGRAM = Path(sys.executable).parent / "stream-app"
@@ -64,7 +64,7 @@ def sources(kafka, tmp_path):
         "STREAM_APP_RUN": str(tmp_path),
     }
     topics = {name: env[f"STREAM_APP_TOPIC_{name.upper()}"] for name in SOURCES}
-    create_missing(kafka, [Topic(topic, 3) for topic in topics.values()])
+    create_missing(kafka, [TopicSpec(topic, 3) for topic in topics.values()])
     return env, topics
 
 
@@ -204,9 +204,11 @@ def test_the_demo_shows_what_was_sent_and_a_payment_shows_at_once(kafka, stack):
     env, client, folder = stack
     done = run(env, "demo", "--months", "2", "--customers", "30", "--rate", "5")
     assert done.returncode == 0, done.stderr
-    assert "Stadtwerke Musterstadt (M1), ALL, EUR, months of Europe/Berlin" in done.stdout
+    assert "Stadtwerke Musterstadt (M1), ALL: payments in EUR, months of Europe/Berlin" in done.stdout
+    assert "Stadtwerke Musterstadt (M1), ALL: sessions, months of Europe/Berlin" in done.stdout
+    assert "…" not in done.stdout
     assert "vip (大客户)" in done.stdout
-    assert re.search(r"Peak half-hour of \S+ to \S+: \d\d:[03]0-\d\d:[03]0, \d+ of \d+ charges", done.stdout)
+    assert re.search(r"half-hour of the day, \S+ to \S+\nMost at \d\d:[03]0-\d\d:[03]0: \d+ of \d+\n", done.stdout)
     base = f"http://127.0.0.1:{env['STREAM_APP_API_PORT']}"
     assert f"{base}/docs" in done.stdout
     token = re.search(rf"^The dashboard, live.*:\n  {base}/#token=(\S+)$", done.stdout, re.MULTILINE)[1]
@@ -217,7 +219,7 @@ def test_the_demo_shows_what_was_sent_and_a_payment_shows_at_once(kafka, stack):
     sent = paid_months(read(kafka, env["STREAM_APP_TOPIC_PAYMENTS"], 3))
     month, (received, count) = min(sent.items())
     row = next(line for line in done.stdout.splitlines() if line.strip().startswith(month)).split()
-    assert (row[1], row[3]) == (f"{received // 100}.{received % 100:02d}", str(count))
+    assert (row[1], row[4]) == (f"{received // 100}.{received % 100:02d}", str(count))
     assert "Live traffic runs now" in done.stdout
     pid = (folder / "simulate.pid").read_text().split()[0]
 

@@ -1,5 +1,6 @@
 """ClickHouse 18.16 holds what the view holds, and as-of never speaks for rows that are gone."""
 
+import asyncio
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -157,6 +158,15 @@ async def test_operators_that_keep_different_months_are_compared_by_theirs(click
     view.months[gone._replace(operator="late")].payments["EUR"][0] += 1
     dirty = await clickhouse_sink.compare(view)
     assert dirty == only(MONTHLY, {key for key in view.months if key.operator == "late"}, {"early"})
+
+
+async def test_an_operator_whose_month_begins_during_the_comparison_is_dirty(clickhouse_sink):
+    view = example()
+    await fill(clickhouse_sink, view)
+    comparison = asyncio.create_task(clickhouse_sink.compare(view))
+    await asyncio.sleep(0)  # it waits for ClickHouse now
+    view.known["yen"].first_month = month_add(MONTH, -11)
+    assert await comparison == only(MONTHLY, {key for key in view.months if key.operator == "yen"}, {"yen"})
 
 
 async def test_a_change_replaces_its_row_and_a_writer_that_is_behind_does_not(clickhouse_sink, raw_clickhouse):

@@ -9,16 +9,25 @@ from cloudevents.core.formats.json import JSONFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.domain.cells import HalfHour, HalfHourKey, Monthly, MonthlyKey, Operator
+from stream_app.domain.cells import CellKey, CountCell, FigureCell, Operator
 from stream_app.domain.local_time import day_of
-from stream_app.domain.report import monthly_row
-from stream_app.sinks.topics import ResultRecords, half_hour_key_of, monthly_key_of
+from stream_app.domain.report import figure_row
+from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS, filled
+from stream_app.domain.tables import HALF_HOUR, MONTHLY, TABLES
+from stream_app.sinks.topics import ResultRecords, read_key
 
 RECORDS = ResultRecords("com.example.crm-stats", "/crm-stats")
 OPERATOR = Operator(timezone="Europe/Berlin", currency="EUR")
 AS_OF = 1_795_507_200_000
-DAY = day_of(date(2026, 11, 24))
-CELL = Monthly(1234, AS_OF, {"EUR": [123450, 1200, 0, 101, 40, 0], "JPY": [0] * 6}, [120, 44, 0])
+MONTH = CellKey("M1", "ALL", 202611)
+DAY = CellKey("M1", "ALL", day_of(date(2026, 11, 24)))
+CELL = FigureCell(
+    1234,
+    AS_OF,
+    {"EUR": filled([123450, 1200, 0, 101, 40, 0], PAYMENT_SUMS.size), "JPY": PAYMENT_SUMS.zeros()},
+    filled([120, 44, 0, 1450125], SESSION_SUMS.size),
+)
+COUNTS = CountCell(7, AS_OF, [1, *[0] * 46, 2])
 
 
 def event_of(record):
@@ -28,9 +37,9 @@ def event_of(record):
 
 
 def test_a_monthly_cell_is_a_record_a_currency():
-    euro, yen = RECORDS.monthly(OPERATOR, MonthlyKey("M1", "ALL", 202611), CELL, 3)
+    euro, yen = RECORDS.of(MONTHLY, OPERATOR, MONTH, CELL, 3)
     assert (euro.key, yen.key) == (b"M1|ALL|2026-11|EUR", b"M1|ALL|2026-11|JPY")
-    assert json.loads(euro.value) == monthly_row(CELL, 202611, "EUR") | {
+    assert json.loads(euro.value) == figure_row(MONTHLY, CELL, 202611, "EUR") | {
         "operatorId": "M1",
         "groupId": "ALL",
         "currency": "EUR",
@@ -40,10 +49,23 @@ def test_a_monthly_cell_is_a_record_a_currency():
         "version": 1234,
     }
     assert json.loads(yen.value)["sessionCount"] == 120
+    assert [json.loads(record.value)["energyKwh"] for record in (euro, yen)] == ["1450.125", "1450.125"]
+
+
+def test_a_monthly_record_is_the_contract_s():
+    euro, _ = RECORDS.of(MONTHLY, OPERATOR, CellKey("M1", "ALL", 202606), CELL, 3)
+    assert euro.value.decode() == (
+        '{"month":"2026-06","receivedAmount":"1234.50","discountAmount":"12.00","refundedAmount":"0.00","paymentCount":101,'
+        '"payingCustomers":40,"perCapitaPayment":"30.86","sessionCount":120,"chargingCustomers":44,"perCapitaFrequency":"2.73",'
+        '"energyKwh":"1450.125","perCapitaEnergy":"32.957",'
+        '"anonymousAmount":"0.00","anonymousSessionCount":0,"anonymousEnergyKwh":"0.000",'
+        '"operatorId":"M1","groupId":"ALL","currency":"EUR","timezone":"Europe/Berlin",'
+        '"partition":3,"asOf":"2026-11-24T08:00:00.000Z","version":1234}'
+    )
 
 
 def test_a_half_hour_cell():
-    record = RECORDS.half_hour(OPERATOR, HalfHourKey("M1", "ALL", DAY), HalfHour(7, AS_OF, [1, *[0] * 46, 2]), 3)
+    (record,) = RECORDS.of(HALF_HOUR, OPERATOR, DAY, COUNTS, 3)
     assert record.key == b"M1|ALL|2026-11-24"
     assert record.value.decode() == (
         '{"operatorId":"M1","groupId":"ALL","date":"2026-11-24","timezone":"Europe/Berlin",'
@@ -60,11 +82,11 @@ def test_as_of():
 @pytest.mark.parametrize(
     ("record", "kind", "version"),
     [
-        (RECORDS.monthly(OPERATOR, MonthlyKey("大|客", "{+}%", 202611), CELL, 3)[0], "monthly.v1", "1234"),
-        (RECORDS.half_hour(OPERATOR, HalfHourKey("M1", "ALL", DAY), HalfHour(7, AS_OF), 3), "half-hour.v1", "7"),
+        (RECORDS.of(MONTHLY, OPERATOR, CellKey("大|客", "{+}%", 202611), CELL, 3)[0], "monthly.v1", "1234"),
+        (RECORDS.of(HALF_HOUR, OPERATOR, DAY, COUNTS, 3)[0], "half-hour.v1", "7"),
         (RECORDS.as_of(3, AS_OF), "as-of.v1", "2026-11-24T08:00:00.000Z"),
-        (RECORDS.monthly_tombstones(MonthlyKey("M1", "ALL", 202611), ["EUR"], 1235, AS_OF)[0], "monthly.v1", "1235"),
-        (RECORDS.half_hour_tombstone(HalfHourKey("M1", "ALL", DAY), 8, AS_OF), "half-hour.v1", "8"),
+        (RECORDS.tombstones(MONTHLY, MONTH, CELL, 1235, AS_OF)[0], "monthly.v1", "1235"),
+        (RECORDS.tombstones(HALF_HOUR, DAY, COUNTS, 8, AS_OF)[0], "half-hour.v1", "8"),
     ],
 )
 def test_headers_are_cloudevents(record, kind, version):
@@ -81,12 +103,12 @@ def test_headers_are_cloudevents(record, kind, version):
 
 
 def test_a_cell_that_left_retention_is_a_null_for_each_currency():
-    records = RECORDS.monthly_tombstones(MonthlyKey("M1", "ALL", 202611), CELL.money, 1235, AS_OF)
+    records = RECORDS.tombstones(MONTHLY, MONTH, CELL, 1235, AS_OF)
     assert [(record.key, record.value) for record in records] == [
         (b"M1|ALL|2026-11|EUR", None),
         (b"M1|ALL|2026-11|JPY", None),
     ]
-    record = RECORDS.half_hour_tombstone(HalfHourKey("M1", "ALL", DAY), 8, AS_OF)
+    (record,) = RECORDS.tombstones(HALF_HOUR, DAY, COUNTS, 8, AS_OF)
     assert (record.key, record.value) == (b"M1|ALL|2026-11-24", None)
 
 
@@ -95,10 +117,13 @@ IDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=
 )
 
 
-@given(IDS, IDS, st.integers(2000, 2100), st.integers(1, 12))
-def test_keys_come_back(operator, group, year, month):
-    key = MonthlyKey(operator, group, year * 100 + month)
-    (record,) = RECORDS.monthly_tombstones(key, ["EUR"], 1, AS_OF)
-    assert monthly_key_of(record.key) == (key, "EUR")
-    day = HalfHourKey(operator, group, day_of(date(year, month, 1)))
-    assert half_hour_key_of(RECORDS.half_hour_tombstone(day, 1, AS_OF).key) == day
+@pytest.mark.parametrize(("table", "cell", "currencies"), [(MONTHLY, CELL, ["EUR", "JPY"]), (HALF_HOUR, COUNTS, [""])])
+@given(IDS, IDS, st.dates(date(1970, 1, 1)))
+def test_keys_come_back(table, cell, currencies, operator, group, when):
+    key = CellKey(operator, group, table.period.of_day(day_of(when)))
+    for records in (RECORDS.of(table, OPERATOR, key, cell, 3), RECORDS.tombstones(table, key, cell, 9, AS_OF)):
+        assert [read_key(table, record.key) for record in records] == [(key, currency) for currency in currencies]
+
+
+def test_each_table_has_a_topic_of_its_own():
+    assert len({table.topic for table in TABLES}) == len(TABLES)

@@ -5,29 +5,23 @@ holds; an operator or group without data is zeros, but only when a store says so
 Redis may have been evicted there. The default answers of Redis are handed on as bytes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from stream_app.api.asking.documents import loaded, spliced
-from stream_app.api.asking.parameters import DistributionQuery, MonthlyQuery
-from stream_app.api.asking.windows import (
-    DistributionQuestion,
-    MonthlyQuestion,
-    Q_contra,
-    Retention,
-    W,
-    WindowedQuestion,
-)
+from stream_app.api.asking.parameters import PeriodsQuery
+from stream_app.api.asking.windows import Retention, WindowedQuestion, question_of
 from stream_app.api.errors import NO_STORE, ApiError
 from stream_app.api.stores.circuit import CircuitBreaker, StoreUnavailable
 from stream_app.api.stores.ports import CellStore, DocumentStore, ReadResult
 from stream_app.domain.events import ALL
 from stream_app.domain.local_time import zone
 from stream_app.domain.report import Json, groups_data, iso_ms
+from stream_app.domain.tables import TABLES, Table
 from stream_app.formats.murmur2 import partition_for
 from stream_app.sinks.clickhouse_reader import KnownOperator
 from stream_app.sinks.redis_keys import groups_key
@@ -54,7 +48,7 @@ class _AbsentDocument(NamedTuple):
 
 
 class Answers:
-    """The four answers.
+    """The answers: one for each table, groups, operators.
 
     `now_quarter` gives the wall clock in quarter hours since 1970; `default_currency` is that of an operator no store
     knows.
@@ -69,6 +63,7 @@ class Answers:
         events_partitions: int,
         default_currency: str,
         now_quarter: Callable[[], int],
+        tables: Sequence[Table[Any]] = TABLES,
     ) -> None:
         self._documents, self._redis = documents
         self._cells, self._clickhouse = cells
@@ -76,20 +71,20 @@ class Answers:
         self._events_partitions = events_partitions
         self._default_currency = default_currency
         self._now_quarter = now_quarter
-        self._monthly, self._distribution = MonthlyQuestion(retention), DistributionQuestion(retention)
+        self.tables = tables
+        self._questions = {table.name: question_of(table, retention) for table in tables}
+        self._default_lengths = {table.name: min(table.shown, retention.asked_max(table)) for table in tables}
         self._partition = lru_cache(100_000)(lambda operator_id: partition_for(operator_id.encode(), events_partitions))
 
-    async def monthly(self, operator_id: str, asked: MonthlyQuery) -> Answer:
-        """The answer of `monthlyIndex`. `Raises` ApiError."""
-        return await self._figures(self._monthly, operator_id, asked.group_id, asked)
+    async def default(self, table: Table[Any], operator_id: str, group_id: str) -> Answer:
+        """The answer of a table, to a question that names nothing but operator and group. `Raises` ApiError."""
+        return await self.of_table(
+            table, operator_id, PeriodsQuery(operator_id, group_id, self._default_lengths[table.name])
+        )
 
-    async def distribution(self, operator_id: str, asked: DistributionQuery) -> Answer:
-        """The answer of `chargingDistribute`. `Raises` ApiError."""
-        return await self._figures(self._distribution, operator_id, asked.group_id, asked)
-
-    async def _figures(
-        self, question: WindowedQuestion[Q_contra, W], operator_id: str, group: str, asked: Q_contra
-    ) -> Answer:
+    async def of_table(self, table: Table[Any], operator_id: str, asked: PeriodsQuery) -> Answer:
+        """The answer of a table, to a question that may ask for any window. `Raises` ApiError."""
+        question, group = self._questions[table.name], asked.group_id
         seen = await self._read([question.key(operator_id, group)])
         own = seen.documents[0] if seen else None
         if own is not None and question.is_plain(asked) and (default := _default(own, seen)):
@@ -115,10 +110,10 @@ class Answers:
 
     async def _from_cells(
         self,
-        question: WindowedQuestion[Q_contra, W],
+        question: WindowedQuestion[Any],
         operator_id: str,
         group: str,
-        asked: Q_contra,
+        asked: PeriodsQuery,
         known: KnownOperator | None,
         absent: "_AbsentDocument | None",
     ) -> Answer:
@@ -131,11 +126,11 @@ class Answers:
             return await self._clickhouse.call(lambda: question.compose(self._cells, operator_id, subject, of, window))
 
         data = await composed(group)
-        if found and not known and group != ALL and _nothing_counts(data):
+        if found and not known and group != ALL and question.nothing_counts(data):
             has = await self._clickhouse.call(lambda: self._cells.has_documents(operator_id, subject, group))
             if not has:  # with Redis, the version of the operator's document would be shown
                 data["version"] = max(data["version"], (await composed(ALL))["version"])
-        if absent and _nothing_counts(data):
+        if absent and question.nothing_counts(data):
             # Rows of a group that lost everything outlive its document: the operator's document is the newer one.
             data["version"] = max(data["version"], absent.version or 0)
             data["asOf"] = max(data["asOf"], (absent.as_of or _NEVER).decode())
@@ -143,10 +138,10 @@ class Answers:
 
     def _without_cells(
         self,
-        question: WindowedQuestion[Q_contra, W],
+        question: WindowedQuestion[Any],
         operator_id: str,
         group: str,
-        asked: Q_contra,
+        asked: PeriodsQuery,
         known: KnownOperator | None,
         absent: "_AbsentDocument | None",
     ) -> Answer:
@@ -225,12 +220,6 @@ class Answers:
 def _default(document: bytes, seen: ReadResult | None) -> Answer | None:
     found = spliced(document, seen.as_of if seen else {})
     return Answer(found.data, found.as_of, found.version, REDIS) if found else None
-
-
-def _nothing_counts(data: Json) -> bool:
-    if "total" in data:
-        return bool(data["total"] == 0)
-    return all(month["paymentCount"] == month["sessionCount"] == 0 for month in data["months"])
 
 
 def _composed(data: Json, store: str) -> Answer:

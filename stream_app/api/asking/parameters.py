@@ -11,7 +11,7 @@ import re
 import unicodedata
 from datetime import date
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import unquote_to_bytes
 
 import orjson
@@ -21,41 +21,29 @@ from stream_app.api.errors import BAD_PARAMETER, ApiError, bad_parameter
 from stream_app.domain.events import ALL
 from stream_app.domain.local_time import day_of
 from stream_app.domain.money import DIGITS
+from stream_app.domain.tables import FigureTable, Table
 
-DEFAULT_MONTHS: Final = 6
-MONTHS_MAX: Final = 25
-DEFAULT_DAYS: Final = 30
 ID_CODE_POINTS_MAX: Final = 200
 WATCHES_MAX: Final = 64
 
-_MONTH = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])", re.ASCII)
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
-_FIRST_MONTH: Final = 197001  # stores count days from 1970
+_EXAMPLE_DAY: Final = day_of(date(2026, 11, 24))
 
 Raw = dict[str, Any]
 
 
-class MonthlyQuery(NamedTuple):
-    """Parameters of monthlyIndex.
+class PeriodsQuery(NamedTuple):
+    """Parameters of a question about a table: `length` periods, the last of which is `last`.
 
-    None: the operator that the token implies, the current month, the operator's currency.
+    None: the operator that the token implies, the current period, the operator's currency. A table without currencies
+    takes none.
     """
 
     operator_id: str | None
     group_id: str
-    months: int
-    end_month: int | None
-    currency: str | None
-
-
-class DistributionQuery(NamedTuple):
-    """Parameters of chargingDistribute; end_day is a day number. None: the operator that the token implies, today."""
-
-    operator_id: str | None
-    group_id: str
-    days: int
-    end_day: int | None
+    length: int
+    last: int | None = None
+    currency: str | None = None
 
 
 class StreamQuery(NamedTuple):
@@ -135,28 +123,20 @@ def _number(raw: Raw, name: str, default: int, maximum: int, *, text: bool) -> i
     return value
 
 
-def _month(raw: Raw, name: str) -> int | None:
-    value = raw.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, str) or not _MONTH.fullmatch(value):
-        raise bad_parameter(name, "must be a month like 2026-11")
-    month = int(value[:4]) * 100 + int(value[5:])
-    if month < _FIRST_MONTH:
-        raise bad_parameter(name, "must not be before 1970-01")
-    return month
-
-
-def _day(raw: Raw, name: str) -> int | None:
-    value = raw.get(name)
+def _period(raw: Raw, table: Table[Any]) -> int | None:
+    period = table.period
+    value = raw.get(period.last)
     if value is None:
         return None
     try:
-        if isinstance(value, str) and _DATE.fullmatch(value):
-            return day_of(date.fromisoformat(value))
+        found = period.parse(value) if isinstance(value, str) else None
     except ValueError:
-        pass
-    raise bad_parameter(name, "must be a date like 2026-11-24")
+        found = None
+    if found is None or period.text(found) != value:  # other ways to write it are none
+        raise bad_parameter(period.last, f"must be a {period.name} like {period.text(period.of_day(_EXAMPLE_DAY))}")
+    if table.past_retention and found < period.first:
+        raise bad_parameter(period.last, f"must not be before {period.text(period.first)}")
+    return found
 
 
 def _currency(raw: Raw, name: str) -> str | None:
@@ -174,29 +154,30 @@ def _raw(source: bytes, *, text: bool) -> Raw:
     return _query(source) if text else _body(source)
 
 
-@lru_cache(1024)
-def parse_monthly(source: bytes, *, text: bool) -> MonthlyQuery:
-    """Parse a query string (text) or a body. `Raises` ApiError."""
-    raw = _raw(source, text=text)
-    return MonthlyQuery(
-        operator_id=_id(raw, "operatorId"),
-        group_id=_id(raw, "groupId") or ALL,
-        months=_number(raw, "months", DEFAULT_MONTHS, MONTHS_MAX, text=text),
-        end_month=_month(raw, "endMonth"),
-        currency=_currency(raw, "currency"),
-    )
+class PeriodsParser(Protocol):
+    """Parses a query string (text) or a body. `Raises` ApiError."""
+
+    def __call__(self, source: bytes, *, text: bool) -> PeriodsQuery:
+        """Parse."""
 
 
-@lru_cache(1024)
-def parse_distribution(source: bytes, *, text: bool, days_max: int) -> DistributionQuery:
-    """Parse a query string (text) or a body. `Raises` ApiError."""
-    raw = _raw(source, text=text)
-    return DistributionQuery(
-        operator_id=_id(raw, "operatorId"),
-        group_id=_id(raw, "groupId") or ALL,
-        days=_number(raw, "days", min(DEFAULT_DAYS, days_max), days_max, text=text),
-        end_day=_day(raw, "endDate"),
-    )
+def periods_parser(table: Table[Any], count_max: int) -> PeriodsParser:
+    """The parser of a table's question, which may ask for up to `count_max` periods."""
+    plural, default = table.period.plural, min(table.shown, count_max)
+    has_currencies = isinstance(table, FigureTable)
+
+    @lru_cache(1024)
+    def parse(source: bytes, *, text: bool) -> PeriodsQuery:
+        raw = _raw(source, text=text)
+        return PeriodsQuery(
+            operator_id=_id(raw, "operatorId"),
+            group_id=_id(raw, "groupId") or ALL,
+            length=_number(raw, plural, default, count_max, text=text),
+            last=_period(raw, table),
+            currency=_currency(raw, "currency") if has_currencies else None,
+        )
+
+    return parse
 
 
 @lru_cache(1024)

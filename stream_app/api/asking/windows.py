@@ -1,24 +1,25 @@
-"""The two questions about figures: the window that is meant for an operator, and its answer with and without cells.
+"""A question about a table of results: the periods that are meant for an operator, and the answer with and without cells.
 
-Place: under `answers`, which goes the same way for both. What depends on the operator is checked here: its current
-month, and the dates that are kept. Pure but for `compose`, which asks the store.
+Place: under `answers`, which goes the same way for all tables. What depends on the operator is checked here: its
+current period, and the ones that are kept. Pure but for `compose`, which asks the store.
 """
 
-from datetime import date
-from typing import NamedTuple, Protocol, TypeVar
+from abc import ABC, abstractmethod
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from stream_app.api.asking.parameters import DistributionQuery, MonthlyQuery
+from stream_app.api.asking.parameters import PeriodsQuery
 from stream_app.api.errors import bad_parameter
 from stream_app.api.stores.ports import CellStore
-from stream_app.domain.cells import SLOTS, Operator
-from stream_app.domain.local_time import day_of, first_day_of, month_add, month_of_day, month_string
-from stream_app.domain.report import DAYS, MONTHS, Json, days_to, distribution_data, iso_date, monthly_data, months_to
+from stream_app.domain.cells import Operator
+from stream_app.domain.figures import FIGURES, Count
+from stream_app.domain.local_time import month_add, month_of_day
+from stream_app.domain.report import Json, Place, count_document, figure_document
+from stream_app.domain.tables import CountTable, FigureTable, Table
 from stream_app.sinks.clickhouse_reader import KnownOperator
-from stream_app.sinks.redis_keys import distribution_key, monthly_key
+from stream_app.sinks.redis_keys import document_key
 
-Q_contra = TypeVar("Q_contra", contravariant=True)
-W = TypeVar("W")
-_FIRST_MONTH = 197001  # ClickHouse knows no earlier day
+T = TypeVar("T", bound=Table[Any])
+_COUNTS: Final = [figure.name for figure in FIGURES if isinstance(figure, Count)]
 
 
 class Retention(NamedTuple):
@@ -37,153 +38,157 @@ class Retention(NamedTuple):
             first_day=today + 1 - self.days,
         )
 
-
-class WindowedQuestion(Protocol[Q_contra, W]):
-    """A question about figures in a window of time: how its window is chosen, checked and answered."""
-
-    def key(self, operator_id: str, group: str) -> str:
-        """The Redis key of the default answer."""
-
-    def is_plain(self, asked: Q_contra) -> bool:
-        """Does the default answer fit, whatever the operator?"""
-
-    def known(self, document: Json) -> KnownOperator | None:
-        """The operator that a default document describes; None for any other document."""
-
-    def window(self, operator: Operator, asked: Q_contra) -> W:
-        """The window that is meant. `Raises` ApiError when the operator has none."""
-
-    def is_default(self, operator: Operator, window: W) -> bool:
-        """Does the default answer show this window?"""
-
-    def is_kept(self, operator: Operator, window: W) -> bool:
-        """Does all of the window lie within retention?"""
-
-    async def compose(self, cells: CellStore, operator_id: str, known: KnownOperator, group: str, window: W) -> Json:
-        """The answer from cells; version 0 when the group has none."""
-
-    def zeros(self, operator_id: str, known: KnownOperator, group: str, window: W) -> Json:
-        """The answer when nothing counts, as-of and version still to be set."""
+    def asked_max(self, table: Table[Any]) -> int:
+        """The greatest number of periods that a question for a table may ask for, whatever the day."""
+        return table.asked_max(self.operator("UTC", "", 0))
 
 
-class MonthlyWindow(NamedTuple):
-    """Months in order, and the currency that they are shown in."""
+class Window(NamedTuple):
+    """Periods in order, and the currency that they are shown in, where the table has currencies."""
 
-    months: list[int]
+    periods: list[int]
     currency: str
 
 
-class MonthlyQuestion:
-    """`monthlyIndex`."""
+class WindowedQuestion(ABC, Generic[T]):
+    """A question about a table: how its window is chosen, checked and answered."""
 
-    def __init__(self, retention: Retention) -> None:
+    def __init__(self, table: T, retention: Retention) -> None:
+        self._table = table
         self._retention = retention
 
     def key(self, operator_id: str, group: str) -> str:
-        """The Redis key of the months that are shown by default."""
-        return monthly_key(operator_id, group)
+        """The Redis key of the default answer."""
+        return document_key(self._table, operator_id, group)
 
-    def is_plain(self, asked: MonthlyQuery) -> bool:
-        """Are neither months nor currency asked for?"""
-        return asked.months == MONTHS and asked.end_month is None and asked.currency is None
+    def is_plain(self, asked: PeriodsQuery) -> bool:
+        """Does the default answer fit, whatever the operator?"""
+        return asked.length == self._table.shown and asked.last is None and asked.currency is None
 
     def known(self, document: Json) -> KnownOperator | None:
-        """The operator of a default document.
+        """The operator that a default document describes; None for any other document.
 
-        The first day of its current month stands for today: no more is needed here.
+        The first day of its current period stands for today: no more is needed here.
         """
         try:
-            year, month = map(int, document["months"][-1]["month"].split("-"))
-            today = first_day_of(year * 100 + month)
-            operator = self._retention.operator(document["timezone"], document["currency"], today)
+            period = self._table.period
+            today = period.first_day(period.parse(self._current(document)))
+            operator = self._retention.operator(document["timezone"], document.get("currency", ""), today)
             return KnownOperator(operator, document["partition"])
         except (KeyError, IndexError, TypeError, ValueError):
             return None
 
-    def window(self, operator: Operator, asked: MonthlyQuery) -> MonthlyWindow:
-        """Months up to the one asked for, the current one by default, and the currency.
+    @abstractmethod
+    def _current(self, document: Json) -> str:
+        """The current period, as a default document says it."""
 
-        `Raises` ApiError for a later month.
+    def window(self, operator: Operator, asked: PeriodsQuery) -> Window:
+        """Periods up to the one asked for, the current one by default, and the currency.
+
+        `Raises` ApiError for those that are not there.
         """
-        current = month_of_day(operator.today)
-        end = current if asked.end_month is None else asked.end_month
-        if end > current:
-            raise bad_parameter("endMonth", f"must not be after the operator's current month, {month_string(current)}")
-        months = months_to(end, asked.months)
-        if months[0] < _FIRST_MONTH:
-            raise bad_parameter("endMonth", "the months asked for begin before 1970-01")
-        return MonthlyWindow(months, asked.currency or operator.currency)
+        table = self._table
+        last = table.current(operator) if asked.last is None else asked.last
+        periods = table.periods_to(last, asked.length)
+        if table.past_retention:
+            self._check_past(operator, periods)
+        else:
+            self._check_kept(operator, periods)
+        return Window(periods, asked.currency or operator.currency)
 
-    def is_default(self, operator: Operator, window: MonthlyWindow) -> bool:
-        """Are these the default number of months up to the current one, in the operator's currency?"""
-        return window == (months_to(month_of_day(operator.today), MONTHS), operator.currency)
+    def _check_past(self, operator: Operator, periods: list[int]) -> None:
+        period, current = self._table.period, self._table.current(operator)
+        if periods[-1] > current:
+            said = f"must not be after the operator's current {period.name}, {period.text(current)}"
+            raise bad_parameter(period.last, said)
+        if periods[0] < period.first:
+            said = f"the {period.plural} asked for begin before {period.text(period.first)}"
+            raise bad_parameter(period.last, said)
 
-    def is_kept(self, operator: Operator, window: MonthlyWindow) -> bool:
-        """Is the first month one that retention keeps?"""
-        return window.months[0] >= operator.first_month
+    def _check_kept(self, operator: Operator, periods: list[int]) -> None:
+        period, first, current = self._table.period, self._table.first_kept(operator), self._table.current(operator)
+        if not first <= periods[-1] <= current:
+            said = f"must be a {period.name} from {period.text(first)} to {period.text(current)}, those kept"
+            raise bad_parameter(period.last, said)
+        if periods[0] < first:
+            said = f"begins before {period.text(first)}, the first {period.name} that is kept"
+            raise bad_parameter(period.plural, said)
+
+    def is_default(self, operator: Operator, window: Window) -> bool:
+        """Does the default answer show this window?"""
+        return window == (self._table.default_periods(operator), operator.currency)
+
+    def is_kept(self, operator: Operator, window: Window) -> bool:
+        """Does all of the window lie within retention?"""
+        return window.periods[0] >= self._table.first_kept(operator)
+
+    @abstractmethod
+    async def compose(
+        self, cells: CellStore, operator_id: str, known: KnownOperator, group: str, window: Window
+    ) -> Json:
+        """The answer from cells; version 0 when the group has none."""
+
+    @abstractmethod
+    def zeros(self, operator_id: str, known: KnownOperator, group: str, window: Window) -> Json:
+        """The answer when nothing counts, as-of and version still to be set."""
+
+    @abstractmethod
+    def nothing_counts(self, data: Json) -> bool:
+        """Are there only zeros in an answer?"""
+
+
+class FigureQuestion(WindowedQuestion[FigureTable]):
+    """Key figures by period, as `monthlyIndex`."""
+
+    def _current(self, document: Json) -> str:
+        period = self._table.period
+        return str(document[period.plural][-1][period.name])
 
     async def compose(
-        self, cells: CellStore, operator_id: str, known: KnownOperator, group: str, window: MonthlyWindow
+        self, cells: CellStore, operator_id: str, known: KnownOperator, group: str, window: Window
     ) -> Json:
-        """The months from cells; version 0 when the group has none."""
-        return await cells.monthly(operator_id, known, group, window.months, window.currency)
+        """The periods from cells; version 0 when the group has none."""
+        return await cells.figures(self._table, operator_id, known, group, window.periods, window.currency)
 
-    def zeros(self, operator_id: str, known: KnownOperator, group: str, window: MonthlyWindow) -> Json:
-        """The months with nothing counted, as-of and version still to be set."""
-        operator, partition = known
-        return monthly_data(operator_id, group, operator, {}, window.months, window.currency, partition, 0, 0)
+    def zeros(self, operator_id: str, known: KnownOperator, group: str, window: Window) -> Json:
+        """The periods with nothing counted, as-of and version still to be set."""
+        place, periods = _place(operator_id, known, group), window.periods
+        return figure_document(self._table, place, [None] * len(periods), periods, window.currency)
+
+    def nothing_counts(self, data: Json) -> bool:
+        """Is every number of counted events zero?"""
+        rows = data[self._table.period.plural]
+        return all(row[name] == 0 for row in rows for name in _COUNTS)
 
 
-class DistributionQuestion:
-    """`chargingDistribute`."""
+class CountQuestion(WindowedQuestion[CountTable]):
+    """Sessions counted by slot, as `chargingDistribute`."""
 
-    def __init__(self, retention: Retention) -> None:
-        self._retention = retention
-
-    def key(self, operator_id: str, group: str) -> str:
-        """The Redis key of the half-hours that are shown by default."""
-        return distribution_key(operator_id, group)
-
-    def is_plain(self, asked: DistributionQuery) -> bool:
-        """Are no dates asked for?"""
-        return asked.days == DAYS and asked.end_day is None
-
-    def known(self, document: Json) -> KnownOperator | None:
-        """The operator of a default document, which has no currency; none is needed here."""
-        try:
-            today = day_of(date.fromisoformat(document["to"]))
-            return KnownOperator(self._retention.operator(document["timezone"], "", today), document["partition"])
-        except (KeyError, TypeError, ValueError):
-            return None
-
-    def window(self, operator: Operator, asked: DistributionQuery) -> range:
-        """Day numbers up to the one asked for, today by default. `Raises` ApiError for dates that are not kept."""
-        end = operator.today if asked.end_day is None else asked.end_day
-        first = operator.today + 1 - self._retention.days
-        if not first <= end <= operator.today:
-            raise bad_parameter(
-                "endDate", f"must be a date from {iso_date(first)} to {iso_date(operator.today)}, those kept"
-            )
-        days = days_to(end, asked.days)
-        if days[0] < first:
-            raise bad_parameter("days", f"begins before {iso_date(first)}, the first date that is kept")
-        return days
-
-    def is_default(self, operator: Operator, window: range) -> bool:
-        """Are these the default number of days up to today?"""
-        return window == days_to(operator.today, DAYS)
-
-    def is_kept(self, operator: Operator, window: range) -> bool:
-        """Always, for `window` refuses other dates."""
-        del operator, window
-        return True
+    def _current(self, document: Json) -> str:
+        return str(document["to"])
 
     async def compose(
-        self, cells: CellStore, operator_id: str, known: KnownOperator, group: str, window: range
+        self, cells: CellStore, operator_id: str, known: KnownOperator, group: str, window: Window
     ) -> Json:
-        """The half-hours from cells; version 0 when the group has none."""
-        return await cells.distribution(operator_id, known, group, window)
+        """The counts from cells; version 0 when the group has none."""
+        return await cells.counts(self._table, operator_id, known, group, window.periods)
 
-    def zeros(self, operator_id: str, known: KnownOperator, group: str, window: range) -> Json:
-        """The half-hours with nothing counted, as-of and version still to be set."""
-        return distribution_data(operator_id, group, known.operator, [0] * SLOTS, window, known.partition, 0, 0)
+    def zeros(self, operator_id: str, known: KnownOperator, group: str, window: Window) -> Json:
+        """Counts of zero, as-of and version still to be set."""
+        return count_document(self._table, _place(operator_id, known, group), self._table.new().slots, window.periods)
+
+    def nothing_counts(self, data: Json) -> bool:
+        """Is their sum zero?"""
+        return bool(data["total"] == 0)
+
+
+def question_of(table: Table[Any], retention: Retention) -> WindowedQuestion[Any]:
+    """The question that a table answers."""
+    if isinstance(table, FigureTable):
+        return FigureQuestion(table, retention)
+    assert isinstance(table, CountTable)
+    return CountQuestion(table, retention)
+
+
+def _place(operator_id: str, known: KnownOperator, group: str) -> Place:
+    return Place(operator_id, known.operator, group, known.partition, 0, 0)

@@ -1,62 +1,67 @@
-"""Examples of answers, for the documentation only."""
+"""Examples of answers, for the documentation only. Those of tables are composed as the sinks compose documents."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any, Final
+
+from stream_app.domain.cells import FigureCell, Operator
+from stream_app.domain.events import ALL
+from stream_app.domain.local_time import day_of
+from stream_app.domain.report import Json, Place, count_document, figure_document
+from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS, Layout, Sums
+from stream_app.domain.tables import CountTable, FigureTable, Table
 
 
-def example(data: Any) -> dict[str, Any]:
+def example(data: Any) -> Json:
     """An answer with this data."""
     return {"code": 0, "message": "ok", "data": data}
 
 
-MONTH_EXAMPLE: dict[str, Any] = {
-    "month": "2026-06",
-    "receivedAmount": "1234.50",
-    "discountAmount": "12.00",
-    "refundedAmount": "0.00",
+_DAY: Final = day_of(date(2026, 11, 24))
+_FIGURES_DAY: Final = day_of(date(2026, 6, 1))
+_AS_OF_MS: Final = 1_795_507_200_000
+_CHARGES: Final = 12  # of each slot
+_VERSION: Final = 1234
+_OPERATOR: Final = Operator(timezone="Europe/Berlin", currency="EUR", today=_DAY)
+_PLACE: Final = Place("M1", _OPERATOR, ALL, 3, _AS_OF_MS, _VERSION)
+_SUMS: Final = {  # the others are zero
+    "receivedAmount": 123450,
+    "discountAmount": 1200,
     "paymentCount": 101,
     "payingCustomers": 40,
-    "perCapitaPayment": "30.86",
     "sessionCount": 120,
     "chargingCustomers": 44,
-    "perCapitaFrequency": "2.73",
-    "anonymousAmount": "0.00",
-    "anonymousSessionCount": 0,
+    "energyKwh": 1450125,
 }
-_HEAD = {"operatorId": "M1", "groupId": "ALL", "timezone": "Europe/Berlin"}
-_STATE = {"partition": 3, "asOf": "2026-11-24T08:00:00.000Z", "version": 1234}
-MONTHLY_EXAMPLE = example(
-    {**_HEAD, "currency": "EUR", "currencies": ["EUR"], **_STATE, "months": [MONTH_EXAMPLE]},
-)
-DISTRIBUTION_EXAMPLE = example(
-    {
-        **_HEAD,
-        **_STATE,
-        "from": "2026-10-26",
-        "to": "2026-11-24",
-        "total": 576,
-        "slots": [
-            {
-                "slot": slot,
-                "start": f"{slot // 2:02d}:{slot % 2 * 30:02d}",
-                "end": f"{(slot + 1) // 2:02d}:{(slot + 1) % 2 * 30:02d}",
-                "chargeCount": 12,
-            }
-            for slot in range(48)
-        ],
-    }
-)
-STREAM_EXAMPLE = """event: monthly
-id: 1234-0
-data: {"operatorId":"M1","groupId":"ALL", ...}
 
-event: distribution
-id: 1234-1230
-data: {"operatorId":"M1","groupId":"ALL", ...}
 
-event: as-of
-data: {"operatorId":"M1","groupId":"ALL","partition":3,"asOf":"2026-11-24T08:00:00.000Z"}
+def _sums(layout: Layout, values: Mapping[str, int]) -> Sums:
+    return [values.get(figure.name, 0) for figure in layout.figures]
+
+
+def table_example(table: Table[Any]) -> Json:
+    """An answer of a table; of a table of figures one period."""
+    if isinstance(table, FigureTable):
+        cell = FigureCell(_VERSION, _AS_OF_MS, {"EUR": _sums(PAYMENT_SUMS, _SUMS)}, _sums(SESSION_SUMS, _SUMS))
+        return example(figure_document(table, _PLACE, [cell], [table.period.of_day(_FIGURES_DAY)], "EUR"))
+    assert isinstance(table, CountTable)
+    return example(count_document(table, _PLACE, [_CHARGES] * table.width, table.default_periods(_OPERATOR)))
+
+
+def stream_example(tables: Sequence[Table[Any]]) -> str:
+    """The first events of a stream."""
+    events = []
+    for sent in range(1, len(tables) + 1):
+        identity = "-".join([str(_VERSION)] * sent + ["0"] * (len(tables) - sent))
+        events.append(
+            f'event: {tables[sent - 1].document}\nid: {identity}\ndata: {{"operatorId":"M1","groupId":"ALL", ...}}\n\n'
+        )
+    return f"""{"".join(events)}event: as-of
+data: {{"operatorId":"M1","groupId":"ALL","partition":3,"asOf":"2026-11-24T08:00:00.000Z"}}
 
 """
+
+
 OPERATIONS_EXAMPLE = example(
     {
         "answers": True,

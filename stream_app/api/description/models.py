@@ -1,27 +1,20 @@
-"""Models of requests and answers, for the OpenAPI document only: they check no request and build no answer."""
+"""Models of requests and answers, for the OpenAPI document only: they check no request and build no answer.
+
+Those of the tables of results are made from these by `table_models`.
+"""
 
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from stream_app.api.asking.parameters import DEFAULT_DAYS, DEFAULT_MONTHS, ID_CODE_POINTS_MAX, MONTHS_MAX, WATCHES_MAX
+from stream_app.api.asking.parameters import ID_CODE_POINTS_MAX, WATCHES_MAX
 from stream_app.domain.money import DIGITS
 
 T = TypeVar("T")
-# Patterns say what a whole value is, in the regular expressions of JSON Schema.
 _ID: Final = r"^[^\u0000-\u001f\u007f-\u009f]+$"
-_MONTH: Final = r"^(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])$"
-_DATE: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-_TIME: Final = r"^([01][0-9]|2[0-4]):[03]0$"
-_DECIMAL: Final = r"^[0-9]+(\.[0-9]+)?$"
 _KNOWN_CURRENCY: Final = {"enum": sorted(DIGITS)}
 Id = Annotated[str, Field(min_length=1, max_length=ID_CODE_POINTS_MAX, json_schema_extra={"pattern": _ID})]
-Money = Annotated[
-    str, Field(pattern=_DECIMAL, description="In major units, with the currency's digits", examples=["1234.50"])
-]
-Average = Annotated[str, Field(pattern=_DECIMAL, description="Rounded half-up; zero when there is nobody to divide by")]
-Count = Annotated[int, Field(ge=0)]
 Currency = Annotated[str, Field(json_schema_extra=_KNOWN_CURRENCY)]
 Partition = Annotated[int, Field(ge=0, description="The one of the events topic that the result comes from")]
 AsOf = Annotated[
@@ -37,34 +30,16 @@ OperatorId = Annotated[Id | None, Field(description="May be left out when the to
 GroupId = Annotated[Id | None, Field(description="A customer group; ALL is everything of the operator")]
 
 
+class Plain(BaseModel):
+    """Fields are named as in JSON already."""
+
+    model_config = ConfigDict(field_title_generator=lambda name, _: name)
+
+
 class Model(BaseModel):
     """Names as in JSON."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
-class MonthlyRequest(Model):
-    """Parameters of monthlyIndex."""
-
-    operator_id: OperatorId = None
-    group_id: GroupId = "ALL"
-    months: Annotated[int, Field(ge=1, le=MONTHS_MAX)] | None = DEFAULT_MONTHS
-    end_month: Annotated[
-        Annotated[str, Field(pattern=_MONTH)] | None, Field(description="The last month; the current one by default")
-    ] = None
-    currency: Annotated[Currency | None, Field(description="ISO 4217; the operator's by default")] = None
-
-
-class DistributionRequest(Model):
-    """Parameters of chargingDistribute."""
-
-    operator_id: OperatorId = None
-    group_id: GroupId = "ALL"
-    days: Annotated[int, Field(ge=1, le=92)] | None = DEFAULT_DAYS
-    end_date: Annotated[
-        Annotated[str, Field(pattern=_DATE, json_schema_extra={"format": "date"})] | None,
-        Field(description="The last date; today by default"),
-    ] = None
 
 
 class GroupsRequest(Model):
@@ -94,61 +69,6 @@ class WatchRequest(Model):
     """Many groups to watch over one stream."""
 
     watch: Annotated[list[Watch], Field(min_length=1, max_length=WATCHES_MAX)]
-
-
-class Month(Model):
-    """Key figures of a group in a month and currency."""
-
-    month: Annotated[str, Field(pattern=_MONTH, examples=["2026-11"])]
-    received_amount: Money
-    discount_amount: Money
-    refunded_amount: Money
-    payment_count: Count
-    paying_customers: Count
-    per_capita_payment: Average
-    session_count: Count
-    charging_customers: Count
-    per_capita_frequency: Average
-    anonymous_amount: Money
-    anonymous_session_count: Count
-
-
-class MonthlyData(Model):
-    """The answer of monthlyIndex."""
-
-    operator_id: Id
-    group_id: Id
-    timezone: str
-    currency: Currency
-    currencies: list[Currency]
-    partition: Partition
-    as_of: AsOf
-    version: Version
-    months: list[Month]
-
-
-class Slot(Model):
-    """Half an hour of the local day."""
-
-    slot: Annotated[int, Field(ge=0, le=47)]
-    start: Annotated[str, Field(pattern=_TIME)]
-    end: Annotated[str, Field(pattern=_TIME)]
-    charge_count: Count
-
-
-class DistributionData(Model):
-    """The answer of chargingDistribute."""
-
-    operator_id: Id
-    group_id: Id
-    timezone: str
-    partition: Partition
-    as_of: AsOf
-    version: Version
-    from_: Annotated[str, Field(alias="from", pattern=_DATE)]
-    to: Annotated[str, Field(pattern=_DATE)]
-    total: Count
-    slots: Annotated[list[Slot], Field(min_length=48, max_length=48)]
 
 
 class GroupEntry(Model):

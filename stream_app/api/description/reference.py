@@ -3,17 +3,18 @@
 Place: beside the real routes, which hand bytes on and check nothing by models; `reference_pages` serves it.
 """
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, NamedTuple
 
 import orjson
 from fastapi import APIRouter, Depends, Query
 from fastapi.openapi.utils import get_openapi
 from fastapi.security import HTTPBearer
+from pydantic import BaseModel
 from starlette.responses import Response
 
-from stream_app.api.description import examples, models
+from stream_app.api.asking.windows import Retention
+from stream_app.api.description import examples, models, table_models
 from stream_app.api.errors import (
     BAD_PARAMETER,
     BAD_TOKEN,
@@ -26,6 +27,7 @@ from stream_app.api.errors import (
     OVER_RATE,
     WHEN,
 )
+from stream_app.domain.tables import FigureTable, Table
 
 Responses = dict[int | str, dict[str, Any]]
 PREFIX: Final = "/smart-bi/crm"
@@ -51,9 +53,9 @@ _GET_HEADERS: Final = {
 }
 _STREAM: Final = """Server-sent events, at once and on each change, until the token expires.
 
-`monthly` and `distribution`: the `data` of the default answer of monthlyIndex and of chargingDistribute. `as-of`, every two seconds: up to when what
-was sent holds. `stale`: changes can't be seen at the moment; what was sent stays as it was at `asOf`, until the next `as-of`. An event's id holds the
-versions of both documents; sent back as `Last-Event-ID` it keeps an unchanged document from being sent again.
+{documents}. `as-of`, every two seconds: up to when what was sent holds. `stale`: changes can't be seen at the moment;
+what was sent stays as it was at `asOf`, until the next `as-of`. An event's id holds the versions of all documents; sent
+back as `Last-Event-ID` it keeps an unchanged document from being sent again.
 """
 _STREAM_OF_MANY: Final = """The same events, of many groups over one connection; each event names its operator and group, and its id is that group's.
 
@@ -72,28 +74,14 @@ _QUESTION_ERRORS: Final = (
 
 
 class _Described(NamedTuple):
-    request: type[models.Model]
-    data: type[models.Model]
+    request: type[BaseModel]
+    data: type[BaseModel]
     example: dict[str, Any]
     summary: str
     description: str
 
 
-_QUESTIONS: Final = {
-    "monthlyIndex": _Described(
-        models.MonthlyRequest,
-        models.MonthlyData,
-        examples.MONTHLY_EXAMPLE,
-        "Key figures by month",
-        "Of a group, in a currency; months without data are there, as zeros. Months past retention stay as they last were.",
-    ),
-    "chargingDistribute": _Described(
-        models.DistributionRequest,
-        models.DistributionData,
-        examples.DISTRIBUTION_EXAMPLE,
-        "Charging sessions by half hour of the local day",
-        "How many of a group's sessions started in each, over the dates asked for.",
-    ),
+_LISTS: Final = {
     "groups": _Described(
         models.GroupsRequest,
         models.GroupsData,
@@ -111,7 +99,22 @@ _QUESTIONS: Final = {
 }
 
 
-def _schema_of(model: type[models.Model]) -> dict[str, str]:
+def _describe_table(table: Table[Any], retention: Retention) -> _Described:
+    period = table.period
+    if isinstance(table, FigureTable):
+        said = f"Of a group, in a currency; {period.plural} without data are there, as zeros. Those past retention stay as they last were."
+    else:
+        said = f"How many of a group's sessions started in each, over the {period.plural} asked for."
+    return _Described(
+        table_models.request_model(table, retention.asked_max(table)),
+        table_models.data_model(table),
+        examples.table_example(table),
+        table.meaning.removesuffix("."),
+        said,
+    )
+
+
+def _schema_of(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
@@ -131,7 +134,7 @@ def _errors(codes: tuple[int, ...]) -> Responses:
     return found
 
 
-def _asker(model: type[models.Model], *, query: bool) -> Callable[..., None]:
+def _asker(model: type[BaseModel], *, query: bool) -> Callable[..., None]:
     """A function whose signature describes the parameters."""
 
     def ask(asked: Any) -> None:
@@ -166,22 +169,27 @@ def _describe(router: APIRouter, name: str, described: _Described) -> None:
         )
 
 
-def _describe_stream(router: APIRouter) -> None:
+def _describe_stream(router: APIRouter, tables: Sequence[Table[Any]], described: Sequence[_Described]) -> None:
     last_event = {
         "name": "Last-Event-ID",
         "in": "header",
         "schema": {"type": "string"},
         "description": "The id of the last event that arrived",
     }
-    kinds = [_event("monthly", models.MonthlyData), _event("distribution", models.DistributionData)]
-    kinds += [_event("as-of", models.StateData, numbered=False), _event("stale", models.StateData, numbered=False)]
-    refused = _event("refused", models.RefusedData, numbered=False)
+    identity = f"^[0-9]+(-[0-9]+){{{len(tables) - 1}}}$"
+    kinds = [_event(table.document, found.data, identity) for table, found in zip(tables, described, strict=True)]
+    as_of, stale, refused = (
+        _event(name, data, identity, numbered=False)
+        for name, data in (("as-of", models.StateData), ("stale", models.StateData), ("refused", models.RefusedData))
+    )
+    kinds += [as_of, stale]
+    documents = "; ".join(f"`{table.document}`: the `data` of the default answer of {table.path}" for table in tables)
     for method, asker, summary, description, events, more in (
         (
             "GET",
             _asker(models.StreamRequest, query=True),
-            "Both default answers, and their changes",
-            _STREAM,
+            "All default answers, and their changes",
+            _STREAM.format(documents=documents),
             kinds,
             {"parameters": [last_event]},
         ),
@@ -194,7 +202,7 @@ def _describe_stream(router: APIRouter) -> None:
             {},
         ),
     ):
-        content = {"itemSchema": {"oneOf": events}, "example": examples.STREAM_EXAMPLE}
+        content = {"itemSchema": {"oneOf": events}, "example": examples.stream_example(tables)}
         router.add_api_route(
             f"{PREFIX}/stream",
             asker,
@@ -234,13 +242,14 @@ def _describe_operations(router: APIRouter) -> None:
     )
 
 
-def _event(name: str, data: type[models.Model], *, numbered: bool = True) -> dict[str, Any]:
+def _event(name: str, data: type[BaseModel], identity: str, *, numbered: bool = True) -> dict[str, Any]:
+    """An event, with an id of this pattern; one without an id of its own has the last one's for whoever reads it."""
     return {
         "type": "object",
         "properties": {
             "event": {"const": name},
             "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": _schema_of(data)},
-            "id": {"type": "string", "pattern": "^[0-9]+-[0-9]+$"},
+            "id": {"type": "string", "pattern": identity},
         },
         "required": ["event", "data", *(["id"] if numbered else [])],
     }
@@ -261,13 +270,14 @@ def _forget_null(schema: dict[str, Any]) -> None:
             schema |= alternative
 
 
-@cache
-def document(version: str) -> bytes:
-    """The OpenAPI document."""
+def document(version: str, retention: Retention, tables: Sequence[Table[Any]]) -> bytes:
+    """The OpenAPI document; retention bounds what may be asked for."""
     router = APIRouter()
-    for name, described in _QUESTIONS.items():
-        _describe(router, name, described)
-    _describe_stream(router)
+    described = [_describe_table(table, retention) for table in tables]
+    questions = {table.path: found for table, found in zip(tables, described, strict=True)}
+    for name, found in (questions | _LISTS).items():
+        _describe(router, name, found)
+    _describe_stream(router, tables, described)
     _describe_operations(router)
     up: Responses = {200: {"description": "Always", "content": {"application/json": {"example": examples.example({})}}}}
     router.add_api_route(
@@ -295,20 +305,20 @@ def document(version: str) -> bytes:
         },
     )
     table = "".join(f"| {code} | {when} |\n" for code, when in WHEN.items())
-    found = get_openapi(
+    openapi = get_openapi(
         title="CRM statistics", version=version, description=_DESCRIPTION + table, routes=list(router.routes)
     )
-    for path in found["paths"].values():
+    for path in openapi["paths"].values():
         for operation in path.values():
             operation["responses"].pop("422", None)  # wrong parameters are 40001 here
             if operation["operationId"] != "stream_post":
                 operation.get("requestBody", {}).pop("required", None)  # all parameters have defaults
             for parameter in operation.get("parameters", []):
                 _forget_null(parameter["schema"])
-    schemas = found["components"]["schemas"]
+    schemas = openapi["components"]["schemas"]
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
     schemas |= {
         model.__name__: model.model_json_schema() for model in (models.Error, models.StateData, models.RefusedData)
     }
-    return orjson.dumps(found)
+    return orjson.dumps(openapi)

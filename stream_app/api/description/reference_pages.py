@@ -10,8 +10,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from stream_app.api.description.reference import document
-
 _STATIC: Final = {
     "swagger-ui-bundle.js": "text/javascript",
     "swagger-ui.css": "text/css",
@@ -36,9 +34,8 @@ _PAGE: Final = """<!doctype html>
 _POLICY: Final = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
 
 
-def routes(version: str) -> list[Route]:
-    """The pages."""
-    openapi = document(version)
+def routes(openapi: bytes) -> list[Route]:
+    """The OpenAPI document, and the pages that show it."""
     static = {name: files(__package__).joinpath("static", name).read_bytes() for name in _STATIC}
 
     async def schema(request: Request) -> Response:

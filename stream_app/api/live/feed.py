@@ -14,15 +14,13 @@ from typing import Any, Final, TypeVar
 import orjson
 
 from stream_app.api.asking.answers import Answer, Answers
-from stream_app.api.asking.parameters import parse_distribution, parse_monthly
 from stream_app.api.errors import ApiError
 from stream_app.api.live.updates import LINK_ERRORS, UpdateSubscription
-from stream_app.api.live.watched import DISTRIBUTION, KINDS, MONTHLY, Document, Viewer, WatchedGroup
+from stream_app.api.live.watched import Document, Viewer, WatchedGroup, read_event_id
 from stream_app.api.stores.circuit import CircuitBreaker, StoreUnavailable
 from stream_app.api.stores.ports import AsOf, DocumentStore
-from stream_app.sinks.redis_keys import distribution_key, monthly_key, updates_channel
+from stream_app.sinks.redis_keys import document_key, updates_channel
 
-_KEYS: Final = {MONTHLY: monthly_key, DISTRIBUTION: distribution_key}
 _AS_OF_SECONDS: Final = 2.0
 _RETRY_SECONDS: Final = 0.5
 T = TypeVar("T")
@@ -36,13 +34,12 @@ class Feed:
         self,
         answers: Answers,
         documents: tuple[DocumentStore, CircuitBreaker],
-        days_max: int,
         updates: Callable[[Callable[[str, str | None], None], Callable[[], None]], UpdateSubscription] | None,
     ) -> None:
         self._answers = answers
         self._documents, self._redis = documents
-        self._monthly = parse_monthly(b"", text=True)
-        self._distribution = parse_distribution(b"", text=True, days_max=days_max)
+        self._tables = {table.document: table for table in answers.tables}  # kind of document -> its table
+        self._kinds = tuple(self._tables)
         self._updates = updates(self._on_change, self._on_lost) if updates else None
         self._watched: dict[tuple[str, str], WatchedGroup] = {}
         self._channels: dict[str, dict[str, tuple[WatchedGroup, str]]] = {}  # channel -> key -> group, kind
@@ -62,21 +59,21 @@ class Feed:
 
     @asynccontextmanager
     async def watch(
-        self, operator_id: str, group_id: str, seen: dict[str, int], wake: asyncio.Event
+        self, operator_id: str, group_id: str, last_event_id: str, wake: asyncio.Event
     ) -> AsyncIterator[Viewer]:
-        """A viewer whose first documents are there; `seen`: versions that the client has, by kind.
+        """A viewer whose first documents are there; the id of its last event says which of them the client has.
 
         `Raises` ApiError when no store can answer.
         """
         watched = self._watched.get((operator_id, group_id)) or self._open(operator_id, group_id)
         watched.holders += 1
         try:
-            for kind in KINDS:
+            for kind in self._kinds:
                 while kind not in watched.latest:
                     error = await asyncio.shield(watched.reads.get(kind) or self._read(watched, kind))
                     if error is not None:
                         raise error
-            viewer = Viewer(watched, seen, wake)
+            viewer = Viewer(watched, read_event_id(last_event_id, self._kinds), wake)
             if self._live is not None:
                 viewer.notify(None)
             watched.viewers.add(viewer)
@@ -90,11 +87,11 @@ class Feed:
                 self._close(watched)
 
     def _open(self, operator_id: str, group_id: str) -> WatchedGroup:
-        watched = self._watched[operator_id, group_id] = WatchedGroup(operator_id, group_id)
+        watched = self._watched[operator_id, group_id] = WatchedGroup(operator_id, group_id, self._kinds)
         channel = updates_channel(operator_id)
         new = channel not in self._channels
         self._channels.setdefault(channel, {}).update(
-            {key_of(operator_id, group_id): (watched, kind) for kind, key_of in _KEYS.items()}
+            {document_key(table, operator_id, group_id): (watched, kind) for kind, table in self._tables.items()}
         )
         if new and self._updates:
             self._start(self._updates.want(self._channels))
@@ -103,7 +100,7 @@ class Feed:
             self._start(self._follow_as_of())
             if self._updates:
                 self._start(self._updates.listen())
-        for kind in KINDS:
+        for kind in self._kinds:
             self._read(watched, kind)
         return watched
 
@@ -111,8 +108,8 @@ class Feed:
         del self._watched[watched.operator_id, watched.group_id]
         channel = updates_channel(watched.operator_id)
         keys = self._channels[channel]
-        for key_of in _KEYS.values():
-            del keys[key_of(watched.operator_id, watched.group_id)]
+        for table in self._tables.values():
+            del keys[document_key(table, watched.operator_id, watched.group_id)]
         if not keys:
             del self._channels[channel]
             if self._updates:
@@ -140,20 +137,14 @@ class Feed:
         try:
             while kind in watched.changed:
                 watched.changed.discard(kind)
-                self._accept(watched, kind, await self._ask(watched, kind))
+                answer = await self._answers.default(self._tables[kind], watched.operator_id, watched.group_id)
+                self._accept(watched, kind, answer)
         except ApiError as error:
             watched.changed.discard(kind)  # it is read again when Redis is back
             return error
         finally:
             del watched.reads[kind]
         return None
-
-    async def _ask(self, watched: WatchedGroup, kind: str) -> Answer:
-        if kind == MONTHLY:
-            return await self._answers.monthly(watched.operator_id, self._monthly._replace(group_id=watched.group_id))
-        return await self._answers.distribution(
-            watched.operator_id, self._distribution._replace(group_id=watched.group_id)
-        )
 
     def _accept(self, watched: WatchedGroup, kind: str, answer: Answer) -> None:
         bare = _OWN_AS_OF.sub(b"", answer.data, count=1)
@@ -186,7 +177,7 @@ class Feed:
         """Every change that this as-of holds has been heard."""
         if not self._live:
             for watched in self._watched.values():  # ClickHouse may have answered meanwhile, or nobody
-                for kind in KINDS:
+                for kind in self._kinds:
                     self._read(watched, kind)
         self._live = True
         for watched in self._watched.values():

@@ -7,7 +7,6 @@ does not take what it is sent for `_SEND_SECONDS_MAX`.
 """
 
 import asyncio
-import re
 from contextlib import AsyncExitStack, suppress
 from time import perf_counter, time
 from typing import Final
@@ -23,7 +22,7 @@ from stream_app.api.guard.admission import admit, operator_of
 from stream_app.api.guard.auth import Principal, TokenVerifier
 from stream_app.api.guard.rate import RateLimiter
 from stream_app.api.live.feed import Feed
-from stream_app.api.live.watched import KINDS, Viewer
+from stream_app.api.live.watched import Viewer
 
 _HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -37,7 +36,6 @@ _HEARTBEAT: Final = b":\n\n"
 _HEARTBEAT_SECONDS: Final = 5.0
 _SEND_SECONDS_MAX: Final = 10.0
 _STREAM_SECONDS_MAX: Final = 86_400.0
-_LAST_EVENT_ID: Final = re.compile(r"([0-9]{1,19})-([0-9]{1,19})", re.ASCII)
 log = structlog.get_logger(__name__)
 
 
@@ -105,9 +103,9 @@ class StreamEndpoint:
         self, connection: _Connection, held: AsyncExitStack, principal: Principal, scope: Scope
     ) -> None:
         asked = parse_stream(scope["query_string"])
-        seen = _seen((header(scope, b"last-event-id") or b"").decode("latin-1"))
+        last_event_id = (header(scope, b"last-event-id") or b"").decode("latin-1")
         operator = operator_of(principal, asked.operator_id)
-        viewer = self._feed.watch(operator, asked.group_id, seen, connection.wake)
+        viewer = self._feed.watch(operator, asked.group_id, last_event_id, connection.wake)
         connection.viewers.append(await held.enter_async_context(viewer))
 
     async def _watch_many(
@@ -116,7 +114,7 @@ class StreamEndpoint:
         async def watch(entry: WatchQuery) -> None:
             try:
                 operator = operator_of(principal, entry.operator_id)
-                viewer = self._feed.watch(operator, entry.group_id, _seen(entry.last_event_id), connection.wake)
+                viewer = self._feed.watch(operator, entry.group_id, entry.last_event_id, connection.wake)
                 connection.viewers.append(await held.enter_async_context(viewer))
             except ApiError as error:
                 connection.refused += _refusal(entry, error)
@@ -159,12 +157,6 @@ async def _gone(receive: Receive) -> None:
     """Return when the client has closed the connection."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _seen(last_event_id: str) -> dict[str, int]:
-    """The versions that the client has, as the id of its last event says; nothing, if that is none of ours."""
-    found = _LAST_EVENT_ID.fullmatch(last_event_id)
-    return {kind: int(version) for kind, version in zip(KINDS, found.groups(), strict=True)} if found else {}
 
 
 def _refusal(entry: WatchQuery, error: ApiError) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from stream_app.domain.report import Json
+from stream_app.domain.tables import CountTable, FigureTable
 from stream_app.sinks.clickhouse_reader import KnownOperator
 
 AsOf = dict[bytes, bytes]  # partition -> as-of, as they stand in documents
@@ -47,13 +48,21 @@ class CellStore(Protocol):
     async def as_of_ms(self) -> Mapping[int, int]:
         """Up to when the rows of each partition hold."""
 
-    async def monthly(
-        self, operator_id: str, known: KnownOperator, group: str, months: Sequence[int], currency: str
+    async def figures(
+        self,
+        table: FigureTable,
+        operator_id: str,
+        known: KnownOperator,
+        group: str,
+        periods: Sequence[int],
+        currency: str,
     ) -> Json:
-        """The answer of `monthlyIndex`; version 0 without any row."""
+        """The answer of a table of figures; version 0 without any row."""
+
+    async def counts(
+        self, table: CountTable, operator_id: str, known: KnownOperator, group: str, periods: Sequence[int]
+    ) -> Json:
+        """The answer of a table of counts, over periods in a row; version 0 without any row."""
 
     async def has_documents(self, operator_id: str, known: KnownOperator, group: str) -> bool:
         """Has the group documents in Redis, when all is well there?"""
-
-    async def distribution(self, operator_id: str, known: KnownOperator, group: str, days: range) -> Json:
-        """The answer of `chargingDistribute`; version 0 without any row."""

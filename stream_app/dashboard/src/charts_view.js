@@ -86,6 +86,13 @@ function byMonth(text, layout, sides, today) {
       }),
     };
   });
+  const stacked = drawn.length > 1;
+  const keysOf = (/** @type {Shown} */ { name }, /** @type {number} */ side) =>
+    drawn.map((figure, part) => ({
+      side,
+      light: layout.bars[part]?.shade === 'light',
+      text: [...(two ? [name] : []), ...(stacked ? [text.title(figure)] : [])].join(' · '),
+    }));
   const rows = months.flatMap(({ month }, index) =>
     sides.map(({ name, monthly }) => ({ month, name, monthly, of: /** @type {Month} */ (monthly.months[index]) })),
   );
@@ -100,13 +107,7 @@ function byMonth(text, layout, sides, today) {
     peaks: [],
     tickEvery: 1,
     axis: short,
-    legend: !two && drawn.length === 1 ? [] : sides.flatMap(({ name }, side) =>
-      drawn.map((figure, part) => ({
-        side,
-        light: layout.bars[part]?.shade === 'light',
-        text: [...(two ? [name] : []), ...(drawn.length > 1 ? [text.title(figure)] : [])].join(' · '),
-      })),
-    ),
+    legend: two || stacked ? sides.flatMap(keysOf) : [],
     notes: points.some((point) => point.partial) ? [text.say('inProgress')] : [],
     table: {
       head: [text.say('month'), ...(two ? [text.say('group')] : []), ...columns.map((figure) => text.title(figure))],

@@ -4,11 +4,10 @@
  * Place: `figures.json` is written from the domain's table of figures, `layout.json` is ours; tiles, charts, tables and CSV walk over the two
  * and name no figure. Invariant: a figure that the layout does not name is a column of tables and CSV all the same.
  *
- * @typedef {'money' | 'count' | 'ratio' | 'kWh' | string} Unit
  * @typedef {object} Figure
  * @property {string} name in the API's documents, and the key of its title in the texts
  * @property {string} kind sum, count, customers, part or average
- * @property {Unit} unit
+ * @property {string} unit money, count and ratio are known; another one is shown as its text `unit.NAME` says
  * @property {number | null} digits after the point; null are those of the currency
  * @property {boolean} perCurrency
  * @property {string} [of] the sum that it is a part of, an average of, or whose customers it counts

@@ -52,13 +52,15 @@ function read(text, { figure: name, from, whole: parts = [], none }, { currency,
   const wholes = parts.map(figureOf);
   const whole = sumOf(month, wholes.length ? wholes : [figure]);
   const ofWhole = text.percent(share(amount, whole));
-  const made = none && figure.kind !== 'part' && isZero(whole) ? text.say(none) : text.say(from, {
+  const value = figure.kind === 'part' ? ofWhole : text.value(figure, amount, currency);
+  if (none && isZero(whole) && figure.kind !== 'part') return { value, from: text.say(none) };
+  const values = {
     ...text.figures(month, currency),
     known: text.said(sum, known, currency),
     whole: text.value(wholes[0] ?? figure, whole, currency),
     share: ofWhole,
-  });
-  return { value: figure.kind === 'part' ? ofWhole : text.value(figure, amount, currency), from: made };
+  };
+  return { value, from: text.say(from, values) };
 }
 
 /**

@@ -26,12 +26,15 @@ def test_both_languages_say_the_same_things_with_the_same_values():
 
 def test_every_text_is_used():
     code = "".join(path.read_text() for path in SOURCES.glob("*.js"))
-    made = {"Is", "From", "Title", "Text"}  # ends of keys that are put together
+    layout = (SOURCES / "layout.json").read_text()
+    figures = json.loads((SOURCES / "figures.json").read_text())
+    named = {figure["name"] for figure in figures} | {f"unit.{figure['unit']}" for figure in figures}
+    made = {"Is", "Title", "Text"}  # ends of keys that are put together
     for key in ENGLISH:
         stem = key.split(".")[0]
         base = next((stem.removesuffix(end) for end in made if stem.endswith(end)), stem)
         base = base.removeprefix("reading") or base
-        assert f"'{stem}'" in code or f"'{base}'" in code or f"{base}:" in code, key
+        assert named & {key, stem, base} or f'"{key}"' in layout or f"'{stem}'" in code or f"'{base}'" in code, key
 
 
 @pytest.mark.parametrize(
@@ -53,19 +56,19 @@ async def test_the_language_is_the_addresss_else_the_browsers(stack, locale, que
         assert await dashboard.page.evaluate("document.documentElement.lang") == (
             "zh-Hans" if "统计" in title else "en"
         )
-        (value, _, _) = (await dashboard.tile("received"))[0]
+        (value, _, _) = (await dashboard.tile("receivedAmount"))[0]
         assert value.startswith("CNY ")  # ¥ is of two currencies
 
 
 async def test_the_language_is_switched_in_the_page_and_numbers_stay(stack, dashboard):
     await dashboard.open(stack.everything, operatorId="M1")
     await dashboard.until()
-    before = [value for value, _, _ in await dashboard.tile("received")]
+    before = [value for value, _, _ in await dashboard.tile("receivedAmount")]
     await dashboard.page.get_by_role("button", name="中文").click()
     assert "lang=zh" in dashboard.page.url
     assert await dashboard.page.evaluate("document.activeElement.textContent") == "中文"
-    assert await dashboard.texts("[data-tile=received] h3") == [CHINESE["received"]]
-    assert [value for value, _, _ in await dashboard.tile("received")] == before
+    assert await dashboard.texts("[data-tile=receivedAmount] h3") == [CHINESE["receivedAmount"]]
+    assert [value for value, _, _ in await dashboard.tile("receivedAmount")] == before
     words = await dashboard.page.locator("main").inner_text()
     for text in (ENGLISH["reading"], ENGLISH["table"], ENGLISH["trends"], "Hatched"):
         assert text not in words
@@ -84,12 +87,14 @@ async def test_each_choice_is_in_the_address_and_a_reload_keeps_it(stack, dashbo
     await page.get_by_label("Currency").select_option("CHF")
     assert page.url.split("?")[1] == "operatorId=M1&groupId=vip&compare=fleet&currency=CHF&months=13&days=7"
     await expect(page.locator("#per-capita-payment tbody tr")).to_have_count(26)
-    await expect(page.locator("[data-tile=received] .value", has_text="CHF")).to_have_count(2)  # it is asked for last
-    shown = await dashboard.tile("received")
+    await expect(page.locator("[data-tile=receivedAmount] .value", has_text="CHF")).to_have_count(
+        2
+    )  # it is asked for last
+    shown = await dashboard.tile("receivedAmount")
     await page.reload()
     await dashboard.until()
     await expect(page.locator("#per-capita-payment tbody tr")).to_have_count(26)
-    assert await dashboard.tile("received") == shown
+    assert await dashboard.tile("receivedAmount") == shown
     assert await page.get_by_label("Beside it").input_value() == "fleet"
     await page.get_by_label("Operator").select_option("M2")
     await expect(page.locator("h1")).to_have_text("虹桥充电")
@@ -153,7 +158,7 @@ async def test_a_group_of_any_name_is_shown_as_it_is(stack, dashboard, group):
     stack.command("pay", "--operator", "新 |{1}", "--amount", "150", "--currency", "JPY", "--group", group)
     await dashboard.open(stack.everything, operatorId="新 |{1}", groupId=group)
     await dashboard.until()
-    assert (await dashboard.tile("received"))[0][0] == "JPY 150"
+    assert (await dashboard.tile("receivedAmount"))[0][0] == "JPY 150"
     assert group in (await dashboard.texts(".scope"))[0]
 
 

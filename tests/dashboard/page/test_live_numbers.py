@@ -13,7 +13,7 @@ PAYMENTS = 5
 # Notes the wall clock whenever the tile changes: when a person could have seen it.
 WATCH = """() => {
   globalThis.moves = [];
-  const value = document.querySelector('[data-tile=received] .value');
+  const value = document.querySelector('[data-tile=receivedAmount] .value');
   new MutationObserver(() => moves.push([Date.now(), value.textContent])).observe(value, {childList: true, characterData: true, subtree: true});
 }"""
 
@@ -33,7 +33,7 @@ async def test_a_payment_shows_in_under_a_second_without_a_reload(stack, dashboa
     for number in range(1, PAYMENTS + 1):
         await pay(stack, "12.50")
         wanted = f"€{before + number * Decimal('12.50'):,}"
-        await expect(dashboard.page.locator("[data-tile=received] .value")).to_have_text(wanted, timeout=5000)
+        await expect(dashboard.page.locator("[data-tile=receivedAmount] .value")).to_have_text(wanted, timeout=5000)
         seen_ms = next(at for at, text in await dashboard.page.evaluate("moves") if text == wanted)
         paid_ms = latest_payment_ms(stack)
         took.append((seen_ms - paid_ms) / 1000)
@@ -87,6 +87,6 @@ async def test_focus_and_what_is_open_stay_when_numbers_change(stack, dashboard)
     payments = stack.ask("monthlyIndex", operatorId="M1")["months"][-1]["paymentCount"]
     await pay(stack, "2.00")
     assert stack.ask("monthlyIndex", operatorId="M1")["version"] > version
-    await expect(dashboard.page.locator("[data-tile=volume] .value")).to_have_text(f"{payments + 1:,}")
+    await expect(dashboard.page.locator("[data-tile=paymentCount] .value")).to_have_text(f"{payments + 1:,}")
     assert await dashboard.page.evaluate("document.activeElement.closest('article').id") == "received-and-discount"
     assert await dashboard.page.locator("#received-and-discount details").get_attribute("open") is not None

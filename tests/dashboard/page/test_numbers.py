@@ -7,13 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.dashboard.page.viewing import DASH, MINUS, SIDE, counted, money
+from stream_app.domain.figures import FIGURES, KWH
+from tests.dashboard.page.viewing import DASH, DRAWN, MINUS, SIDE, columns, counted, energy, money
 
-BY_MONTH = {
-    "per-capita-payment": ["perCapitaPayment", "receivedAmount", "anonymousAmount", "payingCustomers"],
-    "per-capita-frequency": ["perCapitaFrequency", "sessionCount", "anonymousSessionCount", "chargingCustomers"],
-    "received-and-discount": ["receivedAmount", "discountAmount", "refundedAmount", "paymentCount"],
-}
+BY_MONTH = {chart: columns(drawn) for chart, drawn in DRAWN.items()}
 FREQUENCY = "perCapitaFrequency"
 
 
@@ -22,6 +19,8 @@ def shown(month, field, currency):
     value = month[field]
     if isinstance(value, int):
         return f"{value:,}"
+    if field in {figure.name for figure in FIGURES if figure.unit is KWH}:
+        return energy(value)
     return value if field == FREQUENCY else money(value, currency)
 
 
@@ -62,7 +61,7 @@ async def test_tiles_and_tables_are_the_answers_of_the_api(stack, dashboard, ope
 
     received, refunded = Decimal(month["receivedAmount"]), Decimal(month["refundedAmount"])
     known = received - Decimal(month["anonymousAmount"])
-    assert await dashboard.tile("received") == [
+    assert await dashboard.tile("receivedAmount") == [
         (
             amount(received),
             f"{amount(received + refunded)} paid {MINUS} {amount(refunded)} refunded",
@@ -77,13 +76,18 @@ async def test_tiles_and_tables_are_the_answers_of_the_api(stack, dashboard, ope
     sessions = counted(month["sessionCount"] - month["anonymousSessionCount"], "session", "sessions")
     chargers = counted(month["chargingCustomers"], "charging customer", "charging customers")
     assert (await dashboard.tile("perCapitaFrequency"))[0][:2] == (month[FREQUENCY], f"{sessions} ÷ {chargers}")
-    assert (await dashboard.tile("discount"))[0][0] == amount(month["discountAmount"])
-    assert (await dashboard.tile("refunded"))[0][0] == amount(month["refundedAmount"])
+    known_energy = energy(Decimal(month["energyKwh"]) - Decimal(month["anonymousEnergyKwh"]))
+    assert (await dashboard.tile("energyKwh"))[0][:2] == (
+        energy(month["energyKwh"]),
+        f"{energy(month['perCapitaEnergy'])} per customer: {known_energy} ÷ {chargers}",
+    )
+    assert (await dashboard.tile("discountAmount"))[0][0] == amount(month["discountAmount"])
+    assert (await dashboard.tile("refundedAmount"))[0][0] == amount(month["refundedAmount"])
     share = Decimal(month["anonymousAmount"]) / received * 100
-    said, of, _ = (await dashboard.tile("anonymous"))[0]
+    said, of, _ = (await dashboard.tile("anonymousAmount"))[0]
     assert abs(Decimal(said.rstrip("%")) - share) <= Decimal("0.05")
     assert of == f"{amount(month['anonymousAmount'])} of {amount(received)} received"
-    assert (await dashboard.tile("volume"))[0][0] == f"{month['paymentCount']:,}"
+    assert (await dashboard.tile("paymentCount"))[0][0] == f"{month['paymentCount']:,}"
 
 
 async def test_the_current_month_says_its_days_is_hatched_and_compared_with_nothing(stack, dashboard):
@@ -94,13 +98,13 @@ async def test_the_current_month_says_its_days_is_hatched_and_compared_with_noth
     assert await dashboard.texts(".now h2") == [f"{name} so far"]
     (progress,) = await dashboard.texts(".progress")
     assert progress.startswith(f"1{DASH}{today.day} {today:%B}, day {today.day} of ")
-    for tile in ("received", "perCapitaPayment", "perCapitaFrequency", "discount"):
+    for tile in ("receivedAmount", "perCapitaPayment", "perCapitaFrequency", "discountAmount"):
         ((_, _, beside),) = await dashboard.tile(tile)
         assert "whole: " in beside
         assert "%" not in beside
     for chart in BY_MONTH:
         hatched = dashboard.page.locator(f"#{chart} .bar.partial")
-        assert await hatched.count() == (2 if chart == "received-and-discount" else 1)
+        assert await hatched.count() == len(DRAWN[chart])
         assert await hatched.first.get_attribute("fill") == f"url(#hatch-{chart}-0)"
         assert "Hatched: the month is not over" in await dashboard.texts(f"#{chart} .notes p")
 
@@ -111,7 +115,7 @@ async def test_a_whole_month_is_compared_with_the_one_before(stack, dashboard):
     await dashboard.open(stack.everything, operatorId="M1", endMonth=other["month"], months="3")
     await dashboard.until()
     assert await dashboard.texts(".now h2") == [f"{month_name(other['month'])}, whole"]
-    ((value, _, beside),) = await dashboard.tile("received")
+    ((value, _, beside),) = await dashboard.tile("receivedAmount")
     assert value == money(other["receivedAmount"], "EUR")
     change = (Decimal(other["receivedAmount"]) / Decimal(one["receivedAmount"]) - 1) * 100
     assert abs(Decimal(beside.split("%")[0].replace(MINUS, "-")) - change) <= Decimal("0.05")
@@ -125,7 +129,7 @@ async def test_other_months_days_and_currencies_are_asked_for(stack, dashboard):
     monthly = stack.ask("monthlyIndex", operatorId="M1", months=13, currency="CHF")
     distribution = stack.ask("chargingDistribute", operatorId="M1", days=7, endDate=end)
     await check_tables(dashboard, monthly, distribution)
-    assert (await dashboard.tile("received"))[0][0].startswith("CHF ")
+    assert (await dashboard.tile("receivedAmount"))[0][0].startswith("CHF ")
     assert (
         await dashboard.page.locator(".picker select").nth(3).evaluate("select => select.selectedOptions[0].text")
         == "CHF"
@@ -151,7 +155,7 @@ async def test_two_groups_stand_side_by_side(stack, dashboard):
     notes = await dashboard.texts("#half-hours .notes p")
     for note, peak in zip(notes, peaks, strict=False):
         assert f"peak {peak['start']}{DASH}{peak['end']}, {peak['chargeCount']} session" in note
-    assert await dashboard.page.locator("[data-tile=anonymous]").count() == 0
+    assert await dashboard.page.locator("[data-tile=anonymousAmount]").count() == 0
 
 
 async def test_the_peak_is_named_and_a_day_of_changed_clocks_is_noted(stack, dashboard):
@@ -191,5 +195,5 @@ async def test_every_digit_is_kept_beyond_what_a_float_holds(stack, dashboard):
         stack.command("pay", "--operator", "BIG", "--amount", amount, "--currency", "EUR")
     await dashboard.open(stack.everything, operatorId="BIG")
     await dashboard.until()
-    assert (await dashboard.tile("received"))[0][0] == "€90,071,992,547,409.93"
+    assert (await dashboard.tile("receivedAmount"))[0][0] == "€90,071,992,547,409.93"
     assert (await dashboard.table("received-and-discount"))[-1][1] == "€90,071,992,547,409.93"

@@ -70,8 +70,8 @@ async def test_every_control_is_reached_by_tab_and_shows_that_it_is(stack, dashb
     assert names[0] == "Skip to the numbers"
     for name in ("Operator", "Group", "Beside it", "Currency", "Months", "Days", "English", "中文", "Colours"):
         assert name in names
-    assert sum(name.startswith("Save ") for name in names) == 8
-    assert sum(name == "Numbers" for name in names) == 4
+    assert sum(name.startswith("Save ") for name in names) == 10
+    assert sum(name == "Numbers" for name in names) == 5
 
 
 async def test_a_chart_is_read_point_by_point_with_the_arrow_keys(stack, dashboard):

@@ -37,14 +37,14 @@ async def test_without_anything_counted_it_gives_the_command_that_sends_a_first_
         stack.command, "pay", "--operator", "Erste Ladung", "--amount", "12.50", "--currency", "EUR"
     )
     await dashboard.until("shown")
-    assert (await dashboard.tile("received"))[0][0] == "€12.50"
+    assert (await dashboard.tile("receivedAmount"))[0][0] == "€12.50"
 
 
 async def test_a_group_without_anything_is_said_above_its_zeros(stack, dashboard):
     await dashboard.open(stack.everything, operatorId="M1", groupId="nobody")
     await dashboard.until()
     assert await dashboard.texts(".banner.quiet") == ["Nothing of this group has been counted in these months."]
-    assert (await dashboard.tile("received"))[0][0] == "€0.00"
+    assert (await dashboard.tile("receivedAmount"))[0][0] == "€0.00"
 
 
 async def test_while_nothing_has_arrived_it_says_that_it_loads(stack, dashboard):
@@ -78,10 +78,10 @@ async def test_an_expired_token_leaves_the_numbers_and_a_new_one_goes_on(stack):
     async with chromium_on(stack.api) as dashboard:
         await dashboard.open(signed(stack, exp=int(time.time()) + SOON_S), operatorId="M1")
         await dashboard.until("shown")
-        before = await dashboard.tile("received")
+        before = await dashboard.tile("receivedAmount")
         assert "paste a new token" in await dashboard.trouble("expired")
         assert await dashboard.status() == "expired"
-        assert await dashboard.tile("received") == before
+        assert await dashboard.tile("receivedAmount") == before
         assert await dashboard.violations() == []
         await dashboard.page.get_by_label("Token").fill(signed(stack))
         await dashboard.page.get_by_role("button", name="Use it").click()
@@ -126,10 +126,10 @@ async def test_while_the_service_is_away_the_numbers_stay_and_it_goes_on_by_itse
     async with chromium_on(stack.api) as dashboard:
         await dashboard.open(stack.everything, operatorId="M1")
         await dashboard.until("shown")
-        before = await dashboard.tile("received")
+        before = await dashboard.tile("receivedAmount")
         await asyncio.to_thread(stack.stop, "api")
         assert "as they were last received" in await dashboard.trouble("disconnected")
-        assert await dashboard.tile("received") == before
+        assert await dashboard.tile("receivedAmount") == before
         assert await dashboard.violations() == []
         await asyncio.to_thread(stack.start_api)
         await expect(dashboard.page.locator(".status")).to_have_attribute("data-status", "live")
@@ -139,13 +139,13 @@ async def test_while_the_service_is_away_the_numbers_stay_and_it_goes_on_by_itse
 async def test_while_redis_is_down_the_last_known_numbers_are_shown_as_stale(stack, dashboard):
     await dashboard.open(stack.everything, operatorId="M1")
     await dashboard.until("shown")
-    before = await dashboard.tile("received")
+    before = await dashboard.tile("receivedAmount")
     redis = next(server for server in SERVERS if server.name == "redis")
     await asyncio.to_thread(stop, stack.run, [find(stack.run, "redis")], seconds_max=10)
     try:
         assert "last known numbers" in await dashboard.trouble("stale")
         assert await dashboard.status() == "stale"
-        assert await dashboard.tile("received") == before
+        assert await dashboard.tile("receivedAmount") == before
         as_of = await dashboard.page.locator(".as-of").get_attribute("datetime")
         await expect(dashboard.page.locator(".ago")).to_have_text(re.compile(r"^([4-9]|\d\d) s ago"), timeout=15_000)
         assert await dashboard.page.locator(".as-of").get_attribute("datetime") == as_of

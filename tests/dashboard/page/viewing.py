@@ -1,5 +1,6 @@
 """A whole stack with an invented network, and the dashboard of its API in a real Chromium."""
 
+import json
 import subprocess
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -8,11 +9,16 @@ from urllib.parse import urlencode
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import async_playwright, expect
 
-from tests.dashboard.places import CHROMIUM, FLAGS
+from stream_app.domain.figures import FIGURES
+from tests.dashboard.places import CHROMIUM, FLAGS, SOURCES
 from tests.e2e.deployment import PROGRAM, ROOT, Deployment
 
 MONTHS, CUSTOMERS = 7, 60
 DASH, MINUS = "\u2013", "\u2212"
+DRAWN = {  # figures by chart
+    chart["id"]: [bar["figure"] for bar in chart["bars"]]
+    for chart in json.loads((SOURCES / "layout.json").read_text())["charts"]
+}
 SIDE = {"groupId": "vip", "compare": "fleet"}
 
 
@@ -127,6 +133,17 @@ def money(amount, currency):
     """As English shows it: by sign where that is of one currency only, else by code."""
     sign = SIGNS.get(currency, f"{currency} ")
     return f"{sign}{Decimal(amount):,}"
+
+
+def energy(amount):
+    """As English shows it."""
+    return f"{Decimal(amount):,} kWh"
+
+
+def columns(drawn):
+    """The figures that a chart's table and CSV hold: those drawn, then the others of their basis in the order of documents."""
+    basis = next(figure.basis for figure in FIGURES if figure.name == drawn[0])
+    return drawn + [figure.name for figure in FIGURES if figure.basis is basis and figure.name not in drawn]
 
 
 def counted(number, one, other):
