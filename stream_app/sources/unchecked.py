@@ -70,7 +70,6 @@ def id_or_none(found: Any) -> str | None:
     """An id; None for anything else."""
     if type(found) is not str:
         return None
-    is_plain = (
-        found.isprintable() and 0 < len(found) <= ID_LENGTH
-    )  # what is printable holds no control character and no surrogate
-    return found if is_plain or is_id(found) else None
+    if found.isprintable() and 0 < len(found) <= ID_LENGTH:  # so it holds no control character and no surrogate
+        return found
+    return found if is_id(found) else None
