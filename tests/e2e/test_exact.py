@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 
 import pytest
+from confluent_kafka import Producer
 
 from tests.e2e.deployment import DATABASE, Deployment
 from tests.oracle import TOPICS, Settings, Truth, truth
 from tests.scenario import (
+    Send,
     build,
     compacted,
     diff_clickhouse,
@@ -25,7 +27,7 @@ ENTITIES = 6000
 RESULTS = ("crm-stats.monthly.v1", "crm-stats.half-hour.v1", "crm-stats.as-of.v1")
 
 
-def _deploy(deploy: Callable[..., Deployment]) -> Deployment:
+def deployed(deploy: Callable[..., Deployment]) -> Deployment:
     deployment = deploy()
     for name in TOPICS.values():  # some records have timestamps of their own
         deployment.keep_for_ever(name)
@@ -36,19 +38,25 @@ def _deploy(deploy: Callable[..., Deployment]) -> Deployment:
     return deployment
 
 
+def produce(producer: Producer, send: Send) -> None:
+    """Send a record of the scenario."""
+    how = {} if send.timestamp_ms is None else {"timestamp": send.timestamp_ms}
+    while True:
+        try:
+            producer.produce(send.topic, send.value, send.key, send.partition, **how)
+        except BufferError:
+            producer.poll(0.1)
+        else:
+            return
+
+
 def _send_in_parts(deployment: Deployment, seed: int, parts: int, between: Callable[[int], None]) -> int:
     """Send the scenario, with something happening after each part; when all was taken, in epoch milliseconds."""
     sends = build(seed, ENTITIES, int(time.time() * 1000))
     producer = deployment.producer()
     for part in range(parts):
         for send in sends[len(sends) * part // parts : len(sends) * (part + 1) // parts]:
-            how = {} if send.timestamp_ms is None else {"timestamp": send.timestamp_ms}
-            while True:
-                try:
-                    producer.produce(send.topic, send.value, send.key, send.partition, **how)
-                    break
-                except BufferError:
-                    producer.poll(0.1)
+            produce(producer, send)
         producer.poll(0)
         between(part)
     assert producer.flush(30) == 0
@@ -73,7 +81,7 @@ def _differences(deployment: Deployment, expected: Truth) -> list[str]:
     return found
 
 
-def _check(deployment: Deployment, sent_ms: int) -> None:
+def check(deployment: Deployment, sent_ms: int) -> None:
     deployment.wait_as_of(sent_ms, names=["worker-1", "worker-2"])
     deployment.start_api()
     expected = _expected(deployment, sent_ms)
@@ -88,7 +96,7 @@ def _check(deployment: Deployment, sent_ms: int) -> None:
 @pytest.mark.parametrize("seed", [1])
 def test_all_outputs_equal_the_oracle_though_a_worker_is_killed_ten_times(deploy, seed):
     """kill -9 of one of the two, ten times, while records arrive."""
-    deployment, rng = _deploy(deploy), random.Random(seed)
+    deployment, rng = deployed(deploy), random.Random(seed)
 
     def kill_one(part: int) -> None:
         number = rng.choice((1, 2))
@@ -99,12 +107,12 @@ def test_all_outputs_equal_the_oracle_though_a_worker_is_killed_ten_times(deploy
         if part % 3 == 2:
             deployment.wait_ready(number)
 
-    _check(deployment, _send_in_parts(deployment, seed, 10, kill_one))
+    check(deployment, _send_in_parts(deployment, seed, 10, kill_one))
 
 
 def test_all_outputs_equal_the_oracle_though_a_worker_is_stopped_past_its_session_and_goes_on(deploy):
     """A zombie: SIGSTOP until the group has given its partitions away, then SIGCONT."""
-    deployment = _deploy(deploy)
+    deployment = deployed(deploy)
 
     def stop_one(part: int) -> None:
         if part == 1:
@@ -119,4 +127,4 @@ def test_all_outputs_equal_the_oracle_though_a_worker_is_stopped_past_its_sessio
     sent_ms = _send_in_parts(deployment, 2, 4, stop_one)
     if deployment.process("worker-1").poll() is not None:
         deployment.start_worker(1)
-    _check(deployment, sent_ms)
+    check(deployment, sent_ms)
