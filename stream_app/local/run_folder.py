@@ -20,12 +20,12 @@ class RunFolder:
 
     @property
     def data(self) -> Path:
-        """What the servers store."""
+        """Data of the servers."""
         return self.root / "data"
 
     @property
     def state(self) -> Path:
-        """What the workers store, a folder a worker; Kafka has it too."""
+        """State of the workers, a folder a worker; Kafka holds it too."""
         return self.root / "state"
 
     @property
@@ -34,16 +34,25 @@ class RunFolder:
         return self.root / "conf"
 
     def pid_file(self, name: str) -> Path:
-        """Where the process of this name leaves its pid."""
+        """Where the pid of the process of this name stands, and nothing else."""
         return self.root / f"{name}.pid"
 
+    def start_file(self, name: str) -> Path:
+        """Where pid, start and note of the process of this name stand, a line each."""
+        return self.root / f"{name}.start"
+
     def log_file(self, name: str) -> Path:
-        """Where the process of this name writes."""
+        """The log file of the process of this name."""
         return self.root / f"{name}.log"
 
     def ready_file(self, name: str) -> Path:
-        """What a worker creates once its partitions are recovered."""
+        """The file that a worker creates once its partitions are recovered."""
         return self.root / f"{name}.ready"
+
+    def forget(self, name: str) -> None:
+        """Drop what says that a process of this name runs."""
+        for file in (self.pid_file(name), self.start_file(name), self.ready_file(name)):
+            file.unlink(missing_ok=True)
 
     def names(self) -> list[str]:
         """The processes that left a pid file, sorted."""

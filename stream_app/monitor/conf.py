@@ -1,4 +1,4 @@
-"""What the monitor is told: values out of the settings. It travels as JSON, for the monitor's process begins without what read the settings."""
+"""Configuration of the monitor's process: values out of the settings, as JSON in its environment, for the process begins without the settings' library."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,10 +38,10 @@ class Conf:
     port: int
 
     def encoded(self) -> str:
-        """For the environment."""
+        """JSON, for the environment variable."""
         return orjson.dumps(self).decode()
 
     @classmethod
     def decoded(cls, text: str) -> Self:
-        """Out of the environment."""
+        """The configuration out of the environment variable."""
         return cls(**orjson.loads(text))

@@ -1,4 +1,4 @@
-"""One look at the cluster: which groups there are, who is in them, what they committed, and where the partitions begin and end.
+"""A look at the cluster: groups, their members and committed offsets, and the first and end offsets of their partitions.
 
 Order matters: committed offsets are asked for before ends, so one above its end is of another topic of that name. Bounded: at most so many
 partitions, our groups' first. What does not answer is left out; a cluster that does not answer at all is an error of the caller.
@@ -26,7 +26,7 @@ class Partitions(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What was seen. Groups without a description, or without offsets, did not answer."""
+    """What a look saw. Groups without a description, or without offsets, did not answer."""
 
     time_ms: int
     kinds: Mapping[str, str]  # group -> its protocol type; "" for one of ours that is not there

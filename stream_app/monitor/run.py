@@ -20,7 +20,7 @@ from stream_app.monitor.metrics import registry
 from stream_app.monitor.probe import Probe
 from stream_app.monitor.push import Push
 from stream_app.monitor.results import ERRORS as RESULT_ERRORS
-from stream_app.monitor.results import Operators, Results, SinkReaders
+from stream_app.monitor.results import OperatorCounts, Results, SinkReaders
 from stream_app.monitor.server import Answer, Route, Server
 from stream_app.monitor.sources import Sources
 from stream_app.monitor.watch import Watch
@@ -56,7 +56,7 @@ class Monitor:
             conf.kafka, conf.topic_as_of, conf.redis_url, conf.clickhouse_url, conf.clickhouse_database
         )
         self._results = Results(conf.events_partitions, self._readers.read())
-        self._operators = Operators(self._readers, conf.events_partitions)
+        self._operators = OperatorCounts(self._readers, conf.events_partitions)
         self._sources = Sources(self._observer, conf.sources, conf.optional_sources)
         self._dead_letters = DeadLetterCounts(conf.kafka, conf.topic_dead_letters)
         self._push = Push(conf.api_url, probe.OPERATOR, conf.token_claims, conf.jwt_secret) if conf.jwt_secret else None

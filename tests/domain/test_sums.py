@@ -59,7 +59,7 @@ def test_an_average_is_not_stored():
 
 def _with_a_figure_in_front(basis: Basis) -> list[Figure]:
     """The table with a sum of its basis, its customers and its anonymous part, which people see first and which came last."""
-    added = Sum("added", KWH, basis, "Added.", lambda row: 7, since=99)
+    added = Sum("added", KWH, basis, "Added.", lambda _: 7, since=99)
     customers = Customers("addedCustomers", added, "Added.", since=99)
     return [Part("addedPart", added, "Added.", since=99), added, customers, *FIGURES]
 

@@ -11,14 +11,10 @@ from typer.testing import CliRunner
 from config import settings
 from stream_app.cli import import_, load
 from stream_app.importer import run as importer_run
-from stream_app.importer.mapping import MAPPED, Record
+from stream_app.importer.mapping import MAPPED, SourceRecord
 from stream_app.importer.send import KafkaSender, SendError
-from stream_app.local.processes import find, stop
-from stream_app.local.run_folder import RunFolder
-from stream_app.local.servers import SERVERS, start_server
-from stream_app.local.topics import Topic, create_missing
+from stream_app.local.topics import TopicSpec, create_missing
 from stream_app.sources import registry
-from tests.conftest import LIB
 from tests.importer.maps import MAP, ROW, csv_text
 
 NAMES = tuple(topic.name for topic in MAPPED)
@@ -39,7 +35,7 @@ def topics(kafka, monkeypatch):
     """Source topics of this test alone; the command finds them by its settings."""
     prefix = uuid.uuid4().hex
     names = {name: f"{prefix}.{name}" for name in NAMES}
-    create_missing(kafka, [Topic(name, 2) for name in names.values()])
+    create_missing(kafka, [TopicSpec(name, 2) for name in names.values()])
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka)
     for name, topic in names.items():
         monkeypatch.setenv(f"STREAM_APP_TOPIC_{name.upper()}", topic)
@@ -108,7 +104,7 @@ async def test_cdrs_need_no_map(kafka, tmp_path, monkeypatch):
     topic = f"{uuid.uuid4().hex}.cdrs"
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka)
     monkeypatch.setenv("STREAM_APP_TOPIC_CDRS", topic)
-    await in_thread(create_missing, kafka, [Topic(topic, 2)])
+    await in_thread(create_missing, kafka, [TopicSpec(topic, 2)])
     file = tmp_path / "cdrs.json"
     file.write_text('{"data": [{"country_code": "NL", "party_id": "ALF", "id": "c-1"}, {"id": "c-2"}]}')
     result = await in_thread(command, str(file))
@@ -202,24 +198,17 @@ async def test_missing_topics_are_named_and_not_made(kafka):
                 pass
 
 
-async def test_kafka_that_dies_ends_the_import_in_time(tmp_path):
-    run_folder = RunFolder(tmp_path, LIB)
-    server = next(server for server in SERVERS if server.name == "kafka")
-    address = await in_thread(lambda: start_server(run_folder, server, None, default_ports=False))
-    broker = find(run_folder, "kafka")
-    record = Record(registry.SESSIONS, b"M1", b"{}")
+async def test_kafka_that_dies_ends_the_import_in_time(own_kafka):
+    record = SourceRecord(registry.SESSIONS, b"M1", b"{}")
 
     async def import_while_it_dies():
-        async with KafkaSender(address, {registry.SESSIONS: "sessions"}, ack_seconds_max=2) as sender:
+        async with KafkaSender(own_kafka.address, {registry.SESSIONS: "sessions"}, ack_seconds_max=2) as sender:
             await sender.send([record])
-            await in_thread(lambda: stop(run_folder, [broker], seconds_max=10))
+            await in_thread(own_kafka.halt)
             async with asyncio.timeout(10):
                 await sender.send([record] * 1000)
 
-    try:
-        await in_thread(create_missing, address, [Topic("sessions", 1)])
-        async with asyncio.timeout(40):
-            with pytest.raises(SendError, match="stopped answering"):
-                await import_while_it_dies()
-    finally:
-        await in_thread(lambda: stop(run_folder, [broker], seconds_max=10))
+    await in_thread(create_missing, own_kafka.address, [TopicSpec("sessions", 1)])
+    async with asyncio.timeout(40):
+        with pytest.raises(SendError, match="stopped answering"):
+            await import_while_it_dies()

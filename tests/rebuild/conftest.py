@@ -1,5 +1,5 @@
-"""Topics on a real broker."""
+"""Consumers of whole batches, as a worker has them."""
 
-from tests.kafka.conftest import admin, new_topic, whole_batches
+from tests.kafka.conftest import whole_batches
 
-__all__ = ["admin", "new_topic", "whole_batches"]
+__all__ = ["whole_batches"]

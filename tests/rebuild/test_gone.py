@@ -9,7 +9,7 @@ from stream_app.domain.tables import HALF_HOUR, MONTHLY
 from stream_app.formats.murmur2 import partition_for
 from stream_app.rebuild.gone import GoneCells, tombstones
 from stream_app.sinks.topics import ResultRecords
-from tests.sinks.fake_view import MONTH, TODAY, FakeView
+from tests.support.fake_view import MONTH, TODAY, FakeView
 
 MONTH_TEXT, DAY_TEXT = MONTHLY.period.text(MONTH), HALF_HOUR.period.text(TODAY)
 EUR, CHF = (("monthly", f"M1|ALL|{MONTH_TEXT}|{currency}".encode()) for currency in ("EUR", "CHF"))

@@ -6,11 +6,19 @@ import pytest
 from stream_app.domain.cells import Group
 from stream_app.domain.events import ALL
 from stream_app.domain.local_time import month_add
+from stream_app.domain.tables import HALF_HOUR, MONTHLY
 from stream_app.ports.sinks import Dirty
 from stream_app.sinks.redis import RedisSink
-from stream_app.sinks.redis_keys import distribution_key, groups_key, monthly_key, updates_channel
-from tests.sinks.fake_view import MONTH, STRANGE, TODAY, FakeView, example
+from stream_app.sinks.redis_keys import document_key, groups_key, updates_channel
 from tests.sinks.redis_reader import Document
+from tests.support.fake_view import MONTH, STRANGE, TODAY, FakeView, example
+
+
+def _dirty(key):
+    """One monthly cell."""
+    dirty = Dirty()
+    dirty.cells[MONTHLY.name].add(key)
+    return dirty
 
 
 async def fill(sink, view, as_of_ms=1_795_507_200_000):
@@ -75,13 +83,13 @@ async def test_a_filled_redis_is_not_dirty_and_a_missing_part_is(redis_sink, raw
     view = example()
     await fill(redis_sink, view)
     assert not await redis_sink.compare(view)
-    await raw_redis.delete(monthly_key("M1", "vip"), groups_key("yen"))
+    await raw_redis.delete(document_key(MONTHLY, "M1", "vip"), groups_key("yen"))
     await raw_redis.hset("crm:operators", STRANGE, "{}")
-    await raw_redis.set(distribution_key("M1", ALL), "no JSON")
+    await raw_redis.set(document_key(HALF_HOUR, "M1", ALL), "no JSON")
     before = await dump(raw_redis)
     dirty = await redis_sink.compare(view)
-    assert [key[:2] for key in dirty.monthly] == [("M1", "vip")]
-    assert [key[:2] for key in dirty.half_hour] == [("M1", ALL)]
+    assert [key[:2] for key in dirty.cells[MONTHLY.name]] == [("M1", "vip")]
+    assert [key[:2] for key in dirty.cells[HALF_HOUR.name]] == [("M1", ALL)]
     assert dirty.operators == {"yen", STRANGE}
     await redis_sink.write([(view, dirty)])
     assert await dump(raw_redis) != before
@@ -97,7 +105,7 @@ async def test_a_change_writes_and_publishes_what_changed_only(redis_sink, raw_r
         await redis_sink.write([(view, view.everything())])  # nothing changed
         key = view.set_month("M1", "vip", MONTH, 700, [5, 1, 0])
         before = await dump(raw_redis)
-        await redis_sink.write([(view, Dirty(monthly={key}))])
+        await redis_sink.write([(view, _dirty(key))])
         after = await dump(raw_redis)
         assert {key for key in after if after[key] != before[key]} == {"crm:{M1}:monthly:vip"}
         assert (await channel.get_message(timeout=5))["data"] == b"crm:{M1}:monthly:vip"
@@ -107,22 +115,22 @@ async def test_a_change_writes_and_publishes_what_changed_only(redis_sink, raw_r
 @pytest.mark.parametrize("theirs", ['{"version":9007199254740992}', '{ "months": [], "version" : 7e2 }'])
 async def test_a_higher_version_is_never_replaced(redis_sink, raw_redis, theirs):
     view = example()
-    await raw_redis.set(monthly_key("M1", ALL), theirs)
+    await raw_redis.set(document_key(MONTHLY, "M1", ALL), theirs)
     dirty = await fill(redis_sink, view)
-    assert ("M1", ALL) not in {key[:2] for key in dirty.monthly}
+    assert ("M1", ALL) not in {key[:2] for key in dirty.cells[MONTHLY.name]}
     await redis_sink.write([(view, view.everything())])
-    assert await raw_redis.get(monthly_key("M1", ALL)) == theirs.encode()
+    assert await raw_redis.get(document_key(MONTHLY, "M1", ALL)) == theirs.encode()
 
 
 @pytest.mark.parametrize(
     "theirs", ['{"version":599}', '{"version":null}', '{"version":"x"}', "[1]", "3", "{", '{"version":{}}']
 )
 async def test_a_lower_version_and_what_has_none_is_replaced(redis_sink, raw_redis, theirs):
-    await raw_redis.set(monthly_key("M1", ALL), theirs)
-    await raw_redis.lpush(distribution_key("M1", ALL), "not even a string")
+    await raw_redis.set(document_key(MONTHLY, "M1", ALL), theirs)
+    await raw_redis.lpush(document_key(HALF_HOUR, "M1", ALL), "not even a string")
     await fill(redis_sink, example())
-    assert orjson.loads(await raw_redis.get(monthly_key("M1", ALL)))["version"] == 600
-    assert orjson.loads(await raw_redis.get(distribution_key("M1", ALL)))["version"] == 600
+    assert orjson.loads(await raw_redis.get(document_key(MONTHLY, "M1", ALL)))["version"] == 600
+    assert orjson.loads(await raw_redis.get(document_key(HALF_HOUR, "M1", ALL)))["version"] == 600
 
 
 async def test_a_writer_that_is_behind_changes_nothing(redis_sink, raw_redis):
@@ -144,7 +152,7 @@ async def test_documents_of_a_group_without_retained_data_go(redis_sink, raw_red
         await redis_sink.write([(view, view.drop_group("M1", "vip"))])
         told = {(await channel.get_message(timeout=5))["data"] for _ in range(3)}
     assert told == {b"crm:{M1}:monthly:vip", b"crm:{M1}:distribution:vip", b"crm:{M1}:groups"}
-    assert not await raw_redis.exists(monthly_key("M1", "vip"), distribution_key("M1", "vip"))
+    assert not await raw_redis.exists(document_key(MONTHLY, "M1", "vip"), document_key(HALF_HOUR, "M1", "vip"))
     assert not await redis_sink.compare(view)
 
 
@@ -153,11 +161,11 @@ async def test_documents_that_a_writer_before_us_left_behind_go(redis_sink, raw_
     await fill(redis_sink, view)
     view.drop_group("M1", "vip")
     await fill(redis_sink, view)
-    assert not await raw_redis.exists(monthly_key("M1", "vip"), distribution_key("M1", "vip"))
+    assert not await raw_redis.exists(document_key(MONTHLY, "M1", "vip"), document_key(HALF_HOUR, "M1", "vip"))
     view.named["M1"]["vip"] = Group(name="VIP")
-    await raw_redis.set(monthly_key("M1", "vip"), '{"version":1}')
+    await raw_redis.set(document_key(MONTHLY, "M1", "vip"), '{"version":1}')
     await fill(redis_sink, view)
-    assert not await raw_redis.exists(monthly_key("M1", "vip"))
+    assert not await raw_redis.exists(document_key(MONTHLY, "M1", "vip"))
 
 
 async def test_as_of_only_rises(redis_sink, raw_redis):
@@ -209,8 +217,8 @@ async def test_scripts_that_redis_forgot_are_loaded_again(redis_sink, raw_redis)
     await fill(redis_sink, view)
     await raw_redis.script_flush()
     key = view.set_month("M1", ALL, MONTH, 800, [1, 1, 0])
-    await redis_sink.write([(view, Dirty(monthly={key}))])
-    assert orjson.loads(await raw_redis.get(monthly_key("M1", ALL)))["version"] == 800
+    await redis_sink.write([(view, _dirty(key))])
+    assert orjson.loads(await raw_redis.get(document_key(MONTHLY, "M1", ALL)))["version"] == 800
     await raw_redis.script_flush()
     assert await redis_sink.write_as_of({3: 1_795_507_300_000}) == set()
 
@@ -227,7 +235,7 @@ async def test_an_operator_without_a_cell_shows_zeros(redis_sink, redis_reader):
     view = FakeView()
     view.add_operator("new")
     await fill(redis_sink, view)
-    document, _ = await redis_reader.monthly("new", ALL)
+    document, _ = await redis_reader.document(MONTHLY, "new", ALL)
     assert {month["paymentCount"] for month in orjson.loads(document.body)["months"]} == {0}
 
 
@@ -240,22 +248,22 @@ async def test_many_operators_and_groups(redis_sink, raw_redis):
         view.set_month("o7", f"g{group}", month_add(MONTH, -1), 500, [1, 1, 0])
     await fill(redis_sink, view)
     assert not await redis_sink.compare(view)
-    await raw_redis.delete(monthly_key("o7", "g449"), monthly_key("o449", ALL))
+    await raw_redis.delete(document_key(MONTHLY, "o7", "g449"), document_key(MONTHLY, "o449", ALL))
     dirty = await redis_sink.compare(view)
-    assert {key[:2] for key in dirty.monthly} == {("o7", "g449"), ("o449", ALL)}
-    assert not dirty.half_hour
+    assert {key[:2] for key in dirty.cells[MONTHLY.name]} == {("o7", "g449"), ("o449", ALL)}
+    assert not dirty.cells[HALF_HOUR.name]
     assert not dirty.operators
 
 
 async def test_the_reader_gives_the_documents_and_as_of(redis_sink, redis_reader):
     view = example()
     await fill(redis_sink, view)
-    document, as_of = await redis_reader.monthly(STRANGE, STRANGE)
+    document, as_of = await redis_reader.document(MONTHLY, STRANGE, STRANGE)
     assert (document.partition, document.version) == (3, 2**52 + 1)
     assert as_of == {3: "2026-11-24T08:00:00.000Z"} == await redis_reader.as_of()
     shown = orjson.loads(document.with_as_of("2030-01-01T00:00:00.000Z"))
     assert shown == orjson.loads(document.body) | {"asOf": "2030-01-01T00:00:00.000Z"}
-    assert (await redis_reader.distribution("M1", "nobody"))[0] is None
+    assert (await redis_reader.document(HALF_HOUR, "M1", "nobody"))[0] is None
     assert orjson.loads((await redis_reader.groups("M1"))[0])["groups"][0]["groupId"] == ALL
     entries, _ = await redis_reader.operators()
     assert set(entries) == {"M1", "yen", STRANGE}
