@@ -81,7 +81,7 @@ class Frozen(NamedTuple):
 
 
 class Ledger:
-    """See the module. `now`: quarter hours, 0 while unknown."""
+    """The ledger of one partition, above the rows of the last freeze. `now`: quarter hours, 0 while unknown."""
 
     def __init__(self, rows: Rows, settings: Settings, now: int) -> None:
         self.work = Working(rows, settings, now)
@@ -306,7 +306,7 @@ class Ledger:
     # -- in small steps, while nothing else is to do
 
     def sweep(self, name: str, after: tuple[bytes, str] | None, limit: int) -> tuple[bytes, str] | None:
-        """See calendar.sweep."""
+        """Delete up to `limit` rows of an operator past retention, those behind `after`; where it stopped, None at the end."""
         return calendar.sweep(self.work, name, after, limit)
 
     def unswept(self) -> list[str]:

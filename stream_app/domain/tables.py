@@ -154,11 +154,11 @@ class FigureTable(Table[FigureCell]):
         self.shown_max = shown_max
 
     def new(self) -> FigureCell:
-        """See Table."""
+        """A cell without any currency, in which all sums are zero."""
         return FigureCell(payments={})
 
     def read(self, cell: FigureCell) -> FigureCell:
-        """See Table."""
+        """A stored cell; lists from before a figure was added are filled up with zeros."""
         if len(cell.sessions) < SESSION_SUMS.size:
             cell.sessions = filled(cell.sessions, SESSION_SUMS.size)
         for currency, sums in cell.payments.items():
@@ -167,7 +167,7 @@ class FigureTable(Table[FigureCell]):
         return cell
 
     def clear(self, cell: FigureCell) -> None:
-        """See Table."""
+        """All sums become zero; the currencies of the cell stay."""
         cell.payments = {currency: PAYMENT_SUMS.zeros() for currency in cell.payments}
         cell.sessions = SESSION_SUMS.zeros()
 
@@ -178,15 +178,15 @@ class FigureTable(Table[FigureCell]):
                 cell.payments[operator.currency] = PAYMENT_SUMS.zeros()
 
     def rule(self, operator: Operator) -> FigureRule:
-        """See Table."""
+        """The rule of the sums of figures, from the first retained period of the operator on."""
         return FigureRule(self.prefix, self.period.of_day, self.first_kept(operator))
 
     def prune(self, customer: Customer, operator: Operator) -> bool:
-        """See Table."""
+        """Drop the customer's sums of periods that have left retention. Was there any?"""
         return prune_figures(customer, self.prefix, self.first_kept(operator))
 
     def asked_max(self, operator: Operator) -> int:
-        """See Table."""
+        """So many periods may be asked for, `shown_max`, whatever is retained: older ones are in ClickHouse."""
         del operator
         return self.shown_max
 
@@ -213,34 +213,34 @@ class CountTable(Table[CountCell]):
         self.width, self._slot, self.slot_names = len(slot_names), slot, slot_names
 
     def new(self) -> CountCell:
-        """See Table."""
+        """A cell with a zero in each slot."""
         return CountCell(slots=[0] * self.width)
 
     def read(self, cell: CountCell) -> CountCell:
-        """See Table."""
+        """A stored cell: it has all slots of the table."""
         return cell
 
     def read_all(self, cells: list[CountCell | None]) -> list[CountCell | None]:
-        """See Table."""
+        """Stored cells: they have all slots of the table."""
         return cells
 
     def clear(self, cell: CountCell) -> None:
-        """See Table."""
+        """Each slot becomes zero."""
         cell.slots = [0] * self.width
 
     def complete(self, cells: Iterable[tuple[CountCell, Operator]]) -> None:
-        """They show all of their slots anyway."""
+        """Nothing to add: a cell has all slots of the table from its start on."""
 
     def rule(self, operator: Operator) -> CountRule:
-        """See Table."""
+        """The rule of the counts by slot, from the first retained period of the operator on."""
         return CountRule(self.prefix, self.period.of_day, self._slot, self.width, self.first_kept(operator))
 
     def prune(self, customer: Customer, operator: Operator) -> bool:
-        """See Table."""
+        """Drop the customer's counts of periods that have left retention. Was there any?"""
         return prune_counts(customer, self.prefix, self.first_kept(operator) * self.width)
 
     def asked_max(self, operator: Operator) -> int:
-        """See Table: all that are kept."""
+        """All retained periods may be asked for, and no others: the state is their only source."""
         return self.period.span(self.first_kept(operator), self.current(operator))
 
 

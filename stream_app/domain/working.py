@@ -123,7 +123,7 @@ class Cells(Generic[C]):
 
 
 class Working:
-    """See the module."""
+    """What a ledger has read and changed since the last freeze. `now`: quarter hours, 0 while unknown."""
 
     def __init__(self, rows: Rows, settings: Settings, now: int) -> None:
         self.rows, self.settings, self.now = rows, settings, now

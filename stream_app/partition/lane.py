@@ -46,7 +46,7 @@ class SupersededError(Exception):
 
 
 class Lane:
-    """See the module. `told` hears of each committed tick: what sinks must copy."""
+    """One events partition at work. `told` is called after each committed tick, with what sinks must copy of the partition."""
 
     def __init__(
         self, conf: Conf, partition: int, store: Store, log_: Log, told: "Callable[[Lane, Dirty], None]", crash: Crash

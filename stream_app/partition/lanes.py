@@ -27,7 +27,7 @@ _SUPERSEDED_POLL_S = 5.0
 
 
 class Lanes:
-    """See the module. `writers` feed sinks from all of them."""
+    """The lanes of the partitions that this worker owns. `writers`: the sink writers that each lane tells of its ticks."""
 
     _conf: Conf
 
@@ -59,7 +59,7 @@ class Lanes:
             lane.unmute(offsets.get(lane.partition, 0))
 
     def positions(self) -> dict[int, int]:
-        """By partition the offset to go on from."""
+        """The next offset to fetch, by events partition."""
         return {lane.partition: lane.expected for lane in self.open_lanes()}
 
     def reached(self, sample: Sample) -> None:

@@ -65,7 +65,7 @@ class Outcome(NamedTuple):
 
 
 class Rebuild:
-    """See the module. `settings` are those of the new generation, `old` those of the serving one."""
+    """One run of a rebuild, from its start or from where an earlier run ended. `settings` are those of the new generation, `old` those of the serving one."""
 
     def __init__(
         self, settings: Settings, old: Settings, plan: Plan, state_dir: Path, telling: Telling, *, from_sources: bool
