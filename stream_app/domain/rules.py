@@ -1,8 +1,8 @@
 """The rules of tables: what a batch adds to the cells of one operator, by the sets of groups that it concerns.
 
-A customer's own sums go along, as parts of the customer's row: distinct numbers follow from tallies going from 0 to 1 and back, and a
-changed membership moves them as a whole. Nothing outside of retention is added or taken back: its cells are gone, and with them what it
-once added.
+A customer's own sums go along, as parts of the customer's row: distinct numbers follow from tallies going from 0 to 1
+and back, and a changed membership moves them as a whole. Nothing outside of retention is added or taken back: its cells
+are gone, and with them what it once added.
 """
 
 from collections import defaultdict
@@ -64,7 +64,10 @@ class Rule(Protocol):
 
 
 class FigureRule:
-    """Sums of figures by period. Parts of a customer: PREFIX"p" currency -> period -> list, PREFIX"s" period -> list (sums.Layout)."""
+    """Sums of figures by period.
+
+    Parts of a customer: PREFIX"p" currency -> period -> list, PREFIX"s" period -> list (sums.Layout).
+    """
 
     bases: Collection[Basis] = (PAYMENTS, SESSIONS)
 
@@ -75,7 +78,7 @@ class FigureRule:
         self.sessions: dict[tuple[Groups, int], Sums] = defaultdict(SESSION_SUMS.zeros)
 
     def payment(self, customer: Customer | None, row: Row, local: int, sign: int) -> None:
-        """The payment adds to the sums of its period and currency: those of the customer's groups, and the customer's own."""
+        """The payment adds to the sums of its period and currency, of the customer's groups and of the customer."""
         period, currency = self._period(local // 96), row[CURRENCY]
         if customer is None:
             PAYMENT_SUMS.add_anonymous(self.payments[ANONYMOUS_GROUPS, period, currency], row, sign)

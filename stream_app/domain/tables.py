@@ -1,7 +1,8 @@
 """The tables of results: values that everything walks over that loads, freezes, encodes, publishes or copies cells.
 
-A table says how a cell is named and made, by which rule events add to it, and under which names readers find it. Two kinds do so far:
-key figures by period (FigureTable) and sessions counted by slot of a period (CountTable). A table is added by a line of TABLES.
+A table says how a cell is named and made, by which rule events add to it, and under which names readers find it. Two
+kinds do so far: key figures by period (FigureTable) and sessions counted by slot of a period (CountTable). A table is
+added by a line of TABLES.
 """
 
 from abc import ABC, abstractmethod
@@ -63,11 +64,12 @@ DAY: Final = Period(
 class Table(ABC, Generic[C]):
     """Cells of one kind.
 
-    `name` names it in the state; `prefix` begins its rows' keys and its parts of a customer, a letter that no other row has. The rest are
-    names that readers know: `document` in Redis' keys and of events of the stream, `path` of the question over HTTP, `topic` of the
-    results topic's records, `clickhouse_table`. The default document shows `shown` periods, the last of them the current one.
-    `since` is the version of the table of figures (domain.figures) that brought it: ClickHouse's migration makes it then. `past_retention` says
-    whether periods that are no longer kept may be asked for.
+    `name` names it in the state; `prefix` begins its rows' keys and its parts of a customer, a letter that no other row
+    has. The rest are names that readers know: `document` in Redis' keys and of events of the stream, `path` of the
+    question over HTTP, `topic` of the results topic's records, `clickhouse_table`. The default document shows `shown`
+    periods, the last of them the current one. `since` is the version of the table of figures (domain.figures) that
+    brought it: ClickHouse's migration makes it then. `past_retention` says whether periods that are no longer kept may
+    be asked for.
     """
 
     cell_type: type[C]
@@ -144,7 +146,10 @@ class Table(ABC, Generic[C]):
 
 
 class FigureTable(Table[FigureCell]):
-    """Key figures by period, see domain.figures; a record and a row for each currency. Up to `shown_max` periods may be asked for."""
+    """Key figures by period, see domain.figures; a record and a row for each currency.
+
+    Up to `shown_max` periods may be asked for.
+    """
 
     cell_type = FigureCell
     past_retention = True  # ClickHouse has them, as they last were
@@ -194,7 +199,8 @@ class FigureTable(Table[FigureCell]):
 class CountTable(Table[CountCell]):
     """Counted sessions by slot of a period.
 
-    `slot`: local time in quarter hours (see domain.local_time) -> number of its slot; `slot_names`: what documents say of each beside its number.
+    `slot`: local time in quarter hours (see domain.local_time) -> number of its slot; `slot_names`: what documents say
+    of each beside its number.
     """
 
     cell_type = CountCell

@@ -46,7 +46,10 @@ class SupersededError(Exception):
 
 
 class Lane:
-    """One events partition at work. `told` is called after each committed tick, with what sinks must copy of the partition."""
+    """One events partition at work.
+
+    `told` is called after each committed tick, with what sinks must copy of the partition.
+    """
 
     def __init__(
         self, conf: Conf, partition: int, store: Store, log_: Log, told: "Callable[[Lane, Dirty], None]", crash: Crash
@@ -131,7 +134,7 @@ class Lane:
         self._state.forget_letters(offset)
 
     def unmute(self, offset: int) -> None:
-        """Serve from now on, in place of a generation that has applied the events partition up to this offset, and will not go on."""
+        """Serve from now on, in place of a retired generation that has applied the events partition up to this offset."""
         self._state.forget_letters(offset)
         self._state.unmute()
         self.muted = False

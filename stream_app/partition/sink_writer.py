@@ -1,8 +1,8 @@
 """Copies committed results of all partitions of this worker into one sink, at the sink's own pace.
 
-What changed is kept as sets of keys until it is written, so a sink that is down costs bounded memory and holds up nobody. After each failure and
-each start a partition is compared with the sink first. As-of is written after the documents it speaks for: it is taken in the same moment
-as the keys that are about to be written.
+What changed is kept as sets of keys until it is written, so a sink that is down costs bounded memory and holds up
+nobody. After each failure and each start a partition is compared with the sink first. As-of is written after the
+documents it speaks for: it is taken in the same moment as the keys that are about to be written.
 """
 
 import asyncio
