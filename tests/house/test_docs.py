@@ -164,7 +164,7 @@ figures.FIGURES = (*figures.FIGURES, minutes)
 """,
     "a table": """
 from stream_app.domain import tables
-from tests.added_tables import WEEKDAY
+from tests.support.added_tables import WEEKDAY
 tables.TABLES = (*tables.TABLES, WEEKDAY)
 """,
 }
