@@ -13,9 +13,10 @@ from typing import Self
 import pytest
 import redis
 
-from tests.e2e.deployment import PROGRAM, ROOT, Deployment, wait_until
-from tests.e2e.test_exact import check, deployed, produce
-from tests.scenario import Send, build
+from tests.support.deployment import PROGRAM, ROOT, Deployment
+from tests.support.exactness import check, deployed, produce
+from tests.support.scenario import Send, build
+from tests.support.waiting import wait_until
 
 ENTITIES = 2500
 CURRENT = b"crm-stats.generations"

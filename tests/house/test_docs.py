@@ -18,7 +18,7 @@ from stream_app.cli.topics import topics_of
 from stream_app.domain.errors import Reason
 from stream_app.monitor.metrics import METRICS
 from stream_app.sinks.sql import OTHER_TABLES, RECORD, sql
-from tests.house.pages import PAGES, PROGRAMS, blocks, commands, prose, section
+from tests.support.pages import PAGES, PROGRAMS, blocks, commands, prose, section
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z]+):.*## ", MAKEFILE, re.MULTILINE))

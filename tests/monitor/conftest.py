@@ -16,9 +16,6 @@ from stream_app.monitor.look import Looker
 from stream_app.monitor.watch import Watch
 from stream_app.observing.observer import Observer
 from stream_app.observing.timestamps import BisectingLookup, ReadingLookup
-from tests.kafka.conftest import admin, new_topic, producer
-
-__all__ = ["admin", "new_topic", "producer"]
 
 LIMITS = Limits(stall_ms=3000, unassigned_ms=2000)
 

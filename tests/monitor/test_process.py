@@ -20,10 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from stream_app.local.ports import free_port
 from stream_app.monitor.metrics import METRICS
 from stream_app.monitor.run import every
-from tests.e2e.deployment import wait_until
-from tests.kafka.conftest import admin, new_topic, producer
-
-__all__ = ["admin", "new_topic", "producer"]
+from tests.support.waiting import wait_until
 
 PROGRAM = Path(sys.executable).parent / "stream-app"
 RESIDENT_MB_MAX = 80
