@@ -10,7 +10,7 @@ from stream_app.sources.exact import Fields, UnusableError, parse
 from stream_app.sources.records import FORMAT
 from stream_app.sources.registry import TEAMS
 
-TOPICS = {topic.kind: topic for topic in TEAMS}  # those of our own contract, and CDRs
+TOPICS = {topic.kind: topic for topic in TEAMS if topic.number == 0}  # those of the contract
 
 NOW_MS = 1_793_700_000_000
 LATEST_MS = NOW_MS + 86_400_000
