@@ -1,8 +1,8 @@
 """Copies committed results of all partitions of this worker into one sink, at the sink's own pace.
 
-What changed is kept as sets of keys until it is written, so a sink that is down costs bounded memory and holds up nobody. After each failure and
-each start a partition is compared with the sink first. As-of is written after the documents it speaks for: it is taken in the same moment
-as the keys that are about to be written.
+What changed is kept as sets of keys until it is written, so a sink that is down costs bounded memory and holds up
+nobody. After each failure and each start a partition is compared with the sink first. As-of is written after the
+documents it speaks for: it is taken in the same moment as the keys that are about to be written.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _BACKOFF_S = (0.25, 5.0)
 
 
 class SinkWriter:
-    """See the module. `lanes` gives the open lanes."""
+    """Writes the committed results of all open lanes, which `lanes` gives, into one sink."""
 
     def __init__(self, sink: Sink, interval_s: float, lanes: Callable[[], list[Lane]]) -> None:
         self._sink, self._interval_s, self._lanes = sink, interval_s, lanes
