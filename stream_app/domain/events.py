@@ -19,7 +19,9 @@ MEMBERSHIP: Final = 4  # a customer's groups; named by the customer
 GROUP: Final = 5  # a group's name; named by the group
 OPERATOR: Final = 6  # zone, currency, name; its id is empty
 
-# Every row
+# Every row.
+# PARTITION: of the source topic; the partitions of all topics of a kind are numbered on: those of the topic with number
+# n (see sources.registry) begin at n * PARTITIONS_MAX.
 VERSION, TIMESTAMP, OFFSET, PARTITION, FORMAT = range(5)
 STAMP: Final = slice(VERSION, FORMAT + 1)  # what decides which of two rows is the later one
 # Session, payment, CDR.
@@ -36,6 +38,8 @@ RECEIVED, DISCOUNT, REFUNDED, CURRENCY, SESSION_ID = range(12, 17)
 # CDR. START: quarter hours, of its session. CREDITS: the id that a credit takes back, else None.
 # CREDITED: {id of a credit: its TIME}
 START, CREDITS, CREDITED = range(17, 20)
+
+PARTITIONS_MAX: Final = 1 << 16  # of a source topic
 
 AS_SESSION: Final = 1  # bits of COUNTED
 AS_PAYMENT: Final = 2

@@ -8,13 +8,16 @@ from stream_app.domain import working
 
 
 class Topics(msgspec.Struct, frozen=True):
-    """Topics that partitions write to; `results` by name of table, `sources` by kind of event, for dead letters."""
+    """Topics that partitions write to.
+
+    `results` by name of table, `sources` by kind of event and number of the topic, for dead letters.
+    """
 
     events: str
     changelog: str
     results: dict[str, str]
     dead_letters: str
-    sources: dict[int, str]
+    sources: dict[tuple[int, int], str]
 
 
 class Pace(msgspec.Struct, frozen=True):

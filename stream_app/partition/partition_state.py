@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 from stream_app.domain import probe
 from stream_app.domain.cells import Cell, CellKey
 from stream_app.domain.errors import Reason, Rejection
-from stream_app.domain.events import ENTITIES, Events
+from stream_app.domain.events import ENTITIES, PARTITIONS_MAX, Events
 from stream_app.domain.ledger import Frozen, LateEvent, Ledger
 from stream_app.domain.tables import TABLES
 from stream_app.formats import rows
@@ -98,7 +98,7 @@ class PartitionState:
     # -- applying
 
     def apply(self, frames: Sequence[bytes]) -> None:
-        """Apply the frames that follow. `Raises` FrameError; then the books must be dropped."""
+        """Apply the frames that follow. `Raises` FrameError; then this state must be dropped."""
         decoded = [self._events(*decode_frame(frame)) for frame in frames]
         self.applied += len(frames)
         self.events += sum(len(part.ids) for _, parts in decoded for part in parts)
@@ -115,9 +115,10 @@ class PartitionState:
 
     def _dead_letter(self, late: LateEvent) -> Record:
         rejection = Rejection(Reason.TOO_LATE, late.detail)
-        topic = self._conf.topics.sources[late.kind]
+        number, partition = divmod(late.partition, PARTITIONS_MAX)
+        topic = self._conf.topics.sources[late.kind, number]
         failed_at_ms = int(time.time() * 1000)
-        return dead_letter(topic, late.partition, late.offset, late.source_key, late.value, rejection, failed_at_ms)
+        return dead_letter(topic, partition, late.offset, late.source_key, late.value, rejection, failed_at_ms)
 
     def tidy(self) -> bool:
         """Renew the cells of an operator, or delete a few rows past retention; False when there is nothing to do."""

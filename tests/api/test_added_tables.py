@@ -27,7 +27,7 @@ from stream_app.domain.local_time import month_add
 from stream_app.domain.report import iso_ms
 from stream_app.domain.sums import SESSION_SUMS, filled
 from stream_app.domain.tables import TABLES
-from tests.added_tables import DAILY, WEEKDAY, WEEKDAYS
+from tests.support.added_tables import DAILY, WEEKDAY, WEEKDAYS
 
 ADDED = (*TABLES, WEEKDAY, DAILY)
 RETENTION = Retention(13, 92)

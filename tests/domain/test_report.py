@@ -30,7 +30,7 @@ from stream_app.domain.report import (
 )
 from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS
 from stream_app.domain.tables import DAY, HALF_HOUR, MONTH, MONTHLY, TABLES
-from tests.added_tables import DAILY, WEEKDAY, WEEKDAYS
+from tests.support.added_tables import DAILY, WEEKDAY, WEEKDAYS
 
 OPERATOR = Operator(timezone="Europe/Berlin", currency="EUR", today=day_of(date(2026, 11, 24)))
 PLACE = Place("M1", OPERATOR, "ALL", 3, 1795507200000, 1234)

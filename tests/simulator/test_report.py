@@ -6,7 +6,7 @@ from stream_app.api.description.examples import table_example
 from stream_app.domain.figures import FIGURES
 from stream_app.domain.tables import HALF_HOUR, MONTHLY
 from stream_app.simulator.report import answer_report, groups_line, heading, width_of
-from tests.added_tables import DAILY, WEEKDAY
+from tests.support.added_tables import DAILY, WEEKDAY
 
 
 def printed(table, answer, width=80):
