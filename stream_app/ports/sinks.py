@@ -64,6 +64,9 @@ class Sink(Protocol):
     async def compare(self, view: View) -> Dirty:
         """Make what is missing (tables), and say what of a partition's state the sink does not hold as it is: after each (re)connection."""
 
+    def claimed_ms(self, partition: int) -> int:
+        """After `compare`: the as-of that the partition must have reached before anything of it is written; 0: any will do."""
+
     async def write(self, changes: Sequence[tuple[View, Dirty]]) -> None:
         """Bring the sink up to the state of the views for what is dirty. Idempotent; never replaces a higher version."""
 
