@@ -57,7 +57,7 @@ class RedisSink:
         """What of the partition Redis does not hold at its version; entries and groups by content."""
         token = f"{self._generation}.{secrets.token_hex(8)}"
         self._marks.pop(view.partition, None)
-        arguments = [view.partition, token, self._generation, self._partitions]
+        arguments: list[str | int] = [view.partition, token, self._generation, self._partitions]
         (found,) = await scripts(self._client, [Call(BEGIN, [keys.MARKS, keys.AS_OF, keys.PARTITIONS], arguments)])
         dirty = Dirty()
         if not found:  # a newer generation serves
