@@ -192,7 +192,11 @@ def create_ledger(settings: Settings, state_dir: Path, *, muted: bool = False) -
 
     lanes = Lanes(LedgerKafka(settings, observer), state_dir / group, settings.block_cache_mb, app.crash)
     lanes.writers = [
-        SinkWriter(RedisSink(settings.redis_url), settings.redis_ms / 1000, lanes.serving_lanes),
+        SinkWriter(
+            RedisSink(settings.redis_url, generation=settings.generation, partitions=settings.events_partitions),
+            settings.redis_ms / 1000,
+            lanes.serving_lanes,
+        ),
         SinkWriter(
             ClickHouseSink(settings.clickhouse_url, settings.clickhouse_database),
             settings.clickhouse_ms / 1000,

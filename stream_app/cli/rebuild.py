@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from rich.table import Table
 
 from config import settings as config
+from stream_app.cli.generation import generation_in_force
 from stream_app.cli.topics import events_topic, topics_of
 from stream_app.formats.generations import Generation
 from stream_app.kafka import generations
@@ -52,7 +53,7 @@ def command(
         _drop(settings)
         return
     prepare()
-    create_missing(settings.kafka_bootstrap_servers, topics_of(settings))
+    create_missing(settings.kafka_bootstrap_servers, topics_of(asyncio.run(generation_in_force(settings))))
     try:
         chosen = asyncio.run(_plan(settings, partitions))
     except (PlanError, ClusterError, KafkaError) as error:

@@ -82,6 +82,7 @@ class Watch:
         self._lookup, self._ours, self._limits = lookup, ours, limits
         self._memories: dict[Key, _Memory] = {}
         self._had_members: set[str] = set()
+        self.starting_until_ms = 0  # our groups are not missed before: their workers are about to begin
         self._owners: dict[str, Mapping[str, frozenset[tuple[str, int]]]] = {}
         self._rebalances: dict[str, int] = {}
         self._rows: dict[str, GroupRow] = {}
@@ -165,7 +166,7 @@ class Watch:
             if self._owners.get(group, members) != members:
                 self._rebalances[group] = self._rebalances.get(group, 0) + 1
             self._owners[group] = members
-        if members or group in self._ours:
+        if members or (group in self._ours and look.time_ms >= self.starting_until_ms):
             self._had_members.add(group)
         owned = {tp for some in members.values() for tp in some}
         partitions = []

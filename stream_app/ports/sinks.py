@@ -74,6 +74,9 @@ class Sink(Protocol):
         Called after each (re)connection.
         """
 
+    def claimed_ms(self, partition: int) -> int:
+        """After `compare`: the as-of that the partition must have reached before anything of it is written; 0: any will do."""
+
     async def write(self, changes: Sequence[tuple[View, Dirty]]) -> None:
         """Bring the sink up to the state of the views for what is dirty.
 

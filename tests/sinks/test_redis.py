@@ -1,5 +1,7 @@
 """Redis holds what the view holds, never goes back, and as-of never speaks for documents that are gone."""
 
+from datetime import datetime
+
 import orjson
 import pytest
 
@@ -7,9 +9,10 @@ from stream_app.domain.cells import Group
 from stream_app.domain.events import ALL
 from stream_app.domain.local_time import month_add
 from stream_app.domain.tables import HALF_HOUR, MONTHLY
+from stream_app.formats.murmur2 import partition_for
 from stream_app.ports.sinks import Dirty
 from stream_app.sinks.redis import RedisSink
-from stream_app.sinks.redis_keys import document_key, groups_key, updates_channel
+from stream_app.sinks.redis_keys import MOVED, PARTITIONS, document_key, groups_key, updates_channel
 from tests.sinks.redis_reader import Document
 from tests.support.fake_view import MONTH, STRANGE, TODAY, FakeView, example
 
@@ -29,11 +32,11 @@ async def fill(sink, view, as_of_ms=1_795_507_200_000):
 
 
 async def dump(redis):
-    """All that is there, but for the marks of writers."""
+    """All that is there, but for what writers note of as-of."""
     found = {}
     for key in await redis.keys("*"):
         kind = await redis.type(key)
-        if b"filled" not in key:
+        if not key.startswith(b"{crm:as-of}:"):
             found[key.decode()] = await (redis.get(key) if kind == b"string" else redis.hgetall(key))
     return found
 
@@ -206,7 +209,7 @@ async def test_emptied_between_comparison_and_as_of_is_seen(redis_sink, raw_redi
 async def test_a_partition_filled_by_another_writer_is_compared_again(redis_sink, redis_url):
     view = example()
     await fill(redis_sink, view)
-    taker = RedisSink(redis_url)
+    taker = RedisSink(redis_url, generation=1, partitions=8)
     await fill(taker, view)
     await taker.close()
     assert await redis_sink.write_as_of({3: 1_795_507_300_000}) == {3}
@@ -279,3 +282,89 @@ def test_an_id_that_looks_like_a_field_is_none():
     assert (document.partition, document.version) == (3, 7)
     assert orjson.loads(document.with_as_of("\\1"[:1] + "\\1")) == orjson.loads(body) | {"asOf": "\\1"}
     assert Document.of(b'{"a":1}') is None
+
+
+def of_layout(operators, count):
+    """Views of all partitions, with these operators where they belong."""
+    views = [FakeView(partition) for partition in range(count)]
+    for operator in operators:
+        view = views[partition_for(operator.encode(), count)]
+        view.add_operator(operator)
+        view.set_month(operator, ALL, MONTH, 500, [1, 1, 0])
+    return views
+
+
+async def claimed(redis):
+    return {int(partition): round(epoch_ms(as_of)) for partition, as_of in (await redis.hgetall("crm:as-of")).items()}
+
+
+def epoch_ms(as_of):
+    return datetime.fromisoformat(as_of.decode()).timestamp() * 1000
+
+
+async def shown_partitions(redis):
+    return {orjson.loads(await redis.get(key))["partition"] for key in await redis.keys("crm:{*}:monthly:*")}
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 5), (5, 2)])
+async def test_another_number_of_partitions_claims_nothing_until_all_operators_have_moved(
+    redis_sink_of, raw_redis, before, after
+):
+    """A document that was not moved yet names a partition that is filled already: as-of of that one must not rise before."""
+    operators, old, new = [f"o{n}" for n in range(40)], redis_sink_of(1, before), redis_sink_of(2, after)
+    for view in of_layout(operators, before):
+        await fill(old, view, 1000 * (view.partition + 1))
+    then = await claimed(raw_redis)
+    views = of_layout(operators, after)
+    for view in views:
+        for operator in view.operators():
+            view.set_month(operator, ALL, MONTH, 2**40, [1, 1, 0])
+    for view in views[:-1]:
+        await fill(new, view, 9000)
+        assert new.claimed_ms(view.partition) == 1000 * before
+        now = await claimed(raw_redis)
+        assert then.items() <= now.items()
+        assert set(now.values()) <= set(then.values()), (
+            "a partition that was not there before claims no more than all did"
+        )
+    await fill(new, views[-1], 9000)
+    then = {partition: then.get(partition, 1000) for partition in range(after)}
+    assert await claimed(raw_redis) == then | {after - 1: 9000}
+    assert await new.write_as_of(dict.fromkeys(range(after), 9000)) == set()
+    assert await claimed(raw_redis) == dict.fromkeys(range(after), 9000)
+    assert await shown_partitions(raw_redis) == set(range(after))
+    assert int(await raw_redis.get(PARTITIONS)) == after
+    assert not await raw_redis.exists(MOVED)
+
+
+async def test_a_writer_of_an_older_generation_is_refused_where_a_newer_one_began(redis_sink_of, raw_redis):
+    """It raises nothing any more, of partitions that are no more either, and writes nothing."""
+    old, new, views = redis_sink_of(1, 3), redis_sink_of(2, 2), of_layout(["M1", "M2", "M3"], 3)
+    for view in views:
+        await fill(old, view, 1000)
+    await new.compare(FakeView(0))
+    assert await old.write_as_of({0: 2000, 1: 2000, 2: 2000}) == {0, 2}
+    assert await claimed(raw_redis) == {0: 1000, 1: 2000, 2: 1000}, (
+        "partition 1 is as it was until the newer one begins it"
+    )
+    for view in (views[0], views[2]):
+        assert not await old.compare(view)
+        assert old.claimed_ms(view.partition) > 2**53
+        assert await old.write_as_of({view.partition: 3000}) == {view.partition}
+
+
+async def test_the_next_generation_with_as_many_partitions_waits_for_nothing(redis_sink_of, raw_redis):
+    old, new, view = redis_sink_of(1, 8), redis_sink_of(2, 8), example()
+    await fill(old, view, 5000)
+    await fill(new, view, 6000)
+    assert new.claimed_ms(view.partition) == 0
+    assert await claimed(raw_redis) == {3: 6000}
+
+
+async def test_a_document_of_another_partition_is_written_again_at_the_same_version(redis_sink_of, raw_redis):
+    """An operator without cells has version 0 in each generation."""
+    for generation, partition in ((1, 3), (2, 1)):
+        view = FakeView(partition)
+        view.add_operator("new")
+        await fill(redis_sink_of(generation, 4), view)
+        assert await shown_partitions(raw_redis) == {partition}

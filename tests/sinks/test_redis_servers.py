@@ -42,7 +42,7 @@ def own(tmp_path, run_folder):
 async def test_as_of_waits_when_the_server_came_back_with_older_data(own):
     port = ports.free_port()
     running = launch(own, port)
-    sink, view = RedisSink(running.note), example()
+    sink, view = RedisSink(running.note, generation=1, partitions=8), example()
     await sink.write([(view, await sink.compare(view))])
     assert await sink.write_as_of({3: 1_795_507_200_000}) == set()
     shutil.copytree(own.data, own.root / "older")
@@ -88,7 +88,7 @@ async def cluster_address(own):
 @pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
 async def test_a_cluster_takes_every_command(cluster_address, scheme):
     url = f"{scheme}://{cluster_address}"
-    sink, reader, view = RedisSink(url), RedisReader(url), example()
+    sink, reader, view = RedisSink(url, generation=1, partitions=8), RedisReader(url), example()
     assert isinstance(reader.client, RedisCluster) == (scheme == "redis+cluster")
     await sink.write([(view, await sink.compare(view))])
     assert await sink.write_as_of({3: 1_795_507_200_000}) == set()

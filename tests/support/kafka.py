@@ -20,7 +20,7 @@ from tests.oracle_room.reading import Record
 
 @pytest.fixture
 def whole_batches() -> Iterator[None]:
-    """Consumers of aiokafka give whole batches, as in a worker, in this test only."""
+    """Consumers give whole batches, in this test only."""
     before = fetcher.PartitionRecords
     batches.install()
     yield
