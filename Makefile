@@ -46,7 +46,7 @@ quick: .venv/development ## lint, types, and all tests that need no server, in a
 
 test: .venv/development chromium ## all tests, with real Kafka, Redis, ClickHouse and Chromium; ARGS for pytest
 	@if [ -n "$${ARGS:-}" ]; then exec $(BIN)/python -m pytest $(ARGS); fi
-	cat .run/tests-took 2>/dev/null >&2 || echo "All tests take $(TEST_MINUTES) minutes on 2 cores that do nothing else" >&2
+	{ cat .run/tests-took 2>/dev/null || echo "All tests take $(TEST_MINUTES) minutes on 2 cores that do nothing else"; } >&2
 	SECONDS=0
 	$(BIN)/python -m pytest
 	mkdir -p .run
@@ -82,7 +82,7 @@ pictures: .venv/development chromium ## take the dashboard's pictures of docs/ a
 docs: .venv/runtime ## write what of docs/ and deploy/ is made from the sources
 	@$(BIN)/python docs/settings_page.py
 	$(BIN)/python docs/metrics_page.py
-	$(BIN)/python docs/clickhouse_tables.py
+	$(BIN)/python docs/results_lists.py
 	$(BIN)/python docs/dashboard_figures.py
 	$(BIN)/python deploy/grafana/dashboard.py
 

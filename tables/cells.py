@@ -31,7 +31,7 @@ class CellTable(RecoveringTable, Generic[C]):
         self._table, self._lanes = table, lanes
 
     async def recover(self, partitions: set[int]) -> None:
-        """Done by table `ledger`."""
+        """Nothing to do: table `ledger` recovers the rows of all tables."""
 
     def cell(self, key: CellKey) -> C | None:
         """The cell as it was committed; None where there is none, or another worker has it."""

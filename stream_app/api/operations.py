@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 
 class MonitorClient:
-    """Asks the monitor, and keeps its last answer. `groups`: our consumer groups, by stage."""
+    """Asks the monitor, and keeps its last answer. `groups`: our consumer groups, by stage, until the monitor names those in force."""
 
     def __init__(self, url: str, timeout_seconds: float, groups: Mapping[str, str]) -> None:
         self._url, self._timeout_seconds, self._groups = url, timeout_seconds, groups
@@ -57,7 +57,7 @@ class MonitorClient:
                 "failure": self._failure,
                 "awaySeconds": None if self._away_since is None else now - self._away_since,
                 "knownSeconds": None if self._status is None else now - self._known_at,
-                "groups": self._groups,
+                "groups": (self._status or {}).get("ours") or self._groups,
                 "status": self._status,
                 "operators": self._operators,
             }

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from config import settings as config
+from stream_app.cli.generation import generation_in_force, quiet_client
 from stream_app.cli.simulate import (
     CUSTOMERS,
     MONTHS,
@@ -17,7 +18,6 @@ from stream_app.cli.simulate import (
     RATE,
     SEED,
     history_with_bar,
-    quiet_client,
     source_topics,
 )
 from stream_app.cli.token import HOURS, dashboard, signed
@@ -66,7 +66,8 @@ async def _fill(settings: config.Settings, network: Network, months: int) -> Non
         f"Demo of the stack in {config.RUN}: Kafka {settings.kafka_bootstrap_servers}, Redis {settings.redis_url}",
         flush=True,
     )
-    shown, partitions = Shown(settings.redis_url), range(settings.events_partitions)
+    partitions = range((await generation_in_force(settings)).events_partitions)
+    shown = Shown(settings.redis_url)
     try:
         if not await shown.wait(partitions, int(time.time() * 1000), ALIVE_SECONDS_MAX):
             raise LocalError(

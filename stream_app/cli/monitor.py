@@ -1,13 +1,15 @@
 """`stream-app monitor`: watches consumer groups and results until it is told to stop.
 
-The settings are read here; then the process becomes the monitor, with nothing but their values: what reads and checks settings would take a
-quarter of the memory that the monitor may have.
+The settings are read here, and the generation that serves; then the process becomes the monitor, with nothing but their values: what reads and
+checks settings would take a quarter of the memory that the monitor may have. When a newer generation serves, the monitor becomes this command again.
 """
 
 import os
+import re
 import sys
 
 from config.settings import Settings, load
+from stream_app.cli.generation import in_force_if_seen
 from stream_app.cli.token import claims_of
 from stream_app.domain import probe
 from stream_app.local import ports
@@ -24,7 +26,7 @@ def command() -> None:
         raise LocalError(f"{where} is in use: stop what listens there, or set STREAM_APP_MONITOR_PORT.")
     environment = {
         **os.environ,
-        VARIABLE: conf_of(settings).encoded(),
+        VARIABLE: conf_of(in_force_if_seen(settings)).encoded(),
         # ClickHouse's driver makes a table of all dates when it is imported, which is a quarter, too.
         "CLICKHOUSE_DRIVER_LASY_DATE_LUT": "1",
         "MALLOC_ARENA_MAX": "2",  # threads of librdkafka keep little, and an arena each
@@ -40,6 +42,14 @@ def conf_of(settings: Settings) -> Conf:
         kafka=settings.kafka_bootstrap_servers,
         ours={ingest: [*sources, settings.topic_probe], ledger: [settings.events]},
         others=settings.monitor_groups,
+        own=rf"{re.escape(settings.app_id)}-(ingest(-\d+)?|(ledger|copy|reread)-\d+)",
+        command=[sys.executable, *sys.orig_argv[1:]],
+        generation=settings.generation,
+        topic_generations=settings.topic_generations,
+        ledger_prefix=settings.ledger_group.removesuffix(f"{settings.generation}"),
+        copy_prefix=f"{settings.app_id}-copy-",
+        events_prefix=settings.events.removesuffix(f"{settings.events_generation}"),
+        events=settings.events,
         partitions_max=settings.monitor_partitions_max,
         timestamps=settings.monitor_timestamps,
         interval_ms=settings.monitor_interval_ms,

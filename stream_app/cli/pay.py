@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from config import settings as config
-from stream_app.cli.simulate import CUSTOMERS, OPERATORS, SEED, quiet_client, source_topics
+from stream_app.cli.generation import generation_in_force, quiet_client
+from stream_app.cli.simulate import CUSTOMERS, OPERATORS, SEED, source_topics
 from stream_app.domain.money import major
 from stream_app.formats.murmur2 import partition_for
 from stream_app.local.errors import LocalError
@@ -65,7 +66,7 @@ async def _pay(
         began = time.monotonic()
         of_whom = customer + (f" of group {group}" if group is not None else "")
         print(f"{operator} received {major(minor, currency)} {currency} from {of_whom}: payment p-{visit_id}")
-        partition = partition_for(operator.encode(), settings.events_partitions)
+        partition = partition_for(operator.encode(), (await generation_in_force(settings)).events_partitions)
         if not await shown.wait([partition], taken_ms, SECONDS_MAX):
             raise LocalError(
                 f"the payment is in Kafka, but after {SECONDS_MAX:.0f} s the results don't hold it: "

@@ -1,7 +1,6 @@
 """`stream-app simulate`: a plausible network's history, and its live traffic. Thin: the network is the simulator's."""
 
 import asyncio
-import logging
 import os
 import signal
 import time
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from config import settings as config
+from stream_app.cli.generation import quiet_client
 from stream_app.local.errors import LocalError
 from stream_app.simulator.live import Live
 from stream_app.simulator.network import Network, build
@@ -55,11 +55,6 @@ def command(
 def source_topics(settings: config.Settings) -> dict[SourceTopic, str]:
     """Their names in Kafka."""
     return {topic: settings.source_topic(topic.name) for topic in registry.TEAMS}
-
-
-def quiet_client() -> None:
-    """The client reports on its own what is one sentence of ours."""
-    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
 async def history_with_bar(network: Network, months: int, sender: Sender) -> int:

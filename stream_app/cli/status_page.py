@@ -6,7 +6,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from stream_app.monitor.document import GroupRow, StatusDocument
+from stream_app.monitor.document import GroupRow, RebuildRow, StatusDocument
 
 _COLOURS = {"OK": "green", "WARN": "yellow", "UNSUPPORTED": "dim"}  # all others: red
 _PARTITIONS_SHOWN = 12
@@ -17,6 +17,8 @@ def page(shown: StatusDocument) -> Group:
     parts: list[Any] = []
     if not shown.kafka.is_seen:
         parts.append(Text(f"Kafka is not seen: {shown.kafka.failure or 'not yet'}", style="bold red"))
+    if shown.rebuild is not None:
+        parts.append(_rebuild(shown.rebuild, shown.generation))
     parts.append(_groups(shown))
     if bad := _partitions(shown):
         parts.append(bad)
@@ -30,6 +32,20 @@ def page(shown: StatusDocument) -> Group:
     if shown.left_out:
         parts.append(Text(f"{shown.left_out} partitions are not watched: monitor_partitions_max", style="yellow"))
     return Group(*parts)
+
+
+def _rebuild(row: RebuildRow, serving: int) -> Text:
+    """How far the next generation is."""
+    share = 1 - row.lag_records / row.records if row.records else 1.0
+    text = (
+        f"Generation {row.generation} is being built beside {serving}, which serves: {share:.0%} of the events topic is read, "
+        f"{row.lag_records:,} records are left ({row.group}, {row.events_partitions} partitions)"
+    )
+    if row.members:
+        return Text(text, style="cyan")
+    return Text(
+        f"{text}. Its rebuild does not run: start stream-app rebuild again, or drop it by --drop", style="yellow"
+    )
 
 
 def _groups(shown: StatusDocument) -> Table:

@@ -5,7 +5,7 @@ Must not make any: `stream_app.local.topics` does.
 
 from config.settings import Settings
 from stream_app.domain.tables import TABLES
-from stream_app.local.topics import Topic
+from stream_app.local.topics import TopicSpec
 from stream_app.sources import registry
 
 DAY_MS = 24 * 3600 * 1000
@@ -23,12 +23,12 @@ EVENTS_CONFIG = {
 }
 
 
-def events_topic(settings: Settings) -> Topic:
+def events_topic(settings: Settings) -> TopicSpec:
     """The events topic of the settings' generation."""
-    return Topic(settings.events, settings.events_partitions, settings.replication_factor, EVENTS_CONFIG)
+    return TopicSpec(settings.events, settings.events_partitions, settings.replication_factor, EVENTS_CONFIG)
 
 
-def topics_of(settings: Settings) -> list[Topic]:
+def topics_of(settings: Settings) -> list[TopicSpec]:
     """All topics: sources as a team of another might have made them, ours as they have to be."""
     dead_letters = {
         "cleanup.policy": "compact,delete",
@@ -38,10 +38,10 @@ def topics_of(settings: Settings) -> list[Topic]:
     compacted = {"cleanup.policy": "compact"}
     replicas = settings.replication_factor
     return [
-        *(Topic(settings.source_topic(t.name), t.partitions, replicas, t.config) for t in registry.INGESTED),
+        *(TopicSpec(settings.source_topic(t.name), t.partitions, replicas, t.config) for t in registry.INGESTED),
         events_topic(settings),
-        Topic(settings.topic_dead_letters, 1, replicas, dead_letters),
-        *(Topic(settings.result_topic(t.name), settings.events_partitions, replicas, compacted) for t in TABLES),
-        Topic(settings.topic_as_of, 1, replicas, compacted),
-        Topic(settings.topic_generations, 1, replicas, compacted),
+        TopicSpec(settings.topic_dead_letters, 1, replicas, dead_letters),
+        *(TopicSpec(settings.result_topic(t.name), settings.events_partitions, replicas, compacted) for t in TABLES),
+        TopicSpec(settings.topic_as_of, 1, replicas, compacted),
+        TopicSpec(settings.topic_generations, 1, replicas, compacted),
     ]

@@ -1,5 +1,6 @@
 """`stream-app up`: the local stack, started and ready."""
 
+import asyncio
 import hashlib
 import os
 import secrets
@@ -10,6 +11,7 @@ from typing import Annotated
 import typer
 
 from config import settings as config
+from stream_app.cli.generation import generation_in_force, quiet_client
 from stream_app.cli.token import HOURS, dashboard, operations, signed
 from stream_app.cli.topics import topics_of
 from stream_app.local.errors import LocalError
@@ -27,6 +29,7 @@ def command(
     servers_only: Annotated[bool, typer.Option(help="Start Kafka, Redis and ClickHouse only")] = False,
 ) -> None:
     """Start all of the local stack that is not already running, and return when it is ready."""
+    quiet_client()
     run = run_folder()
     with alone(run):
         settings = config.load()
@@ -37,7 +40,8 @@ def command(
         secret = os.environ.get(SECRET) or run.read_env().get(SECRET) or secrets.token_urlsafe(32)
         run.write_env({**addresses, SECRET: secret})
         settings = config.load()
-        if made := create_missing(settings.kafka_bootstrap_servers, topics_of(settings)):
+        serving = asyncio.run(generation_in_force(settings))  # topics of those before it are not made anew
+        if made := create_missing(settings.kafka_bootstrap_servers, topics_of(serving)):
             print("Made the topics " + ", ".join(made), file=sys.stderr)
         if not servers_only:
             start_apps(run, _apps(run, settings, workers), env=addresses, cwd=config.ROOT)

@@ -1,9 +1,10 @@
 """What travels from ingest to the ledger: rows, by operator and kind.
 
-An event of an entity is its ledger row, so that the ledger stores what it read. Rows are lists, by the indexes below, because they are
-made, compared and stored by the hundred thousand a second. The first five fields of every row decide which of two is the later one: version, Kafka
-timestamp, offset, source partition, and the format of the frame that first held it. They are one total order, whatever came first; a record
-that is read again from its source by a version that keeps more of it is later than itself.
+An event of an entity is its ledger row, so that the ledger stores what it read. Rows are lists, by the indexes below,
+because they are made, compared and stored by the hundred thousand a second. The first five fields of every row decide
+which of two is the later one: version, Kafka timestamp, offset, source partition, and the format of the frame that
+first held it. They are one total order, whatever came first; a record that is read again from its source by a version
+that keeps more of it is later than itself.
 """
 
 from collections.abc import Sequence
@@ -59,7 +60,10 @@ class Part(NamedTuple):
 
 
 class Events(NamedTuple):
-    """Events of one kind of one operator, in order. `ids` are UTF-8, `keys` name the rows of entities; `raws`, `again` as in formats.frames."""
+    """Events of one kind of one operator, in order.
+
+    `ids` are UTF-8, `keys` name the rows of entities; `raws`, `again` as in formats.frames.
+    """
 
     operator: str
     kind: int
@@ -83,7 +87,10 @@ def is_later(row: Row, stamp: tuple[int, ...]) -> bool:
 
 
 def placeholder() -> Row:
-    """The row of a CDR that a credit names and that never came: its version is before that of every record, and nothing of it counts."""
+    """The row of a CDR that a credit names and that never came: nothing of it counts.
+
+    Its version lies before that of every record.
+    """
     row: Row = [0] * (CREDITED + 1)
     row[STAMP] = NEVER
     row[CUSTOMER] = row[ENERGY] = row[LASTED] = row[SESSION_ID] = row[CREDITS] = None

@@ -1,8 +1,8 @@
 """The working set of a ledger: what it read and changed since the last freeze, above rows that it can only load.
 
-Invariant: a look-up gives the state after everything that was applied: first what changed here, then `Rows`. Decoded customers live until the
-next freeze; decoded cells longer, in a cache of two generations that is trimmed right after a freeze, when nothing in it is ahead of
-the rows. Operators and groups are few and stay.
+Invariant: a look-up gives the state after everything that was applied: first what changed here, then `Rows`. Decoded
+customers live until the next freeze; decoded cells longer, in a cache of two generations that is trimmed right after a
+freeze, when nothing in it is ahead of the rows. Operators and groups are few and stay.
 """
 
 from collections import defaultdict
@@ -14,7 +14,7 @@ import msgspec
 
 from stream_app.domain.cells import Cell, CellKey, Customer, FigureCell, Group, Operator
 from stream_app.domain.events import ALL, Row
-from stream_app.domain.local_time import Zone, month_of_day, zone
+from stream_app.domain.local_time import Zone, zone
 from stream_app.domain.rules import FigureRule, Rule
 from stream_app.domain.sums import PAYMENT_SUMS
 from stream_app.domain.tables import MONTHLY, TABLES, Table
@@ -25,7 +25,10 @@ CELLS_CACHED = 20_000  # of each table
 
 
 class Rows(Protocol):
-    """Rows as they were at the last freeze. Answers in the order asked, None for what is not there; scans give all of an operator."""
+    """Rows as they were at the last freeze.
+
+    Answers in the order asked, None for what is not there; scans give all of an operator.
+    """
 
     def entity_key(self, operator: str, kind: int, entity_id: str) -> bytes:
         """The name of an entity's row."""
@@ -123,7 +126,7 @@ class Cells(Generic[C]):
 
 
 class Working:
-    """See the module."""
+    """What a ledger has read and changed since the last freeze. `now`: quarter hours, 0 while unknown."""
 
     def __init__(self, rows: Rows, settings: Settings, now: int) -> None:
         self.rows, self.settings, self.now = rows, settings, now
@@ -216,16 +219,27 @@ class Working:
             group = groups[key.group] = Group()
         counts = cell.counts()
         if group.months.get(key.period) is not counts:
+            is_first = key.period not in group.months
             group.months[key.period] = counts
             self.changed_groups.add((key.operator, key.group))
             self.relisted.add(key.operator)
-            self.show(key.operator, key.group)
+            operator = self.operators[key.operator]
+            if is_first and operator.today and key.period == MONTHLY.current(operator):
+                self._show_now(key.operator, key.group)
+            else:
+                self.show(key.operator, key.group)
 
     def show(self, operator: str, group: str) -> None:
         """Give a group cells of the current periods, if it has none: its documents change with time from now on."""
         found = self.operators[operator]
-        if found.today and month_of_day(found.today) not in self.groups[operator][group].months:
-            for table in TABLES:
+        if found.today and MONTHLY.current(found) not in self.groups[operator][group].months:
+            self.touch(MONTHLY, CellKey(operator, group, MONTHLY.current(found)))
+
+    def _show_now(self, operator: str, group: str) -> None:
+        """Give a group that has its first cell of the current month those of the other tables' current periods."""
+        found = self.operators[operator]
+        for table in TABLES:
+            if table is not MONTHLY:
                 self.touch(table, CellKey(operator, group, table.current(found)))
 
     def fold(self, operator: str, rules: Iterable[tuple[Table[Any], Rule]]) -> None:

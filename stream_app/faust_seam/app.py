@@ -15,7 +15,7 @@ Hook = Callable[[], Awaitable[None]]
 
 
 class App(faust.App):
-    """Faust's, fetching whole batches. `starts` run before its services, `stops` after its consumer left the group, in order."""
+    """Faust's App, fetching whole batches. `starts` run before its services, `stops` after its consumer left the group, in order."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -25,18 +25,18 @@ class App(faust.App):
         self.stops: list[Hook] = []
 
     async def on_first_start(self) -> None:
-        """Faust's hook."""
+        """Before Faust starts its services for the first time."""
         await super().on_first_start()
         for hook in self.starts:
             await hook()
 
     async def on_started(self) -> None:
-        """Faust's hook."""
+        """When all services of Faust run."""
         await super().on_started()
         self.running.set()
 
     async def on_stop(self) -> None:
-        """Faust's hook."""
+        """When Faust has stopped its services."""
         await super().on_stop()
         for hook in self.stops:
             await hook()

@@ -24,7 +24,7 @@ class RecoveringTable(table.Table[Any, Any]):
 
 
 class Recovery(recovery.Recovery):
-    """Faust's, with the middle replaced."""
+    """Faust's Recovery, whose replay of changelogs is replaced by each table's own `recover`."""
 
     @Service.task
     async def _restart_recovery(self) -> None:
@@ -51,7 +51,7 @@ class Recovery(recovery.Recovery):
 
 
 class TableManager(manager.TableManager):
-    """Faust's, with our recovery."""
+    """Faust's TableManager, with this recovery."""
 
     @property
     def recovery(self) -> Recovery:

@@ -22,7 +22,7 @@ _FETCH_WAIT_MS = 100  # a waiting fetch holds up all partitions of its broker; F
 
 
 class Fetched(NamedTuple):
-    """What a fetch brought: batches by partition, and the positions right after them."""
+    """The outcome of a fetch: batches by partition, and the consumer's positions right behind them."""
 
     records: dict[TP, list[Any]]
     positions: dict[TP, int]
@@ -75,7 +75,7 @@ class Thread(driver.AIOKafkaConsumerThread):
 
 
 class Consumer(driver.Consumer):
-    """See the module."""
+    """Faust's Consumer, whose messages are whole fetches and whose offsets are accounted for by fetch."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -91,7 +91,7 @@ class Consumer(driver.Consumer):
             self._read_up_to.pop(tp, None)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """What a revoked partition had in flight will be read by its next owner."""
+        """Drop the messages in flight of revoked partitions: their next owner reads them."""
         self._forget(revoked)
         await super().on_partitions_revoked(revoked)
 
@@ -126,12 +126,12 @@ class Consumer(driver.Consumer):
             self._read_up_to.update(positions)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Where every partition goes on. Faust asks after each recovery, before it lets records through."""
+        """Seek, and give the offsets that every partition goes on from. Faust calls this after each recovery, before it lets records through."""
         await self.perform_seek()
         return {tp: offset for tp, offset in self._committed_offset.items() if offset is not None}
 
     async def perform_seek(self) -> None:
-        """Go on where the owners say, or the group's committed offsets."""
+        """Seek every partition to its owner's position, or to the group's committed offset."""
         self._forget(list(self._in_flight) + list(self._read_up_to))
         thread: Thread = self._thread  # type: ignore[assignment]  # _new_consumer_thread
         committed = await thread.seek_all(self.app.positions())  # type: ignore[attr-defined]  # our App
@@ -140,7 +140,7 @@ class Consumer(driver.Consumer):
             self._read_offset[tp], self._committed_offset[tp] = None, committed.get(tp)
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Gaps lie inside messages."""
+        """Nothing to note: gaps lie inside messages, whose end is what counts."""
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         enabled = self.app.topics.acks_enabled_for
@@ -182,6 +182,6 @@ def _message(tp: TP, batches: list[Any], generation_id: int) -> ConsumerMessage:
 
 
 class Transport(driver.Transport):
-    """Faust's, with our consumer."""
+    """Faust's Transport, with this consumer and thread."""
 
     Consumer = Consumer

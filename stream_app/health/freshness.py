@@ -15,7 +15,7 @@ FRESH_S: Final = 10.0  # no older than this is fresh
 
 
 class Stage(StrEnum):
-    """In the order of the flow."""
+    """A stage between source topics and viewers, in the order of the flow."""
 
     INGEST = "ingest"
     LEDGER = "ledger"
@@ -30,29 +30,29 @@ SINKS: Final = (Stage.TOPICS, Stage.REDIS, Stage.CLICKHOUSE)
 
 
 class Upstream(NamedTuple):
-    """Ingest as a whole, or the ledger at one partition. `lag_s`: None is not known."""
+    """A stage before the sinks: ingest as a whole, or the ledger at one partition. `lag_s`: None is not known."""
 
     status: Status
     lag_s: float | None
 
     def is_well(self) -> bool:
-        """Does it read what comes?"""
+        """Does the stage keep up with what it reads?"""
         return self.status == Status.OK and self.lag_s is not None and self.lag_s <= FRESH_S
 
 
 def oldest(ages_s: Mapping[Stage, float | None]) -> float | None:
-    """The age of the oldest sink; None: one says nothing."""
+    """The age of the results in the sink where they are oldest; None: a sink without an as-of."""
     known = [age for age in ages_s.values() if age is not None]
     return max(known, default=None) if len(known) == len(ages_s) else None
 
 
 def is_old(age_s: float | None) -> bool:
-    """Is a result that old no longer fresh? None: of a sink that says nothing."""
+    """Are results of this age no longer fresh? None: of a sink without an as-of."""
     return age_s is None or age_s > FRESH_S
 
 
 def guilty(ages_s: Mapping[Stage, float | None], ingest: Upstream, ledger: Upstream) -> Stage | None:
-    """The stage to blame for a partition; None: all of it is fresh. An age of None is a sink that says nothing."""
+    """The stage to blame for a partition; None: its results are fresh in all sinks. An age of None: a sink without an as-of."""
     old = {sink: age for sink, age in ages_s.items() if is_old(age)}
     if not old:
         return None
@@ -66,5 +66,5 @@ def guilty(ages_s: Mapping[Stage, float | None], ingest: Upstream, ledger: Upstr
 
 
 def is_push_guilty(redis_s: float | None, push_s: float | None) -> bool:
-    """Did the last probe reach Redis and not a viewer? Seconds that it took; None: it has not come."""
+    """Did the last probe reach Redis and not a viewer? Seconds that the probe took to each; None: it has not arrived."""
     return redis_s is not None and (push_s is None or push_s - redis_s > FRESH_S)

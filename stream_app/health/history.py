@@ -1,8 +1,9 @@
 """What is remembered of a partition of a consumer group: some minutes, in slots, and since when what has been so.
 
 Bounded, whatever the length of the watch and the pace of looks: when there are too many slots each two become one, and what is older than
-the window goes. The last two minutes have slots of their own, for what has just changed would be lost among ten. A slot keeps the lowest and the highest lag of its looks, so that a sawtooth is seen whatever falls between. A topic made
-anew begins a new history. No clock: the time is the point's.
+the window goes. The last two minutes have slots of their own, for what has just changed would be lost among ten. A slot keeps the lowest
+and the highest lag of its looks, so that a sawtooth is seen whatever falls between. A topic made anew begins a new history. No clock: the
+time is the point's.
 """
 
 from collections import deque
@@ -21,7 +22,7 @@ _STEPS_KEPT: Final = 4
 
 @dataclass(slots=True)
 class Slot:
-    """Looks that follow each other. `moves`: how often the committed offset rose."""
+    """Looks that follow each other, summed up. `moves`: how often the committed offset rose."""
 
     point: Point  # the first
     floor: int  # of the lag in records
@@ -35,7 +36,7 @@ class Slot:
 
 
 class Window:
-    """The slots of so many milliseconds."""
+    """The slots of the last `window_ms` milliseconds."""
 
     def __init__(self, window_ms: int) -> None:
         self._window_ms, self._spacing_ms = window_ms, 0
@@ -67,7 +68,7 @@ class Window:
 
 
 class History:
-    """See the module. Times are epoch milliseconds; None: it is not so."""
+    """The history of one partition of one consumer group. Times are epoch milliseconds; None: the condition does not hold."""
 
     def __init__(self) -> None:
         self.whole, self.recent = Window(WINDOW_MS), Window(RECENT_MS)
@@ -78,11 +79,11 @@ class History:
         self.unowned_ms: int | None = None  # since when no member owns the partition
 
     def points(self) -> list[Point]:
-        """Oldest first; the last is the newest."""
+        """The first look of each slot and the last look of all, oldest first."""
         return self._points(self.whole)
 
     def pace(self) -> list[Point]:
-        """The points that tell how fast it goes now: of the last two minutes, unless it moves too rarely for that."""
+        """The points that rates are measured over: of the last two minutes, or of the whole window where commits are rarer than that."""
         return self._points(self.recent if moves(self.recent.slots) > 1 else self.whole)
 
     def _points(self, window: Window) -> list[Point]:
@@ -111,7 +112,7 @@ class History:
             window.put(Slot(point, lag, lag, int(rose)))
 
     def step_ms_max(self) -> int:
-        """The longest of the last times between two commits that moved; 0 while none is known."""
+        """The longest of the last times between two moves of the committed offset; 0 while none is known."""
         return max(self._steps, default=0)
 
     def highest(self) -> int | None:
@@ -120,15 +121,15 @@ class History:
 
 
 def floor(slots: Sequence[Slot]) -> int:
-    """The lowest lag."""
+    """The lowest lag of these slots, in records."""
     return min(slot.floor for slot in slots)
 
 
 def peak(slots: Sequence[Slot]) -> int:
-    """The highest lag."""
+    """The highest lag of these slots, in records."""
     return max(slot.peak for slot in slots)
 
 
 def moves(*parts: Sequence[Slot]) -> int:
-    """How often the committed offset rose."""
+    """How often the committed offset rose in these slots."""
     return sum(slot.moves for slot in chain(*parts))

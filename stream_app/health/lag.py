@@ -54,7 +54,7 @@ def lag_records(point: Point) -> int:
 
 
 def is_unread(point: Point) -> bool:
-    """Is there anything to read?"""
+    """Is any record unread?"""
     return lag_records(point) > 0
 
 

@@ -1,8 +1,8 @@
 """Has a source fallen silent? The age of its last record against what came in the same hour of the last seven days. Pure.
 
-A dead upstream must not look fresh: with nothing to read, lag is 0 and as-of moves on. Whether nothing is too little is told by the days before: by
-their median so many records would have come since the last one, in up to an hour; after a whole day without a record, in a day, for sources
-of which an hour says little. Too few days, or ones that are always empty, judge nothing.
+A dead upstream must not look fresh: with nothing to read, lag is 0 and as-of moves on. Whether nothing is too little is told by the days
+before: by their median so many records would have come since the last one, in up to an hour; after a whole day without a record, in a
+day, for sources of which an hour says little. Too few days, or ones that are always empty, judge nothing.
 """
 
 from collections.abc import Sequence

@@ -31,7 +31,7 @@ from stream_app.health.lag import (
 
 
 class Status(StrEnum):
-    """Of a partition or a group."""
+    """Status of a partition or a consumer group."""
 
     OK = "OK"
     WARN = "WARN"
@@ -44,7 +44,7 @@ class Status(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why, out of a closed list."""
+    """Why a status is what it is, out of a closed list."""
 
     IDLE = "idle"  # nothing is unread
     READING = "reading"  # what is unread is young
@@ -65,7 +65,7 @@ class Reason(StrEnum):
 
 
 class Limits(NamedTuple):
-    """Where patience ends."""
+    """Thresholds of the judgement."""
 
     young_ms: int = 10_000  # what is unread for no longer is nobody's trouble
     stall_ms: int = 60_000  # without a commit that moves, while something is unread
@@ -87,24 +87,24 @@ class Situation(NamedTuple):
 
     @property
     def last(self) -> Point:
-        """The newest look."""
+        """The last look."""
         assert self.history.last is not None
         return self.history.last
 
     def since_ms(self, then_ms: int | None) -> int:
-        """For how long; -1: not at all."""
+        """Milliseconds since then; -1 for None."""
         return -1 if then_ms is None else self.now_ms - then_ms
 
 
 class Judgement(NamedTuple):
-    """A status, and why."""
+    """A status and its reason."""
 
     status: Status
     reason: Reason
 
 
 def _was_older(point: Point, than_ms: int) -> bool:
-    """Was something unread, then, for longer?"""
+    """Was a record unread for longer than this, at the time of the look?"""
     age_ms = lag_ms(point.time_ms, point)
     return is_unread(point) and (age_ms is None or age_ms > than_ms)
 
@@ -166,7 +166,7 @@ def _falling_behind(at: Situation, limits: Limits) -> bool:
 
 
 def _falls_behind_still(at: Situation, limits: Limits) -> bool:
-    """What was said once holds until it gains, or is nearly caught up: at the edge chance would take it back and say it again."""
+    """FALLING_BEHIND holds until lag gets less or is nearly none: at the edge, chance would withdraw and repeat it."""
     if at.before != Reason.FALLING_BEHIND or not _was_older(at.last, limits.young_ms // 2):
         return False
     return catch_up_s(lag_records(at.last), rates(at.history.pace())) is None
@@ -181,17 +181,17 @@ def _begins_to_fall_behind(at: Situation, limits: Limits) -> bool:
 
 
 def _standing(at: Situation, limits: Limits) -> bool:
-    """Does it read nothing, for longer than it ever did between two commits?"""
+    """Has the committed offset not moved for longer than it ever took between two commits?"""
     return _is_old(at, limits) and at.since_ms(at.history.waiting_ms) > 1.5 * at.history.step_ms_max()
 
 
 def _is_read(thirds: Sequence[Sequence[Slot]]) -> bool:
-    """Did it commit something new in each?"""
+    """Did the committed offset rise in each third?"""
     return all(moves(part) for part in thirds)
 
 
 def _rises(thirds: Sequence[Sequence[Slot]]) -> bool:
-    """Do floors and peaks rise, the last time in earnest?"""
+    """Do floors and peaks of lag rise from third to third, the last time by more than noise?"""
     first, second, third = thirds
     noise = _noise(thirds)
     return floor(third) - floor(first) > noise and all(
@@ -200,13 +200,13 @@ def _rises(thirds: Sequence[Sequence[Slot]]) -> bool:
 
 
 def _stays(thirds: Sequence[Sequence[Slot]]) -> bool:
-    """Is there lag that was never worked off?"""
+    """Is there lag that was never worked off in the window?"""
     floors = [floor(part) for part in thirds]
     return min(floors) > 2 * _noise(thirds) and floors[2] >= floors[0] * 0.99
 
 
 def _noise(thirds: Sequence[Sequence[Slot]]) -> float:
-    """Records: lag goes up and down by chance, too, and so little of the highest says nothing."""
+    """Records by which lag goes up and down by chance: a twentieth of the highest."""
     return max(map(peak, thirds)) / 20
 
 
@@ -248,7 +248,7 @@ _SEVERITY: Final = {reason: at for at, (_, (_, reason)) in enumerate(_RULES)}
 
 
 def severity(judgement: Judgement) -> int:
-    """For sorting, the worst first."""
+    """Rank of a judgement, the worst is 0."""
     return _SEVERITY.get(judgement.reason, len(_SEVERITY))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stream_app.importer.cells import Reason
-from stream_app.importer.mapping import Record, Refusal
+from stream_app.importer.mapping import Refusal, SourceRecord
 from stream_app.importer.read import FileError, OpenFile, Row, unreadable
 from stream_app.sources import registry
 
@@ -121,11 +121,11 @@ class CdrReader(OpenFile):
 class CdrMapping:
     """CDRs -> records of their topic, in place of a map."""
 
-    def announcements(self) -> list[Record]:
+    def announcements(self) -> list[SourceRecord]:
         """None."""
         return []
 
-    def records(self, row: Sequence[str]) -> list[Record] | Refusal:
+    def records(self, row: Sequence[str]) -> list[SourceRecord] | Refusal:
         """The CDR as it is, with its operator as the key."""
         try:
             cdr: Any = json.loads(row[0])
@@ -137,7 +137,9 @@ class CdrMapping:
             if type(cdr.get(name)) is not str:
                 return Refusal(Reason.NOT_A_CDR, name, "it must be there, as a string")
         key = f"{cdr['country_code']}-{cdr['party_id']}"
-        return [Record(registry.CDRS, key.encode(errors="surrogatepass"), row[0].encode(errors="surrogateescape"))]
+        return [
+            SourceRecord(registry.CDRS, key.encode(errors="surrogatepass"), row[0].encode(errors="surrogateescape"))
+        ]
 
 
 def _list_start(piece: str) -> int | None:

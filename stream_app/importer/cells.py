@@ -77,7 +77,7 @@ def instant(text: str, times: Times, not_before: datetime | None = None) -> date
 
 
 def _parsed(text: str, times: Times) -> datetime:
-    """By the first format that fits; without a zone when the text holds none."""
+    """The time by the first format that fits; without a zone when the text holds none."""
     for form in times.formats:
         try:
             if form == ISO_8601:

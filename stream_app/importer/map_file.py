@@ -95,7 +95,7 @@ class Row(Part, frozen=True):
     customer_id: Customer | None = None
 
 
-class Operator(Part, frozen=True):
+class AnnouncedOperator(Part, frozen=True):
     """An operator to announce, once an import."""
 
     operator_id: Constant
@@ -144,7 +144,7 @@ class MapFile(Part, frozen=True):
     row: Row
     file: File = File()
     money: Money = Money()
-    operators: list[Operator] = []
+    operators: list[AnnouncedOperator] = []
     session: Session | None = None
     payment: Payment | None = None
     groups: Groups | None = None

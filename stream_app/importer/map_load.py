@@ -27,7 +27,7 @@ def load(text: bytes) -> m.MapFile:
 
 
 def _check(loaded: m.MapFile) -> None:
-    """What types can't say."""
+    """Check what types can't say: keys that exclude or need each other. `Raises` MapError."""
     if not (loaded.session or loaded.payment or loaded.groups or loaded.operators):
         raise m.MapError("it makes nothing: at least one of `session`, `payment`, `groups` and `operators` is needed")
     _check_file(loaded.file)
@@ -91,7 +91,7 @@ def _check_word(key: str, word: str, known: Container[str], what: str) -> None:
 
 
 def _check_words(key: str, spec: m.Text, known: Container[str], what: str) -> None:
-    """What the map itself says, as a constant or a translation; the file's own words are checked row by row."""
+    """Check the map's constants and translations; the file's own values are checked row by row."""
     if spec.value is not None:
         _check_word(f"{key}.value", spec.value, known, what)
     for cell, word in spec.values.items():

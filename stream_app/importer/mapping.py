@@ -21,7 +21,7 @@ from stream_app.sources.registry import SourceTopic
 MAPPED = (registry.OPERATORS, registry.CUSTOMER_GROUPS, registry.SESSIONS, registry.PAYMENTS)
 
 
-class Record(NamedTuple):
+class SourceRecord(NamedTuple):
     """A source record: its key is the operator, so that what concerns one stays in order."""
 
     topic: SourceTopic
@@ -55,13 +55,13 @@ class Mapping:
         self._width = len(header)
         self._key = ""  # of the map, of what is being read: a refusal names it
 
-    def announcements(self) -> list[Record]:
+    def announcements(self) -> list[SourceRecord]:
         """The operators of the map."""
         return [
             _record(registry.OPERATORS, each.operator_id, msgspec.to_builtins(each)) for each in self._map.operators
         ]
 
-    def records(self, row: Sequence[str]) -> list[Record] | Refusal:
+    def records(self, row: Sequence[str]) -> list[SourceRecord] | Refusal:
         """What a row says: groups first, so that a customer's history need not move."""
         self._key = ""
         try:
@@ -69,7 +69,7 @@ class Mapping:
         except RefusedError as refused:
             return Refusal(refused.reason, self._key, refused.detail)
 
-    def _records(self, row: Sequence[str]) -> list[Record]:
+    def _records(self, row: Sequence[str]) -> list[SourceRecord]:
         if len(row) != self._width:
             raise RefusedError(Reason.WRONG_CELL_COUNT, f"{len(row)} instead of {self._width}")
         operator = self._id("row.operator_id", self._map.row.operator_id, row)
@@ -81,7 +81,7 @@ class Mapping:
 
     def _session(
         self, row: Sequence[str], operator: str, customer: str | None
-    ) -> tuple[datetime | None, Record | None]:
+    ) -> tuple[datetime | None, SourceRecord | None]:
         spec = self._map.session
         if not spec:
             return None, None
@@ -102,7 +102,7 @@ class Mapping:
 
     def _payment(
         self, row: Sequence[str], operator: str, customer: str | None, started: datetime | None
-    ) -> Record | None:
+    ) -> SourceRecord | None:
         spec = self._map.payment
         if not spec or not self._text(spec.amount_received, row).strip():
             return None
@@ -130,7 +130,7 @@ class Mapping:
         }
         return _record(registry.PAYMENTS, operator, fields)
 
-    def _groups(self, row: Sequence[str], operator: str, customer: str | None) -> Record | None:
+    def _groups(self, row: Sequence[str], operator: str, customer: str | None) -> SourceRecord | None:
         """An empty cell says nothing about groups. The version is the row's time: whatever comes first, the latest row counts."""
         spec = self._map.groups
         cell = row[self._index[spec.group_ids.column]] if spec else ""
@@ -201,6 +201,6 @@ class Mapping:
         return instant(text, self._map.times, not_before)
 
 
-def _record(topic: SourceTopic, operator: str, fields: dict[str, Any]) -> Record:
+def _record(topic: SourceTopic, operator: str, fields: dict[str, Any]) -> SourceRecord:
     given = {name: value for name, value in fields.items() if value is not None}
-    return Record(topic, operator.encode(), msgspec.json.encode(given))
+    return SourceRecord(topic, operator.encode(), msgspec.json.encode(given))

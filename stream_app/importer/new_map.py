@@ -123,7 +123,7 @@ _CONTROLS = dict.fromkeys((*range(32), 127), " ")
 
 
 def _choose(names: Sequence[str], fits: Callable[[str], bool], sure: bool) -> tuple[str, str]:
-    """The first name that fits, else the first; and a comment when that is no more than a guess."""
+    """The first name that fits, else the first name; and a comment when the choice is a guess."""
     fitting = [name for name in names if fits(name)]
     if sure and len(fitting) == 1:
         return fitting[0], ""
@@ -161,5 +161,5 @@ def _is_number(cell: str, sign: str) -> bool:
 
 
 def _text(text: str) -> str:
-    """A string of TOML."""
+    """A TOML string literal of this text."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -42,7 +42,7 @@ class ParquetReader:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing is held open."""
+        """Nothing to close: no file is held open."""
 
     def rows(self) -> Iterator[Row]:
         """All rows; their numbers count from 1."""

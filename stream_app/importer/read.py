@@ -21,7 +21,7 @@ class FileError(Exception):
 
 
 def unreadable(path: Path, error: OSError) -> FileError:
-    """What the system says of it."""
+    """The error for a file that the system can't read."""
     return FileError(f"{path} can't be read: {(error.strerror or str(error)).lower()}")
 
 
@@ -33,16 +33,16 @@ class Row(NamedTuple):
 
 
 class Reader(Protocol):
-    """What an import reads from."""
+    """A file as an import reads it."""
 
     @property
     def header(self) -> Sequence[str]:
-        """The columns."""
+        """Names of the columns."""
 
     size: int  # bytes
 
     def rows(self) -> Iterator[Row]:
-        """All rows, once."""
+        """All rows, in order; to be iterated once."""
 
     def position(self) -> int:
         """Bytes taken from the file so far, for a progress bar."""
@@ -67,7 +67,7 @@ class OpenFile:
         self._bytes.close()
 
     def position(self) -> int:
-        """Where the file is read ahead to."""
+        """Bytes taken from the file so far, read ahead included."""
         return self._bytes.tell()
 
 

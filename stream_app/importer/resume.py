@@ -1,4 +1,4 @@
-"""How far an interrupted import came: a note of the rows whose records Kafka acknowledged.
+"""Resuming an interrupted import: a note of the number of rows whose records Kafka acknowledged.
 
 Invariant: a note never names a row that was not acknowledged, and is gone when its import is whole, so that a repeat is a repeat. It belongs to
 the file's content, the map and where the records go; when one of them is another, it does not count.
@@ -22,7 +22,7 @@ class Note:
         self._path = folder / f"{digest.hexdigest()}.rows"
 
     def read(self) -> int:
-        """Rows that need not be sent again."""
+        """Number of rows that need not be sent again."""
         try:
             return int(self._path.read_text())
         except (OSError, ValueError):
@@ -37,6 +37,6 @@ class Note:
             new.replace(self._path)
 
     def drop(self) -> None:
-        """Forget it."""
+        """Delete the note."""
         with suppress(OSError):
             self._path.unlink()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Protocol
 
-from stream_app.importer.mapping import Record, Refusal
+from stream_app.importer.mapping import Refusal, SourceRecord
 from stream_app.importer.read import Reader
 from stream_app.importer.send import Sender
 from stream_app.importer.tally import Tally
@@ -16,13 +16,13 @@ BATCH_ROWS = 1000
 
 
 class Rules(Protocol):
-    """What makes records of rows."""
+    """Makes records of rows: a map, or the mapping of CDRs."""
 
-    def announcements(self) -> list[Record]:
-        """What goes before all rows."""
+    def announcements(self) -> list[SourceRecord]:
+        """Records to send before those of rows."""
 
-    def records(self, row: Sequence[str]) -> list[Record] | Refusal:
-        """What a row says."""
+    def records(self, row: Sequence[str]) -> list[SourceRecord] | Refusal:
+        """The records of a row, or why it is refused."""
 
 
 async def run(
@@ -41,7 +41,7 @@ async def run(
     announcements = mapping.announcements()
     await sender.send(announcements)
     tally.add(announcements)
-    taken: list[list[Record]] = []
+    taken: list[list[SourceRecord]] = []
 
     async def flush() -> None:
         await sender.send([record for records in taken for record in records])

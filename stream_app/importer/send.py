@@ -12,7 +12,7 @@ from typing import Protocol, Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from stream_app.importer.mapping import Record
+from stream_app.importer.mapping import SourceRecord
 from stream_app.sources.registry import SourceTopic
 
 
@@ -23,14 +23,14 @@ class SendError(Exception):
 class Sender(Protocol):
     """Where an import's records go."""
 
-    async def send(self, records: Sequence[Record]) -> None:
+    async def send(self, records: Sequence[SourceRecord]) -> None:
         """Return when all are safe."""
 
 
 class Nowhere:
     """The sender of a dry run."""
 
-    async def send(self, records: Sequence[Record]) -> None:
+    async def send(self, records: Sequence[SourceRecord]) -> None:
         """Do nothing."""
 
 
@@ -68,7 +68,7 @@ class KafkaSender:
         except TimeoutError:
             await self._producer.client.close()
 
-    async def send(self, records: Sequence[Record]) -> None:
+    async def send(self, records: Sequence[SourceRecord]) -> None:
         """Send, and wait for the brokers."""
         try:
             async with asyncio.timeout(self._ack_seconds_max):

@@ -6,7 +6,7 @@ Filled by run.py, shown by the command. Invariant: bounded, whatever the file ho
 from collections import Counter
 from dataclasses import dataclass, field
 
-from stream_app.importer.mapping import Record, Refusal
+from stream_app.importer.mapping import Refusal, SourceRecord
 from stream_app.sources.registry import SourceTopic
 
 LINES_SHOWN = 5
@@ -31,7 +31,7 @@ class Tally:
     taken: int = 0
     refused: dict[tuple[str, str], Refused] = field(default_factory=dict)  # (key of the map, reason)
     records: Counter[SourceTopic] = field(default_factory=Counter)  # by topic
-    first_records: list[Record] = field(default_factory=list)  # of each topic
+    first_records: list[SourceRecord] = field(default_factory=list)  # of each topic
 
     @property
     def refused_count(self) -> int:
@@ -46,13 +46,13 @@ class Tally:
         if len(same.lines) < LINES_SHOWN:
             same.lines.append(line)
 
-    def take(self, records: list[Record]) -> None:
+    def take(self, records: list[SourceRecord]) -> None:
         """Count a taken row."""
         self.read += 1
         self.taken += 1
         self.add(records)
 
-    def add(self, records: list[Record]) -> None:
+    def add(self, records: list[SourceRecord]) -> None:
         """Count records."""
         for record in records:
             if self.records[record.topic] < RECORDS_SHOWN:

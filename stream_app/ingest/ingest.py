@@ -1,4 +1,4 @@
-"""Into the events topic: source records by operator, clock records by time. Stateless and at least once.
+"""Ingest: source records into the events topic, by operator; clock records, by time. Stateless and at least once.
 
 What is taken is acknowledged when Kafka has it, good records in the events topic, bad ones in the dead letters. An event that the ledger may
 reject as too late carries its source record along, so that its dead letter holds the value as it came.
@@ -29,7 +29,7 @@ _CLOCK_POLL_S = 0.5
 
 
 class IngestConf(NamedTuple):
-    """Names and rules. `sources`: source topics by their names in Kafka."""
+    """Names of topics, and rules. `sources`: source topics by their names in Kafka."""
 
     sources: Mapping[str, SourceTopic]
     events: str
@@ -43,7 +43,7 @@ class IngestConf(NamedTuple):
 
 
 class Ingest:
-    """See the module."""
+    """One worker's ingest. `appender` writes to the events topic and the dead letters; `now`: the wall clock, seconds."""
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from stream_app.ports.records import Batch
 
 
 def _batch(records: list[Any], next_offset: int) -> Batch:
-    """A batch out of aiokafka's records."""
+    """A batch of these records of aiokafka's."""
     return Batch(
         [record.key for record in records],
         [record.value for record in records],
@@ -25,7 +25,7 @@ def _batch(records: list[Any], next_offset: int) -> Batch:
 
 
 class PartitionBatches(fetcher.PartitionRecords):  # type: ignore[misc]
-    """aiokafka's PartitionRecords, a batch at a time."""
+    """The records of a fetched partition, as aiokafka's PartitionRecords holds them, yielded as whole batches."""
 
     next_fetch_offset: int
 
@@ -54,5 +54,5 @@ class PartitionBatches(fetcher.PartitionRecords):  # type: ignore[misc]
 
 
 def install() -> None:
-    """From now on, for all consumers of this process. Repeating it changes nothing."""
+    """Make all consumers of this process, yield batches. Repeating the call changes nothing."""
     fetcher.PartitionRecords = PartitionBatches

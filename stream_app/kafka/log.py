@@ -1,4 +1,4 @@
-"""Writing: a partition's transactions, and plain appends.
+"""Writing to Kafka: the transactions of an events partition, and appends outside of transactions.
 
 `TransactionLog.open` fences: it ends what an earlier owner of the transactional id had open and refuses what it may still send.
 Records are packed into Kafka's batches by us, since a call per record costs six times as much.
@@ -94,7 +94,7 @@ class Appender:
             await self._started.stop()
 
     async def append(self, records: Records) -> int | None:
-        """Append; the broker's time of it in epoch milliseconds, where a topic keeps log append time. `Raises` KafkaError."""
+        """Append; the broker's time of the append in epoch milliseconds, where a topic keeps log append time. `Raises` KafkaError."""
         records = {at: kept for at, some in records.items() if (kept := list(some))}
         if not records:
             return None
@@ -123,12 +123,12 @@ class Appender:
                     done.set_result(max(int(last[at][0].result().timestamp) for at in records))
 
     async def partitions(self, topic: str) -> int:
-        """How many partitions a topic has. `Raises` KafkaError where there is none."""
+        """Number of partitions of a topic. `Raises` KafkaError where the topic does not exist."""
         return len(await self._producer.partitions_for(topic))
 
 
 class TransactionLog:
-    """The transactions of one partition of the ledger."""
+    """The transactions of one events partition, by a producer of its own. `source`: the events partition, `changelog`: of the rows."""
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class TransactionLog:
         self._consumer_group, self._source, self._changelog = consumer_group, TopicPartition(*source), changelog
 
     async def open(self) -> None:
-        """Become the owner."""
+        """Become the owner of the transactional id: abort what an earlier owner had open, and fence that owner."""
         await self._producer.start()
 
     async def commit(self, rows: Mapping[bytes, bytes | None], records: Records, offset: int) -> int:
@@ -166,9 +166,9 @@ class TransactionLog:
         return int(delivery.result().offset) + count
 
     async def partitions(self, topic: str) -> int:
-        """How many partitions a topic has."""
+        """Number of partitions of a topic."""
         return len(await self._producer.partitions_for(topic))
 
     async def close(self) -> None:
-        """Disconnect; what is open is aborted by the broker in time."""
+        """Disconnect; the broker aborts an open transaction after its timeout."""
         await self._producer.stop()

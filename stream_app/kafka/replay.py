@@ -1,4 +1,4 @@
-"""Reading a changelog into stores, from where each stands to its last stable offset."""
+"""Replay of a changelog into stores: from the changelog position of each store to the last stable offset of its partition."""
 
 from collections.abc import Callable, Mapping
 

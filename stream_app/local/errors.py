@@ -1,4 +1,4 @@
-"""What the local stack says when it can't go on."""
+"""The error of the local stack."""
 
 
 class LocalError(Exception):

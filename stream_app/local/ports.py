@@ -11,7 +11,7 @@ _RANGE = (20_000, 32_000)
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on now.
+    """A port of loopback that no server listens on now.
 
     Below those that connections get: a client that tries again and again would take the port of a server that restarts, from itself.
     """
@@ -35,7 +35,7 @@ def is_free(port: int) -> bool:
 
 
 def answers(port: int, timeout_seconds: float = 1.0) -> bool:
-    """Whether somebody listens on this port of loopback."""
+    """Whether a server listens on this port of loopback."""
     try:
         with socket.create_connection((HOST, port), timeout=timeout_seconds):
             return True

@@ -135,7 +135,7 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
 
 
 def _how_it_ended(pid: int) -> str:
-    """The signal that ended a child of this process, for a log does not tell it."""
+    """The signal that ended a child of this process: its log does not tell."""
     child = _children.pop(pid, None)
     code = child.wait() if child else 0
     return f" (by {signal.Signals(-code).name})" if code < 0 else ""

@@ -47,7 +47,7 @@ def launch(run: RunFolder, port: int) -> Running:
 
 
 def answers(url: str) -> bool:
-    """Whether a server pongs; one that still loads its data does not."""
+    """Whether a server answers PING; one that still loads its data does not."""
     client = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
     try:
         return bool(client.ping())

@@ -20,12 +20,12 @@ class RunFolder:
 
     @property
     def data(self) -> Path:
-        """What the servers store."""
+        """Data of the servers."""
         return self.root / "data"
 
     @property
     def state(self) -> Path:
-        """What the workers store, a folder a worker; Kafka has it too."""
+        """State of the workers, a folder a worker; Kafka holds it too."""
         return self.root / "state"
 
     @property
@@ -42,11 +42,11 @@ class RunFolder:
         return self.root / f"{name}.start"
 
     def log_file(self, name: str) -> Path:
-        """Where the process of this name writes."""
+        """The log file of the process of this name."""
         return self.root / f"{name}.log"
 
     def ready_file(self, name: str) -> Path:
-        """What a worker creates once its partitions are recovered."""
+        """The file that a worker creates once its partitions are recovered."""
         return self.root / f"{name}.ready"
 
     def forget(self, name: str) -> None:

@@ -103,7 +103,7 @@ def drop_data(run: RunFolder) -> None:
 
 
 def _holder(port: int) -> str:
-    """Who listens on a port, as far as the system tells."""
+    """Name of the process that listens on a port, where the system tells."""
     try:
         for connection in psutil.net_connections("tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:

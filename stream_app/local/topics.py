@@ -1,4 +1,4 @@
-"""Topics of a local Kafka: those that are missing are made.
+"""Creation of the topics that a local Kafka lacks.
 
 Invariant: a topic that is there stays as it is, whatever its partitions and configuration. Must not know what the topics mean.
 """
@@ -15,8 +15,8 @@ from stream_app.local.errors import LocalError
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
-    """A topic as it is made. `config` is topic setting -> value."""
+class TopicSpec:
+    """A topic to create. `config`: topic setting -> value."""
 
     name: str
     partitions: int
@@ -24,7 +24,7 @@ class Topic:
     config: Mapping[str, str] = field(default_factory=dict)
 
 
-def create_missing(bootstrap_servers: str, topics: Sequence[Topic]) -> list[str]:
+def create_missing(bootstrap_servers: str, topics: Sequence[TopicSpec]) -> list[str]:
     """Make the topics that are missing, usable at once, and return their names. `Raises` LocalError when Kafka refuses."""
     try:
         return asyncio.run(_create_missing(bootstrap_servers, topics))
@@ -32,7 +32,7 @@ def create_missing(bootstrap_servers: str, topics: Sequence[Topic]) -> list[str]
         raise LocalError(f"Kafka at {bootstrap_servers} did not make the topics: {error}") from error
 
 
-async def _create_missing(bootstrap_servers: str, topics: Sequence[Topic]) -> list[str]:
+async def _create_missing(bootstrap_servers: str, topics: Sequence[TopicSpec]) -> list[str]:
     client = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     try:
         await client.start()
@@ -51,7 +51,7 @@ async def _create_missing(bootstrap_servers: str, topics: Sequence[Topic]) -> li
     return [topic.name for topic in missing]
 
 
-async def _wait_for_leaders(bootstrap_servers: str, topics: Sequence[Topic]) -> None:
+async def _wait_for_leaders(bootstrap_servers: str, topics: Sequence[TopicSpec]) -> None:
     """Return when every partition tells its end, so that nobody who starts next finds a topic half made."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers)
     try:

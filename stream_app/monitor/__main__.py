@@ -12,7 +12,7 @@ log = logging.getLogger("stream_app.monitor")
 
 
 async def _run(conf: Conf) -> None:
-    """Ends the process itself: threads that wait for a server that is away would hold it for seconds, and there is nothing to be saved."""
+    """Run the monitor and exit the process at once: threads that wait for an absent server would hold it for seconds, and nothing needs saving."""
     code = 0
     try:
         await Monitor(conf).run()

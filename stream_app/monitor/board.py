@@ -10,6 +10,8 @@ from stream_app.monitor.document import (
     DeadLetterRow,
     GroupRow,
     KafkaState,
+    OurGroups,
+    RebuildRow,
     ResultRow,
     SinkState,
     SourceRow,
@@ -30,6 +32,8 @@ class Board:
     """Changed by the loops only. Times are epoch milliseconds; 0: never."""
 
     began_ms: int
+    generation: int = 0  # that is watched
+    ours: OurGroups | None = None
     looked_ms: int = 0  # the last look that succeeded
     look_seconds: float = 0.0  # how long it took
     failures: int = 0
@@ -41,6 +45,8 @@ class Board:
     sources: Sequence[SourceRow] = field(default=())
     dead_letters: Sequence[DeadLetterRow] = field(default=())
     probes: Sequence[ProbeLatency] = field(default=())  # none where nothing is probed
+
+    rebuild: RebuildRow | None = None
 
     def group(self, name: str) -> GroupRow | None:
         """What was seen of a group last."""
@@ -71,5 +77,8 @@ class Board:
             dead_letters=self.dead_letters,
             probes=[probe.row() for probe in self.probes],
             is_push_to_blame=self.is_push_to_blame(),
+            generation=self.generation,
+            ours=self.ours,
+            rebuild=self.rebuild,
             words=_WORDS,
         )

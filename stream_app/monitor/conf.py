@@ -1,4 +1,4 @@
-"""What the monitor is told: values out of the settings. It travels as JSON, for the monitor's process begins without what read the settings."""
+"""Configuration of the monitor's process: values out of the settings, as JSON in its environment, for the process begins without the settings' library."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +16,14 @@ class Conf:
     kafka: str
     ours: Mapping[str, Sequence[str]]  # our consumer groups -> topics that each must read, whole
     others: Sequence[str]  # regular expressions of other groups
+    own: str  # regular expression of the names that our groups have in any generation
+    command: list[str]  # what the process becomes when a newer generation serves
+    generation: int  # that is watched
+    topic_generations: str
+    ledger_prefix: str  # of the consumer group's name, before the generation
+    copy_prefix: str  # likewise, of the group that copies into an events topic of another number of partitions
+    events_prefix: str  # of the topic's name, before the generation of events topics
+    events: str  # that is read now
     partitions_max: int
     timestamps: Literal["log", "bisect"]
     interval_ms: int
@@ -38,10 +46,10 @@ class Conf:
     port: int
 
     def encoded(self) -> str:
-        """For the environment."""
+        """JSON, for the environment variable."""
         return orjson.dumps(self).decode()
 
     @classmethod
     def decoded(cls, text: str) -> Self:
-        """Out of the environment."""
+        """The configuration out of the environment variable."""
         return cls(**orjson.loads(text))

@@ -120,6 +120,24 @@ class KafkaState(msgspec.Struct, frozen=True):
     failure: str | None
 
 
+class OurGroups(msgspec.Struct, frozen=True):
+    """Names of the consumer groups of our stages, in the generation that serves."""
+
+    ingest: str
+    ledger: str
+
+
+class RebuildRow(msgspec.Struct, frozen=True):
+    """A generation that is being built beside the one that serves. `members` 0: its rebuild was interrupted."""
+
+    generation: int
+    group: str
+    events_partitions: int
+    members: int
+    lag_records: int  # of the events topic, not applied yet; and of the one before, not copied yet
+    records: int  # of the events topic in all, likewise
+
+
 class StatusDocument(msgspec.Struct, frozen=True, kw_only=True):
     """All that the monitor knows at one moment. `words`: by reason and stage, meaning and advice.
 
@@ -138,6 +156,9 @@ class StatusDocument(msgspec.Struct, frozen=True, kw_only=True):
     dead_letters: Sequence[DeadLetterRow] = ()
     probes: Sequence[ProbeRow] = ()  # none where nothing is probed
     is_push_to_blame: bool = False
+    generation: int = 0  # that serves; 0: the monitor does not say it
+    ours: OurGroups | None = None
+    rebuild: RebuildRow | None = None  # None: none is under way
 
 
 class OperatorRow(msgspec.Struct, frozen=True):

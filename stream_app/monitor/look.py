@@ -1,4 +1,4 @@
-"""One look at the cluster: which groups there are, who is in them, what they committed, and where the partitions begin and end.
+"""A look at the cluster: groups, their members and committed offsets, and the first and end offsets of their partitions.
 
 Order matters: committed offsets are asked for before ends, so one above its end is of another topic of that name. Bounded: at most so many
 partitions, our groups' first. What does not answer is left out; a cluster that does not answer at all is an error of the caller.
@@ -26,7 +26,7 @@ class Partitions(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What was seen. Groups without a description, or without offsets, did not answer."""
+    """What a look saw. Groups without a description, or without offsets, did not answer."""
 
     time_ms: int
     kinds: Mapping[str, str]  # group -> its protocol type; "" for one of ours that is not there
@@ -40,14 +40,22 @@ class Look(NamedTuple):
 
 
 class Looker:
-    """Takes looks. `ours`: our groups and the topics each must read, whole; `others`: regular expressions of names."""
+    """Takes looks. `ours`: our groups and the topics each must read, whole; `others`: regular expressions of names.
+
+    `own`: regular expression of the names of our groups in any generation: those of one that does not serve are nobody's trouble.
+    """
 
     def __init__(
-        self, observer: Observer, ours: Mapping[str, Sequence[str]], others: Sequence[str], partitions_max: int
+        self,
+        observer: Observer,
+        ours: Mapping[str, Sequence[str]],
+        others: Sequence[str],
+        partitions_max: int,
+        own: str = "(?!)",
     ) -> None:
         self._observer = observer
         self._ours, self._others = ours, [re.compile(pattern) for pattern in others]
-        self._partitions_max = partitions_max
+        self._partitions_max, self._own = partitions_max, re.compile(own)
         self._kinds: dict[str, str] = {}
         self._retention: dict[str, TopicRetention] = {}
         self._looks = 0
@@ -74,7 +82,11 @@ class Looker:
     async def _wanted(self) -> dict[str, str]:
         """Groups to look at: ours, whether or not they are there, and those that a pattern matches."""
         there = await self._observer.groups()
-        others = sorted(name for name in there if any(pattern.fullmatch(name) for pattern in self._others))
+        others = sorted(
+            name
+            for name in there
+            if any(pattern.fullmatch(name) for pattern in self._others) and not self._own.fullmatch(name)
+        )
         return {name: there.get(name, "") for name in dict.fromkeys([*self._ours, *others])}
 
     async def _committed(self, group: str) -> Offsets | None:

@@ -40,11 +40,11 @@ class Metric(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """As Prometheus calls it."""
+        """Type of the metric in Prometheus' words."""
         return self.shape or ("counter" if self.name.endswith("_total") else "gauge")
 
     def family(self) -> Any:
-        """Without samples."""
+        """The metric family, without samples."""
         return _FAMILIES[self.kind](self.name, self.help, labels=self.labels)
 
 
@@ -212,7 +212,7 @@ def _group(families: dict[str, Family], row: GroupRow) -> None:
 
 
 def registry(board: Board, now_ms: Callable[[], int]) -> CollectorRegistry:
-    """What is exposed."""
+    """The registry that exposes the board."""
     made = CollectorRegistry()
     made.register(BoardCollector(board, now_ms))
     return made

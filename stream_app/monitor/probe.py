@@ -56,7 +56,7 @@ class ProbeLatency:
     lately: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT))
 
     def take(self, seconds: float | None, now_ms: int) -> None:
-        """A probe arrived after so long; None: it is lost."""
+        """Count a probe that arrived after `seconds`; None: one that is lost."""
         self.last_seconds = seconds
         if seconds is None:
             self.lost += 1

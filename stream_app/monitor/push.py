@@ -34,7 +34,7 @@ def _part(data: bytes) -> str:
 
 
 class Push:
-    """See the module. `failure`: why nothing is heard; None: the stream is open."""
+    """A viewer of the API's stream of one operator. `failure`: why the stream is not open; None: it is."""
 
     def __init__(self, url: str, operator: str, claims: Mapping[str, Any], secret: str) -> None:
         self._url, self._operator, self._claims, self._secret = urlsplit(url), operator, claims, secret
@@ -44,7 +44,7 @@ class Push:
         ] = {}  # the newest amount received of the newest month: when, by the monotonic clock
 
     async def run(self) -> None:
-        """For ever."""
+        """Watch the stream for ever, connecting again after each end."""
         while True:
             try:
                 await self._watch()
@@ -54,7 +54,7 @@ class Push:
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def when(self, amount: str) -> float | None:
-        """When it was pushed, by the monotonic clock; None: not lately."""
+        """When this amount was pushed, by the monotonic clock; None: not lately."""
         return self.pushed.get(amount)
 
     async def _watch(self) -> None:

@@ -34,7 +34,7 @@ AsOf = dict[int, int]  # by partition, epoch milliseconds
 
 
 class Results:
-    """Looks at the sinks. `read`: by sink, what asks it; each may raise ERRORS."""
+    """As-of of every sink from look to look. `read`: sink -> reader of its as-of; each may raise ERRORS."""
 
     def __init__(self, partitions: int, read: Mapping[Stage, Callable[[], Awaitable[AsOf]]]) -> None:
         self._partitions, self._read = partitions, read
@@ -72,7 +72,7 @@ class Results:
 
 
 def upstream(group: GroupRow | None, partition: int | None = None) -> Upstream:
-    """How a stage before the sinks does: as a whole, or at one partition."""
+    """Status and lag of the stage that this group is: as a whole, or at one partition."""
     if group is None or group.lag_records is None:
         return Upstream(Status.NOTFOUND, None)
     rows = [row for row in group.partitions if partition is None or row.partition == partition]
@@ -114,8 +114,8 @@ class SinkReaders:
         return [name.decode() for name in names]
 
 
-class Operators:
-    """How many operators each partition has, counted now and then."""
+class OperatorCounts:
+    """Number of operators of each partition, counted anew every `_COUNT_LOOKS` looks."""
 
     def __init__(self, readers: SinkReaders, partitions: int) -> None:
         self._readers, self._partitions = readers, partitions
@@ -123,7 +123,7 @@ class Operators:
         self.counts: Counter[int] = Counter()
 
     async def look(self) -> None:
-        """Count, if it is time to; Redis being away changes nothing."""
+        """Count, when a count is due; without an answer of Redis the last counts stand."""
         if self._looks % _COUNT_LOOKS == 0 or not self.counts:
             try:
                 names = await self._readers.operators()
@@ -153,5 +153,5 @@ def _epoch_ms(text: str) -> int:
 
 
 def in_a_line(error: Exception) -> str:
-    """What an error says, for a table."""
+    """An error as one line of a table."""
     return " ".join(f"{type(error).__name__}: {error}".split())

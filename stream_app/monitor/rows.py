@@ -21,7 +21,7 @@ def partition_row(
     owned: bool | None,
     limits: Limits,
 ) -> PartitionRow:
-    """The judgement of a history, and its numbers."""
+    """The row of a partition: the judgement of its history, and the numbers."""
     last = history.last
     assert last is not None
     now_ms, points = last.time_ms, history.points()
@@ -57,7 +57,7 @@ def group_row(
     before: GroupRow | None,
     now_ms: int,
 ) -> GroupRow:
-    """The sum of its partitions: records add up, of seconds the worst counts."""
+    """The row of a group: records of its partitions add up, of seconds the worst counts."""
     status, reason = worst(Judgement(row.status, row.reason) for row in partitions)
     ages = [row.lag_seconds for row in partitions if row.lag_seconds is not None]
     catch_up = [row.catch_up_seconds for row in partitions]
@@ -80,11 +80,11 @@ def group_row(
 
 
 def missing_row(group: str, now_ms: int, before: GroupRow | None) -> GroupRow:
-    """A group that should be there and is not."""
+    """The row of a group that should exist and does not."""
     since_ms = before.since_ms if before is not None and before.status == Status.NOTFOUND else now_ms
     return GroupRow(group, "classic", Status.NOTFOUND, Reason.NOT_THERE, since_ms)
 
 
 def share_row(group: str, kind: str) -> GroupRow:
-    """A group without committed offsets: its lag can't be told, and is not said to be 0."""
+    """The row of a share group: it has no committed offsets, so its lag is unknown, which is not 0."""
     return GroupRow(group, kind, Status.UNSUPPORTED, Reason.SHARE_GROUP, 0)

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import signal
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -14,13 +16,14 @@ from stream_app.health.status import Limits
 from stream_app.monitor.board import Board
 from stream_app.monitor.conf import Conf
 from stream_app.monitor.dead_letters import DeadLetterCounts
-from stream_app.monitor.document import OperatorsDocument, encode
+from stream_app.monitor.document import OperatorsDocument, OurGroups, encode
+from stream_app.monitor.generations import Generations
 from stream_app.monitor.look import Looker
 from stream_app.monitor.metrics import registry
 from stream_app.monitor.probe import Probe
 from stream_app.monitor.push import Push
 from stream_app.monitor.results import ERRORS as RESULT_ERRORS
-from stream_app.monitor.results import Operators, Results, SinkReaders
+from stream_app.monitor.results import OperatorCounts, Results, SinkReaders
 from stream_app.monitor.server import Answer, Route, Server
 from stream_app.monitor.sources import Sources
 from stream_app.monitor.watch import Watch
@@ -33,6 +36,7 @@ log = logging.getLogger(__name__)
 _WORST, _WORST_MAX = 20, 10_000
 _END_SECONDS = 2.0  # for what is under way, and again for connections
 _LOOK_ERRORS = (ClusterError, OSError)  # of a cluster that does not answer
+_STARTING_MS = 60_000  # after a generation began to serve, for its workers to join its groups
 _LOOK_SECONDS_MAX = 300.0  # many times what servers that do not answer cost
 
 
@@ -45,9 +49,12 @@ class Monitor:
     """The monitor of one cluster: what each loop looks at, and the board that all of them write to."""
 
     def __init__(self, conf: Conf) -> None:
-        self._conf, self.board = conf, Board(now_ms())
+        self._conf = conf
+        self.board = Board(now_ms(), generation=conf.generation, ours=OurGroups(conf.ingest, conf.ledger))
         self._observer = Observer(conf.kafka)
-        self._looker = Looker(self._observer, conf.ours, conf.others, conf.partitions_max)
+        self._generations = Generations(conf, self._observer)
+        self._ending, self._is_told = asyncio.Event(), False
+        self._looker = Looker(self._observer, conf.ours, conf.others, conf.partitions_max, conf.own)
         self._lookup: TimestampLookup = (
             ReadingLookup(conf.kafka) if conf.timestamps == "log" else BisectingLookup(self._observer)
         )
@@ -56,7 +63,7 @@ class Monitor:
             conf.kafka, conf.topic_as_of, conf.redis_url, conf.clickhouse_url, conf.clickhouse_database
         )
         self._results = Results(conf.events_partitions, self._readers.read())
-        self._operators = Operators(self._readers, conf.events_partitions)
+        self._operators = OperatorCounts(self._readers, conf.events_partitions)
         self._sources = Sources(self._observer, conf.sources, conf.optional_sources)
         self._dead_letters = DeadLetterCounts(conf.kafka, conf.topic_dead_letters)
         self._push = Push(conf.api_url, probe.OPERATOR, conf.token_claims, conf.jwt_secret) if conf.jwt_secret else None
@@ -90,11 +97,20 @@ class Monitor:
         return {"/metrics": metrics, "/status": status, "/operators": operators, "/healthz": healthz}
 
     async def look_at_groups(self) -> None:
-        """A cluster that does not answer is noted, once in the log."""
+        """A cluster that does not answer is noted, once in the log.
+
+        The generations are asked after the groups: members leave only after a newer one serves, and then they are not missed.
+        """
         started = time.monotonic()
         try:
             look = await self._looker.look(now_ms())
+            await self._generations.look()
+            if self._generations.is_superseded:
+                self._ending.set()
+                return
+            self._watch.starting_until_ms = self._generations.serving_since_ms + _STARTING_MS
             self.board.groups = await self._watch.take(look)
+            self.board.rebuild = await self._generations.rebuild()
         except _LOOK_ERRORS as error:
             if self.board.failure is None:
                 log.warning("Kafka does not answer: %s", error)
@@ -123,18 +139,17 @@ class Monitor:
             self.board.dead_letters = await self._dead_letters.look()
 
     async def run(self) -> None:
-        """Until a signal. `Raises` OSError when the port is taken."""
+        """Until a signal, or until a newer generation serves: then the process begins anew. `Raises` OSError when the port is taken."""
         server = await Server(self.routes()).start(self._conf.host, self._conf.port)
-        ending = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, ending.set)
+            asyncio.get_running_loop().add_signal_handler(number, self._end)
         loops = (self.look_at_groups, self.look_at_results, self.look_at_sources)
         tasks = [asyncio.create_task(every(self._conf.interval_ms / 1000, look)) for look in loops]
         if self._probe is not None:
             tasks.append(asyncio.create_task(every(self._conf.probe_ms / 1000, self._probe.send)))
             if self._push is not None:
                 tasks.append(asyncio.create_task(self._push.run()))
-        watching = asyncio.create_task(ending.wait())
+        watching = asyncio.create_task(self._ending.wait())
         done, _ = await asyncio.wait([watching, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in (watching, *tasks):
             task.cancel()
@@ -145,6 +160,15 @@ class Monitor:
                 await asyncio.gather(self._observer.close(), asyncio.to_thread(self._lookup.close))
         for task in done - {watching}:
             task.result()  # a loop ends by an error only
+        if self._generations.is_superseded and not self._is_told:
+            log.warning("a newer generation serves: the monitor begins anew, with that one")
+            sys.stderr.flush()
+            os.execv(self._conf.command[0], self._conf.command)  # noqa: S606  # no shell is wanted
+
+    def _end(self) -> None:
+        """By a signal."""
+        self._is_told = True
+        self._ending.set()
 
 
 async def every(seconds: float, work: Callable[[], Awaitable[None]], seconds_max: float = _LOOK_SECONDS_MAX) -> None:

@@ -1,4 +1,4 @@
-"""HTTP of the monitor: GET, an answer, the end. A few lines of its own, for a framework would be half of the process's memory.
+"""HTTP server of the monitor: one GET a connection. A few lines of its own, for a framework would be half of the process's memory.
 
 Bounded: so many connections at once, so long a head, so many seconds. Knows nothing of what it answers.
 """
@@ -17,7 +17,7 @@ _SECONDS_MAX: Final = 10.0
 
 
 class Answer(NamedTuple):
-    """What is sent."""
+    """A response."""
 
     body: bytes
     content_type: str = "application/json"

@@ -1,4 +1,4 @@
-"""Source topics: when their last records came, and whether that is too long ago, by the days before.
+"""Source topics: the age of their last records, and whether that is silence, by what came on the days before.
 
 The age is told by the end that moves while the monitor watches; before that by the newest timestamp. What came before is told by ListOffsets: the
 records of the hour up to now, and of the day, on each of the last seven days. Asked anew every ten minutes; nothing is read.

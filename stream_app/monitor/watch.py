@@ -1,4 +1,4 @@
-"""What is remembered from look to look, and what is said of groups: the looks go through the judgement of `health.status`.
+"""The watch over groups: histories kept from look to look, and their judgement by `health.status`.
 
 Invariant: each partition of a group has a history of one topic; a topic made anew begins another, and what was committed in the old one
 counts for nothing. Asks nothing but the times of first unread records, and those only when the offset is another one than at the last look.
@@ -25,7 +25,7 @@ Key = tuple[str, str, int]  # group, topic, partition
 
 
 class _Unread(NamedTuple):
-    """The last answer about the first unread record, and what was asked: the offset, and up to which end."""
+    """The last lookup of a first unread record: its offset, the end at that time, the timestamp found."""
 
     offset: int
     end: int
@@ -33,7 +33,7 @@ class _Unread(NamedTuple):
 
 
 class _Memory:
-    """A partition of a group, in one topic of that name."""
+    """What is kept of a partition of a group, for one topic of that name: a topic made anew gets another."""
 
     def __init__(self, topic_id: str, left: int | None, *, made_anew: bool) -> None:
         self.topic_id, self.left, self.made_anew = topic_id, left, made_anew  # left: what was committed in the old one
@@ -60,7 +60,7 @@ class _Memory:
 
 
 class _Now(NamedTuple):
-    """A partition of a group in this look."""
+    """A partition of a group as this look saw it."""
 
     memory: _Memory
     committed: int | None
@@ -71,7 +71,7 @@ class _Now(NamedTuple):
 
     @property
     def offset(self) -> int:
-        """The first of what is kept that is not consumed."""
+        """Offset of the first record that is kept and not consumed."""
         return max(self.committed or 0, self.start)
 
 
@@ -82,12 +82,13 @@ class Watch:
         self._lookup, self._ours, self._limits = lookup, ours, limits
         self._memories: dict[Key, _Memory] = {}
         self._had_members: set[str] = set()
+        self.starting_until_ms = 0  # our groups are not missed before: their workers are about to begin
         self._owners: dict[str, Mapping[str, frozenset[tuple[str, int]]]] = {}
         self._rebalances: dict[str, int] = {}
         self._rows: dict[str, GroupRow] = {}
 
     async def take(self, look: Look) -> list[GroupRow]:
-        """What is to be said of each group after this look, in the look's order."""
+        """The row of each group after this look, in the look's order. `Raises` ClusterError."""
         now = {
             (group, *tp): seen
             for group, partitions in look.concerned.items()
@@ -101,7 +102,7 @@ class Watch:
         return rows
 
     def _gone(self, now_ms: int, now: Mapping[Key, _Now]) -> dict[Key, _Memory]:
-        """What is remembered of those that are not there: for one that did not answer, and for a topic that will be made anew."""
+        """What stays of partitions that this look did not see: they did not answer, or their topic is being made anew."""
         found = {}
         for key, memory in self._memories.items():
             gone_ms = now_ms - memory.seen_ms
@@ -165,7 +166,7 @@ class Watch:
             if self._owners.get(group, members) != members:
                 self._rebalances[group] = self._rebalances.get(group, 0) + 1
             self._owners[group] = members
-        if members or group in self._ours:
+        if members or (group in self._ours and look.time_ms >= self.starting_until_ms):
             self._had_members.add(group)
         owned = {tp for some in members.values() for tp in some}
         partitions = []

@@ -14,7 +14,6 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from stream_app.observing.answers import OffsetAndTime
 from stream_app.observing.client import cluster_errors, reader_settings
-from stream_app.observing.observer import Observer
 
 PARTITIONS_MAX = 200  # asked about at once
 _SECONDS_MAX = 3.0
@@ -101,7 +100,7 @@ class ReadingLookup:
 
 
 class _Search:
-    """Bisection for one record: all records appended before `_low` lie before the offset, none appended from `_high` on does."""
+    """Bisection for one record: the records older than `_low` lie before its offset, those that are not older than `_high` do not."""
 
     def __init__(self, want: LookupRequest, now_ms: int) -> None:
         self.want, self._now_ms = want, now_ms
@@ -141,11 +140,20 @@ class _Search:
         return min(time_ms, self._high)  # it has the timestamp of its neighbour before it
 
 
+class OffsetsByTime(Protocol):
+    """ListOffsets as the bisection asks it; stream_app.observing.observer.Observer answers."""
+
+    async def at(
+        self, times_ms: Mapping[tuple[str, int], int], *, stable: bool = True
+    ) -> dict[tuple[str, int], OffsetAndTime | None]:
+        """The first records that are not older than a time; None: there is none. `Raises` ClusterError."""
+
+
 class BisectingLookup:
     """Timestamp lookup by ListOffsets alone: which times lie before the offset, and which behind it."""
 
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
+    def __init__(self, offsets: OffsetsByTime) -> None:
+        self._offsets = offsets
 
     async def timestamps(self, wanted: Mapping[tuple[str, int], LookupRequest], now_ms: int) -> Timestamps:
         """Timestamps to within `_NEAR` of the age. `Raises` ClusterError."""
@@ -158,7 +166,7 @@ class BisectingLookup:
             answers: dict[tuple[str, int], OffsetAndTime | None] = {}
             for stable in (True, False):
                 asked = {tp: search.ask_ms for tp, search in todo.items() if search.want.stable is stable}
-                answers |= await self._observer.at(asked, stable=stable)
+                answers |= await self._offsets.at(asked, stable=stable)
             for tp, found in answers.items():
                 searches[tp].take(*(found or (None, 0)))
                 answered.add(tp)
@@ -166,4 +174,4 @@ class BisectingLookup:
         return {tp: search.time_ms() for tp, search in searches.items() if search.is_over}
 
     def close(self) -> None:
-        """Nothing to disconnect: the observer is its owner's."""
+        """Nothing to disconnect: the client is its owner's."""

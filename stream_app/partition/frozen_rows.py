@@ -1,33 +1,24 @@
 """The rows of a partition as the ledger and the sinks see them.
 
-`FrozenRows` is what was frozen last: the rows of the tick being committed above the store (domain.working.Rows). `CommittedRows` is the store
-alone: what a sink may copy (ports.sinks.View).
+`FrozenRows` is what was frozen last: the rows of the tick being committed above the store (domain.working.Rows).
+`CommittedRows` is the store alone: what a sink may copy (ports.sinks.View).
 """
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from stream_app.domain.cells import Cell, CellKey, Customer, Group, Operator
 from stream_app.domain.events import Row
 from stream_app.domain.ledger import Frozen
 from stream_app.domain.tables import TABLES, Table
 from stream_app.formats import rows
+from stream_app.ports.store import RowStore
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Cell)
-
-
-class RowStore(Protocol):
-    """What is committed: stream_app.partition.store.Store, or a stand-in of the simulation."""
-
-    def load(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Values in the order of keys."""
-
-    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """Rows in order of keys, those with the prefix and above `after`."""
 
 
 class FrozenRows:

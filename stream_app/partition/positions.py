@@ -9,8 +9,9 @@ from stream_app.domain.tables import VERSION
 from stream_app.domain.working import Settings
 from stream_app.formats.rows import FORMAT, FormatError, Position
 
-# Figures up to this version count fields that rows of before don't have: as unknown ones they add nothing, so nothing is ever taken back that was not
-# added. Later figures and tables count what rows hold already, so only rows that were counted with them can be gone on with.
+# Figures up to this version count fields that rows of before don't have: as unknown ones they add nothing, so nothing is
+# ever taken back that was not added. Later figures and tables count what rows hold already, so only rows that were
+# counted with them can be gone on with.
 _COUNTED_WITHOUT: Final = 2
 
 

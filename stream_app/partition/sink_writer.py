@@ -2,7 +2,8 @@
 
 What changed is kept as sets of keys until it is written, so a sink that is down costs bounded memory and holds up nobody. After each failure and
 each start a partition is compared with the sink first. As-of is written after the documents it speaks for: it is taken in the same moment
-as the keys that are about to be written.
+as the keys that are about to be written. Where a sink claims an as-of for a partition already, which another generation's documents have reached,
+nothing of the partition is written before its own have.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ _BACKOFF_S = (0.25, 5.0)
 
 
 class SinkWriter:
-    """See the module. `lanes` gives the open lanes."""
+    """Writes the committed results of all open lanes, which `lanes` gives, into one sink."""
 
     def __init__(self, sink: Sink, interval_s: float, lanes: Callable[[], list[Lane]]) -> None:
         self._sink, self._interval_s, self._lanes = sink, interval_s, lanes
@@ -75,10 +76,12 @@ class SinkWriter:
                 self._compared.add(lane)  # from now on ticks are told, so that nothing falls in between
                 found = await self._sink.compare(lane.view)
                 self._dirty.setdefault(lane, Dirty()).update(found)
-        taken, self._dirty = self._dirty, {}
         lanes = [lane for lane in lanes if lane.is_open and lane in self._compared]
         as_of = {lane.partition: lane.frontiers.as_of(lane.committed) for lane in lanes}
-        changes: list[tuple[View, Dirty]] = [(lane.view, taken[lane]) for lane in lanes if taken.get(lane)]
+        lanes = [lane for lane in lanes if as_of[lane.partition] >= self._sink.claimed_ms(lane.partition)]
+        as_of = {lane.partition: as_of[lane.partition] for lane in lanes}
+        taken = {lane: self._dirty.pop(lane, Dirty()) for lane in lanes}
+        changes: list[tuple[View, Dirty]] = [(lane.view, taken[lane]) for lane in lanes if taken[lane]]
         if changes:
             await self._sink.write(changes)
         as_of = {partition: time_ms for partition, time_ms in as_of.items() if time_ms}

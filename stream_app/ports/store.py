@@ -4,16 +4,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 
-class Store(Protocol):
-    """Rows by key. `log`: the changelog position that they stand for."""
-
-    log: int
+class RowStore(Protocol):
+    """Committed rows by key, to be read."""
 
     def load(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Values in the order of keys."""
 
     def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Rows in order of keys, those with the prefix and above `after`."""
+
+
+class Store(RowStore, Protocol):
+    """Rows that are written, too. `log`: the changelog position that they stand for."""
+
+    log: int
 
     def write(self, rows: Mapping[bytes, bytes | None], log: int) -> None:
         """Write rows (empty or None: deleted) and the changelog position that they stand for, both or neither."""

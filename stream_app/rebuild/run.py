@@ -1,6 +1,7 @@
 """The process of a rebuild: a muted ledger of the next generation, and what takes it from its first offset to serving.
 
-A Faust app as a worker's `ledger` is, with this beside it. Once workers of the new generation have joined its consumer group, it leaves.
+A Faust app as a worker's `ledger` is, with this beside it. Once workers of the new generation have joined its consumer
+group, it leaves.
 """
 
 import asyncio
@@ -65,7 +66,10 @@ class Outcome(NamedTuple):
 
 
 class Rebuild:
-    """See the module. `settings` are those of the new generation, `old` those of the serving one."""
+    """One run of a rebuild, from its start or from where an earlier run ended.
+
+    `settings` are those of the new generation, `old` those of the serving one.
+    """
 
     def __init__(
         self, settings: Settings, old: Settings, plan: Plan, state_dir: Path, telling: Telling, *, from_sources: bool
@@ -89,7 +93,10 @@ class Rebuild:
         self.outcome: Outcome | None = None
 
     def run(self, *, only_difference: bool) -> Outcome:
-        """Until the new generation serves, or its difference is known. `Raises` what ended it early; a signal ends it by SystemExit."""
+        """Until the new generation serves, or its difference is known.
+
+        `Raises` what ended it early; a signal ends it by SystemExit.
+        """
         self._state_dir.mkdir(parents=True, exist_ok=True)
         worker = Worker(self._ledger.app, loglevel="WARNING", redirect_stdouts=False)
 
@@ -115,7 +122,7 @@ class Rebuild:
                 await self._reread()
             await self._catch_up(copy)
             if only_difference:
-                found = await difference(self._shown, self._views, self._results)
+                found = await difference(self._shown, self._views, self._results, self._settle)
                 self.outcome = Outcome(found, 0, 0.0)
             else:
                 self.outcome = await self._take_over()
@@ -171,6 +178,17 @@ class Rebuild:
                     return
                 before = ends
             await asyncio.sleep(_POLL_S)
+
+    async def _settle(self) -> None:
+        """Until both generations have applied all events that there are now."""
+        old = [(self._old.events, partition) for partition in range(self._old.events_partitions)]
+        ends = await self._observer.ends(old)
+        while True:
+            committed = await self._observer.committed(self._old.ledger_group)
+            if all(committed.get(tp, 0) >= end for tp, end in ends.items()):
+                break
+            await asyncio.sleep(_POLL_S)
+        await self._pass({partition: end for (_, partition), end in ends.items()})
 
     def _has_passed(self, ends: Mapping[tuple[str, int], int], lanes: dict[int, Lane]) -> bool:
         for (topic, partition), end in ends.items():
@@ -248,7 +266,10 @@ class Rebuild:
                 await asyncio.sleep(0.02)
 
     async def _move_ingest(self) -> None:
-        """Ingest of the new events topic goes on where that of the old one stands; what both read is the same events twice."""
+        """Let ingest into the new events topic go on where ingest into the old one stands.
+
+        A source record that both read becomes two events, of which the second changes nothing.
+        """
         committed = await self._observer.committed(self._old.ingest_group)
         await self._observer.set_committed(self._settings.ingest_group, committed)
 

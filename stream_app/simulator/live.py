@@ -1,7 +1,8 @@
 """Live traffic: the next record of the network, again and again, each with the time it is asked for.
 
-Beside `plan`. Charges last seconds here, so that a watcher sees them end; all else is as in the history. Invariant: ids hold when the traffic began, so two runs
-don't meet; of one seed, beginning and times of asking the records are the same. Pure: who asks brings the time.
+Beside `plan`. Charges last seconds here, so that a watcher sees them end; all else is as in the history. Invariant: ids hold when the
+traffic began, so two runs don't meet; of one seed, beginning and times of asking the records are the same. Pure: who asks brings the
+time.
 """
 
 from bisect import bisect
@@ -10,7 +11,7 @@ from heapq import heappop, heappush
 from itertools import accumulate, count
 
 from stream_app.simulator import records
-from stream_app.simulator.network import Cohort, Network, Operator, rng
+from stream_app.simulator.network import Cohort, Network, SimulatedOperator, rng
 from stream_app.simulator.records import SourceRecord, Visit
 from stream_app.simulator.visits import draw_regrouping, draw_visit
 
@@ -19,7 +20,7 @@ _SECONDS_MIN, _SECONDS_MAX = 3, 40  # of a charge
 
 
 class Live:
-    """See the module. `began_ms`: epoch milliseconds of its begin."""
+    """A generator of live traffic. `began_ms`: epoch milliseconds of its begin."""
 
     def __init__(self, network: Network, began_ms: int) -> None:
         self._began_ms = began_ms
@@ -31,7 +32,7 @@ class Live:
         self._visits = list(accumulate(operator.daily_visits(cohort, 1) for operator, cohort in self._cohorts))
 
     def next(self, now_ms: int) -> SourceRecord:
-        """What comes next: of a visit under way, if something is due, or a new one."""
+        """The next record: of a visit under way, if one is due, else of a new visit."""
         if self._due and self._due[0][0] <= now_ms:
             return heappop(self._due)[2](now_ms)
         draw = self._chance.random() * self._visits[-1]
@@ -46,7 +47,7 @@ class Live:
     def _later(self, now_ms: int, seconds: float, say: Callable[[int], SourceRecord]) -> None:
         heappush(self._due, (now_ms + int(seconds * 1000), next(self._numbers), say))
 
-    def _begin(self, operator: Operator, cohort: Cohort, now_ms: int) -> SourceRecord:
+    def _begin(self, operator: SimulatedOperator, cohort: Cohort, now_ms: int) -> SourceRecord:
         chance = self._chance
         customer = cohort.pick(cohort.active(1), chance.random())
         visit_id = f"{operator.id}-L{self._began_ms:x}-{next(self._numbers)}"
@@ -59,7 +60,7 @@ class Live:
         )
         return records.session(operator, visit, "ACTIVE", 1)
 
-    def _complete(self, operator: Operator, visit: Visit, now_ms: int) -> SourceRecord:
+    def _complete(self, operator: SimulatedOperator, visit: Visit, now_ms: int) -> SourceRecord:
         chance, ended = self._chance, visit._replace(end_ms=now_ms)
         completed = records.session(operator, ended, "COMPLETED", 2)
         self._later(now_ms, chance.uniform(0.2, 2), lambda then: self._pay(operator, ended, then))
@@ -70,7 +71,7 @@ class Live:
             self._later(now_ms, 5, lambda _: completed)  # doubled
         return completed
 
-    def _pay(self, operator: Operator, visit: Visit, now_ms: int) -> SourceRecord:
+    def _pay(self, operator: SimulatedOperator, visit: Visit, now_ms: int) -> SourceRecord:
         paid, draw = visit._replace(end_ms=now_ms), self._chance.random()
         if draw < 0.02:
             self._later(now_ms, 3, lambda then: records.payment(operator, paid._replace(end_ms=then), "SUCCEEDED", 1))

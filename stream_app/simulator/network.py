@@ -1,4 +1,4 @@
-"""Who there is: operators, their groups and customers, made from a seed.
+"""The invented network: operators, their groups and customers, made from a seed.
 
 Before `plan` and `live`. Invariant: an operator of a seed is the same whatever the number of operators, and its customers begin the same
 whatever their number. Pure.
@@ -19,7 +19,7 @@ DAYS_PER_MONTH: Final = 30.4
 
 
 def rng(*parts: object) -> Random:
-    """A source of chance of its own for each of what is named: what one draws does not move another."""
+    """A random generator for what is named, independent of all others: draws of one do not move another's."""
     return Random("|".join(map(str, parts)))  # noqa: S311  # nothing here is a secret
 
 
@@ -39,20 +39,21 @@ class Cohort(NamedTuple):
     visits: list[float]
 
     def active(self, progress: float) -> int:
-        """How many had joined by then."""
+        """Number of customers who had joined by then."""
         return bisect(self.customers, progress, key=lambda customer: customer.joined)
 
     def pick(self, active: int, draw: float) -> Customer | None:
-        """One of the first `active`, by how often they come; None is anonymous."""
+        """One of the first `active` customers, by the frequency of their visits; None is anonymous."""
         if not self.customers or not active:
             return None
         return self.customers[min(bisect(self.visits, draw * self.visits[active - 1]), active - 1)]
 
 
-class Operator(NamedTuple):
-    """Who runs chargers.
+class SimulatedOperator(NamedTuple):
+    """An invented operator of chargers.
 
-    `prices`: minor units a kWh by currency, its own first. `groups`: kind -> (group id, name). `party`: country and party where it speaks OCPI only.
+    `prices`: minor units a kWh by currency, its own first. `groups`: kind -> (group id, name). `party`: country and party of an
+    operator that sends OCPI only.
     """
 
     id: str
@@ -65,11 +66,11 @@ class Operator(NamedTuple):
 
     @property
     def currency(self) -> str:
-        """Its own."""
+        """The operator's own currency, the first of its prices."""
         return next(iter(self.prices))
 
     def daily_visits(self, cohort: Cohort, progress: float) -> float:
-        """What an average day of a cohort brings."""
+        """Visits of a cohort on an average day."""
         cohorts = self.cohorts[:-1] if cohort is self.cohorts[-1] else [cohort]  # walk-ups come in proportion
         months = sum(each.visits[active - 1] for each in cohorts if (active := each.active(progress)))
         return months / DAYS_PER_MONTH * (WALK_UP.share if cohort is self.cohorts[-1] else 1)
@@ -152,10 +153,10 @@ PRICES: Final = {currency: price for model in (_ROAMING, *_MODELS) for currency,
 
 
 class Network(NamedTuple):
-    """All of it. The last operator speaks OCPI only, the others our topics."""
+    """All operators. The last one sends OCPI only, the others our topics."""
 
     seed: int
-    operators: list[Operator]
+    operators: list[SimulatedOperator]
 
 
 def build(seed: int, operators: int, customers: int) -> Network:
@@ -169,7 +170,7 @@ def build(seed: int, operators: int, customers: int) -> Network:
     return Network(seed, [*built, roaming._replace(party=ROAMING_PARTY)])
 
 
-def _operator(seed: int, operator_id: str, name: str, model: _Model, customers: int) -> Operator:
+def _operator(seed: int, operator_id: str, name: str, model: _Model, customers: int) -> SimulatedOperator:
     chance, count = rng(seed, operator_id), ceil(customers * model.size)
     kinds = list(KINDS)
     shares = list(accumulate(behaviour.share for behaviour in KINDS.values()))
@@ -185,4 +186,4 @@ def _operator(seed: int, operator_id: str, name: str, model: _Model, customers: 
         visits_so_far = list(accumulate(visits for _, visits in some))
         cohorts.append(Cohort(kind, KINDS[kind], [customer for customer, _ in some], visits_so_far))
     cohorts.append(Cohort("walk-up", WALK_UP, [], []))
-    return Operator(operator_id, name, ZoneInfo(model.zone), model.prices, model.groups, cohorts)
+    return SimulatedOperator(operator_id, name, ZoneInfo(model.zone), model.prices, model.groups, cohorts)

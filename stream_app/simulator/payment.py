@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from stream_app.domain.events import ALL
 from stream_app.domain.money import DIGITS
 from stream_app.simulator import records
-from stream_app.simulator.network import PRICES, Operator
+from stream_app.simulator.network import PRICES, SimulatedOperator
 from stream_app.simulator.records import SourceRecord, Visit
 from stream_app.simulator.visits import KWH_MAX
 from stream_app.sources.exact import is_id
@@ -58,7 +58,7 @@ def paid_now(
     operator_id: str, customer_id: str, visit_id: str, minor: int, currency: str, now_ms: int, group: str | None
 ) -> list[SourceRecord]:
     """A session and its payment, both of now; with a group that becomes the customer's only one, before them."""
-    operator = Operator(operator_id, "", ZoneInfo("UTC"), {currency: 1}, {}, [])
+    operator = SimulatedOperator(operator_id, "", ZoneInfo("UTC"), {currency: 1}, {}, [])
     visit = Visit(visit_id, customer_id, now_ms, now_ms, _kwh_of(minor, currency), minor, 0, currency)
     grouped = [records.membership(operator_id, customer_id, [group], now_ms)] if group is not None else []
     return [

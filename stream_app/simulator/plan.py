@@ -1,9 +1,11 @@
 """The plan of a history: which records a network's sources had sent by now, in about the order they did.
 
-From `network` to `run`. Invariant: a function of seed, network, months and `now_ms` alone. Each day of an operator draws from a chance of its own, and ids and
-versions follow from the day, so within one calendar month a repeat says the same and adds what came since. Pure: no I/O, no clock.
+From `network` to `run`. Invariant: a function of seed, network, months and `now_ms` alone. Each day of an operator draws from a chance of
+its own, and ids and versions follow from the day, so within one calendar month a repeat says the same and adds what came since. Pure: no
+I/O, no clock.
 
-With the good come the usual troubles of sources: late and doubled records, versions in the wrong order, failed attempts, corrections, refunds, invalid sessions.
+With the good come the usual troubles of sources: late and doubled records, versions in the wrong order, failed attempts, corrections,
+refunds, invalid sessions.
 """
 
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from random import Random
 
 from stream_app.domain.local_time import date_of, first_day_of, month_add
 from stream_app.simulator import records
-from stream_app.simulator.network import DAYS_PER_MONTH, Cohort, Network, Operator, rng
+from stream_app.simulator.network import DAYS_PER_MONTH, Cohort, Network, SimulatedOperator, rng
 from stream_app.simulator.records import SourceRecord, Visit
 from stream_app.simulator.rhythm import SEASON
 from stream_app.simulator.visits import draw_regrouping, draw_visit
@@ -32,7 +34,7 @@ class History:
         self._last = max(last for _, last in self._span.values())
         self.days = (self._last - self._first).days + 3  # and one before them, and one after
 
-    def _days_of(self, operator: Operator) -> tuple[date, date]:
+    def _days_of(self, operator: SimulatedOperator) -> tuple[date, date]:
         """The first and the last local day of an operator."""
         today = datetime.fromtimestamp(self._now_ms / 1000, operator.zone).date()
         month = month_add(today.year * 100 + today.month, 1 - self._months)
@@ -61,7 +63,7 @@ class History:
         late = self._held.pop(self._last + _DAY, [])
         yield late + [records.operator(operator, 2, named=True) for operator in operators]
 
-    def _live_a_day(self, operator: Operator, day: date, first: date, out: list[SourceRecord]) -> None:
+    def _live_a_day(self, operator: SimulatedOperator, day: date, first: date, out: list[SourceRecord]) -> None:
         chance = rng(self._network.seed, operator.id, day)
         progress, before = ((day - first).days / (self._months * DAYS_PER_MONTH) for first in (first, first + _DAY))
         midnight_ms = int(datetime.combine(day, time(), operator.zone).astimezone(UTC).timestamp()) * 1000
@@ -80,21 +82,31 @@ class History:
                 visit = draw_visit(chance, operator, cohort, customer, f"{operator.id}-{day:%y%m%d}-{count}", start_ms)
                 self._tell(operator, visit, day, chance, out)
 
-    def _join(self, operator: Operator, cohort: Cohort, before: int, active: int, out: list[SourceRecord]) -> None:
+    def _join(
+        self, operator: SimulatedOperator, cohort: Cohort, before: int, active: int, out: list[SourceRecord]
+    ) -> None:
         group = operator.groups.get(cohort.kind)
         if group:
             out += [records.membership(operator.id, c.id, [group[0]], 1) for c in cohort.customers[before:active]]
 
     def _regroup(
-        self, operator: Operator, cohort: Cohort, active: int, day: date, chance: Random, out: list[SourceRecord]
+        self,
+        operator: SimulatedOperator,
+        cohort: Cohort,
+        active: int,
+        day: date,
+        chance: Random,
+        out: list[SourceRecord],
     ) -> None:
         if chance.random() < active * _REGROUPED_A_MONTH / DAYS_PER_MONTH and (
             record := draw_regrouping(chance, operator, cohort, active, self._vips, day.toordinal())
         ):
             out.append(record)
 
-    def _tell(self, operator: Operator, visit: Visit, day: date, chance: Random, out: list[SourceRecord]) -> None:
-        """What the sources say of a visit, at once or late. Draws the same whether it has happened by now or not."""
+    def _tell(
+        self, operator: SimulatedOperator, visit: Visit, day: date, chance: Random, out: list[SourceRecord]
+    ) -> None:
+        """Add the records of a visit, on time or late. The draws are the same whether the visit has happened by now or not."""
         if operator.party:
             said, news = _cdrs(operator, visit, chance)
         else:
@@ -117,7 +129,7 @@ class History:
 Said = tuple[list[SourceRecord], list[SourceRecord]]  # at once, and days later
 
 
-def _session(operator: Operator, visit: Visit, chance: Random) -> Said:
+def _session(operator: SimulatedOperator, visit: Visit, chance: Random) -> Said:
     draw = chance.random()
     completed = records.session(operator, visit, "COMPLETED", 2)
     said, news = [completed], list[SourceRecord]()
@@ -142,7 +154,7 @@ def _session(operator: Operator, visit: Visit, chance: Random) -> Said:
     return said, news
 
 
-def _payment(operator: Operator, visit: Visit, chance: Random) -> Said:
+def _payment(operator: SimulatedOperator, visit: Visit, chance: Random) -> Said:
     draw, received = chance.random(), visit.received
     succeeded = records.payment(operator, visit, "SUCCEEDED", 1)
     said, news = [succeeded], list[SourceRecord]()
@@ -170,7 +182,7 @@ def _payment(operator: Operator, visit: Visit, chance: Random) -> Said:
     return said, news
 
 
-def _cdrs(operator: Operator, visit: Visit, chance: Random) -> Said:
+def _cdrs(operator: SimulatedOperator, visit: Visit, chance: Random) -> Said:
     draw = chance.random()
     if draw < 0.01:
         return [records.cdr(operator, visit._replace(received=200), reservation=True)], []

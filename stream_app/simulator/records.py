@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from stream_app.domain.money import DIGITS, decimal_string
-from stream_app.simulator.network import Operator
+from stream_app.simulator.network import SimulatedOperator
 from stream_app.sources import registry
 from stream_app.sources.registry import SourceTopic
 
@@ -38,7 +38,7 @@ class Visit(NamedTuple):
     currency: str
 
 
-def operator(of: Operator, version: int, *, named: bool) -> SourceRecord:
+def operator(of: SimulatedOperator, version: int, *, named: bool) -> SourceRecord:
     """An operator announces itself."""
     fields: dict[str, Any] = {
         "operator_id": of.id,
@@ -51,7 +51,7 @@ def operator(of: Operator, version: int, *, named: bool) -> SourceRecord:
     return SourceRecord(registry.OPERATORS, of.id.encode(), _json(fields))
 
 
-def group(of: Operator, group_id: str, name: str) -> SourceRecord:
+def group(of: SimulatedOperator, group_id: str, name: str) -> SourceRecord:
     """A group gets its name."""
     fields = {"operator_id": of.id, "group_id": group_id, "name": name, "version": 1}
     return SourceRecord(registry.GROUPS, None, _json(fields))
@@ -63,7 +63,7 @@ def membership(operator_id: str, customer_id: str, group_ids: Sequence[str], ver
     return SourceRecord(registry.CUSTOMER_GROUPS, customer_id.encode(), _json(fields))
 
 
-def session(of: Operator, visit: Visit, status: str, version: int) -> SourceRecord:
+def session(of: SimulatedOperator, visit: Visit, status: str, version: int) -> SourceRecord:
     """A charging session; its source writes local times with their offset."""
     fields: dict[str, Any] = {
         "session_id": f"s-{visit.id}",
@@ -80,7 +80,7 @@ def session(of: Operator, visit: Visit, status: str, version: int) -> SourceReco
 
 
 def payment(
-    of: Operator, visit: Visit, status: str, version: int, *, refunded: int = 0, suffix: str = ""
+    of: SimulatedOperator, visit: Visit, status: str, version: int, *, refunded: int = 0, suffix: str = ""
 ) -> SourceRecord:
     """A payment for a visit; its source writes epoch milliseconds. `suffix` tells several of one visit apart."""
     fields = {
@@ -99,7 +99,7 @@ def payment(
     return SourceRecord(registry.PAYMENTS, of.id.encode(), _json(fields))
 
 
-def cdr(of: Operator, visit: Visit, *, credit: bool = False, reservation: bool = False) -> SourceRecord:
+def cdr(of: SimulatedOperator, visit: Visit, *, credit: bool = False, reservation: bool = False) -> SourceRecord:
     """A charge detail record. `credit` takes the visit's own back; a `reservation` was never used but has its price."""
     assert of.party is not None
     total = msgspec.Raw(decimal_string(visit.received, DIGITS[visit.currency]).encode())
@@ -131,7 +131,7 @@ def cdr(of: Operator, visit: Visit, *, credit: bool = False, reservation: bool =
     return SourceRecord(registry.CDRS, None, _json(fields))
 
 
-def _local(epoch_ms: int, of: Operator) -> str:
+def _local(epoch_ms: int, of: SimulatedOperator) -> str:
     return datetime.fromtimestamp(epoch_ms // 1000, of.zone).isoformat()
 
 

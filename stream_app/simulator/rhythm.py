@@ -33,7 +33,7 @@ def _distance(hour: float, other: float) -> float:
 
 
 class Behaviour(NamedTuple):
-    """How a kind of customer charges. `share` of customers, `visits` a month, `week` is a factor a day from Monday on."""
+    """Charging habits of a kind of customer. `share` of customers, `visits` a month, `week` is a factor a day from Monday on."""
 
     share: float
     visits: float

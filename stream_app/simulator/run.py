@@ -1,4 +1,4 @@
-"""A history as fast as it goes, live traffic at its pace: plan to sender.
+"""From plan to sender: a history at full speed, live traffic at its pace.
 
 Invariant: nothing is sent faster than its rate over any second or two; time that was lost (a sleeping laptop, a broker away) is not made up for.
 """
@@ -17,14 +17,14 @@ _WAKE_SECONDS = 0.02  # of high rates several records are sent at once
 
 
 class Sending(Protocol):
-    """Where records go."""
+    """A sender of source records."""
 
     async def send(self, some: list[SourceRecord]) -> int:
-        """Return when they are safe: epoch milliseconds of then."""
+        """Send records; returns when Kafka has them, with epoch milliseconds of then."""
 
 
 async def send_history(history: History, sender: Sending, progress: Callable[[int, int], None]) -> tuple[int, int]:
-    """Send all; how many, and epoch milliseconds of when Kafka had them. `progress` gets days done and records sent."""
+    """Send all; the number of records, and epoch milliseconds of when Kafka had them. `progress` gets days done and records sent."""
     sent = at_ms = 0
     batch: list[SourceRecord] = []
     for day, some in enumerate(history, start=1):
@@ -40,7 +40,7 @@ async def send_history(history: History, sender: Sending, progress: Callable[[in
 async def send_live(
     live: Live, sender: Sending, rate: float, seconds: float | None, progress: Callable[[int], None]
 ) -> int:
-    """Send `rate` records a second, for so many seconds or until it is cancelled; how many. `progress` gets the number sent."""
+    """Send `rate` records a second, for so many seconds or until it is cancelled; the number of records. `progress` gets the number sent."""
     loop = asyncio.get_running_loop()
     began = pace = loop.time()
     sent = paced = 0

@@ -1,4 +1,4 @@
-"""What Redis shows, read as everybody may: as-of, operators, documents of months.
+"""Results as Redis shows them to everybody: as-of, operators, documents of months.
 
 Invariant: a result is taken to hold a record only when the as-of of its partition says so. Reads only.
 """
@@ -41,22 +41,22 @@ class Shown:
         return answer
 
     async def operator(self, operator_id: str) -> dict[str, Any] | None:
-        """The operator's entry, None while it is unknown."""
+        """The operator's entry; None while the operator is unknown."""
         entry = await self._ask("HGET", OPERATORS, operator_id)
         return orjson.loads(entry) if entry else None
 
     async def monthly(self, operator_id: str) -> dict[str, Any] | None:
-        """The months of everything of an operator."""
+        """The months of an operator's group ALL."""
         document = await self._ask("GET", document_key(MONTHLY, operator_id, ALL))
         return orjson.loads(document) if document else None
 
     async def holds(self, partitions: Collection[int], time_ms: int) -> bool:
-        """Do the results of all these partitions hold what Kafka had taken before then?"""
+        """Do the results of all these partitions hold all records that Kafka had taken before then?"""
         as_of = await self._ask("HMGET", AS_OF, *map(str, partitions))
         return all(value is not None and value.decode() >= iso_ms(time_ms) for value in as_of)
 
     async def wait(self, partitions: Collection[int], time_ms: int, seconds_max: float) -> bool:
-        """Wait until they do; False when that takes too long."""
+        """Wait until `holds`; False when that takes too long."""
         deadline = asyncio.get_running_loop().time() + seconds_max
         while True:
             if await self.holds(partitions, time_ms):

@@ -1,9 +1,9 @@
-"""What happens, drawn by chance: a visit to a charger (how much, how long, at what price), a customer who changes groups. Pure."""
+"""Random events: a visit to a charger (energy, duration, price), a customer who changes groups. Pure."""
 
 from random import Random
 
 from stream_app.simulator import records
-from stream_app.simulator.network import Cohort, Customer, Operator
+from stream_app.simulator.network import Cohort, Customer, SimulatedOperator
 from stream_app.simulator.records import SourceRecord, Visit
 
 _FOREIGN = 0.03  # of the visits where an operator takes a second currency
@@ -13,9 +13,9 @@ KWH_MIN, KWH_MAX = 2.0, 95.0
 
 
 def draw_visit(
-    chance: Random, operator: Operator, cohort: Cohort, customer: Customer | None, visit_id: str, start_ms: int
+    chance: Random, operator: SimulatedOperator, cohort: Cohort, customer: Customer | None, visit_id: str, start_ms: int
 ) -> Visit:
-    """A visit that began then."""
+    """A random visit that begins at `start_ms`."""
     behaviour = cohort.behaviour
     kwh = round(min(KWH_MAX, max(KWH_MIN, chance.gauss(behaviour.kwh, behaviour.kwh / 3))), 1)
     minutes = kwh / behaviour.kw * 60 + chance.random() * 20
@@ -37,7 +37,7 @@ def draw_visit(
 
 
 def draw_regrouping(
-    chance: Random, operator: Operator, cohort: Cohort, active: int, vips: set[tuple[str, str]], version: int
+    chance: Random, operator: SimulatedOperator, cohort: Cohort, active: int, vips: set[tuple[str, str]], version: int
 ) -> SourceRecord | None:
     """A customer becomes a VIP, or is one no longer; None where that can't be. `vips`: (operator, customer) of who became one, kept up."""
     group, vip = operator.groups.get(cohort.kind), operator.groups.get("vip")

@@ -4,10 +4,15 @@ A document is set by a script that compares versions inside Redis, so a writer t
 As-of is raised by a script that refuses when Redis may have lost documents since the partition was compared: the mark that `compare` set
 before it looked is gone (emptied), or the server runs for another time (restarted with an older snapshot, or failed over to a replica).
 So as-of never runs ahead of the documents it speaks for. Must not hold what is dirty: that is the caller's.
+
+A generation with another number of partitions moves operators between them, and a document takes its as-of from the partition that it names.
+So documents of such a generation wait until they have reached what was claimed (`claimed_ms`), as-of stands still until all of them are written,
+and then partitions that are no more lose theirs, in one step. A writer of an older generation is refused by partitions that a newer one has begun.
 """
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -24,6 +29,7 @@ from stream_app.sinks.lua import AS_OF, BEGIN, VERSIONS
 from stream_app.sinks.redis_calls import Call, commands, connect, scripts
 from stream_app.sinks.redis_documents import entry_document, groups_document, listed_groups, puts
 
+_NEVER_MS: Final = 1 << 62  # an as-of that nothing reaches
 BATCH: Final = 200  # keys a pipeline: some hundred KB, and a pause for others after each
 T = TypeVar("T")
 
@@ -42,17 +48,24 @@ class RedisSink:
     name = "redis"
     errors: tuple[type[Exception], ...] = (RedisError, RedisClusterException)
 
-    def __init__(self, url: str) -> None:
-        self._client = connect(url)
+    def __init__(self, url: str, *, generation: int, partitions: int) -> None:
+        self._client, self._generation, self._partitions = connect(url), generation, partitions
         self._marks: dict[int, tuple[str, str]] = {}  # partition: token and run of the server, of its last comparison
+        self._claimed_ms: dict[int, int] = {}  # partition: as-of that its documents must have reached
 
     async def compare(self, view: View) -> Dirty:
         """What of the partition Redis does not hold at its version; entries and groups by content."""
-        token = secrets.token_hex(8)
+        token = f"{self._generation}.{secrets.token_hex(8)}"
         self._marks.pop(view.partition, None)
-        (run,) = await scripts(self._client, [Call(BEGIN, [keys.MARKS], [view.partition, token])])
-        self._marks[view.partition] = token, run.decode()
+        arguments: list[str | int] = [view.partition, token, self._generation, self._partitions]
+        (found,) = await scripts(self._client, [Call(BEGIN, [keys.MARKS, keys.AS_OF, keys.PARTITIONS], arguments)])
         dirty = Dirty()
+        if not found:  # a newer generation serves
+            self._claimed_ms[view.partition] = _NEVER_MS
+            return dirty
+        run, claimed = (part.decode() for part in found)
+        self._marks[view.partition] = token, run
+        self._claimed_ms[view.partition] = round(datetime.fromisoformat(claimed).timestamp() * 1000) if claimed else 0
         for operators in _batches(list(view.operators())):
             await self._compare(view, operators, dirty)
         return dirty
@@ -80,10 +93,14 @@ class RedisSink:
                     wanted.append(_Wanted(table, cell, group.of(table.name).version if there else None))
         for batch in _batches(wanted):
             names = [keys.document_key(table, cell.operator, cell.group) for table, cell, _ in batch]
-            stored = await scripts(self._client, [Call(VERSIONS, [key], []) for key in names])
+            stored = await scripts(self._client, [Call(VERSIONS, [key], [view.partition]) for key in names])
             for (table, cell, version), (found,) in zip(batch, stored, strict=True):
                 if (found != b"") if version is None else (found == b"" or int(found) < version):
                     dirty.cells[table.name].add(cell)
+
+    def claimed_ms(self, partition: int) -> int:
+        """As-of that documents of the partition must have reached to be written."""
+        return self._claimed_ms.get(partition, 0)
 
     async def write(self, changes: Sequence[tuple[View, Dirty]]) -> None:
         """Bring documents, groups and entries up to the views."""
@@ -100,11 +117,12 @@ class RedisSink:
     async def write_as_of(self, as_of_ms: dict[int, int]) -> set[int]:
         """Raise as-of; returns partitions whose documents may be gone, or that were not compared yet."""
         left_out = as_of_ms.keys() - self._marks.keys()
-        arguments: list[bytes | str | int] = []
+        arguments: list[bytes | str | int] = [self._generation, self._partitions]
         for partition in as_of_ms.keys() - left_out:
             arguments += [partition, iso_ms(as_of_ms[partition]), *self._marks[partition]]
-        if arguments:
-            (emptied,) = await scripts(self._client, [Call(AS_OF, [keys.AS_OF, keys.MARKS], arguments)])
+        if as_of_ms.keys() - left_out:
+            names = [keys.AS_OF, keys.MARKS, keys.PARTITIONS, keys.MOVED]
+            (emptied,) = await scripts(self._client, [Call(AS_OF, names, arguments)])
             left_out |= {int(partition) for partition in emptied}
         return left_out
 

@@ -1,4 +1,7 @@
-"""Names of keys in Redis. Everything of an operator has its id as hash tag; `crm:as-of` and its marks share a slot, too."""
+"""Names of keys in Redis.
+
+Everything of an operator has its id as hash tag; `crm:as-of` and what belongs to it share a slot, too.
+"""
 
 from typing import Any, Final
 
@@ -8,6 +11,8 @@ from stream_app.formats.ids import encode_id
 OPERATORS: Final = "crm:operators"
 AS_OF: Final = "crm:as-of"
 MARKS: Final = "{crm:as-of}:filled"  # partition -> token of the writer that compared and filled it last
+PARTITIONS: Final = "{crm:as-of}:partitions"  # how many partitions `crm:as-of` is of: all documents are of one of them
+MOVED: Final = "{crm:as-of}:moved"  # while they become another number: partition -> generation that has filled it
 
 
 def document_key(table: Table[Any], operator: str, group: str) -> str:

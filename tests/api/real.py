@@ -23,7 +23,10 @@ async def fill(redis_url, clickhouse_url, *views):
     raw = Client.from_url(clickhouse_url)
     raw.execute(f"DROP DATABASE IF EXISTS {DATABASE}")
     raw.disconnect()
-    for sink, as_of_ms in ((RedisSink(redis_url), LIVE_MS), (ClickHouseSink(clickhouse_url, DATABASE), STORED_MS)):
+    for sink, as_of_ms in (
+        (RedisSink(redis_url, generation=1, partitions=8), LIVE_MS),
+        (ClickHouseSink(clickhouse_url, DATABASE), STORED_MS),
+    ):
         for view in views:
             await sink.write([(view, await sink.compare(view))])
             assert await sink.write_as_of({view.partition: as_of_ms}) == set()

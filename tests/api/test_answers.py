@@ -9,7 +9,7 @@ from stream_app.domain.events import ALL
 from stream_app.domain.report import iso_ms
 from stream_app.domain.tables import DAY, HALF_HOUR, MONTHLY
 from stream_app.formats.murmur2 import partition_for
-from stream_app.sinks.redis_keys import document_key
+from stream_app.sinks.redis_keys import PARTITIONS, document_key
 from tests.support.api import PREFIX, FakeCells, FakeDocuments, api, bearer
 from tests.support.fake_view import MONTH, STRANGE, TODAY, example
 
@@ -204,6 +204,25 @@ async def test_the_as_of_of_operators_is_that_of_the_partition_furthest_behind()
     documents.live[b"6"] = STORED.encode()
     async with api(documents, cells) as client:
         assert (await post(client, "operators", {})).headers["x-data-as-of"] == STORED
+
+
+@pytest.mark.parametrize("partitions", [2, 11])
+async def test_the_number_of_partitions_is_what_redis_says_not_a_setting(partitions):
+    """A rebuild may change it. As-of of what names no partition is the least, once there is one of each."""
+    documents, cells = world()
+    documents.documents[PARTITIONS] = b"%d" % partitions
+    documents.live = {b"%d" % partition: LIVE.encode() for partition in range(partitions)} | {b"1": STORED.encode()}
+    async with api(documents, cells) as client:
+        for name in ("groups", "operators"):
+            assert (await post(client, name, {"operatorId": "M1"})).headers["x-data-as-of"] == STORED
+        unknown = (await post(client, "monthlyIndex", {"operatorId": "nobody"})).json()["data"]
+        assert (unknown["partition"], unknown["asOf"]) == (partition_for(b"nobody", partitions), STORED)
+        asked = cells.asked
+        del documents.live[b"0"]
+        assert (await post(client, "groups", {"operatorId": "M1"})).headers["x-data-as-of"] == iso_ms(0)
+        assert cells.asked == asked
+        await post(client, "operators", {})
+        assert cells.asked > asked, "Redis that lacks a partition is not believed"
 
 
 async def test_windows_are_checked_against_the_operators_own_today():

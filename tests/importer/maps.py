@@ -5,7 +5,7 @@ import io
 import json
 
 from stream_app.importer.map_load import load
-from stream_app.importer.mapping import Mapping, Record, Refusal
+from stream_app.importer.mapping import Mapping, Refusal, SourceRecord
 
 HEADER = ["id", "who", "when", "until", "paid", "off", "back", "state", "kwh", "club"]
 MAP = """
@@ -52,7 +52,7 @@ ROW = {
 }
 
 
-def mapped(changes: dict[str, str] | None = None, map_text: str = MAP) -> list[Record] | Refusal:
+def mapped(changes: dict[str, str] | None = None, map_text: str = MAP) -> list[SourceRecord] | Refusal:
     """ROW with changes, by a map."""
     row = ROW | (changes or {})
     return Mapping(load(map_text.encode()), HEADER).records([row[name] for name in HEADER])

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from config import settings
 from stream_app.cli import import_, load
 from stream_app.importer import run as importer_run
-from stream_app.importer.mapping import MAPPED, Record
+from stream_app.importer.mapping import MAPPED, SourceRecord
 from stream_app.importer.send import KafkaSender, SendError
-from stream_app.local.topics import Topic, create_missing
+from stream_app.local.topics import TopicSpec, create_missing
 from stream_app.sources import registry
 from tests.importer.maps import MAP, ROW, csv_text
 
@@ -35,7 +35,7 @@ def topics(kafka, monkeypatch):
     """Source topics of this test alone; the command finds them by its settings."""
     prefix = uuid.uuid4().hex
     names = {name: f"{prefix}.{name}" for name in NAMES}
-    create_missing(kafka, [Topic(name, 2) for name in names.values()])
+    create_missing(kafka, [TopicSpec(name, 2) for name in names.values()])
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka)
     for name, topic in names.items():
         monkeypatch.setenv(f"STREAM_APP_TOPIC_{name.upper()}", topic)
@@ -104,7 +104,7 @@ async def test_cdrs_need_no_map(kafka, tmp_path, monkeypatch):
     topic = f"{uuid.uuid4().hex}.cdrs"
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka)
     monkeypatch.setenv("STREAM_APP_TOPIC_CDRS", topic)
-    await in_thread(create_missing, kafka, [Topic(topic, 2)])
+    await in_thread(create_missing, kafka, [TopicSpec(topic, 2)])
     file = tmp_path / "cdrs.json"
     file.write_text('{"data": [{"country_code": "NL", "party_id": "ALF", "id": "c-1"}, {"id": "c-2"}]}')
     result = await in_thread(command, str(file))
@@ -199,7 +199,7 @@ async def test_missing_topics_are_named_and_not_made(kafka):
 
 
 async def test_kafka_that_dies_ends_the_import_in_time(own_kafka):
-    record = Record(registry.SESSIONS, b"M1", b"{}")
+    record = SourceRecord(registry.SESSIONS, b"M1", b"{}")
 
     async def import_while_it_dies():
         async with KafkaSender(own_kafka.address, {registry.SESSIONS: "sessions"}, ack_seconds_max=2) as sender:
@@ -208,7 +208,7 @@ async def test_kafka_that_dies_ends_the_import_in_time(own_kafka):
             async with asyncio.timeout(10):
                 await sender.send([record] * 1000)
 
-    await in_thread(create_missing, own_kafka.address, [Topic("sessions", 1)])
+    await in_thread(create_missing, own_kafka.address, [TopicSpec("sessions", 1)])
     async with asyncio.timeout(40):
         with pytest.raises(SendError, match="stopped answering"):
             await import_while_it_dies()

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
 
 from stream_app.kafka import logs
-from stream_app.kafka.logs import Seldom
+from stream_app.kafka.logs import RateLimitedLog
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def lines():
     """(the time, what passed) of a logger with the filter."""
     now, passed = [100.0], []
     logger, handler = logging.getLogger("seldom"), logging.Handler()
-    seldom = Seldom(10, lambda: now[0])
+    seldom = RateLimitedLog(10, lambda: now[0])
     handler.emit = lambda record: passed.append(record.getMessage())
     logger.addFilter(seldom)
     logger.addHandler(handler)

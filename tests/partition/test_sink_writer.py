@@ -48,7 +48,7 @@ class Sink:
 
     def __init__(self):
         self.calls, self.times, self.fails, self.during = [], [], {}, {}
-        self.found, self.emptied = Dirty(), set()
+        self.found, self.emptied, self.claimed = Dirty(), set(), {}
         self.closed = False
 
     async def _call(self, name, what):
@@ -62,6 +62,9 @@ class Sink:
     async def compare(self, view):
         await self._call("compare", view.partition)
         return self.found
+
+    def claimed_ms(self, partition):
+        return self.claimed.get(partition, 0)
 
     async def write(self, changes):
         await self._call("write", {view.partition: set(dirty.cells[MONTHLY.name]) for view, dirty in changes})
@@ -195,6 +198,23 @@ async def test_it_waits_longer_after_each_failure_up_to_a_limit_and_starts_anew(
     assert len(waits) == 6
     for wait, backoff in zip(waits, (0.02, 0.04, 0.08, 0.08, 0.08, 0.08), strict=True):
         assert backoff / 2 <= wait < backoff + 0.5
+
+
+async def test_nothing_of_a_partition_is_written_before_it_has_reached_what_the_sink_claims_of_it(world):
+    """Its keys wait, those of ticks meanwhile, too; other partitions wait for nothing."""
+    sink, lanes, writer = world
+    sink.found, sink.claimed = dirty("a"), {3: 3000}
+    lanes += [held := Lane(3), Lane(5)]
+    await sink.until("as of", {5: 1000}, times=3)
+    held.commits(writer, dirty("b"), 2999)
+    await sink.until("as of", {5: 1000}, times=6)
+    assert [call for call in sink.calls if call[0] == "write"] == [("write", {5: {key("a")}})]
+    assert writer.as_of_ms == {5: 1000}
+    assert writer.pending == 2
+    held.commits(writer, dirty("c"), 3000)
+    await sink.until("as of", {3: 3000, 5: 1000})
+    assert ("write", {3: {key("a"), key("b"), key("c")}}) in sink.calls
+    assert sink.calls.count(("compare", 3)) == 1
 
 
 async def test_an_emptied_partition_is_compared_again_and_claims_no_as_of(world):

@@ -17,7 +17,7 @@ import pytest
 import redis
 
 from stream_app.local.ports import free_port
-from stream_app.local.topics import Topic, create_missing
+from stream_app.local.topics import TopicSpec, create_missing
 from stream_app.sources import registry
 from tests.support.kafka import read_topic
 
@@ -51,7 +51,7 @@ def sources(kafka, tmp_path):
         "STREAM_APP_RUN": str(tmp_path),
     }
     topics = {name: env[f"STREAM_APP_TOPIC_{name.upper()}"] for name in SOURCES}
-    create_missing(kafka, [Topic(topic, 3) for topic in topics.values()])
+    create_missing(kafka, [TopicSpec(topic, 3) for topic in topics.values()])
     return env, topics
 
 

@@ -22,9 +22,23 @@ async def raw_redis(redis_url):
 
 @pytest.fixture
 async def redis_sink(redis_url, raw_redis):
-    sink = RedisSink(redis_url)
+    sink = RedisSink(redis_url, generation=1, partitions=8)
     yield sink
     await sink.close()
+
+
+@pytest.fixture
+async def redis_sink_of(redis_url, raw_redis):
+    """Makes the sink of a generation with so many partitions."""
+    made = []
+
+    def make(generation, partitions):
+        made.append(RedisSink(redis_url, generation=generation, partitions=partitions))
+        return made[-1]
+
+    yield make
+    for sink in made:
+        await sink.close()
 
 
 @pytest.fixture

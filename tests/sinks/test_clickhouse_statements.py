@@ -11,7 +11,7 @@ FIGURES = [
     Figure("energyKwh", KWH, SESSIONS, "", since=2),
 ]
 NAMES = {"document": "", "path": "", "topic": "", "shown": 1, "meaning": ""}
-BY_DAY = FigureTable("figures", "f", DAY, clickhouse_table="by_day", **NAMES)
+BY_DAY = FigureTable("figures", "f", DAY, clickhouse_table="by_day", shown_max=1, **NAMES)
 BY_MONTH = CountTable("counts", "c", MONTH, int, [{}] * 31, clickhouse_table="by_month", **NAMES)
 
 

@@ -9,17 +9,25 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 
 from stream_app.domain.events import ALL
+from stream_app.domain.tables import HALF_HOUR, MONTHLY
 from stream_app.local import ports
 from stream_app.local.processes import child_env, find, start, stop, wait_ready
 from stream_app.local.redis_server import answers, install, launch
 from stream_app.local.run_folder import RunFolder
 from stream_app.ports.sinks import Dirty
 from stream_app.sinks.redis import RedisSink
-from stream_app.sinks.redis_keys import monthly_key
+from stream_app.sinks.redis_keys import document_key
 from tests.sinks.redis_reader import RedisReader
 from tests.support.fake_view import MONTH, STRANGE, example
 
 CLUSTER_PORT_MAX = 55_535  # its nodes talk 10,000 ports above
+
+
+def _dirty(key):
+    """One monthly cell."""
+    dirty = Dirty()
+    dirty.cells[MONTHLY.name].add(key)
+    return dirty
 
 
 @pytest.fixture
@@ -34,26 +42,26 @@ def own(tmp_path, run_folder):
 async def test_as_of_waits_when_the_server_came_back_with_older_data(own):
     port = ports.free_port()
     running = launch(own, port)
-    sink, view = RedisSink(running.note), example()
+    sink, view = RedisSink(running.note, generation=1, partitions=8), example()
     await sink.write([(view, await sink.compare(view))])
     assert await sink.write_as_of({3: 1_795_507_200_000}) == set()
     shutil.copytree(own.data, own.root / "older")
     key = view.set_month("M1", ALL, MONTH, 800, [12, 3, 1], EUR=[1] * 6)
-    await sink.write([(view, Dirty(monthly={key}))])
+    await sink.write([(view, _dirty(key))])
     stop(own, [running], seconds_max=10)
     shutil.rmtree(own.data)
     shutil.move(own.root / "older", own.data)
     launch(own, port)
     redis = Redis.from_url(running.note)
-    assert orjson.loads(await redis.get(monthly_key("M1", ALL)))["version"] == 600
+    assert orjson.loads(await redis.get(document_key(MONTHLY, "M1", ALL)))["version"] == 600
     assert await sink.write_as_of({3: 1_795_507_300_000}) == {3}
     assert await redis.hget("crm:as-of", "3") == b"2026-11-24T08:00:00.000Z"
     dirty = await sink.compare(view)
-    assert {key[:2] for key in dirty.monthly} == {("M1", ALL)}
-    assert not dirty.half_hour
+    assert {key[:2] for key in dirty.cells[MONTHLY.name]} == {("M1", ALL)}
+    assert not dirty.cells[HALF_HOUR.name]
     await sink.write([(view, dirty)])
     assert await sink.write_as_of({3: 1_795_507_300_000}) == set()
-    assert orjson.loads(await redis.get(monthly_key("M1", ALL)))["version"] == 800
+    assert orjson.loads(await redis.get(document_key(MONTHLY, "M1", ALL)))["version"] == 800
     await redis.aclose()
     await sink.close()
 
@@ -80,16 +88,16 @@ async def cluster_address(own):
 @pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
 async def test_a_cluster_takes_every_command(cluster_address, scheme):
     url = f"{scheme}://{cluster_address}"
-    sink, reader, view = RedisSink(url), RedisReader(url), example()
+    sink, reader, view = RedisSink(url, generation=1, partitions=8), RedisReader(url), example()
     assert isinstance(reader.client, RedisCluster) == (scheme == "redis+cluster")
     await sink.write([(view, await sink.compare(view))])
     assert await sink.write_as_of({3: 1_795_507_200_000}) == set()
     assert not await sink.compare(view)
-    document, as_of = await reader.monthly(STRANGE, STRANGE)
+    document, as_of = await reader.document(MONTHLY, STRANGE, STRANGE)
     assert document.version == 2**52 + 1
     assert as_of == {3: "2026-11-24T08:00:00.000Z"}
     assert set((await reader.operators())[0]) == {"M1", "yen", STRANGE}
     await sink.write([(view, view.drop_group("M1", "vip"))])
-    assert (await reader.monthly("M1", "vip"))[0] is None
+    assert (await reader.document(MONTHLY, "M1", "vip"))[0] is None
     await sink.close()
     await reader.close()

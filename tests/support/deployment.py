@@ -69,6 +69,7 @@ class Deployment:
             "PYTHONFAULTHANDLER": "1",
             **own,
         }
+        self.partitions = 8  # of the events topic
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.admin = AdminClient({"bootstrap.servers": self.kafka})
         self.make_topics(sources)
@@ -256,14 +257,14 @@ class Deployment:
         return {int(partition): time_.decode() for partition, time_ in found.items()}
 
     def wait_as_of(self, time_ms: int, *, names: Sequence[str] = (), seconds: float = SECONDS_MAX) -> None:
-        """Until everything taken before has reached Redis, ClickHouse and the topics, in all eight partitions. `names`: who must live on."""
+        """Until everything taken before has reached Redis, ClickHouse and the topics, in all partitions. `names`: who must live on."""
         wanted = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time_ms / 1000)) + f".{time_ms % 1000:03d}Z"
 
         def passed() -> bool:
             for name in names:
                 assert self._processes[name].poll() is None, f"{name} ended: {self.log(name)[-4000:]}"
             found = self.as_of()
-            return len(found) == 8 and min(found.values()) >= wanted
+            return len(found) == self.partitions and min(found.values()) >= wanted
 
         wait_until(f"Redis' as-of has passed {wanted} ({self.as_of()})", passed, seconds)
 
@@ -271,7 +272,7 @@ class Deployment:
             rows = self.clickhouse.execute(
                 f"SELECT partition, max(as_of) FROM {DATABASE}.ads_operation_crm_as_of GROUP BY partition"
             )
-            return len(rows) == 8 and min(as_of.timestamp() for _, as_of in rows) * 1000 >= time_ms
+            return len(rows) == self.partitions and min(as_of.timestamp() for _, as_of in rows) * 1000 >= time_ms
 
         wait_until(f"ClickHouse's as-of has passed {wanted}", clickhouse_passed, seconds)
 

@@ -28,7 +28,7 @@ class World:
         self.base = ""
 
     async def fill(self):
-        sink = RedisSink(self.redis_url)
+        sink = RedisSink(self.redis_url, generation=1, partitions=8)
         await sink.write([(self.view, await sink.compare(self.view))])
         await sink.write_as_of({self.view.partition: self.as_of_ms})
         await sink.close()

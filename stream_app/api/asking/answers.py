@@ -5,8 +5,7 @@ holds; an operator or group without data is zeros, but only when a store says so
 Redis may have been evicted there. The default answers of Redis are handed on as bytes.
 """
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
@@ -17,14 +16,14 @@ from stream_app.api.asking.parameters import PeriodsQuery
 from stream_app.api.asking.windows import Retention, WindowedQuestion, question_of
 from stream_app.api.errors import NO_STORE, ApiError
 from stream_app.api.stores.circuit import CircuitBreaker, StoreUnavailable
-from stream_app.api.stores.ports import CellStore, DocumentStore, ReadResult
+from stream_app.api.stores.ports import AsOf, CellStore, DocumentStore, ReadResult
 from stream_app.domain.events import ALL
 from stream_app.domain.local_time import zone
 from stream_app.domain.report import Json, groups_data, iso_ms
 from stream_app.domain.tables import TABLES, Table
 from stream_app.formats.murmur2 import partition_for
 from stream_app.sinks.clickhouse_reader import KnownOperator
-from stream_app.sinks.redis_keys import groups_key
+from stream_app.sinks.redis_keys import PARTITIONS, groups_key
 
 REDIS: Final = "redis"
 CLICKHOUSE: Final = "clickhouse"
@@ -51,7 +50,7 @@ class Answers:
     """The answers: one for each table, groups, operators.
 
     `now_quarter` gives the wall clock in quarter hours since 1970; `default_currency` is that of an operator no store
-    knows.
+    knows; `events_partitions` is the number of partitions until Redis has said it: a rebuild may change it meanwhile.
     """
 
     def __init__(
@@ -68,13 +67,12 @@ class Answers:
         self._documents, self._redis = documents
         self._cells, self._clickhouse = cells
         self._retention = retention
-        self._events_partitions = events_partitions
+        self._events_partitions = events_partitions  # as Redis said it last
         self._default_currency = default_currency
         self._now_quarter = now_quarter
         self.tables = tables
         self._questions = {table.name: question_of(table, retention) for table in tables}
         self._default_lengths = {table.name: min(table.shown, retention.asked_max(table)) for table in tables}
-        self._partition = lru_cache(100_000)(lambda operator_id: partition_for(operator_id.encode(), events_partitions))
 
     async def default(self, table: Table[Any], operator_id: str, group_id: str) -> Answer:
         """The answer of a table, to a question that names nothing but operator and group. `Raises` ApiError."""
@@ -101,8 +99,8 @@ class Answers:
                 return default
         absent = None
         if seen and own is None:
-            partition = known.partition if known else self._partition(operator_id)
-            absent = _AbsentDocument(seen.as_of.get(b"%d" % partition), base.get("version", 0) if known else None)
+            as_of = seen.as_of.get(b"%d" % known.partition) if known else await self._least(seen.as_of)
+            absent = _AbsentDocument(as_of, base.get("version", 0) if known else None)
         try:
             return await self._from_cells(question, operator_id, group, asked, known, absent)
         except StoreUnavailable:
@@ -155,9 +153,8 @@ class Answers:
 
     async def groups(self, operator_id: str) -> Answer:
         """The answer of `groups`. `Raises` ApiError."""
-        seen = await self._read([groups_key(operator_id)])
-        partition = self._partition(operator_id)
-        live = seen.as_of.get(b"%d" % partition) if seen else None
+        seen = await self._read([groups_key(operator_id), PARTITIONS])
+        live = self._least_of(seen.as_of, seen.documents[1]) if seen else None
         if seen and seen.documents[0] is not None:
             return _listed(seen.documents[0], live or _NEVER, REDIS)
         try:
@@ -167,33 +164,50 @@ class Answers:
             if live is None:
                 raise _no_store() from None
             return _listed(orjson.dumps(groups_data({})), live, REDIS)
-        held = iso_ms(as_of.get(partition, 0)).encode()
+        held = self._held(as_of)
         return _listed(orjson.dumps(groups_data(names)), held if names else max(held, live or held), CLICKHOUSE)
 
     async def operators(self, ids: frozenset[str] | None) -> Answer:
         """The answer of `operators`: those of these ids, all for None. `Raises` ApiError."""
-        partitions = range(self._events_partitions) if ids is None else {self._partition(name) for name in ids}
         try:
-            entries, live = await self._redis.call(lambda: self._documents.operators(ids))
+            entries, as_of = await self._redis.call(lambda: self._documents.operators(ids))
         except StoreUnavailable:
-            entries, live = {}, {}
-        whole = all(b"%d" % partition in live for partition in partitions)
-        if not (entries and whole):
+            entries, live = {}, None
+        else:
+            live = await self._least(as_of)
+        if not entries or live is None:
             try:
-                as_of = await self._clickhouse.call(self._cells.as_of_ms)
+                held = self._held(await self._clickhouse.call(self._cells.as_of_ms))
                 stored = await self._clickhouse.call(self._cells.operators)
             except StoreUnavailable:
-                if not entries and not (live and whole):
+                if not entries and live is None:
                     raise _no_store() from None
             else:
                 known = {name: entry for name, entry in stored.items() if ids is None or name in ids}
                 if known or not entries:
-                    held = min((as_of.get(partition, 0) for partition in partitions), default=0)
                     data = {"operators": [known[name] for name in sorted(known)]}
-                    return _listed(orjson.dumps(data), iso_ms(held).encode(), CLICKHOUSE)
+                    return _listed(orjson.dumps(data), held, CLICKHOUSE)
         listed = b",".join(entries[name] for name in sorted(entries))
-        oldest = min((live.get(b"%d" % partition, _NEVER) for partition in partitions), default=_NEVER)
-        return _listed(b'{"operators":[' + listed + b"]}", oldest, REDIS)
+        return _listed(b'{"operators":[' + listed + b"]}", live or _NEVER, REDIS)
+
+    # -- as-of of what names no partition: the least of all partitions, which is true of each
+
+    async def _least(self, as_of: AsOf) -> bytes | None:
+        """In Redis, of an as-of that was read before; None while it lacks a partition."""
+        seen = await self._read([PARTITIONS])
+        return self._least_of(as_of, seen.documents[0] if seen else None)
+
+    def _least_of(self, as_of: AsOf, partitions: bytes | None) -> bytes | None:
+        """The same, with the number of partitions as Redis says it."""
+        if partitions is not None:
+            self._events_partitions = int(partitions)
+        if not all(b"%d" % partition in as_of for partition in range(self._events_partitions)):
+            return None
+        return min(as_of.values())
+
+    def _held(self, as_of: Mapping[int, int]) -> bytes:
+        """In ClickHouse, which keeps as-of of partitions that are no more."""
+        return iso_ms(min(as_of.get(partition, 0) for partition in range(self._events_partitions))).encode()
 
     async def _read(self, keys: list[str]) -> ReadResult | None:
         """Documents of Redis by key; None while it is down."""
@@ -206,7 +220,7 @@ class Answers:
         """An operator that no store knows."""
         today = self._now_quarter() // 96
         operator = self._retention.operator("UTC", self._default_currency, today)
-        return KnownOperator(operator, self._partition(operator_id))
+        return KnownOperator(operator, partition_for(operator_id.encode(), self._events_partitions))
 
     def _with_today(self, found: KnownOperator) -> KnownOperator:
         """An operator has no day before the ledger's first clock record: the wall clock's, then."""

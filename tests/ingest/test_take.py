@@ -1,0 +1,114 @@
+"""What ingest makes of a source record: a table, over an appender in memory."""
+
+import json
+
+import pytest
+
+from stream_app.domain.events import GROUP, PAYMENT, SESSION
+from stream_app.formats.frames import decode_frame
+from stream_app.formats.murmur2 import partition_for
+from stream_app.ingest.ingest import Ingest, IngestConf
+from stream_app.ports.records import Batch
+
+NOW_MS = 1_795_500_000_000
+YEARS_AGO_MS = NOW_MS - 3 * 365 * 86_400_000
+PARTITIONS = 3
+KINDS = {"charging.sessions": SESSION, "charging.payments": PAYMENT, "crm.groups": GROUP}
+
+
+class Appender:
+    """Keeps what is appended: (topic, partition) -> records."""
+
+    def __init__(self):
+        self.records, self.calls = {}, 0
+
+    async def start(self):
+        pass
+
+    async def stop(self):
+        pass
+
+    async def partitions(self, topic):
+        return 1
+
+    async def append(self, records):
+        self.calls += 1
+        for at, some in records.items():
+            self.records.setdefault(at, []).extend(some)
+        return NOW_MS
+
+
+def session(**fields):
+    return json.dumps(
+        {"session_id": "s", "operator_id": "M1", "status": "ACTIVE", "started_at": NOW_MS} | fields
+    ).encode()
+
+
+async def taken(topic, values, *, partition=4, stream_clock=False):
+    """(frames' parts by partition, dead letters) of these values, at offsets from 100 on."""
+    appender = Appender()
+    conf = IngestConf(KINDS, "events", PARTITIONS, "dead-letters", {}, 13, stream_clock, 30_000)
+    ingest = Ingest(conf, appender, lambda: NOW_MS / 1000)
+    await ingest.start()
+    offsets = list(range(100, 100 + len(values)))
+    keys = [b"key-%d" % n for n in offsets]
+    await ingest.take(topic, partition, [Batch(keys, list(values), offsets, [NOW_MS] * len(values), offsets[-1] + 1)])
+    parts = {
+        at[1]: [part for _, frame, _ in some for part in decode_frame(frame)[1]]
+        for at, some in appender.records.items()
+        if at[0] == "events"
+    }
+    assert ingest.records == len(values)
+    return parts, appender.records.get(("dead-letters", 0), [])
+
+
+@pytest.mark.parametrize("operator", ["M1", "M2", "大客户", "op|with%signs"])
+async def test_an_event_goes_to_the_partition_of_its_operator(operator):
+    """Whatever the source's partition was."""
+    parts, letters = await taken("charging.sessions", [session(operator_id=operator)])
+    ((at, (part,)),) = parts.items()
+    assert at == partition_for(operator.encode(), PARTITIONS)
+    assert (part.operator, part.kind, part.ids) == (operator, SESSION, [b"s"])
+    assert letters == []
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"{", b"not_json"),
+        (None, b"tombstone"),
+        (session(operator_id=""), b"bad_id"),
+        (session(status="NONSENSE"), b"unknown_status"),
+    ],
+)
+async def test_a_record_that_cannot_be_used_becomes_a_dead_letter(value, reason):
+    """With its reason, and the place that it came from as key; the good ones beside it are kept."""
+    parts, (letter,) = await taken("charging.sessions", [session(), value])
+    assert letter.key == b"charging.sessions/4/101"
+    assert letter.value == (value or b"")
+    assert ("source-offset", b"101") in letter.headers
+    assert dict(letter.headers)["reason"] == reason
+    assert [part.ids for some in parts.values() for part in some] == [[b"s"]]
+
+
+@pytest.mark.parametrize(
+    ("topic", "value", "stream_clock", "carries", "why"),
+    [
+        ("charging.sessions", session(), False, False, "young: the ledger will take it"),
+        ("charging.sessions", session(started_at=YEARS_AGO_MS), False, True, "it may be too late for the ledger"),
+        ("charging.sessions", session(), True, True, "with stream time other workers may be further on"),
+        ("crm.groups", b'{"operator_id":"M1","group_id":"g","name":"n","version":1}', True, False, "it has no time"),
+    ],
+)
+async def test_an_event_that_may_be_too_late_carries_its_source_record(topic, value, stream_clock, carries, why):
+    """So that its dead letter holds the record as it came."""
+    parts, _ = await taken(topic, [value], stream_clock=stream_clock)
+    ((part,),) = parts.values()
+    assert part.raws == ({0: [b"key-100", value]} if carries else {}), why
+
+
+async def test_many_records_are_decoded_piece_by_piece_and_none_is_lost():
+    parts, letters = await taken("charging.sessions", [session(session_id=f"s-{n}") for n in range(9000)])
+    ids = [id_ for some in parts.values() for part in some for id_ in part.ids]
+    assert ids == [b"s-%d" % n for n in range(9000)]
+    assert letters == []

@@ -1,0 +1,98 @@
+"""The frontier step by step, over a cluster in memory. That a real one answers so: test_frontier.py."""
+
+import pytest
+
+from stream_app.observing.answers import TopicDescription
+from stream_app.observing.client import ClusterError
+from stream_app.observing.frontier import Frontier
+
+EVENTS = ("events", 0)
+
+
+class Cluster:
+    """One source topic of two partitions and an events topic of one: `source` are ends, `read` what ingest committed."""
+
+    def __init__(self):
+        self.source, self.read, self.events, self.topic_id, self.fails = [0, 0], [0, 0], 0, "id", False
+
+    async def topics(self, names):
+        if self.fails:
+            raise ClusterError("away")
+        return {name: TopicDescription(self.topic_id, len(self.source)) for name in names}
+
+    async def ends(self, partitions):
+        return {tp: self.events if tp == EVENTS else self.source[tp[1]] for tp in partitions}
+
+    async def committed(self, consumer_group):
+        return {("source", n): offset for n, offset in enumerate(self.read)}
+
+
+@pytest.fixture
+def cluster():
+    return Cluster()
+
+
+@pytest.fixture
+def frontier(cluster):
+    return Frontier(cluster, ["source"], "ingest", "events", 1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "why"),
+    [
+        ([([0, 0], [0, 0], 0, (1, 0))], "nothing was taken: each sample is reached at once"),
+        ([([5, 0], [5, 0], 3, (1, 3))], "all is read"),
+        (
+            [([5, 0], [4, 0], 3, None), ([5, 0], [5, 0], 4, (2, 4))],
+            "one record is not read yet; then the newest sample counts",
+        ),
+        ([([5, 2], [5, 0], 3, None)], "each partition must be read"),
+        (
+            [([5, 0], [4, 0], 3, None), ([9, 0], [5, 0], 4, (1, 4))],
+            "the first sample is reached while the second is not",
+        ),
+        ([([5, 0], [9, 0], 3, None)], "more read than there is: the topic was made anew, and as-of is held"),
+    ],
+)
+async def test_a_sample_is_reached_when_ingest_has_read_what_was_taken_before_it(cluster, frontier, steps, why):
+    """A step is (ends of the source, read by ingest, end of the events topic, (time, end) of the sample reached)."""
+    for time_ms, (cluster.source, cluster.read, cluster.events, expected) in enumerate(steps, start=1):
+        sample = await frontier.step(time_ms)
+        assert (sample and (sample.time_ms, sample.ends[0])) == expected, why
+
+
+async def test_an_added_partition_counts_at_once(cluster, frontier):
+    cluster.source, cluster.read = [0, 0, 1], [0, 0]
+    assert await frontier.step(1) is None
+    cluster.read = [0, 0, 1]
+    assert (await frontier.step(2)).time_ms == 2
+
+
+async def test_another_topic_of_the_same_name_holds_as_of(cluster, frontier, caplog):
+    assert (await frontier.step(1)).time_ms == 1
+    cluster.topic_id = "another"
+    assert await frontier.step(2) is None
+    assert await frontier.step(3) is None
+    assert caplog.text.count("was deleted and made anew") == 1
+
+
+async def test_a_broker_that_does_not_answer_holds_as_of_and_is_said_once(cluster, frontier, caplog):
+    """And as-of moves on when it answers again."""
+    reached = []
+
+    def publish(sample):
+        reached.append(sample)
+        raise KeyboardInterrupt  # the only way out of a loop without end
+
+    answers = iter([True, True, False])
+    topics = cluster.topics
+
+    async def topics_once_away(names):
+        cluster.fails = next(answers)
+        return await topics(names)
+
+    cluster.topics = topics_once_away
+    with pytest.raises(KeyboardInterrupt):
+        await frontier.run(0.001, publish)
+    assert len(reached) == 1
+    assert caplog.text.count("as-of is held: Kafka does not answer (away)") == 1
