@@ -47,7 +47,7 @@ Tables = dict[str, tuple[int, int, int]]  # table: modified, first block, last b
 
 
 class _Stored(NamedTuple):
-    """What ClickHouse holds of a partition; `sums` by table."""
+    """What ClickHouse holds of a partition; `sums` by name of table."""
 
     tables: Tables
     operators: Rows
