@@ -8,7 +8,7 @@ RUN python -m venv /opt/stream-app
 WORKDIR /build
 COPY requirements.lock ./
 RUN /opt/stream-app/bin/pip install --require-hashes -r requirements.lock
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY agents agents
 COPY config config
 COPY stream_app stream_app

@@ -2,12 +2,9 @@
 
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from bench.stack import Stack
-
-if TYPE_CHECKING:
-    from bench.load import Loaded
+from bench.stack import Space, Stack
 
 
 class Row(NamedTuple):
@@ -19,16 +16,31 @@ class Row(NamedTuple):
     note: str = ""
 
 
+class Loaded(NamedTuple):
+    """What the whole path took, and the state it left. `start_cpu_s`: CPU until ready on empty topics, in the same run; the worker's other numbers hold it."""
+
+    space: Space
+    records: int
+    size: int
+    start_cpu_s: float
+    start_wall_s: float
+    cpu_s: float
+    wall_s: float
+    rss_bytes: int
+    payments: int
+    sessions: int
+
+
 @dataclass(slots=True)
 class Context:
-    """One run. `loaded`: the state that the whole path left, once it ran; see bench.load."""
+    """One run. `loaded`: the state that the whole path left, once `bench.load` ran it."""
 
     stack: Stack
     events: int
     peer_events: int
     rate: int
     seconds: int
-    loaded: "Loaded | None" = field(default=None)
+    loaded: Loaded | None = field(default=None)
 
 
 def say(text: str) -> None:

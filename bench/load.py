@@ -1,33 +1,16 @@
 """The whole path: records in fresh topics, then one worker that catches up on them. `whole` shows it, `restart` uses its state."""
 
 import time
-from typing import NamedTuple
 
-from bench.context import Context, say
+from bench.context import Context, Loaded, say
 from bench.meter import Meter
 from bench.produce import produce
 from bench.records import Network
 from bench.results import Results
-from bench.stack import Space
 from stream_app.local.errors import LocalError
 
 READY_SECONDS_MAX = 60.0
 SLOWEST = 500  # records a second; slower than that is not waited for
-
-
-class Loaded(NamedTuple):
-    """What it took. `start_cpu_s`: CPU until ready on empty topics, in the same run; the worker's other numbers hold it."""
-
-    space: Space
-    records: int
-    size: int
-    start_cpu_s: float
-    start_wall_s: float
-    cpu_s: float
-    wall_s: float
-    rss_bytes: int
-    payments: int
-    sessions: int
 
 
 def load(ctx: Context) -> Loaded:

@@ -2,8 +2,8 @@
 
 import shutil
 
-from bench.context import Context, Row, say
-from bench.load import Loaded, load
+from bench.context import Context, Loaded, Row, say
+from bench.load import load
 from bench.meter import Meter
 
 _SECONDS_MAX = 300.0

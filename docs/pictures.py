@@ -16,7 +16,6 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.dashboard.ops.viewing import chromium_on as operations_on  # noqa: E402  # after the path that they are found on
-from tests.dashboard.ops.viewing import frozen  # noqa: E402
 from tests.dashboard.page.viewing import Stack, chromium_on  # noqa: E402
 
 BYTES_MAX = 200_000
@@ -57,7 +56,7 @@ async def operations(stack: Stack) -> bytes:
         await ops.open(stack.token("--ops"))
         await expect(ops.page.locator(".verdict")).to_have_attribute("data-level", "good", timeout=60_000)
         await ops.page.wait_for_timeout(20_000)  # for a curve of healthy times
-        with frozen(stack, "redis"):
+        with stack.frozen("redis"):
             await expect(ops.page.locator(".node.blame")).to_have_attribute("data-stage", "redis", timeout=60_000)
             await ops.page.wait_for_timeout(25_000)
             end = await ops.page.evaluate("document.querySelector('#groups').getBoundingClientRect().bottom")

@@ -44,7 +44,7 @@ from stream_app.partition.sink_writer import SinkWriter
 from stream_app.ports.kafka import Range, Replayed
 from stream_app.sinks.clickhouse import ClickHouseSink
 from stream_app.sinks.redis import RedisSink
-from stream_app.sources.registry import INGESTED, TEAMS, by_kafka_name
+from stream_app.sources import registry
 from tables.cells import CellTable
 from tables.ledger import LedgerTable, changelog
 
@@ -106,7 +106,7 @@ class Background(Service):
 def ingest_conf(settings: Settings) -> IngestConf:
     """What ingest must know."""
     return IngestConf(
-        kinds={settings.source_topic(topic.name): topic.kind for topic in INGESTED},
+        kinds={settings.source_topic(topic.name): topic.kind for topic in registry.INGESTED},
         events=settings.events,
         events_partitions=settings.events_partitions,
         dead_letters=settings.topic_dead_letters,
@@ -117,8 +117,8 @@ def ingest_conf(settings: Settings) -> IngestConf:
     )
 
 
-def create_ingest(settings: Settings, state_dir: Path, registry: CollectorRegistry | None = None) -> App:
-    """The app `ingest`; the registry gets its counters."""
+def create_ingest(settings: Settings, state_dir: Path, metrics: CollectorRegistry | None = None) -> App:
+    """The app `ingest`; `metrics` gets its counters."""
     app = new_app(
         settings.ingest_group,
         servers=settings.kafka_bootstrap_servers,
@@ -129,8 +129,8 @@ def create_ingest(settings: Settings, state_dir: Path, registry: CollectorRegist
         declares=False,
     )
     conf = ingest_conf(settings)
-    metrics = IngestMetrics(conf.kinds, registry)
-    ingest = Ingest(conf, Appender(settings.kafka_bootstrap_servers), metrics=metrics)
+    counts = IngestMetrics(conf.kinds, metrics)
+    ingest = Ingest(conf, Appender(settings.kafka_bootstrap_servers), metrics=counts)
     background = Background(app)
     ingest_agent.add(app, conf.kinds, ingest)
 
@@ -179,7 +179,7 @@ def create_ledger(settings: Settings, state_dir: Path, *, muted: bool = False) -
         announcer = Announcer(conf, settings.topic_as_of, appender, lanes.serving_lanes)
         frontier = Frontier(
             observer,
-            list(by_kafka_name(INGESTED, settings.source_topic)),
+            list(registry.by_kafka_name(registry.INGESTED, settings.source_topic)),
             settings.ingest_group,
             settings.events,
             settings.events_partitions,
@@ -221,7 +221,7 @@ def _conf(settings: Settings, group: str, topic_id: str, *, muted: bool) -> Conf
             changelog=changelog(group),
             results={table.name: settings.result_topic(table.name) for table in TABLES},
             dead_letters=settings.topic_dead_letters,
-            sources={topic.kind: settings.source_topic(topic.name) for topic in TEAMS},
+            sources={topic.kind: settings.source_topic(topic.name) for topic in registry.TEAMS},
         ),
         pace=Pace(tick_s=settings.tick_ms / 1000, publish_s=settings.publish_ms / 1000),
         ledger=working.Settings(settings.retention_months, settings.distribution_days, settings.default_currency),

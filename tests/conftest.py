@@ -7,7 +7,7 @@ addresses in the environment are taken instead, which must be of servers that te
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +18,38 @@ if os.environ.get("TEST_STACK") != "1":
         del os.environ[variable]
     for variable in ("KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", "CLICKHOUSE_URL"):
         os.environ.pop(variable, None)
+# Brokers of tests live for minutes: without the second compiler they start with half of the CPU time (4.1 s against 2.5 s).
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 os.environ["STREAM_APP_RUN"] = tempfile.mkdtemp(prefix="crm-stats-tests-")
 
 from stream_app.local.processes import find, stop
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server
+from tests.support.own_server import OwnServer
+
+# What `make quick` leaves out.
+ROOMS_OF_PROCESSES = {"dashboard", "deploy", "e2e", "faust_seam", "monitor", "stack"}
+SERVER_FIXTURES = {"kafka", "redis_url", "clickhouse_url", "own_kafka", "own_redis", "deploy", "run_folder"}
+
+pytest_plugins = ["tests.support.kafka", "tests.support.deployment"]
 
 LIB = Path(__file__).resolve().parent.parent / ".run" / "lib"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--pure", action="store_true", help="only tests that need no server and no browser")
+
+
+def pytest_collection_modifyitems(config, items):
+    """With --pure: leave out rooms whose tests start processes by themselves, and tests that ask for a server."""
+    if config.getoption("--pure"):
+        config.hook.pytest_deselected(items=[item for item in items if not _is_pure(item)])
+        items[:] = filter(_is_pure, items)
+
+
+def _is_pure(item):
+    room = item.path.relative_to(Path(__file__).parent).parts[0]
+    return room not in ROOMS_OF_PROCESSES and SERVER_FIXTURES.isdisjoint(item.fixturenames)
 
 
 def pytest_sessionfinish(exitstatus):
@@ -72,20 +97,20 @@ def _server(run: RunFolder, name: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[tuple[str, Callable[[], None], Callable[[], None]]]:
-    """A Redis that a test may stop: its address, and functions that stop it and start it again, as it was."""
-    run = RunFolder(tmp_path, LIB)
-    server = next(server for server in SERVERS if server.name == "redis")
-    address = start_server(run, server, None, default_ports=False)
+def own_redis(tmp_path: Path) -> Iterator[OwnServer]:
+    """A Redis that a test may stop and start again."""
+    yield from _own("redis", tmp_path)
 
-    def halt() -> None:
-        running = find(run, "redis")
-        assert running is not None
-        stop(run, [running], seconds_max=10)
 
-    def begin() -> None:
-        assert start_server(run, server, address, default_ports=False) == address
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[OwnServer]:
+    """A Kafka that nobody asked anything yet, and that a test may stop and start again."""
+    yield from _own("kafka", tmp_path)
 
-    yield address, halt, begin
-    if find(run, "redis"):
-        halt()
+
+def _own(name: str, folder: Path) -> Iterator[OwnServer]:
+    server = OwnServer(name, folder / name, LIB)
+    try:
+        yield server
+    finally:
+        server.halt()

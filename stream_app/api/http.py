@@ -1,4 +1,4 @@
-"""The four questions over HTTP: permissions, parameters, answer, and the response as bytes.
+"""The questions over HTTP: permissions, parameters, answer, and the response as bytes.
 
 Place: under `app`. Checks in this order: token (401), rate (429), interface permission (403), parameters (400), data
 permission (403), store (503). Invariant: POST and GET of a question give the same body; nothing is validated or encoded
@@ -23,7 +23,7 @@ _METHODS: Final = ("GET", "HEAD", "POST")
 
 
 class QuestionHandler(NamedTuple):
-    """One of the four questions: how its parameters are parsed, and how it is answered."""
+    """A question: how its parameters are parsed, and how it is answered."""
 
     parse: Callable[[bytes, bool], object]  # query string (True) or body (False) -> question
     answer: Callable[[Principal, object], Awaitable[Answer]]

@@ -82,14 +82,23 @@ async def _plan(settings: config.Settings, partitions: int | None) -> Plan:
     observer = Observer(settings.kafka_bootstrap_servers)
     try:
         group = settings.of(target.number, target.events, target.partitions).ledger_group
-        found = (await observer.describe_groups([group])).get(group)
-        if found is not None and found.members:
-            raise PlanError(f"a rebuild of generation {target.number} runs already")
+        deadline = (
+            time.monotonic() + 2 * settings.session_timeout_ms / 1000
+        )  # one that was killed is a member until then
+        while await _has_members(observer, group):
+            if time.monotonic() > deadline:
+                raise PlanError(f"a rebuild of generation {target.number} runs already")
+            await asyncio.sleep(0.5)
     finally:
         await observer.close()
     if not chosen.is_resumed:
         await generations.write(settings.kafka_bootstrap_servers, settings.topic_generations, target)
     return chosen
+
+
+async def _has_members(observer: Observer, group: str) -> bool:
+    found = (await observer.describe_groups([group])).get(group)
+    return found is not None and bool(found.members)
 
 
 def _drop(settings: config.Settings) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from stream_app.domain.cells import Cell, CellKey, Customer, FigureCell, Group, Operator
 from stream_app.domain.events import ALL, Row
-from stream_app.domain.local_time import Zone, month_of_day, zone
+from stream_app.domain.local_time import Zone, zone
 from stream_app.domain.rules import FigureRule, Rule
 from stream_app.domain.sums import PAYMENT_SUMS
 from stream_app.domain.tables import MONTHLY, TABLES, Table
@@ -216,16 +216,27 @@ class Working:
             group = groups[key.group] = Group()
         counts = cell.counts()
         if group.months.get(key.period) is not counts:
+            is_first = key.period not in group.months
             group.months[key.period] = counts
             self.changed_groups.add((key.operator, key.group))
             self.relisted.add(key.operator)
-            self.show(key.operator, key.group)
+            operator = self.operators[key.operator]
+            if is_first and operator.today and key.period == MONTHLY.current(operator):
+                self._show_now(key.operator, key.group)
+            else:
+                self.show(key.operator, key.group)
 
     def show(self, operator: str, group: str) -> None:
         """Give a group cells of the current periods, if it has none: its documents change with time from now on."""
         found = self.operators[operator]
-        if found.today and month_of_day(found.today) not in self.groups[operator][group].months:
-            for table in TABLES:
+        if found.today and MONTHLY.current(found) not in self.groups[operator][group].months:
+            self.touch(MONTHLY, CellKey(operator, group, MONTHLY.current(found)))
+
+    def _show_now(self, operator: str, group: str) -> None:
+        """A group has its first cell of the current month: it gets those of the current periods of other tables, whichever came first."""
+        found = self.operators[operator]
+        for table in TABLES:
+            if table is not MONTHLY:
                 self.touch(table, CellKey(operator, group, table.current(found)))
 
     def fold(self, operator: str, rules: Iterable[tuple[Table[Any], Rule]]) -> None:

@@ -1,8 +1,9 @@
 """Processes of the local stack: started with a pid file, found again by it, stopped.
 
-A pid file holds the pid, when the process started (seconds since the machine did, so that a changed clock does not
-matter), and a note of what it was started with. Invariant: a process counts as ours only if pid and start agree, so a
-pid that was given to a stranger is never waited for or signalled. Must not decide what to start.
+A pid file holds the pid alone, for `kill $(cat NAME.pid)`. The start file beside it holds the pid again, when the process
+started (seconds since the machine did, so that a changed clock does not matter), and a note of what it was started with.
+Invariant: a process counts as ours only if both files and its start agree, so a pid that was given to a stranger is never
+waited for or signalled. Must not decide what to start.
 """
 
 import os
@@ -35,11 +36,11 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 def find(run: RunFolder, name: str) -> Running | None:
-    """The living process of this name, by its pid file."""
+    """The living process of this name, by its pid file and its start file."""
     try:
-        pid, started, note = [*run.pid_file(name).read_text().splitlines(), "", ""][:3]
-        process = psutil.Process(int(pid))
-        same = abs(_started(process) - float(started)) < START_TOLERANCE_SECONDS
+        pid, started, note = run.start_file(name).read_text().split("\n")[:3]
+        process = psutil.Process(int(run.pid_file(name).read_text()))
+        same = process.pid == int(pid) and abs(_started(process) - float(started)) < START_TOLERANCE_SECONDS
         alive = same and process.status() != psutil.STATUS_ZOMBIE
     except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
         return None
@@ -68,9 +69,9 @@ def start(
         except OSError as error:
             raise LocalError(f"{name} can't be started: {command[0]}: {error.strerror}.") from error
     process = psutil.Process(child.pid)
-    temporary = run.pid_file(name).with_suffix(".pid.new")
-    temporary.write_text(f"{child.pid}\n{_started(process):.2f}\n{note}\n")
-    temporary.replace(run.pid_file(name))
+    # The start file first: a pid file without one that agrees names nobody.
+    _replace(run.start_file(name), f"{child.pid}\n{_started(process):.2f}\n{note}\n")
+    _replace(run.pid_file(name), f"{child.pid}\n")
     _children[child.pid] = child
     return Running(name, process, note)
 
@@ -88,7 +89,7 @@ def wait_ready(run: RunFolder, running: Running, ready: Callable[[], bool], seco
 
 
 def stop(run: RunFolder, running: Sequence[Running], *, seconds_max: float) -> None:
-    """End these processes side by side: SIGTERM, then SIGKILL for what is left; their pid files go."""
+    """End these processes side by side: SIGTERM, then SIGKILL for what is left; their files go, but for the logs."""
     for one in running:
         _signal(one.process, signal.SIGTERM)
     _, left = psutil.wait_procs([one.process for one in running], timeout=seconds_max)
@@ -98,13 +99,19 @@ def stop(run: RunFolder, running: Sequence[Running], *, seconds_max: float) -> N
     for pid in [pid for pid, child in _children.items() if child.poll() is not None]:  # those of before, too
         del _children[pid]
     for one in running:
-        run.pid_file(one.name).unlink(missing_ok=True)
-        run.ready_file(one.name).unlink(missing_ok=True)
+        run.forget(one.name)
 
 
 def child_env(**more: str | Path) -> dict[str, str]:
     """The environment for a process of the stack: the caller's, and these."""
     return {**os.environ, **{name: str(value) for name, value in more.items()}}
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file in one step, so that a reader never sees half of it."""
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.write_text(text)
+    temporary.replace(path)
 
 
 def _started(process: psutil.Process) -> float:

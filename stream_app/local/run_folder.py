@@ -34,8 +34,12 @@ class RunFolder:
         return self.root / "conf"
 
     def pid_file(self, name: str) -> Path:
-        """The pid file of the process of this name."""
+        """Where the pid of the process of this name stands, and nothing else."""
         return self.root / f"{name}.pid"
+
+    def start_file(self, name: str) -> Path:
+        """Where pid, start and note of the process of this name stand, a line each."""
+        return self.root / f"{name}.start"
 
     def log_file(self, name: str) -> Path:
         """The log file of the process of this name."""
@@ -44,6 +48,11 @@ class RunFolder:
     def ready_file(self, name: str) -> Path:
         """The file that a worker creates once its partitions are recovered."""
         return self.root / f"{name}.ready"
+
+    def forget(self, name: str) -> None:
+        """Drop what says that a process of this name runs."""
+        for file in (self.pid_file(name), self.start_file(name), self.ready_file(name)):
+            file.unlink(missing_ok=True)
 
     def names(self) -> list[str]:
         """The processes that left a pid file, sorted."""

@@ -91,8 +91,7 @@ def down(run: RunFolder) -> list[str]:
     stop(run, [one for one in running if one.name not in servers], seconds_max=APP_STOP_SECONDS_MAX)
     stop(run, [one for one in running if one.name in servers], seconds_max=SERVER_STOP_SECONDS_MAX)
     for name in run.names():  # of processes that had ended by themselves
-        run.pid_file(name).unlink()
-        run.ready_file(name).unlink(missing_ok=True)
+        run.forget(name)
     return [one.name for one in running]
 
 

@@ -5,7 +5,7 @@ and a key that never held still is told apart from one that differs.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -27,16 +27,43 @@ class Difference(NamedTuple):
 
 
 def different(shown: Mapping[Name, Shown], own: Mapping[Name, Shown]) -> set[Name]:
-    """Names whose records say something else, or stand on one side only."""
-    return {name for name in shown.keys() | own.keys() if _digest(shown.get(name)) != _digest(own.get(name))}
+    """Names whose records say something else, or stand on one side only and say something there.
+
+    Which zeros stand follows from how events fell into transactions: a currency that an operator had for a moment, a group that was left again.
+    """
+    cells = {_cell(name) for name in own}, {_cell(name) for name in shown}
+    found = set()
+    for name in shown.keys() | own.keys():
+        one, other = shown.get(name), own.get(name)
+        if one is not None and other is not None:
+            is_same = one.digest == other.digest
+        else:
+            there = one or other
+            assert there is not None, "the name is of one side"
+            is_beside = _cell(name) in cells[one is None]  # a cell of the other side, in another currency
+            is_same = not (there.counts_itself if is_beside else there.counts)
+        if not is_same:
+            found.add(name)
+    return found
 
 
-def _digest(found: Shown | None) -> int | None:
-    return None if found is None else found.digest
+def _cell(name: Name) -> Name:
+    """The table and the cell of a record, without its currency."""
+    table, key = name
+    return table, b"|".join(key.split(b"|")[:3])
 
 
-async def difference(shown: ShownResults, views: Callable[[], Sequence[View]], results: ResultRecords) -> Difference:
-    """Between what is shown and what the new generation holds, which goes on applying events meanwhile."""
+async def difference(
+    shown: ShownResults,
+    views: Callable[[], Sequence[View]],
+    results: ResultRecords,
+    settle: Callable[[], Awaitable[None]],
+) -> Difference:
+    """Between what is shown and what the new generation holds, while both go on applying events.
+
+    `settle` waits until both have applied all events that there are when it is called.
+    """
+    await settle()
     await shown.catch_up()
     own = await own_records(views(), results)
     compared = len(shown.by_name.keys() | own.keys())
@@ -46,6 +73,7 @@ async def difference(shown: ShownResults, views: Callable[[], Sequence[View]], r
         if suspects == still:
             break
         before = {name: (shown.by_name.get(name), own.get(name)) for name in suspects}
+        await settle()
         await asyncio.sleep(_PAUSE_S)
         own = await own_records(views(), results)
         await shown.catch_up()
@@ -59,6 +87,4 @@ async def difference(shown: ShownResults, views: Callable[[], Sequence[View]], r
 
 
 def _values(views: Sequence[View], results: ResultRecords, names: set[Name]) -> dict[Name, dict[str, Any]]:
-    return {
-        name: orjson.loads(value) for view in views for name, value, _ in records_of(view, results) if name in names
-    }
+    return {name: orjson.loads(value) for view in views for name, value in records_of(view, results) if name in names}

@@ -115,7 +115,7 @@ class Rebuild:
                 await self._reread()
             await self._catch_up(copy)
             if only_difference:
-                found = await difference(self._shown, self._views, self._results)
+                found = await difference(self._shown, self._views, self._results, self._settle)
                 self.outcome = Outcome(found, 0, 0.0)
             else:
                 self.outcome = await self._take_over()
@@ -171,6 +171,17 @@ class Rebuild:
                     return
                 before = ends
             await asyncio.sleep(_POLL_S)
+
+    async def _settle(self) -> None:
+        """Until both generations have applied all events that there are now."""
+        old = [(self._old.events, partition) for partition in range(self._old.events_partitions)]
+        ends = await self._observer.ends(old)
+        while True:
+            committed = await self._observer.committed(self._old.ledger_group)
+            if all(committed.get(tp, 0) >= end for tp, end in ends.items()):
+                break
+            await asyncio.sleep(_POLL_S)
+        await self._pass({partition: end for (_, partition), end in ends.items()})
 
     def _has_passed(self, ends: Mapping[tuple[str, int], int], lanes: dict[int, Lane]) -> bool:
         for (topic, partition), end in ends.items():

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stream_app.domain import probe
 from stream_app.domain.cells import CellKey
+from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS
 from stream_app.domain.tables import TABLES, Table
 from stream_app.ports.records import Batch
 from stream_app.ports.sinks import View
@@ -17,20 +18,32 @@ from stream_app.sinks.topics import ResultRecords, read_key
 _UNCOMPARED: Final = frozenset({"partition", "asOf", "version"})  # what generations differ in
 _PAUSE_EVERY: Final = 2_000  # cells looked at without letting other work in
 
+_PAYMENTS: Final = PAYMENT_SUMS.figures[PAYMENT_SUMS.count_at].name
+_SESSIONS: Final = SESSION_SUMS.figures[SESSION_SUMS.count_at].name
+
 Name = tuple[str, bytes]  # table, key of the record
 
 
 class Shown(NamedTuple):
-    """The last record of a key: a digest of what it says, without what generations differ in, and its version."""
+    """The last record of a key: a digest of what it says, without what generations differ in, whether anything counts in it, and its version.
+
+    `counts_itself`: of a record with a currency, whether a payment counts; sessions count in each currency of a cell.
+    """
 
     digest: int
+    counts: bool
+    counts_itself: bool
     version: int
 
 
-def digest(value: bytes) -> int:
-    """Of what a record says."""
+def shown(value: bytes) -> Shown:
+    """Of a record."""
     document = orjson.loads(value)
-    return hash(orjson.dumps({name: found for name, found in document.items() if name not in _UNCOMPARED}))
+    said = orjson.dumps({name: found for name, found in document.items() if name not in _UNCOMPARED})
+    if "currency" in document:
+        payments = bool(document[_PAYMENTS])
+        return Shown(hash(said), payments or bool(document[_SESSIONS]), payments, document["version"])
+    return Shown(hash(said), bool(document["total"]), bool(document["total"]), document["version"])
 
 
 class ShownResults:
@@ -77,7 +90,7 @@ class ShownResults:
             if value is None:
                 self.by_name.pop((table, key), None)
             else:
-                self.by_name[table, key] = Shown(digest(value), int(orjson.loads(value)["version"]))
+                self.by_name[table, key] = shown(value)
 
     async def values(self, names: set[Name]) -> dict[Name, dict[str, Any]]:
         """What the standing records of some keys say; reads the topics anew."""
@@ -97,8 +110,8 @@ class ShownResults:
         return found
 
 
-def records_of(view: View, results: ResultRecords) -> Iterator[tuple[Name, bytes, int]]:
-    """(name, value, version) of all records that a view's cells make in the results topics."""
+def records_of(view: View, results: ResultRecords) -> Iterator[tuple[Name, bytes]]:
+    """(name, value) of all records that a view's cells make in the results topics."""
     for operator_id in view.operators():
         operator = view.operator(operator_id)
         if operator is None or operator_id == probe.OPERATOR:
@@ -107,15 +120,15 @@ def records_of(view: View, results: ResultRecords) -> Iterator[tuple[Name, bytes
             for key, cell in view.scan_cells(table, operator_id):
                 for record in results.of(table, operator, key, cell, view.partition):
                     assert record.value is not None, "a cell that is there makes no tombstone"
-                    yield (table.name, record.key), record.value, cell.version
+                    yield (table.name, record.key), record.value
 
 
 async def own_records(views: Sequence[View], results: ResultRecords) -> dict[Name, Shown]:
     """What the new generation would show, by name."""
     found: dict[Name, Shown] = {}
     for view in views:
-        for name, value, version in records_of(view, results):
-            found[name] = Shown(digest(value), version)
+        for name, value in records_of(view, results):
+            found[name] = shown(value)
             if not len(found) % _PAUSE_EVERY:
                 await asyncio.sleep(0)
     return found

@@ -22,9 +22,9 @@ from stream_app.sources.exact import (
     is_id,
     shown,
 )
-from stream_app.sources.records import FORMAT, Amount, Id, Source, Time, Version
-from stream_app.sources.times import LAST_MS, epoch_ms
-from stream_app.sources.unchecked import KNOWN_WH, energy_wh, id_or_none, lasted_ms
+from stream_app.sources.records import FORMAT, Amount, AnyTime, Id, Source, Time, Version
+from stream_app.sources.times import epoch_ms
+from stream_app.sources.unchecked import KNOWN_WH, energy_wh, id_or_none, time_or_none
 
 _SessionState = Literal["ACTIVE", "PENDING", "RESERVATION", "COMPLETED", "INVALID"]
 _PaymentState = Literal["PENDING", "SUCCEEDED", "FAILED", "CANCELED", "REFUNDED"]
@@ -41,7 +41,7 @@ class Session(msgspec.Struct, gc=False):
     customer_id: Id | None = None
     version: Version | None = 0
     energy: Any = msgspec.field(default=None, name="energy_kwh")
-    ended_at: Any = None
+    ended_at: AnyTime | None = None
 
 
 class Payment(msgspec.Struct, gc=False):
@@ -102,13 +102,13 @@ def _exact_session(fields: Fields, latest_ms: int) -> Session:
         version=fields.integer_or_zero("version", MOST_VERSION),
         time=fields.time("started_at", epoch_ms, latest_ms),
         energy=fields.unchecked("energy_kwh"),
-        ended_at=fields.unchecked("ended_at"),
+        ended_at=time_or_none(fields.unchecked("ended_at")),
     )
 
 
 def _session_row(record: Session, timestamp: int, offset: int, partition: int, latest_ms: int) -> Row | None:
     time = record.time
-    ms = epoch_ms(time) if isinstance(time, str) else time
+    ms = time if type(time) is int else epoch_ms(time)  # type: ignore[arg-type]  # isinstance takes longer
     if ms is None or ms > latest_ms:
         return None
     energy, ended, wh = record.energy, record.ended_at, None
@@ -117,10 +117,12 @@ def _session_row(record: Session, timestamp: int, offset: int, partition: int, l
             wh = KNOWN_WH[energy]
         except (KeyError, TypeError):  # TypeError: an array or an object
             wh = energy_wh(energy)
-    lasted = ended - ms if type(ended) is int and 0 <= ended <= LAST_MS else lasted_ms(ms, ended)
+    if ended is not None:
+        ended = ended if type(ended) is int else epoch_ms(ended)  # type: ignore[arg-type]
     return [
         record.version or 0, timestamp, offset, partition, FORMAT, AS_SESSION if record.status == "COMPLETED" else 0,
-        ms // QUARTER_MS, 0, record.customer_id, wh, ms % QUARTER_MS, lasted,
+        ms // QUARTER_MS, 0, record.customer_id, wh, ms % QUARTER_MS,
+        None if ended is None else ended - ms,
     ]  # fmt: skip
 
 

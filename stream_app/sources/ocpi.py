@@ -163,7 +163,16 @@ def _plain_amount(price: _Price, currency: str) -> int | None:
         numbers = [bytes(price.before_taxes), *(bytes(tax.amount) for tax in price.taxes or ())]
     if currency not in DIGITS or not all(map(_PLAIN_NUMBER.fullmatch, numbers)):
         return None
+    if len(numbers) == 1:
+        return _plain_minor_units(numbers[0], DIGITS[currency])
     return minor_units([number.decode() for number in numbers], currency)
+
+
+def _plain_minor_units(number: bytes, digits: int) -> int | None:
+    """Like minor_units of one plain number: the digit after those of the currency says where it is rounded to."""
+    whole, _, fraction = number.partition(b".")
+    amount = int(whole + fraction[:digits].ljust(digits, b"0")) + (fraction[digits : digits + 1] >= b"5")
+    return amount if amount <= MOST_AMOUNT else None
 
 
 def minor_units(numbers: Iterable[str], currency: str) -> int | None:

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from stream_app.domain.events import Row
 from stream_app.sources.exact import ID_LENGTH, MOST_AMOUNT, MOST_VERSION, Fields
+from stream_app.sources.times import LAST_MS
 
 FORMAT: Final = 2  # of the frames that the rows go into: says how much of a record they keep
 
@@ -18,6 +19,7 @@ Id = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH)]
 Version = Annotated[int, Meta(ge=0, le=MOST_VERSION)]
 Amount = Annotated[int, Meta(ge=0, le=MOST_AMOUNT)]
 Time = Annotated[int, Meta(ge=0)] | str
+AnyTime = Annotated[int, Meta(ge=0, le=LAST_MS)] | str  # one that is not looked at any closer where it is a number
 
 
 class Record(Protocol):

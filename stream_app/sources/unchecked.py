@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Final
 
 from stream_app.sources.exact import ID_LENGTH, Fractional, is_id
-from stream_app.sources.times import LAST_MS, epoch_ms
+from stream_app.sources.times import LAST_MS
 
 _MOST_KWH: Final = Decimal("999999.999")
 _WATT_HOUR: Final = Decimal("0.001")
@@ -59,19 +59,17 @@ def _is_zero(number: str) -> bool:
     return not number.lower().partition("e")[0].strip("-0.")
 
 
-def lasted_ms(start_ms: int, end: object) -> int | None:
-    """Milliseconds from a start to an end as a time of our own contract, negative where that is before; None for anything else."""
-    if type(end) is str:
-        end_ms = epoch_ms(end)
-        return None if end_ms is None else end_ms - start_ms
-    return max(end, 0) - start_ms if type(end) is int and end <= LAST_MS else None
+def time_or_none(found: object) -> int | str | None:
+    """What may be a time of our own contract: text, or epoch milliseconds in range; None for anything else."""
+    if type(found) is int:
+        return max(found, 0) if found <= LAST_MS else None
+    return found if type(found) is str else None
 
 
 def id_or_none(found: Any) -> str | None:
     """An id; None for anything else."""
     if type(found) is not str:
         return None
-    is_plain = (
-        found.isprintable() and 0 < len(found) <= ID_LENGTH
-    )  # what is printable holds no control character and no surrogate
-    return found if is_plain or is_id(found) else None
+    if found.isprintable() and 0 < len(found) <= ID_LENGTH:  # so it holds no control character and no surrogate
+        return found
+    return found if is_id(found) else None

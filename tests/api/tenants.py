@@ -6,7 +6,7 @@ All text of one holds its mark, all figures but zeros and those that count days 
 from typing import NamedTuple
 
 from stream_app.domain.events import ALL
-from tests.sinks.fake_view import MONTH, TODAY, FakeView
+from tests.support.fake_view import MONTH, TODAY, FakeView
 
 
 class Tenant(NamedTuple):

@@ -10,8 +10,8 @@ from stream_app.domain.report import iso_ms
 from stream_app.domain.tables import DAY, HALF_HOUR, MONTHLY
 from stream_app.formats.murmur2 import partition_for
 from stream_app.sinks.redis_keys import PARTITIONS, document_key
-from tests.api.worlds import PREFIX, FakeCells, FakeDocuments, api, bearer
-from tests.sinks.fake_view import MONTH, STRANGE, TODAY, example
+from tests.support.api import PREFIX, FakeCells, FakeDocuments, api, bearer
+from tests.support.fake_view import MONTH, STRANGE, TODAY, example
 
 LIVE, STORED = iso_ms(1_795_500_009_000), iso_ms(1_795_500_004_000)
 

@@ -4,8 +4,8 @@ import pytest
 
 from config.settings import ROOT
 from stream_app.api.errors import WHEN
-from tests.api.worlds import PREFIX, FakeCells, FakeDocuments, api, bearer
-from tests.sinks.fake_view import example
+from tests.support.api import PREFIX, FakeCells, FakeDocuments, api, bearer
+from tests.support.fake_view import example
 
 QUESTIONS = ["monthlyIndex", "chargingDistribute", "groups", "operators"]
 MONTHLY, DISTRIBUTION = "monthlyIndex", "chargingDistribute"

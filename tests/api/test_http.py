@@ -12,8 +12,8 @@ from stream_app.api.description import examples, models
 from stream_app.api.description.table_models import data_model
 from stream_app.api.guard.rate_window import LocalWindow
 from stream_app.domain.tables import TABLES
-from tests.api.worlds import PREFIX, FakeCells, FakeDocuments, api, bearer, token
-from tests.sinks.fake_view import STRANGE, example
+from tests.support.api import PREFIX, FakeCells, FakeDocuments, api, bearer, token
+from tests.support.fake_view import STRANGE, example
 
 QUESTIONS = {
     "monthlyIndex": {"operatorId": STRANGE, "groupId": STRANGE, "months": 7, "endMonth": "2026-10", "currency": "USD"},

@@ -9,9 +9,10 @@ import pytest
 from stream_app.domain.events import ALL
 from stream_app.domain.report import iso_ms
 from stream_app.formats.murmur2 import partition_for
-from tests.api.real import LIVE_MS, NOBODY, NOBODYS, STORED_MS, fill, real
-from tests.api.worlds import PREFIX, bearer, settings
-from tests.sinks.fake_view import MONTH, TODAY, FakeView
+from tests.api.real import LIVE_MS, STORED_MS, fill, real
+from tests.support.api import PREFIX, bearer, settings
+from tests.support.fake_view import MONTH, TODAY, FakeView
+from tests.support.serving import NOBODY, NOBODYS
 
 PIECES = ["|", "{", "}", "{}", ":", "%", "%7C", "%2B", "+", '"', "'", "\\", "/", "?", "#", "&", "=", " ", ";", ",", "*"]
 PIECES += ["大客户", "🚗", "é", "e\u0301", "\u2028", "\ufeff", "null", "ALL", "a", "<b>", "\\u0041", "$1", "0"]

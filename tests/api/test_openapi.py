@@ -20,9 +20,10 @@ from stream_app.api.asking.windows import Retention
 from stream_app.api.description.reference import document
 from stream_app.domain.tables import TABLES
 from stream_app.formats.murmur2 import partition_for
-from tests.api.real import filled_once, served
+from tests.api.real import DATABASE, filled_once
 from tests.api.tenants import OURS, THEIRS, tenants
-from tests.api.worlds import PREFIX, settings, token
+from tests.support.api import PREFIX, settings, token
+from tests.support.api_process import served
 
 EXAMPLES = 60  # an operation, beside those that cover each of its parameters
 READ_SECONDS_MAX = 10
@@ -43,10 +44,11 @@ def strict(value):
 
 
 @pytest.fixture(scope="module")
-def address(redis_url, clickhouse_url):
+def address(redis_url, clickhouse_url, tmp_path_factory):
     partitions = settings().events_partitions
     filled_once(redis_url, clickhouse_url, *tenants(lambda operator: partition_for(operator.encode(), partitions)))
-    with served(redis_url, clickhouse_url) as address:
+    stores = {"REDIS_URL": redis_url, "CLICKHOUSE_URL": clickhouse_url, "STREAM_APP_CLICKHOUSE_DATABASE": DATABASE}
+    with served(tmp_path_factory.mktemp("api") / "log", **stores) as address:
         yield address
 
 

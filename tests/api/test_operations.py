@@ -7,9 +7,9 @@ import pytest
 
 from stream_app.api.operations import MonitorClient, trimmed_status
 from stream_app.local.ports import free_port
-from tests.api.worlds import PREFIX, api, bearer
-from tests.dashboard.ops.viewing import monitor_that_says, recorded
-from tests.dashboard.places import until
+from tests.support.api import PREFIX, api, bearer
+from tests.support.monitor_stub import monitor_that_says, recorded
+from tests.support.waiting import until
 
 GROUPS = {"ingest": "crm-stats-ingest", "ledger": "crm-stats-ledger-1"}
 OPS = {"scope": "ops:read", "operators": None}

@@ -11,8 +11,8 @@ import pytest
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from stream_app.domain import probe
-from tests.api.worlds import PREFIX, SECRET, FakeDocuments, api, bearer, token
-from tests.sinks.fake_view import STRANGE, example
+from tests.support.api import PREFIX, SECRET, FakeDocuments, api, bearer, token
+from tests.support.fake_view import STRANGE, example
 
 
 async def code(client, headers, **body):

@@ -13,10 +13,13 @@ from redis.asyncio import Redis
 from stream_app.domain.local_time import month_add
 from stream_app.domain.report import iso_ms
 from stream_app.domain.tables import MONTHLY
+from stream_app.local.ports import free_port
 from stream_app.sinks.redis_keys import document_key
-from tests.api.real import LIVE_MS, NOBODY, NOBODYS, STORED_MS, fill, free_port, real, run
-from tests.api.worlds import PREFIX, SECRET, bearer
-from tests.sinks.fake_view import MONTH, STRANGE, example
+from tests.api.real import DATABASE, LIVE_MS, STORED_MS, fill, real
+from tests.support.api import PREFIX, SECRET, bearer
+from tests.support.api_process import run
+from tests.support.fake_view import MONTH, STRANGE, example
+from tests.support.serving import NOBODY, NOBODYS
 
 LEFT = "left"  # a group without documents: its last customer left before this month
 LIVE, STORED, NEVER = iso_ms(LIVE_MS), iso_ms(STORED_MS), iso_ms(0)
@@ -134,7 +137,8 @@ async def test_the_limit_holds_in_the_process_while_redis_is_down(filled):
 
 async def test_the_command_serves_and_ends_on_a_signal(filled):
     port = free_port()
-    process = run(port, REDIS_URL=filled[0], CLICKHOUSE_URL=filled[1], STREAM_APP_JWT_SECRET=SECRET)
+    stores = {"REDIS_URL": filled[0], "CLICKHOUSE_URL": filled[1], "STREAM_APP_CLICKHOUSE_DATABASE": DATABASE}
+    process = run(port, **stores, STREAM_APP_JWT_SECRET=SECRET)
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             for _ in range(600):

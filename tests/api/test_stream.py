@@ -17,9 +17,9 @@ from stream_app.api.live.feed import Feed
 from stream_app.domain.report import iso_ms
 from stream_app.domain.tables import MONTHLY, TABLES
 from stream_app.sinks.redis_keys import document_key
-from tests.api.serving import BEGIN_MS, NOBODYS, World, serving
-from tests.api.worlds import PREFIX, bearer, settings
-from tests.sinks.fake_view import MONTH, STRANGE, TODAY
+from tests.support.api import PREFIX, bearer, settings
+from tests.support.fake_view import MONTH, STRANGE, TODAY
+from tests.support.serving import BEGIN_MS, NOBODYS, World, serving
 
 URL = f"{PREFIX}/stream"
 
@@ -377,19 +377,18 @@ async def test_without_any_store_it_is_50301():
 
 
 async def test_while_redis_is_away_the_stream_says_so_and_goes_on_afterwards(own_redis):
-    address, halt, begin = own_redis
-    world = World(address)
+    world = World(own_redis.address)
     await world.fill()
     async with serving(world), watching(world) as events:
         await events.next("distribution")
         await events.next("as-of")
-        await asyncio.to_thread(halt)
+        await asyncio.to_thread(own_redis.halt)
         assert (await events.next("stale"))[2]["asOf"] == iso_ms(BEGIN_MS)
         async with watching(world) as late:
             assert [(await late.next())[0] for _ in range(3)] == ["monthly", "distribution", "stale"]  # as it was
         async with watching(world, "operatorId=M1&groupId=vip") as late:
             assert late.answer.status_code == 503
-        await asyncio.to_thread(begin)
+        await asyncio.to_thread(own_redis.begin)
         # Written before the stream is back on it: nobody hears of that, so it must be read.
         version = await world.pay(count=60)
         name, _, data = await events.next("monthly", "distribution", seconds=15)

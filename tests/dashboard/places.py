@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -11,9 +10,10 @@ import httpx
 from playwright.async_api import Error
 
 from config.settings import ROOT
-from tests.api.serving import World, serving
-from tests.api.worlds import token
-from tests.sinks.fake_view import MONTH, TODAY
+from tests.support.api import token
+from tests.support.fake_view import MONTH, TODAY
+from tests.support.serving import World, serving
+from tests.support.waiting import until
 
 SOURCES = ROOT / "stream_app" / "dashboard" / "src"
 HARNESS = Path(__file__).parent / "harness"
@@ -96,7 +96,7 @@ class Place:
         self.settings = settings
         self.front = None
         self._serving = None
-        self._port = 0
+        self._port = None
 
     async def start(self):
         def around(app):
@@ -124,16 +124,6 @@ class Place:
         async with httpx.AsyncClient() as client:
             text = (await client.get(f"{self.base}/metrics")).text
         return int(float(text.partition("\ncrm_api_viewers ")[2].partition("\n")[0]))
-
-
-async def until(what, condition, seconds=40):
-    """The first true value of an asynchronous condition."""
-    deadline = time.monotonic() + seconds
-    while not (found := await condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"after {seconds} s still waiting until {what}")
-        await asyncio.sleep(0.05)
-    return found
 
 
 class Tab:

@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from tests.api.worlds import token
-from tests.dashboard.places import GROUPS, SOON_S, crash, place_of, until
+from tests.dashboard.places import GROUPS, SOON_S, crash, place_of
+from tests.support.api import token
+from tests.support.waiting import until
 
 SHARED, ELECTED, ALONE = "shared worker", "elected tab", "each tab by itself"
 WITHOUT = {
@@ -197,11 +198,10 @@ async def test_an_api_that_restarts_is_found_again(place, new_tab, way):
 
 
 async def test_while_redis_is_away_numbers_are_stale_and_since_when(own_redis, new_tab):
-    address, halt, begin = own_redis
-    async with place_of(address) as place:
+    async with place_of(own_redis.address) as place:
         tab = await (await new_tab()).open(place.base, "ALL")
         await tab.until_state(status="live")
-        halt()
+        own_redis.halt()
         state = await tab.until_state(status="live", stale=True)
         assert state["since"] == "2026-11-24T06:00:09.000Z"
         assert len(await tab.events("monthly")) == 1
@@ -210,7 +210,7 @@ async def test_while_redis_is_away_numbers_are_stale_and_since_when(own_redis, n
         await late.until_state(status="live", stale=True)
         unknown = await (await new_tab()).open(place.base, "g1", given=given)
         await unknown.until_state("g1", status="error", code=50301, stale=False)
-        begin()
+        own_redis.begin()
         version = await place.world.pay(count=37)
         await tab.until_state(status="live", stale=False)
         await tab.until_version(version)

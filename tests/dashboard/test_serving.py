@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from config.settings import load
 from stream_app.api.app import create_app
 from stream_app.dashboard.page import BUILT, NotBuilt, routes
-from tests.api.worlds import api, settings
+from tests.support.api import api, settings
 
 FILES = {
     "/": "text/html; charset=utf-8",

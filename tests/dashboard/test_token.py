@@ -9,9 +9,10 @@ from urllib.parse import quote
 import pytest
 
 from config.settings import ROOT
-from tests.api.serving import listening
-from tests.api.worlds import token
-from tests.dashboard.places import SOON_S, Tab, place_of, until
+from tests.dashboard.places import SOON_S, Tab, place_of
+from tests.support.api import token
+from tests.support.serving import listening
+from tests.support.waiting import until
 
 (SNIPPET,) = re.findall(
     r"^```\n(<iframe.*?)^```$", (ROOT / "docs" / "dashboard.md").read_text(), re.MULTILINE | re.DOTALL

@@ -1,18 +1,12 @@
 """The page itself on `stream-app api`: eight tabs of it, what they ask whom for, and what the log says of it."""
 
-import asyncio
-import contextlib
-import os
-import sys
-
 import httpx
 import pytest
 
-from config.settings import ROOT
-from stream_app.local.ports import free_port
-from tests.api.serving import NOBODYS, World
-from tests.api.worlds import SECRET, token
-from tests.dashboard.places import GROUPS, fill_groups, until
+from tests.dashboard.places import GROUPS, fill_groups
+from tests.support.api import token
+from tests.support.api_process import served
+from tests.support.serving import NOBODYS, World
 
 
 @pytest.fixture
@@ -25,33 +19,12 @@ async def world(redis_url):
 
 
 @pytest.fixture
-async def log(world, tmp_path):
+def log(world, tmp_path):
     """The file that `stream-app api` logs to; it is ready."""
-    port = free_port()
-    world.base = f"http://127.0.0.1:{port}"
-    env = {
-        "REDIS_URL": world.redis_url,
-        "CLICKHOUSE_URL": NOBODYS,
-        "STREAM_APP_JWT_SECRET": SECRET,
-        "STREAM_APP_API_PORT": str(port),
-        "STREAM_APP_API_LOG_LEVEL": "debug",
-    }
     path = tmp_path / "api.log"
-    with path.open("wb") as file:
-        program = [sys.executable, "-c", "from stream_app.cli import main; main()", "api"]
-        process = await asyncio.create_subprocess_exec(
-            *program, cwd=ROOT, env=os.environ | env, stdout=file, stderr=file
-        )
-
-    async def ready():
-        assert process.returncode is None, path.read_text()
-        with contextlib.suppress(httpx.TransportError):
-            return await get(world, "/readyz")
-
-    await until("the API is ready", ready, 60)
-    yield path
-    process.terminate()
-    await process.wait()
+    environment = {"REDIS_URL": world.redis_url, "CLICKHOUSE_URL": NOBODYS, "STREAM_APP_API_LOG_LEVEL": "debug"}
+    with served(path, **environment) as world.base:
+        yield path
 
 
 async def get(world, path):

@@ -8,14 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from confluent_kafka import Producer
 
 from config.settings import ROOT
 from stream_app.local.ports import free_port
-from tests.e2e.conftest import deploy
-from tests.e2e.deployment import wait_until
-
-__all__ = ["deploy"]
+from tests.support.waiting import wait_until
 
 FOLDER = ROOT / "deploy" / "prometheus"
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "crm-stats.json").read_text())
@@ -87,16 +83,6 @@ def prometheus(well, prometheus_bin, tmp_path):
     found.end()
 
 
-def send(deployment, count):
-    """Payments, of which one in ten can't be used."""
-    producer = Producer({"bootstrap.servers": deployment.kafka})
-    for n in range(count):
-        payment = {"payment_id": f"p-{n}", "operator_id": f"M{n % 37}", "status": "SUCCEEDED"}
-        payment |= {"amount_received": 100, "currency": "EUR" if n % 10 else "ABC", "paid_at": deployment.now_ms()}
-        producer.produce("charging.payments", json.dumps(payment))
-    assert producer.flush(20) == 0
-
-
 def test_alerts_and_dashboard_see_what_is_there(well, prometheus):
     """Nothing is about to fire while all is well; then letters; then, a worker being killed, its groups; every panel has its series."""
     jobs = wait_until(
@@ -111,7 +97,7 @@ def test_alerts_and_dashboard_see_what_is_there(well, prometheus):
     assert jobs == {"crm-stats-monitor", "crm-stats-api"}
     wait_until("only the watchdog is left", lambda: prometheus.alerts() == {"CrmWatchdog"})
 
-    send(well, 500)
+    well.send_payments(500)
     letters = {"CrmDeadLetters", "CrmDeadLettersMany"}
     wait_until("letters are told", lambda: prometheus.alerts() == {"CrmWatchdog", *letters})
     rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]

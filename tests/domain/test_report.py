@@ -29,7 +29,8 @@ from stream_app.domain.report import (
     sum_slots,
 )
 from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS
-from stream_app.domain.tables import DAY, HALF_HOUR, MONTH, MONTHLY, TABLES, CountTable, FigureTable
+from stream_app.domain.tables import DAY, HALF_HOUR, MONTH, MONTHLY, TABLES
+from tests.support.added_tables import DAILY, WEEKDAY, WEEKDAYS
 
 OPERATOR = Operator(timezone="Europe/Berlin", currency="EUR", today=day_of(date(2026, 11, 24)))
 PLACE = Place("M1", OPERATOR, "ALL", 3, 1795507200000, 1234)
@@ -174,22 +175,6 @@ def test_default_documents_show_the_cells_of_the_default_periods():
     assert [month["sessionCount"] for month in months["months"]] == [0] * 5 + [120]
     days = default_document(HALF_HOUR, PLACE, [None] * 28 + [CountCell(1, 1, [1] * 48), CountCell(2, 1, [2] * 48)])
     assert (days["from"], days["to"], days["total"]) == ("2026-10-26", "2026-11-24", 144)
-
-
-WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-NAMES = {"topic": "x.v1", "clickhouse_table": "x", "meaning": "X."}
-WEEKDAY = CountTable(
-    "weekday",
-    "w",
-    MONTH,
-    lambda local: (local // 96 + 3) % 7,
-    [{"weekday": name} for name in WEEKDAYS],
-    document="by-weekday",
-    path="chargingWeekdays",
-    shown=2,
-    **NAMES,
-)
-DAILY = FigureTable("daily", "d", DAY, document="daily", path="dailyIndex", shown=2, shown_max=40, **NAMES)
 
 
 def test_a_table_of_other_periods_and_slots_has_documents_of_the_same_form():

@@ -7,7 +7,8 @@ import time
 from bisect import bisect_left
 from datetime import datetime
 
-from tests.e2e.deployment import Deployment, wait_until
+from tests.support.deployment import Deployment
+from tests.support.waiting import wait_until
 
 OPERATORS = [f"M{n}" for n in range(6)]
 SECONDS = 40

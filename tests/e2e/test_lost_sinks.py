@@ -5,7 +5,8 @@ import time
 
 from clickhouse_driver.errors import ServerException
 
-from tests.e2e.deployment import DATABASE, Deployment, wait_until
+from tests.support.deployment import DATABASE, Deployment
+from tests.support.waiting import wait_until
 
 NOW = int(time.time() * 1000)
 

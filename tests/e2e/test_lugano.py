@@ -4,9 +4,10 @@ import json
 import subprocess
 from datetime import date, timedelta
 
-from tests.e2e.deployment import PROGRAM, ROOT, wait_until
-from tests.importer import lugano_year
-from tests.importer.lugano_truth import truth
+from tests.support import lugano_year
+from tests.support.deployment import PROGRAM, ROOT
+from tests.support.lugano_truth import truth
+from tests.support.waiting import wait_until
 
 OPERATOR = "AIL"
 

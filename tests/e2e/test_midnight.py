@@ -3,8 +3,10 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from tests.e2e.deployment import DATABASE, Deployment, wait_until
-from tests.scenario import compacted, read_topic
+from tests.support.deployment import DATABASE, Deployment
+from tests.support.kafka import read_topic
+from tests.support.scenario import compacted
+from tests.support.waiting import wait_until
 
 MONTHLY, HALF_HOUR = "crm-stats.monthly.v1", "crm-stats.half-hour.v1"
 # 22:50 in Kathmandu (UTC+05:45) on the last day of a month.

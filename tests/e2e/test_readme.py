@@ -10,8 +10,9 @@ import time
 import pytest
 
 from config.settings import ROOT
-from tests.e2e.deployment import Deployment, wait_until
-from tests.house.pages import PAGES, blocks, lines
+from tests.support.deployment import Deployment
+from tests.support.pages import PAGES, blocks, lines
+from tests.support.waiting import wait_until
 
 SHOWN = "http://127.0.0.1:8080"
 INTEGRATING = ROOT / "docs" / "integrating.md"

@@ -9,7 +9,7 @@ from aiokafka.consumer import fetcher
 from stream_app.kafka import batches
 from stream_app.kafka.replay import replay
 from stream_app.partition.store import Store, new_cache
-from tests.e2e.deployment import Deployment
+from tests.support.deployment import Deployment
 
 GROUP = "crm-stats-ledger-1"
 

@@ -13,8 +13,9 @@ from stream_app.local.ports import is_free
 from stream_app.local.processes import find
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server
-from tests.e2e.deployment import ROOT, SOURCES, Deployment, wait_until
-from tests.scenario import read_topic
+from tests.support.deployment import ROOT, SOURCES, Deployment
+from tests.support.kafka import read_topic
+from tests.support.waiting import wait_until
 
 _numbers = itertools.count()
 

@@ -7,7 +7,8 @@ import sys
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from tests.e2e.deployment import ROOT, Deployment, wait_until
+from tests.support.deployment import ROOT, Deployment
+from tests.support.waiting import wait_until
 
 EVENTS = "crm-stats.events-1"
 

@@ -9,9 +9,9 @@ from config.settings import ROOT, load
 from stream_app.domain.errors import Reason
 from stream_app.health.freshness import Stage
 from stream_app.monitor.metrics import METRICS
-from tests.house.pages import prose
 from tests.house.promql import asked, unknown
 from tests.house.test_docs import anchors
+from tests.support.pages import prose
 
 FOLDER = ROOT / "deploy" / "prometheus"
 PAGE = ROOT / "docs" / "operations.md"

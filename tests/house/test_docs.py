@@ -18,7 +18,7 @@ from stream_app.cli.topics import topics_of
 from stream_app.domain.errors import Reason
 from stream_app.monitor.metrics import METRICS
 from stream_app.sinks.sql import OTHER_TABLES, RECORD, sql
-from tests.house.pages import PAGES, PROGRAMS, blocks, commands, prose, section
+from tests.support.pages import PAGES, PROGRAMS, blocks, commands, prose, section
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z]+):.*## ", MAKEFILE, re.MULTILINE))
@@ -133,19 +133,47 @@ def test_our_topics_are_described_as_make_up_makes_them(topic):
         assert f"| `{topic.name}` |" in section(INTEGRATING, "Topics")
 
 
-def test_the_tables_of_results_are_described_as_they_are():
-    subprocess.run([sys.executable, ROOT / "docs" / "clickhouse_tables.py", "--check"], check=True, cwd=Path("/"))
-
-
-@pytest.mark.parametrize("table", [*OTHER_TABLES, RECORD])
-def test_every_other_table_is_described_with_its_columns(table):
-    statement = sql(table, "db")
-    name = re.search(r"db\.(\w+)", statement)[1]
+@pytest.mark.parametrize("statement", [*OTHER_TABLES, RECORD])
+def test_every_other_table_of_clickhouse_is_described_with_its_columns(statement):
+    name = re.search(r"db\.(\w+)", sql(statement, "db"))[1]
     rows = [line.split("|") for line in section(INTEGRATING, "ClickHouse").splitlines() if line.startswith("| `")]
     (row,) = [row for row in rows if f"`{name}`" in row[1]]
-    columns = re.findall(r"^    (\w+)", statement, re.MULTILINE)
+    columns = re.findall(r"^    (\w+)", sql(statement, "db"), re.MULTILINE)
     assert len(columns) >= 2
     assert set(columns) == set(re.findall(r"`(\w+)`", row[3]))
+
+
+def results_lists(*arguments, code=""):
+    """Runs the script that writes lists of figures and tables into pages, after some code."""
+    script = ROOT / "docs" / "results_lists.py"
+    whole = f"import runpy, sys\nsys.path.insert(0, {str(ROOT)!r})\n{code}\nrunpy.run_path({str(script)!r}, run_name='__main__')"
+    command = [sys.executable, "-c", whole, *arguments]
+    return subprocess.run(command, cwd=Path("/"), capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_docs_list_figures_and_tables_as_they_are():
+    done = results_lists("--check")
+    assert done.returncode == 0, done.stderr
+
+
+ADDED = {
+    "a figure": """
+from stream_app.domain import figures
+minutes = figures.Sum("minutesCharged", figures.Unit("min", 1), figures.SESSIONS, "Minutes.", lambda row: 10, since=9)
+figures.FIGURES = (*figures.FIGURES, minutes)
+""",
+    "a table": """
+from stream_app.domain import tables
+from tests.support.added_tables import WEEKDAY
+tables.TABLES = (*tables.TABLES, WEEKDAY)
+""",
+}
+
+
+@pytest.mark.parametrize("what", ADDED)
+def test_a_figure_or_a_table_that_no_page_lists_is_seen(what):
+    done = results_lists("--check", code=ADDED[what])
+    assert (done.returncode, done.stderr) == (1, "docs/api.md is not what the tables say: make docs\n")
 
 
 def test_every_reason_of_a_dead_letter_is_described_and_no_other():

@@ -32,6 +32,44 @@ def test_without_uv_and_python_make_says_what_to_install(tmp_path):
     assert "Python is missing: install Python 3.11 or 3.12.\n" in done.stderr
 
 
+@pytest.fixture
+def make_test(tmp_path):
+    """`make test` in a folder whose pytest says what it was given, and fails when told to."""
+    shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\necho "pytest: $*"\ntest ! -e broken\n')
+    python.chmod(0o755)
+
+    def run(*words):
+        command = ["make", "-o", ".venv/development", "-o", "chromium", "test", f"BIN={python.parent}", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_the_whole_says_first_how_long_it_takes_and_measures_it_when_it_passes(make_test, tmp_path):
+    took = tmp_path / ".run" / "tests-took"
+    (tmp_path / "broken").touch()
+    done = make_test()
+    assert done.returncode == 2
+    assert re.match(r"All tests take \d+ minutes on 2 cores that do nothing else\n", done.stderr)
+    assert not took.exists()
+    (tmp_path / "broken").unlink()
+    assert make_test().stdout == "pytest: -m pytest\n"
+    measured = took.read_text()
+    assert re.fullmatch(
+        r"All tests took 0 min \d s when they passed here last, on 20\d\d-\d\d-\d\d, on \d+ cores\n", measured
+    )
+    assert make_test().stderr == measured
+
+
+def test_a_part_of_the_tests_says_nothing_of_the_whole(make_test, tmp_path):
+    done = make_test('ARGS=tests/sinks -k "redis or sql"')
+    assert (done.stdout, done.stderr) == ("pytest: -m pytest tests/sinks -k redis or sql\n", "")
+    assert not (tmp_path / ".run").exists()
+
+
 @pytest.mark.parametrize("operators", ["M1", "*"])
 def test_make_token_prints_just_the_token(operators):
     done = subprocess.run(

@@ -13,12 +13,8 @@ from stream_app.cli import import_, load
 from stream_app.importer import run as importer_run
 from stream_app.importer.mapping import MAPPED, SourceRecord
 from stream_app.importer.send import KafkaSender, SendError
-from stream_app.local.processes import find, stop
-from stream_app.local.run_folder import RunFolder
-from stream_app.local.servers import SERVERS, start_server
 from stream_app.local.topics import TopicSpec, create_missing
 from stream_app.sources import registry
-from tests.conftest import LIB
 from tests.importer.maps import MAP, ROW, csv_text
 
 NAMES = tuple(topic.name for topic in MAPPED)
@@ -202,24 +198,17 @@ async def test_missing_topics_are_named_and_not_made(kafka):
                 pass
 
 
-async def test_kafka_that_dies_ends_the_import_in_time(tmp_path):
-    run_folder = RunFolder(tmp_path, LIB)
-    server = next(server for server in SERVERS if server.name == "kafka")
-    address = await in_thread(lambda: start_server(run_folder, server, None, default_ports=False))
-    broker = find(run_folder, "kafka")
+async def test_kafka_that_dies_ends_the_import_in_time(own_kafka):
     record = SourceRecord(registry.SESSIONS, b"M1", b"{}")
 
     async def import_while_it_dies():
-        async with KafkaSender(address, {registry.SESSIONS: "sessions"}, ack_seconds_max=2) as sender:
+        async with KafkaSender(own_kafka.address, {registry.SESSIONS: "sessions"}, ack_seconds_max=2) as sender:
             await sender.send([record])
-            await in_thread(lambda: stop(run_folder, [broker], seconds_max=10))
+            await in_thread(own_kafka.halt)
             async with asyncio.timeout(10):
                 await sender.send([record] * 1000)
 
-    try:
-        await in_thread(create_missing, address, [TopicSpec("sessions", 1)])
-        async with asyncio.timeout(40):
-            with pytest.raises(SendError, match="stopped answering"):
-                await import_while_it_dies()
-    finally:
-        await in_thread(lambda: stop(run_folder, [broker], seconds_max=10))
+    await in_thread(create_missing, own_kafka.address, [TopicSpec("sessions", 1)])
+    async with asyncio.timeout(40):
+        with pytest.raises(SendError, match="stopped answering"):
+            await import_while_it_dies()

@@ -16,11 +16,11 @@ from stream_app.importer.mapping import Mapping
 from stream_app.importer.read import CsvReader
 from stream_app.importer.run import run
 from stream_app.importer.send import Nowhere
-from tests.importer import lugano_year
-from tests.importer.lugano_truth import truth
-from tests.importer.lugano_year import ROWS, ROWS_UNKNOWN, ROWS_UNPAID, SESSIONS_BY_MONTH
 from tests.oracle import Record
 from tests.oracle import truth as oracle
+from tests.support import lugano_year
+from tests.support.lugano_truth import truth
+from tests.support.lugano_year import ROWS, ROWS_UNKNOWN, ROWS_UNPAID, SESSIONS_BY_MONTH
 
 MAP = Path(__file__).resolve().parents[2] / "config" / "maps" / "lugano.toml"
 TOPICS = {

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from stream_app.local.ports import free_port
-from tests.e2e.deployment import Deployment, wait_until
+from tests.support.deployment import Deployment, wait_until
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from tests.kafka.conftest import until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("whole_batches")
 
@@ -84,10 +84,10 @@ async def test_aborted_transactions_and_control_records_are_stepped_over(consume
 
     committed = [b"g1", b"p1", b"g2", b"c1"]
     as_read = read(topic)  # by another client; where control records lie is for the broker to say
-    assert [m.value() for m in as_read] == committed
+    assert [m.value for m in as_read] == committed
     found = await fetched(await consumer(topic), topic, 11)
     assert values(found) == committed
-    assert offsets(found) == [m.offset() for m in as_read]
+    assert offsets(found) == [m.offset for m in as_read]
     assert all(batch.keys == [b"k"] and batch.timestamps[0] > 1_600_000_000_000 for batch in found)
     everything = await fetched(await consumer(topic, isolation_level="read_uncommitted"), topic, 11)
     assert values(everything) == [b"g1", b"b1", b"p1", b"b2", b"g2", b"c1", b"b3"]
@@ -141,7 +141,7 @@ async def test_compacted_gaps_are_stepped_over(consumer, new_topic, producer, re
         return len(await asyncio.to_thread(read, topic)) < 60
 
     await until("Kafka has compacted the topic", compacted, 90)
-    left = [(m.offset(), m.key(), m.value()) for m in await asyncio.to_thread(read, topic)]
+    left = [(m.offset, m.key, m.value) for m in await asyncio.to_thread(read, topic)]
     end = left[-1][0] + 1
     assert len(left) < end
     found = await fetched(await consumer(topic), topic, end)

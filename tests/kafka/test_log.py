@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from stream_app.kafka.log import Appender, TransactionLog
 from stream_app.ports.kafka import Fenced
-from tests.kafka.conftest import until
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -54,10 +54,10 @@ async def test_concurrent_appends_go_together_and_each_callers_records_stay_in_o
     found = [read(topic, partition) for partition in (0, 1)]
     assert len(found[0]) + len(found[1]) == 1001
     for n in range(200):
-        assert [m.value() for m in found[n % 2] if m.key() == b"%d" % n] == [b"0", b"1", b"2", b"3", b"4"]
+        assert [m.value for m in found[n % 2] if m.key == b"%d" % n] == [b"0", b"1", b"2", b"3", b"4"]
     # Log append time is one of a whole batch: so many batches there were at most.
-    assert len({m.timestamp()[1] for m in found[0]}) < 20
-    stamps = {m.timestamp()[1] for some in found for m in some}
+    assert len({m.timestamp_ms for m in found[0]}) < 20
+    stamps = {m.timestamp_ms for some in found for m in some}
     assert set(answers) <= stamps
 
 
@@ -66,7 +66,7 @@ async def test_headers_null_values_and_null_keys_arrive_as_they_are(appender, ne
     topic = new_topic()
     records = [(b"k", None, []), (None, b"", [("a", b"1"), ("a", b""), ("大", b"2")]), (b"", b"v", [])]
     await appender.append({(topic, 0): records})
-    assert [(m.key(), m.value(), m.headers() or []) for m in read(topic)] == records
+    assert [(m.key, m.value, list(m.headers)) for m in read(topic)] == records
 
 
 async def test_each_caller_hears_of_a_failure_and_the_next_append_succeeds(appender, new_topic, read):
@@ -83,8 +83,8 @@ async def test_each_caller_hears_of_a_failure_and_the_next_append_succeeds(appen
     assert [isinstance(answer, KafkaError) for answer in answers] == [True] * 4
     for n in range(3):
         await appender.append({(topic, 0): [(None, b"after %d" % n, [])], (small, 0): [(None, b"small", [])]})
-    assert [m.value() for m in read(topic)][-3:] == [b"after 0", b"after 1", b"after 2"]
-    assert [m.value() for m in read(small)] == [b"small"] * 3
+    assert [m.value for m in read(topic)][-3:] == [b"after 0", b"after 1", b"after 2"]
+    assert [m.value for m in read(small)] == [b"small"] * 3
 
 
 async def test_a_caller_that_gave_up_takes_nobody_with_it(appender, new_topic, read):
@@ -96,7 +96,7 @@ async def test_a_caller_that_gave_up_takes_nobody_with_it(appender, new_topic, r
     tasks[2].cancel()
     found = await asyncio.gather(*tasks, return_exceptions=True)
     assert [isinstance(answer, asyncio.CancelledError) for answer in found] == [True, False, True, False]
-    assert {b"1", b"3"} <= {m.value() for m in read(topic)}
+    assert {b"1", b"3"} <= {m.value for m in read(topic)}
 
 
 async def test_an_append_of_nothing_returns(appender, new_topic):
@@ -128,10 +128,10 @@ async def test_a_commit_gives_the_position_behind_its_rows(new_log, new_topic, r
         rows = {b"k%d" % n: noise[n] for n in range(count)}
         position = await log.commit(rows, {(results, 1): [(b"r", b"%d" % offset, [("h", b"1")])]}, offset)
         found = read(changelog)
-        assert position == found[-1].offset() + 1
-        assert {m.key(): m.value() for m in found[-count:]} == rows
+        assert position == found[-1].offset + 1
+        assert {m.key: m.value for m in found[-count:]} == rows
     assert len(found) == 3003
-    assert [m.value() for m in read(results, 1)] == [b"10", b"20", b"30"]
+    assert [m.value for m in read(results, 1)] == [b"10", b"20", b"30"]
     await until_committed(observe(kafka), source, 30)
 
 
@@ -141,7 +141,7 @@ async def test_a_deleted_row_is_a_tombstone(new_log, new_topic, read):
     log = new_log(source, changelog)
     await log.open()
     assert await log.commit({b"a": b"1", b"b": b"", b"c": None}, {}, 1) == 3
-    assert [(m.key(), m.value()) for m in read(changelog)] == [(b"a", b"1"), (b"b", None), (b"c", None)]
+    assert [(m.key, m.value) for m in read(changelog)] == [(b"a", b"1"), (b"b", None), (b"c", None)]
 
 
 @pytest.mark.parametrize("_again", range(4))  # which record hears of it is a matter of luck
@@ -159,9 +159,9 @@ async def test_an_earlier_owner_is_fenced_and_nothing_of_it_becomes_visible(
         await zombie.commit({b"k": b"z"}, {(results, 0): [(b"r", b"z", [])], (more, 0): [(b"r", b"z", [])]}, 99)
     position = await owner.commit({b"k": b"owner's"}, {(results, 0): [(b"r", b"owner's", [])]}, 2)
     found = read(changelog)
-    assert [m.value() for m in found] == [b"zombie's first", b"owner's"]
-    assert position == found[-1].offset() + 1
-    assert [m.value() for m in read(results)] == [b"owner's"]
+    assert [m.value for m in found] == [b"zombie's first", b"owner's"]
+    assert position == found[-1].offset + 1
+    assert [m.value for m in read(results)] == [b"owner's"]
     assert read(more) == []
     await until_committed(observe(kafka), source, 2)
 
@@ -177,8 +177,8 @@ async def test_opening_ends_what_an_earlier_owner_had_open(new_log, new_topic, p
     await log.open()
     position = await log.commit({b"k": b"whole"}, {}, 1)
     found = read(changelog)
-    assert [m.value() for m in found] == [b"whole"]
-    assert position == found[-1].offset() + 1 == 3  # behind the aborted record and its control record
+    assert [m.value for m in found] == [b"whole"]
+    assert position == found[-1].offset + 1 == 3  # behind the aborted record and its control record
 
 
 async def test_a_refused_transaction_leaves_nothing_visible(new_log, new_topic, read):
@@ -192,5 +192,5 @@ async def test_a_refused_transaction_leaves_nothing_visible(new_log, new_topic, 
     again = new_log(source, changelog)  # as the recovery of the partition does
     await again.open()
     await again.commit({b"k": b"again"}, {}, 1)
-    assert [m.value() for m in read(changelog)] == [b"again"]
+    assert [m.value for m in read(changelog)] == [b"again"]
     assert read(small) == []

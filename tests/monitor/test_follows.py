@@ -9,12 +9,7 @@ import pytest
 from stream_app.formats.generations import Generation
 from stream_app.kafka import generations
 from stream_app.local.ports import free_port
-from tests.e2e.deployment import wait_until
-from tests.kafka.conftest import admin, new_topic, producer
-from tests.monitor.conftest import commit, member
-from tests.monitor.test_process import monitor
-
-__all__ = ["admin", "commit", "member", "monitor", "new_topic", "producer"]
+from tests.support.waiting import wait_until
 
 BUILDING = Generation(2, 2, 3, "building")
 

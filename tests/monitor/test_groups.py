@@ -12,8 +12,8 @@ from confluent_kafka import KafkaException, ShareConsumer, TopicPartition
 
 from config.settings import Settings
 from stream_app.health.status import Limits, Reason, Status
-from tests.kafka.conftest import until
 from tests.monitor.conftest import Eyes
+from tests.support.waiting import until
 
 HOUR_MS = 3_600_000
 BOTH = pytest.mark.parametrize("timestamps", ["log", "bisect"])

@@ -14,13 +14,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from stream_app.domain import probe
 from stream_app.monitor.push import token
 from stream_app.sinks.sql import sql
-from tests.e2e.conftest import deploy
-from tests.e2e.deployment import DATABASE, wait_until
+from tests.monitor.seen import Seen
 from tests.monitor.test_process import RESIDENT_MB_MAX
-from tests.monitor.test_results import Seen, feed
-from tests.scenario import read_topic
-
-__all__ = ["deploy"]
+from tests.support.deployment import DATABASE
+from tests.support.kafka import read_topic
+from tests.support.waiting import wait_until
 
 STAGES = {"redis", "clickhouse", "push"}
 
@@ -39,7 +37,7 @@ def test_it_goes_through_every_stage_and_nobody_sees_it(deploy):
     deployment.start_api()
     deployment.start("monitor", "monitor")
     seen = Seen(deployment)
-    feed(deployment, 100)
+    deployment.send_payments(100)
     deployment.wait_as_of(deployment.now_ms())
 
     def probes():

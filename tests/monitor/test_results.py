@@ -1,7 +1,5 @@
 """Freshness on a whole deployment: who is to blame when a stage stands still; sources; dead letters. All real, one thing broken at a time."""
 
-import json
-import signal
 import subprocess
 import time
 import urllib.error
@@ -12,44 +10,11 @@ from clickhouse_driver.errors import ServerException
 from confluent_kafka import Producer
 
 from stream_app.health.freshness import SINKS
-from stream_app.local.processes import find
 from stream_app.monitor.results import in_a_line
 from stream_app.monitor.sources import Sources
-from tests.e2e.conftest import deploy
-from tests.e2e.deployment import PROGRAM, wait_until
-from tests.kafka.conftest import admin, new_topic, observe
-
-__all__ = ["admin", "deploy", "new_topic", "observe"]
-
-
-class Seen:
-    """What the monitor of a deployment says."""
-
-    def __init__(self, deployment) -> None:
-        self.deployment = deployment
-        self.base = f"http://127.0.0.1:{deployment.env['STREAM_APP_MONITOR_PORT']}"
-
-    def get(self, path):
-        with urllib.request.urlopen(self.base + path, timeout=10) as answer:
-            return json.load(answer)
-
-    def status(self):
-        assert self.deployment.process("monitor").poll() is None, self.deployment.log("monitor")[-3000:]
-        try:
-            return self.get("/status")
-        except urllib.error.URLError:
-            return {"results": [], "groups": []}
-
-    def stages(self):
-        """Who is to blame, over all partitions; None where nothing was seen yet."""
-        results = self.status()["results"]
-        return {row["stage"] for row in results} if results else None
-
-    def wait_stages(self, what, stages, seconds=60):
-        try:
-            wait_until(what, lambda: self.stages() == stages, seconds)
-        except AssertionError as error:
-            raise AssertionError(f"{error}: {json.dumps(self.status(), indent=1)[:6000]}") from None
+from tests.monitor.seen import Seen
+from tests.support.deployment import PROGRAM
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -64,17 +29,6 @@ def seen(deploy):
     return found
 
 
-def feed(deployment, count, start=0):
-    """Payments of many operators, so that each partition has some; one in ten can't be used."""
-    producer = Producer({"bootstrap.servers": deployment.kafka})
-    now = int(time.time() * 1000)
-    for n in range(start, start + count):
-        payment = {"payment_id": f"p-{n}", "operator_id": f"M{n % 37}", "status": "SUCCEEDED"}
-        payment |= {"amount_received": 100, "currency": "EUR" if n % 10 else "ABC", "paid_at": now}
-        producer.produce("charging.payments", json.dumps(payment))
-    assert producer.flush(20) == 0
-
-
 def test_a_failure_is_told_in_a_line_with_what_it_is_about():
     refused = ServerException("DB::Exception: Table crm_stats.as_of doesn't exist.", 60)
     assert in_a_line(refused) == "ServerException: Code: 60. DB::Exception: Table crm_stats.as_of doesn't exist."
@@ -83,7 +37,7 @@ def test_a_failure_is_told_in_a_line_with_what_it_is_about():
 def test_the_stage_that_stands_still_is_named_and_nobody_else(seen):
     """A frozen Redis, a frozen ClickHouse, a worker that is gone; and well again in between. Where the operators see it."""
     deployment = seen.deployment
-    feed(deployment, 200)
+    deployment.send_payments(200)
     shown = wait_until(
         "all is counted", lambda: (s := seen.status()) and sum(row["operators"] for row in s["results"]) == 37 and s, 90
     )
@@ -96,28 +50,27 @@ def test_the_stage_that_stands_still_is_named_and_nobody_else(seen):
     assert by_topic["charging.payments"]["age_seconds"] < 90
     assert by_topic["charging.sessions"]["age_seconds"] is None
     assert all(row["exists"] and not row["is_silent"] for row in by_topic.values())
-    well = subprocess.run([PROGRAM, "status"], env=deployment.env, capture_output=True, text=True, check=False)
-    assert well.returncode == 0, well.stdout
-    assert "unknown_currency" in well.stdout
+
+    def status():
+        return subprocess.run([PROGRAM, "status"], env=deployment.env, capture_output=True, text=True, check=False)
+
+    wait_until("all is well by what the command says", lambda: status().returncode == 0)
+    assert "unknown_currency" in status().stdout
 
     for server, stage in (("redis", "redis"), ("clickhouse", "clickhouse")):
-        process = find(deployment.run, server).process
-        process.send_signal(signal.SIGSTOP)
-        try:
+        with deployment.frozen(server):
             seen.wait_stages(f"{server} is to blame", {stage})
             assert next(sink for sink in seen.status()["sinks"] if sink["stage"] == stage)["failure"]
-        finally:
-            process.send_signal(signal.SIGCONT)
         seen.wait_stages(f"{server} is well again", {None})
 
     deployment.kill("worker-1")
     seen.wait_stages("ingest is to blame, the first that is down", {"ingest"})
-    feed(deployment, 10, start=1000)
+    deployment.send_payments(10, start=1000)
     worst = seen.get("/operators?worst=5")["operators"]
     assert len(worst) == 5
     assert all(one["stage"] == "ingest" and one["oldest_seconds"] > 10 for one in worst)
     assert one_sentence(seen, "/operators?worst=0") == "worst is 1 to 10000\n"
-    bad = subprocess.run([PROGRAM, "status"], env=deployment.env, capture_output=True, text=True, check=False)
+    bad = status()
     assert bad.returncode == 1
     assert "ingest is behind or down" in bad.stdout
 

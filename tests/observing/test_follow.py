@@ -1,7 +1,7 @@
 """A follower on a real broker: the newest records first, then each new one."""
 
 from stream_app.observing.follow import Follower
-from tests.kafka.conftest import until
+from tests.support.waiting import until
 
 
 def send(producer, topic, values, partition=0):

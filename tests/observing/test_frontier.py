@@ -9,7 +9,7 @@ from confluent_kafka.admin import NewPartitions
 
 from stream_app.observing.client import ClusterError
 from stream_app.observing.frontier import Frontier
-from tests.kafka.conftest import answer, until
+from tests.support.waiting import answer, until
 
 MISSING = "of-no-test"
 

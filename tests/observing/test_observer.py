@@ -5,34 +5,13 @@ import asyncio
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from stream_app.local.ports import is_free
-from stream_app.local.processes import find, stop
-from stream_app.local.run_folder import RunFolder
-from stream_app.local.servers import SERVERS, start_server
 from stream_app.observing.client import ClusterError
-from tests.conftest import LIB
-from tests.kafka.conftest import answer, until
+from tests.support.waiting import answer, until
 
 
-@pytest.fixture
-def run(tmp_path):
-    return RunFolder(tmp_path / "run", LIB)
-
-
-@pytest.fixture
-def new_kafka(run):
-    """A cluster of this test that nobody asked anything yet, on a port that no client is given for its own end."""
-    port = next(port for port in range(20_000, 30_000) if is_free(port))
-    server = next(server for server in SERVERS if server.name == "kafka")
-    try:
-        yield start_server(run, server, f"127.0.0.1:{port}", default_ports=False)
-    finally:
-        stop(run, [running for running in [find(run, "kafka")] if running], seconds_max=10)
-
-
-async def test_a_brand_new_cluster_answers_with_nothing(new_kafka, observe):
+async def test_a_brand_new_cluster_answers_with_nothing(own_kafka, observe):
     """No topic, no coordinator of consumer groups yet: an empty answer, not the end of the process."""
-    observer = observe(new_kafka)
+    observer = observe(own_kafka.address)
     assert await answer(lambda: observer.topics(["charging.sessions", "crm.groups"])) == {}
     assert await observer.ends([]) == await observer.starts([]) == {}
     assert await answer(lambda: observer.committed("group")) == {}
@@ -83,38 +62,36 @@ async def test_unknown_topics_and_partitions_are_an_error_where_offsets_are_aske
     for unknown in [("unknown", 0), (topic, 7)]:
         with pytest.raises(ClusterError):
             await observer.ends([(topic, 0), unknown])
-    assert await observer.committed("nobody") == {}
+    assert await answer(lambda: observer.committed("nobody")) == {}
 
 
-async def test_a_broker_that_goes_away_is_an_error_and_no_offset(run, new_kafka, observe):
+async def test_a_broker_that_goes_away_is_an_error_and_no_offset(own_kafka, observe):
     """Whatever the moment: an end of -1001 would be passed by everything, and as-of with it."""
-    observer, partitions = observe(new_kafka), [("t", partition) for partition in range(20)]
-    admin = AdminClient({"bootstrap.servers": new_kafka})
+    observer, partitions = observe(own_kafka.address), [("t", partition) for partition in range(20)]
+    admin = AdminClient({"bootstrap.servers": own_kafka.address})
     admin.create_topics([NewTopic("t", 20, 1)])["t"].result(20)
     await answer(lambda: observer.ends(partitions))
     asked = [asyncio.create_task(observer.ends(partitions)) for _ in range(50)]
     await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
-    find(run, "kafka").process.kill()
+    killing = asyncio.create_task(asyncio.to_thread(own_kafka.kill))
     while len(asked) < 100:
         asked.append(asyncio.create_task(observer.ends(partitions)))
         await asyncio.sleep(0.01)
     found = await asyncio.gather(*asked, return_exceptions=True)
+    await killing
     assert any(isinstance(each, ClusterError) for each in found)
     for each in found:
         assert isinstance(each, ClusterError) or each == dict.fromkeys(partitions, 0)
 
 
-async def test_a_broker_that_comes_back_answers_the_same_client(run, new_kafka, observe):
+async def test_a_broker_that_comes_back_answers_the_same_client(own_kafka, observe):
     """Its partitions have a later leader epoch: who asks with the one it knows is refused, again and again."""
-    observer, partitions = observe(new_kafka), [("t", partition) for partition in range(5)]
-    admin = AdminClient({"bootstrap.servers": new_kafka})
+    observer, partitions = observe(own_kafka.address), [("t", partition) for partition in range(5)]
+    admin = AdminClient({"bootstrap.servers": own_kafka.address})
     admin.create_topics([NewTopic("t", 5, 1)])["t"].result(20)
     await answer(lambda: observer.ends(partitions))
-    port = int(new_kafka.rsplit(":", 1)[1])
-    find(run, "kafka").process.kill()
-    await until("the broker has let go of its port", lambda: not find(run, "kafka") and is_free(port))
-    server = next(server for server in SERVERS if server.name == "kafka")
-    assert await asyncio.to_thread(start_server, run, server, new_kafka, default_ports=False) == new_kafka
+    await asyncio.to_thread(own_kafka.kill)
+    await asyncio.to_thread(own_kafka.begin)
     await answer(lambda: observer.ends(partitions))
     for _ in range(20):
         assert await observer.ends(partitions) == await observer.starts(partitions) == dict.fromkeys(partitions, 0)

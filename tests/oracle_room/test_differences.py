@@ -19,7 +19,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from tests.oracle import DIGITS, Truth, truth
 from tests.oracle_room.differences import MONTHLY_COLUMNS, SESSION_FIGURES, decoded, encoded, murmur2
 from tests.oracle_room.reading import Record
-from tests.scenario import (
+from tests.support.kafka import read_topic
+from tests.support.scenario import (
     OPERATORS,
     PARTITIONS,
     as_records,
@@ -30,11 +31,10 @@ from tests.scenario import (
     diff_http,
     diff_redis,
     diff_topics,
-    read_topic,
     send,
     versions_never_fall,
 )
-from tests.strategies import NOW_MS
+from tests.support.strategies import NOW_MS
 
 STAMP = {"partition": 3, "asOf": "2026-11-24T08:00:00.000Z", "version": 1234}
 HEADERS = {"ce_id": "x", "ce_source": "/x", "ce_type": "x", "ce_specversion": "1.0", "content-type": "application/json"}

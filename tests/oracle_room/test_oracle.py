@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.oracle import TOPICS, Clock, Record, Settings, Truth, truth
 from tests.oracle_room.examples import bad_examples, minimal, odd_examples
 from tests.oracle_room.reading import instant_ms
-from tests.strategies import NOW_MS, History, histories, late_histories
+from tests.support.strategies import NOW_MS, History, histories, late_histories
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 DAY = 86_400_000

@@ -13,7 +13,7 @@ from stream_app.partition.frozen_rows import CommittedRows
 from tests.oracle import Clock, Truth, truth
 from tests.simulation.compare import differences
 from tests.simulation.world import EVENTS_PARTITIONS, World
-from tests.strategies import OCPI_OPERATORS, History, histories, late_histories
+from tests.support.strategies import OCPI_OPERATORS, History, histories, late_histories
 
 SLOW = settings(
     deadline=None, suppress_health_check=list(HealthCheck), max_examples=60, phases=(Phase.explicit, Phase.generate)

@@ -14,7 +14,7 @@ from stream_app.domain.local_time import month_add
 from stream_app.domain.tables import HALF_HOUR, MONTHLY, TABLES
 from stream_app.ports.sinks import Dirty
 from tests.sinks.conftest import DATABASE
-from tests.sinks.fake_view import AS_OF, MONTH, STRANGE, TODAY, FakeView, example
+from tests.support.fake_view import AS_OF, MONTH, STRANGE, TODAY, FakeView, example
 
 MONTHS = f"{DATABASE}.{MONTHLY.clickhouse_table}"
 DAYS = f"{DATABASE}.{HALF_HOUR.clickhouse_table}"

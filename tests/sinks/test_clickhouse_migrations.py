@@ -23,9 +23,9 @@ from stream_app.sinks.clickhouse_reader import KnownOperator
 from stream_app.sinks.sql import OTHER_TABLES, sql
 from tests.sinks import first_version
 from tests.sinks.conftest import DATABASE
-from tests.sinks.fake_view import MONTH as CURRENT
-from tests.sinks.fake_view import example
 from tests.sinks.test_clickhouse import fill
+from tests.support.fake_view import MONTH as CURRENT
+from tests.support.fake_view import example
 
 FIRST_FIGURES = [figure for figure in FIGURES if figure.since == 1]
 # Figures and a table that a third version could bring: one before all others, one among them, one behind.

@@ -13,8 +13,8 @@ from stream_app.formats.murmur2 import partition_for
 from stream_app.ports.sinks import Dirty
 from stream_app.sinks.redis import RedisSink
 from stream_app.sinks.redis_keys import MOVED, PARTITIONS, document_key, groups_key, updates_channel
-from tests.sinks.fake_view import MONTH, STRANGE, TODAY, FakeView, example
 from tests.sinks.redis_reader import Document
+from tests.support.fake_view import MONTH, STRANGE, TODAY, FakeView, example
 
 
 def _dirty(key):

@@ -17,8 +17,8 @@ from stream_app.local.run_folder import RunFolder
 from stream_app.ports.sinks import Dirty
 from stream_app.sinks.redis import RedisSink
 from stream_app.sinks.redis_keys import document_key
-from tests.sinks.fake_view import MONTH, STRANGE, example
 from tests.sinks.redis_reader import RedisReader
+from tests.support.fake_view import MONTH, STRANGE, example
 
 CLUSTER_PORT_MAX = 55_535  # its nodes talk 10,000 ports above
 

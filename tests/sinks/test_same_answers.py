@@ -9,7 +9,7 @@ from stream_app.domain.events import ALL
 from stream_app.domain.report import groups_data
 from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS
 from stream_app.domain.tables import HALF_HOUR, MONTHLY, TABLES, FigureTable
-from tests.sinks.fake_view import STRANGE, FakeView, example
+from tests.support.fake_view import STRANGE, FakeView, example
 
 
 @pytest.fixture

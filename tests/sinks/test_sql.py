@@ -14,8 +14,8 @@ from stream_app.sinks import clickhouse_statements as statements_of
 from stream_app.sinks.clickhouse_rows import columns_of
 from stream_app.sinks.sql import OTHER_TABLES, RECORD, sql
 from tests.sinks.conftest import DATABASE
-from tests.sinks.fake_view import MONTH as CURRENT
-from tests.sinks.fake_view import FakeView
+from tests.support.fake_view import MONTH as CURRENT
+from tests.support.fake_view import FakeView
 
 NAMES = sorted(
     entry.name[: -len(".sql")] for entry in files("stream_app.sinks.sql").iterdir() if entry.name.endswith(".sql")

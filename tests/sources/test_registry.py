@@ -1,12 +1,17 @@
 """The table of source topics: each has its setting, its kind and its reader, and nothing lists them anew."""
 
+import json
 import tomllib
 
+import pytest
+
 from config.settings import ROOT, Settings, load
+from stream_app import worker
+from stream_app.cli.monitor import conf_of
 from stream_app.cli.topics import topics_of
 from stream_app.domain import events
-from stream_app.sources import registry
-from stream_app.sources.registry import INGESTED, PROBE, READERS, TEAMS, by_kafka_name
+from stream_app.sources import canonical, decode, registry
+from stream_app.sources.registry import INGESTED, PROBE, READERS, TEAMS, SourceTopic, by_kafka_name
 from tests.oracle import TOPICS
 
 
@@ -42,3 +47,36 @@ def test_make_up_makes_each_as_the_table_says():
     for topic in INGESTED:
         name = settings.source_topic(topic.name)
         assert (made[name].partitions, made[name].config) == (topic.partitions, topic.config)
+
+
+PARKING = SourceTopic("parking", 99, lambda _: canonical.PAYMENTS, partitions=4, config={"retention.ms": "1000"})
+
+
+class MoreSettings(Settings):
+    """With the setting of a source topic that exists in this test only."""
+
+    topic_parking: str = "city.parking"
+
+
+@pytest.fixture
+def parking(monkeypatch):
+    """A source topic that exists in this test only: a line, a reader, a setting."""
+    monkeypatch.setattr(registry, "TEAMS", (*TEAMS, PARKING))
+    monkeypatch.setattr(registry, "INGESTED", (*INGESTED, PARKING))
+    monkeypatch.setitem(READERS, PARKING.kind, PARKING.reader)
+    return MoreSettings()
+
+
+def test_a_line_a_reader_and_a_setting_are_a_source_topic(parking):
+    """It is made by make up, read by ingest, watched by the monitor, and known by its kind to dead letters."""
+    (made,) = [topic for topic in topics_of(parking) if topic.name == "city.parking"]
+    assert (made.partitions, made.config) == (4, {"retention.ms": "1000"})
+    assert worker.ingest_conf(parking).kinds["city.parking"] == PARKING.kind
+    conf = conf_of(parking)
+    assert "city.parking" in conf.sources
+    assert "city.parking" in conf.ours[parking.ingest_group]
+    value = {"payment_id": "p1", "operator_id": "M1", "status": "SUCCEEDED", "amount_received": 5, "currency": "EUR"}
+    raw = json.dumps({**value, "paid_at": 0}).encode()
+    found = decode(PARKING.kind, [raw, b"{"], [0, 1], [0, 0], 0, now_ms=0, ocpi_operators={})
+    assert found.parts["M1"].ids == ["p1"]
+    assert [index for index, _ in found.rejections] == [1]

@@ -1,4 +1,4 @@
-"""A stack in a run folder of its own, and the commands on it."""
+"""A stack in a run folder and on ports of its own, and the commands on it."""
 
 import os
 import subprocess
@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 from dotenv import dotenv_values
+
+from stream_app.local.ports import free_port
 
 PROGRAM = Path(sys.executable).parent / "stream-app"
 SERVERS = ["clickhouse", "kafka", "redis"]
@@ -16,11 +18,12 @@ class Stack:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self.ports = {"STREAM_APP_API_PORT": str(free_port()), "STREAM_APP_MONITOR_PORT": str(free_port())}
 
     def popen(self, *arguments, **env):
         return subprocess.Popen(
             [PROGRAM, *arguments],
-            env={**os.environ, "STREAM_APP_RUN": str(self.folder), **env},
+            env={**os.environ, **self.ports, "STREAM_APP_RUN": str(self.folder), **env},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -37,7 +40,7 @@ class Stack:
         return out
 
     def pids(self):
-        return {path.stem: int(path.read_text().split()[0]) for path in self.folder.glob("*.pid")}
+        return {path.stem: int(path.read_text()) for path in self.folder.glob("*.pid")}
 
     def env(self):
         return dotenv_values(self.folder / "env")

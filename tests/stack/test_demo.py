@@ -13,7 +13,6 @@ import pytest
 
 from config.settings import LIB, ROOT
 from stream_app.local import kafka_server, redis_server
-from stream_app.local.ports import free_port
 from tests.stack.nobody import Nobody
 from tests.stack.stacks import SERVERS, Stack
 
@@ -37,16 +36,16 @@ def nobody(kafka, redis_url, clickhouse_url):
 
 @pytest.mark.timeout(600)  # it starts everything twice
 def test_demo_again_down_and_clean_by_nobody_with_the_ports_taken(nobody, taken):
-    stack, port, before = Stack(nobody.run_folder), free_port(), checkout()
+    stack, before = Stack(nobody.run_folder), checkout()
 
     def make(*arguments):
-        code, said = nobody.make(*arguments, "WORKERS=1", SMALL, STREAM_APP_API_PORT=str(port))
+        code, said = nobody.make(*arguments, "WORKERS=1", SMALL, **stack.ports)
         assert code == 0, said
         return said
 
     said = make("demo")
     assert "Stadtwerke Musterstadt (M1), ALL, EUR, months of Europe/Berlin" in said
-    assert f"http://127.0.0.1:{port}/" in said
+    assert f"http://127.0.0.1:{stack.ports['STREAM_APP_API_PORT']}/" in said
     assert "Live traffic runs now" in said
     pids, env = stack.pids(), stack.env()
     assert {"api", "simulate", "worker-1", *SERVERS} <= pids.keys()

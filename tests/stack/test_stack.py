@@ -69,7 +69,7 @@ def test_apps_are_ready_when_they_say_so(run):
     assert not is_free(port)
     assert down(run) == ["api", "worker-1", "worker-2"]
     assert is_free(port)
-    assert list(run.root.glob("*.pid")) + list(run.root.glob("*.ready")) == []
+    assert [path.suffix for path in run.root.iterdir() if path.suffix != ".log"] == []
 
 
 def test_an_app_is_ready_when_it_has_an_answer_for_the_token(run):
@@ -117,6 +117,16 @@ def test_an_app_that_a_signal_ended_while_starting_is_told_so(run):
     crash = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     with pytest.raises(LocalError, match=r"^worker-1 ended while starting \(by SIGKILL\); "):
         up(run, App("worker-1", [sys.executable, "-c", crash], "1", lambda: False))
+
+
+def test_a_pid_file_of_another_process_than_the_start_file_names_nobody(run):
+    pids = up(run, worker(run, "worker-1"), worker(run, "worker-2"))
+    run.pid_file("worker-1").write_text(f"{pids['worker-2']}\n")
+    try:
+        assert find(run, "worker-1") is None
+    finally:
+        run.pid_file("worker-1").write_text(f"{pids['worker-1']}\n")
+    assert find(run, "worker-1").process.pid == pids["worker-1"]
 
 
 def test_what_ignores_sigterm_is_killed(run):

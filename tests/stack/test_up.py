@@ -19,9 +19,8 @@ from clickhouse_driver import Client
 
 from config.settings import load
 from stream_app.cli.topics import topics_of
-from stream_app.local.ports import free_port
-from tests.e2e.deployment import wait_until
 from tests.stack.stacks import SERVERS, Stack
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +34,17 @@ def stack(tmp_path_factory, taken):
         yield stack
     finally:
         stack.ok("clean")
+
+
+def test_pid_files_hold_the_pid_alone_as_kill_wants_it(stack):
+    named = subprocess.run(
+        ["bash", "-euc", "kill -0 $(cat redis.pid) && cat redis.pid"],
+        cwd=stack.folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert named.stdout == f"{stack.pids()['redis']}\n"
 
 
 def test_two_ups_at_once_start_one_of_each(stack):
@@ -105,7 +115,8 @@ def test_a_killed_server_is_started_again_where_it_was_with_its_data(stack):
 def test_a_recycled_pid_is_nobody_of_ours(stack):
     with subprocess.Popen(["sleep", "60"]) as stranger:
         try:
-            (stack.folder / "simulate.pid").write_text(f"{stranger.pid}\n1.00\n\n")
+            (stack.folder / "simulate.pid").write_text(f"{stranger.pid}\n")
+            (stack.folder / "simulate.start").write_text(f"{stranger.pid}\n1.00\n\n")
             secret, clickhouse = stack.env()["STREAM_APP_JWT_SECRET"], stack.env()["CLICKHOUSE_URL"]
             client = Client.from_url(clickhouse)
             client.execute("CREATE TABLE kept (x UInt8) ENGINE = TinyLog")
@@ -123,11 +134,11 @@ def test_a_recycled_pid_is_nobody_of_ours(stack):
 
 
 def test_up_starts_workers_api_and_monitor_and_again_what_died(stack):
-    env = {"STREAM_APP_API_PORT": str(free_port()), "STREAM_APP_MONITOR_PORT": str(free_port())}
-    out = stack.ok("up", "--workers", "1", **env)
+    out = stack.ok("up", "--workers", "1")
     before = stack.pids()
     assert sorted(before) == sorted(["api", "monitor", *SERVERS, "worker-1"])
     address = re.search(r"^API: (.*)/docs$", out, re.MULTILINE)[1]
+    assert address == f"http://127.0.0.1:{stack.ports['STREAM_APP_API_PORT']}"
     with urllib.request.urlopen(f"{address}/readyz") as answer:
         assert answer.status == 200
     page, token = re.search(r"^Dashboard, with a token for 24 hours: (.*/)#token=(\S+)$", out, re.MULTILINE).groups()
@@ -145,15 +156,15 @@ def test_up_starts_workers_api_and_monitor_and_again_what_died(stack):
     with urllib.request.urlopen(asked) as answer:
         assert json.load(answer)["data"]["answers"]
     os.kill(before["worker-1"], signal.SIGKILL)
-    stack.ok("up", "--workers", "2", **env)
+    stack.ok("up", "--workers", "2")
     after = stack.pids()
     assert sorted(after) == sorted(["api", "monitor", *SERVERS, "worker-1", "worker-2"])
     assert after["worker-1"] != before["worker-1"]
     assert {name: after[name] for name in before if name != "worker-1"}.items() <= before.items()
     for name in ("worker-1", "worker-2"):
         assert (stack.folder / f"{name}.ready").read_text().strip() == str(after[name])
-    wait_until("all is well by what the monitor says", lambda: stack.run("status", **env)[0] == 0)
-    out = stack.ok("status", **env)
+    wait_until("all is well by what the monitor says", lambda: stack.run("status")[0] == 0)
+    out = stack.ok("status")
     assert "crm-stats-ingest" in out
     assert "crm-stats-ledger-1" in out
 
@@ -202,8 +213,7 @@ def test_a_busy_port_of_ours_is_one_clear_sentence(tmp_path, name):
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        env = {f"STREAM_APP_{one}_PORT": str(free_port()) for one in ("API", "MONITOR")}
-        code, out, err = stack.run("up", **(env | {f"STREAM_APP_{name}_PORT": str(port)}))
+        code, out, err = stack.run("up", **{f"STREAM_APP_{name}_PORT": str(port)})
     assert (code, out) == (1, "")
     assert err.startswith(f"stream-app up: Port {port} is taken by another program (")
     assert err.count("\n") == 1

@@ -3,24 +3,21 @@
 Place: beside the real routes, which hand bytes on and check nothing by models; `reference_pages` serves it.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 import orjson
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from fastapi.openapi.utils import get_openapi
-from fastapi.security import HTTPBearer
 from pydantic import BaseModel
-from starlette.responses import Response
 
 from stream_app.api.asking.windows import Retention
 from stream_app.api.description import examples, models, table_models
+from stream_app.api.description.shared import QUESTION_ERRORS, Responses, asker, bearer, errors
+from stream_app.api.description.stream_reference import describe_stream
 from stream_app.api.errors import (
-    BAD_PARAMETER,
     BAD_TOKEN,
     INTERNAL,
-    NO_DATA_PERMISSION,
-    NO_INTERFACE_PERMISSION,
     NO_KEYS,
     NO_OPERATIONS_PERMISSION,
     NO_STORE,
@@ -29,7 +26,6 @@ from stream_app.api.errors import (
 )
 from stream_app.domain.tables import FigureTable, Table
 
-Responses = dict[int | str, dict[str, Any]]
 PREFIX: Final = "/smart-bi/crm"
 OPERATIONS: Final = "/ops/status"
 _DESCRIPTION: Final = """Live statistics of charging operators and their customer groups.
@@ -51,26 +47,6 @@ _GET_HEADERS: Final = {
     "Cache-Control": {"schema": {"type": "string"}, "description": "private, no-cache"},
     "Vary": {"schema": {"type": "string"}, "description": "Authorization"},
 }
-_STREAM: Final = """Server-sent events, at once and on each change, until the token expires.
-
-{documents}. `as-of`, every two seconds: up to when what was sent holds. `stale`: changes can't be seen at the moment;
-what was sent stays as it was at `asOf`, until the next `as-of`. An event's id holds the versions of all documents; sent
-back as `Last-Event-ID` it keeps an unchanged document from being sent again.
-"""
-_STREAM_OF_MANY: Final = """The same events, of many groups over one connection; each event names its operator and group, and its id is that group's.
-
-A group that can't be watched is told by an event `refused`, with its `operatorId` and `groupId`, `code` and `message`; the others go on.
-"""
-_QUESTION_ERRORS: Final = (
-    BAD_PARAMETER,
-    BAD_TOKEN,
-    NO_INTERFACE_PERMISSION,
-    NO_DATA_PERMISSION,
-    OVER_RATE,
-    INTERNAL,
-    NO_STORE,
-    NO_KEYS,
-)
 
 
 class _Described(NamedTuple):
@@ -114,36 +90,6 @@ def _describe_table(table: Table[Any], retention: Retention) -> _Described:
     )
 
 
-def _schema_of(model: type[BaseModel]) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{model.__name__}"}
-
-
-def _errors(codes: tuple[int, ...]) -> Responses:
-    found: Responses = {}
-    for code in codes:
-        entry = found.setdefault(
-            code // 100,
-            {"description": "", "content": {"application/json": {"schema": _schema_of(models.Error), "examples": {}}}},
-        )
-        entry["description"] += f"{'; ' if entry['description'] else ''}{code}: {WHEN[code]}"
-        entry["content"]["application/json"]["examples"][str(code)] = {
-            "summary": WHEN[code],
-            "value": {"code": code, "message": WHEN[code]},
-        }
-    found.get(429, {})["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
-    return found
-
-
-def _asker(model: type[BaseModel], *, query: bool) -> Callable[..., None]:
-    """A function whose signature describes the parameters."""
-
-    def ask(asked: Any) -> None:
-        """Never called."""
-
-    ask.__annotations__["asked"] = Annotated[model, Query()] if query else model
-    return ask
-
-
 def _describe(router: APIRouter, name: str, described: _Described) -> None:
     for method in ("POST", "GET"):
         get = method == "GET"
@@ -157,67 +103,15 @@ def _describe(router: APIRouter, name: str, described: _Described) -> None:
         )
         router.add_api_route(
             f"{PREFIX}/{name}",
-            _asker(described.request, query=get),
+            asker(described.request, query=get),
             methods=[method],
             operation_id=f"{name}_{method.lower()}",
             summary=described.summary,
             description=described.description,
             tags=["statistics"],
             response_model=models.Envelope[described.data],  # type: ignore[name-defined]  # made from the value
-            responses={200: answer, **unchanged, **_errors(_QUESTION_ERRORS)},
-            dependencies=[Depends(_bearer())],
-        )
-
-
-def _describe_stream(router: APIRouter, tables: Sequence[Table[Any]], described: Sequence[_Described]) -> None:
-    last_event = {
-        "name": "Last-Event-ID",
-        "in": "header",
-        "schema": {"type": "string"},
-        "description": "The id of the last event that arrived",
-    }
-    identity = f"^[0-9]+(-[0-9]+){{{len(tables) - 1}}}$"
-    kinds = [_event(table.document, found.data, identity) for table, found in zip(tables, described, strict=True)]
-    as_of, stale, refused = (
-        _event(name, data, identity, numbered=False)
-        for name, data in (("as-of", models.StateData), ("stale", models.StateData), ("refused", models.RefusedData))
-    )
-    kinds += [as_of, stale]
-    documents = "; ".join(f"`{table.document}`: the `data` of the default answer of {table.path}" for table in tables)
-    for method, asker, summary, description, events, more in (
-        (
-            "GET",
-            _asker(models.StreamRequest, query=True),
-            "All default answers, and their changes",
-            _STREAM.format(documents=documents),
-            kinds,
-            {"parameters": [last_event]},
-        ),
-        (
-            "POST",
-            _asker(models.WatchRequest, query=False),
-            "The same of many groups",
-            _STREAM_OF_MANY,
-            [*kinds, refused],
-            {},
-        ),
-    ):
-        content = {"itemSchema": {"oneOf": events}, "example": examples.stream_example(tables)}
-        router.add_api_route(
-            f"{PREFIX}/stream",
-            asker,
-            methods=[method],
-            operation_id=f"stream_{method.lower()}",
-            summary=summary,
-            description=description,
-            tags=["statistics"],
-            response_class=Response,
-            responses={
-                200: {"description": "Events", "content": {"text/event-stream": content}},
-                **_errors(_QUESTION_ERRORS),
-            },
-            openapi_extra=more,
-            dependencies=[Depends(_bearer())],
+            responses={200: answer, **unchanged, **errors(QUESTION_ERRORS)},
+            dependencies=[Depends(bearer())],
         )
 
 
@@ -236,27 +130,10 @@ def _describe_operations(router: APIRouter) -> None:
         response_model=models.Envelope[models.OperationsData],
         responses={
             200: answer,
-            **_errors((BAD_TOKEN, NO_OPERATIONS_PERMISSION, OVER_RATE, INTERNAL, NO_KEYS)),
+            **errors((BAD_TOKEN, NO_OPERATIONS_PERMISSION, OVER_RATE, INTERNAL, NO_KEYS)),
         },
-        dependencies=[Depends(_bearer())],
+        dependencies=[Depends(bearer())],
     )
-
-
-def _event(name: str, data: type[BaseModel], identity: str, *, numbered: bool = True) -> dict[str, Any]:
-    """An event, with an id of this pattern; one without an id of its own has the last one's for whoever reads it."""
-    return {
-        "type": "object",
-        "properties": {
-            "event": {"const": name},
-            "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": _schema_of(data)},
-            "id": {"type": "string", "pattern": identity},
-        },
-        "required": ["event", "data", *(["id"] if numbered else [])],
-    }
-
-
-def _bearer() -> HTTPBearer:
-    return HTTPBearer(description="JWT: HS256, or RS256 or ES256 by a JWKS")
 
 
 def _ready() -> None:
@@ -277,7 +154,7 @@ def document(version: str, retention: Retention, tables: Sequence[Table[Any]]) -
     questions = {table.path: found for table, found in zip(tables, described, strict=True)}
     for name, found in (questions | _LISTS).items():
         _describe(router, name, found)
-    _describe_stream(router, tables, described)
+    describe_stream(router, f"{PREFIX}/stream", tables, [found.data for found in described])
     _describe_operations(router)
     up: Responses = {200: {"description": "Always", "content": {"application/json": {"example": examples.example({})}}}}
     router.add_api_route(
@@ -301,7 +178,7 @@ def document(version: str, retention: Retention, tables: Sequence[Table[Any]]) -
         response_model=models.Envelope[models.StoresData],
         responses={
             200: {"description": "Which of them", "content": {"application/json": {"example": stores}}},
-            **_errors((NO_STORE,)),
+            **errors((NO_STORE,)),
         },
     )
     table = "".join(f"| {code} | {when} |\n" for code, when in WHEN.items())

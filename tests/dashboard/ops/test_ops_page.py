@@ -10,9 +10,10 @@ from playwright.async_api import expect
 
 from stream_app.health.advice import ADVICE, SILENT, STAGES
 from stream_app.local.ports import free_port
-from tests.api.worlds import token
-from tests.dashboard.ops.viewing import OPS, api_on, chromium_on, monitor_that_says, recorded
+from tests.dashboard.ops.viewing import OPS, api_on, chromium_on
 from tests.dashboard.places import DRESSES, SOON_S, SOURCES
+from tests.support.api import token
+from tests.support.monitor_stub import monitor_that_says, recorded
 
 WELL, REDIS, INGEST = (recorded(name) for name in ("well", "redis", "ingest"))
 

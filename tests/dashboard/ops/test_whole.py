@@ -1,16 +1,11 @@
 """The operations page of a whole deployment: what is broken is named, in words, a few seconds later, and nothing once it is well again."""
 
 import asyncio
-import json
-import time
 
 import pytest
 from playwright.async_api import expect
 
-from tests.dashboard.ops.viewing import chromium_on, frozen
-from tests.e2e.conftest import deploy
-
-__all__ = ["deploy"]
+from tests.dashboard.ops.viewing import chromium_on
 
 
 @pytest.fixture
@@ -20,12 +15,7 @@ def deployment(deploy):
     made.start_worker(1)
     made.start_api()
     made.wait_ready(1)
-    producer, now = made.producer(), int(time.time() * 1000)
-    for n in range(200):
-        payment = {"payment_id": f"p-{n}", "operator_id": f"M{n % 39}", "status": "SUCCEEDED"}
-        payment |= {"amount_received": 100, "currency": "EUR" if n % 10 else "ABC", "paid_at": now}
-        producer.produce("charging.payments", json.dumps(payment))
-    assert producer.flush(20) == 0
+    made.send_payments(200, operators=39)
     made.wait_as_of(made.now_ms())
     made.start("monitor", "monitor")
     return made
@@ -46,7 +36,7 @@ async def test_what_stands_still_is_named_and_a_monitor_that_is_gone_is_told(dep
         await expect(ops.page.locator("[data-stage=push]")).to_contain_text("from append", timeout=60_000)
         assert await ops.blamed() == []
 
-        with frozen(deployment, "redis"):
+        with deployment.frozen("redis"):
             await expect(ops.page.locator(".node.blame")).to_have_attribute("data-stage", "redis", timeout=60_000)
             await expect(verdict).to_contain_text("Results of all 39 operators are")
             assert "Redis is not written, since" in await ops.text(".verdict .detail")

@@ -14,7 +14,7 @@ from stream_app.local.processes import find, stop
 from stream_app.local.servers import SERVERS, start_server
 from tests.dashboard.page.viewing import chromium_on
 from tests.dashboard.places import SOON_S
-from tests.e2e.deployment import wait_until
+from tests.support.waiting import wait_until
 
 
 def signed(stack, **claims):

@@ -11,7 +11,7 @@ from playwright.async_api import async_playwright, expect
 
 from stream_app.domain.figures import FIGURES
 from tests.dashboard.places import CHROMIUM, FLAGS, SOURCES
-from tests.e2e.deployment import PROGRAM, ROOT, Deployment
+from tests.support.deployment import PROGRAM, ROOT, Deployment
 
 MONTHS, CUSTOMERS = 7, 60
 DASH, MINUS = "\u2013", "\u2212"

@@ -7,12 +7,13 @@ import uvicorn
 from redis.asyncio import Redis
 
 from stream_app.api.app import create_app, stores
+from stream_app.local.ports import free_port
 from stream_app.sinks.redis import RedisSink
-from tests.api.worlds import settings
-from tests.sinks.fake_view import MONTH, example
+from tests.support.api import settings
+from tests.support.fake_view import MONTH, example
 
 BEGIN_MS = 1_795_500_009_000
-NOBODYS = "clickhouse://default@127.0.0.1:1"
+NOBODY, NOBODYS = "redis://127.0.0.1:1/0", "clickhouse://default@127.0.0.1:1"  # addresses at which nobody answers
 
 
 class World:
@@ -44,22 +45,23 @@ class World:
 
 
 @asynccontextmanager
-async def listening(app, *, port=0, lifespan="off"):
-    """The address at which an application answers."""
+async def listening(app, *, port=None, lifespan="off"):
+    """The address at which an application answers: on a free port, where none is given."""
+    port = port or free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, lifespan=lifespan, log_config=None, access_log=False))
     running = asyncio.create_task(server.serve())
     while not server.started:
         assert not running.done()
         await asyncio.sleep(0.01)
     try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
         await running
 
 
 @asynccontextmanager
-async def serving(world, *, around=lambda app: app, port=0, **changes):
+async def serving(world, *, around=lambda app: app, port=None, **changes):
     """`around` may stand before the application; `changes` are settings."""
     ending = asyncio.Event()
     chosen = settings(redis_url=world.redis_url, clickhouse_url=NOBODYS, **changes)

@@ -1,4 +1,7 @@
-"""A whole deployment of one test: its own servers, workers and API, each a real process that can be killed."""
+"""A whole deployment of one test: its own servers, workers and API, each a real process that can be killed.
+
+The fixture `deploy` is there for every room: tests/conftest.py names this module among its plugins.
+"""
 
 import json
 import os
@@ -7,12 +10,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 import redis
 from clickhouse_driver import Client
 from confluent_kafka import Producer
@@ -23,6 +28,7 @@ from stream_app.local.processes import find, stop
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server, start_servers
 from tests.oracle import TOPICS
+from tests.support.waiting import SECONDS_MAX, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.executable).parent / "stream-app"
@@ -32,17 +38,6 @@ SOURCES = dict.fromkeys(TOPICS.values(), 1) | {
     "crm.customer-groups": 2,
 }
 DATABASE = "energy_smart_bi"
-DEADLINE_S = 120.0
-
-
-def wait_until(what: str, condition: Callable[[], Any], seconds: float = DEADLINE_S) -> Any:
-    """The first true value of the condition; fails with its name after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"after {seconds:.0f} s still waiting until {what}")
-        time.sleep(0.05)
-    return found
 
 
 class Deployment:
@@ -67,6 +62,7 @@ class Deployment:
             "PYTHONFAULTHANDLER": "1",
             **own,
         }
+        self.partitions = 8  # of the events topic
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.admin = AdminClient({"bootstrap.servers": self.kafka})
         self.make_topics(sources)
@@ -157,6 +153,17 @@ class Deployment:
                     file.unlink()
         assert start_server(self.run, server, address, default_ports=False) == address
 
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """A server of this name that takes connections and answers nothing meanwhile."""
+        running = find(self.run, name)
+        assert running is not None
+        running.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            running.process.send_signal(signal.SIGCONT)
+
     def close(self) -> None:
         """End everything that was started."""
         for process in self._processes.values():
@@ -187,6 +194,15 @@ class Deployment:
 
     def producer(self, **settings: Any) -> Producer:
         return Producer({"bootstrap.servers": self.kafka, "linger.ms": 5, **settings})
+
+    def send_payments(self, count: int, *, start: int = 0, operators: int = 37) -> None:
+        """Payments of so many operators, so that each partition has some; one in ten is of an unknown currency."""
+        producer, now_ms = self.producer(), self.now_ms()
+        for n in range(start, start + count):
+            payment = {"payment_id": f"p-{n}", "operator_id": f"M{n % operators}", "status": "SUCCEEDED"}
+            payment |= {"amount_received": 100, "currency": "EUR" if n % 10 else "ABC", "paid_at": now_ms}
+            producer.produce("charging.payments", json.dumps(payment))
+        assert producer.flush(20) == 0
 
     # -- outputs
 
@@ -224,15 +240,15 @@ class Deployment:
             return {}
         return {int(partition): time_.decode() for partition, time_ in found.items()}
 
-    def wait_as_of(self, time_ms: int, *, names: Sequence[str] = (), seconds: float = DEADLINE_S) -> None:
-        """Until everything taken before has reached Redis, ClickHouse and the topics, in all eight partitions. `names`: who must live on."""
+    def wait_as_of(self, time_ms: int, *, names: Sequence[str] = (), seconds: float = SECONDS_MAX) -> None:
+        """Until everything taken before has reached Redis, ClickHouse and the topics, in all partitions. `names`: who must live on."""
         wanted = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time_ms / 1000)) + f".{time_ms % 1000:03d}Z"
 
         def passed() -> bool:
             for name in names:
                 assert self._processes[name].poll() is None, f"{name} ended: {self.log(name)[-4000:]}"
             found = self.as_of()
-            return len(found) == 8 and min(found.values()) >= wanted
+            return len(found) == self.partitions and min(found.values()) >= wanted
 
         wait_until(f"Redis' as-of has passed {wanted} ({self.as_of()})", passed, seconds)
 
@@ -240,6 +256,26 @@ class Deployment:
             rows = self.clickhouse.execute(
                 f"SELECT partition, max(as_of) FROM {DATABASE}.ads_operation_crm_as_of GROUP BY partition"
             )
-            return len(rows) == 8 and min(as_of.timestamp() for _, as_of in rows) * 1000 >= time_ms
+            return len(rows) == self.partitions and min(as_of.timestamp() for _, as_of in rows) * 1000 >= time_ms
 
         wait_until(f"ClickHouse's as-of has passed {wanted}", clickhouse_passed, seconds)
+
+
+@pytest.fixture
+def deploy(tmp_path: Path) -> Iterator[Callable[..., Deployment]]:
+    """Makes deployments; on failure the ends of their logs are printed."""
+    made: list[Deployment] = []
+
+    def make(**settings: object) -> Deployment:
+        made.append(Deployment(tmp_path / f"run-{len(made)}", **settings))  # type: ignore[arg-type]
+        return made[-1]
+
+    try:
+        yield make
+    finally:
+        for deployment in made:
+            deployment.close()
+            for log in sorted(deployment.run.root.glob("*.log")):
+                if log.stem not in {"kafka", "clickhouse", "redis"}:
+                    lines = [line for line in log.read_text(errors="replace").splitlines() if "[INFO] [^" not in line]
+                    print(f"--- {log.name}", *lines[:60], *lines[60:][-60:], sep="\n")

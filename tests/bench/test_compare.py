@@ -1,4 +1,4 @@
-"""What the comparison stands on: the truth, the rules of others, what tools print, the page."""
+"""What `make compare` stands on: the truth, the rules of others, what tools print, the page."""
 
 import struct
 

@@ -1,18 +1,17 @@
 """A big deterministic scenario for the end-to-end test: everything that may happen to charging records, in disorder.
 
-`build` makes what is sent, `send` and `read_topic` move it through Kafka, and the `diff_…` functions compare each output with the truth
-about what was read back from the source topics. `python -m tests.scenario SEED N` prints what a scenario is made of.
+`build` makes what is sent, `send` moves it into Kafka, and the `diff_…` functions compare each output with the truth
+about what was read back from the source topics. `python -m tests.support.scenario SEED N` prints what a scenario is made of.
 """
 
 import random
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaException, Producer
 
 from tests.oracle import TOPICS, Truth, local, month_of, month_plus, truth
 from tests.oracle_room.differences import (
@@ -28,7 +27,7 @@ from tests.oracle_room.reading import Record
 
 __all__ = [
     "PARTITIONS", "Send", "as_records", "build", "compacted", "diff_clickhouse", "diff_dead_letters", "diff_http", "diff_redis",
-    "diff_topics", "earliest_ms", "interesting_times", "read_topic", "send", "versions_never_fall",
+    "diff_topics", "earliest_ms", "interesting_times", "send", "versions_never_fall",
 ]  # fmt: skip
 
 PARTITIONS = {
@@ -400,42 +399,6 @@ def send(bootstrap: str, sends: Iterable[Send]) -> int:
     return number
 
 
-def read_topic(bootstrap: str, topic: str, isolation: str = "read_committed") -> list[Record]:
-    """All records of a topic from its start to its present end, by partition and offset."""
-    consumer = Consumer({
-        "bootstrap.servers": bootstrap, "group.id": "tests-read-topic", "enable.auto.commit": False, "auto.offset.reset": "earliest",
-        "isolation.level": isolation, "enable.partition.eof": True,
-    })  # fmt: skip
-    try:
-        return sorted(_read(consumer, topic), key=lambda record: (record.partition, record.offset))
-    finally:
-        consumer.close()
-
-
-def _read(consumer: Consumer, topic: str) -> Iterator[Record]:
-    found = consumer.list_topics(topic, timeout=10).topics[topic]
-    if found.error is not None:
-        raise KafkaException(found.error)
-    open_partitions = set(found.partitions)
-    consumer.assign([TopicPartition(topic, partition, 0) for partition in open_partitions])
-    deadline = time.monotonic() + 120
-    while open_partitions:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"no end of {topic} {open_partitions}")
-        message: Any
-        for message in consumer.consume(10_000, 0.5):
-            error = message.error()
-            if error is None:
-                headers = tuple((name, value) for name, value in message.headers() or ())
-                yield Record(
-                    topic, message.partition(), message.offset(), message.timestamp()[1], message.key(), message.value(), headers
-                )  # fmt: skip
-            elif error.name() == "_PARTITION_EOF":
-                open_partitions.discard(message.partition())
-            else:
-                raise KafkaException(error)
-
-
 def compacted(records: Iterable[Record]) -> dict[bytes, tuple[bytes | None, tuple[tuple[str, bytes | None], ...]]]:
     """What compaction leaves: of each key the last (value, headers), for `diff_topics`."""
     return {record.key or b"": (record.value, record.headers) for record in records}
@@ -457,7 +420,7 @@ def summary(found: Truth, sends: Sequence[Send]) -> Iterator[str]:
 
 
 def main() -> None:
-    """`python -m tests.scenario SEED N`."""
+    """`python -m tests.support.scenario SEED N`."""
     seed, entities = int(sys.argv[1]), int(sys.argv[2])
     now_ms = int(datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp() * 1000)
     sends = build(seed, entities, now_ms)

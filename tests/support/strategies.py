@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.oracle import TOPICS, Clock, Record, Settings, month_plus
 from tests.oracle_room.examples import bad_examples, dumps, ocpi_time, odd_examples
-from tests.scenario import PARTITIONS, earliest_ms, interesting_times
+from tests.support.scenario import PARTITIONS, earliest_ms, interesting_times
 
 NOW_MS = int(datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp() * 1000)
 WALL_FAR_MS = int(datetime(2028, 1, 1, tzinfo=UTC).timestamp() * 1000)
