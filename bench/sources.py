@@ -6,8 +6,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from stream_app.domain.events import CDR, MEMBERSHIP, PAYMENT, SESSION
 from stream_app.sources import decode
+from stream_app.sources.registry import CDRS, CUSTOMER_GROUPS, PAYMENTS, SESSIONS, SourceTopic
 
 NOW_MS = 1_793_700_000_000
 BATCH, ROUNDS = 2_000, 40
@@ -53,28 +53,28 @@ def cdr() -> dict[str, object]:
 
 def main() -> None:
     """Print a line a kind of traffic."""
-    plans: dict[str, tuple[int, Any]] = {
-        "sessions, integer times": (SESSION, lambda _: session()),
-        "payments, integer times": (PAYMENT, lambda _: payment()),
-        "sessions, RFC 3339": (SESSION, lambda _: session(started_at=text(at_ms()))),
-        "payments, RFC 3339": (PAYMENT, lambda _: payment(paid_at=text(at_ms()))),
-        "payments, RFC 3339 with milliseconds": (PAYMENT, lambda _: payment(paid_at=text(at_ms(), "milliseconds"))),
-        "payments, Chinese ids": (PAYMENT, lambda _: payment(customer_id=f"大客户{random_.randrange(10_000)}")),
-        "payments, one in 100 unusable": (PAYMENT, lambda i: payment(status="?" if i % 100 == 3 else "SUCCEEDED")),
-        "payments, all unusable": (PAYMENT, lambda _: payment(status="?")),
+    plans: dict[str, tuple[SourceTopic, Any]] = {
+        "sessions, integer times": (SESSIONS, lambda _: session()),
+        "payments, integer times": (PAYMENTS, lambda _: payment()),
+        "sessions, RFC 3339": (SESSIONS, lambda _: session(started_at=text(at_ms()))),
+        "payments, RFC 3339": (PAYMENTS, lambda _: payment(paid_at=text(at_ms()))),
+        "payments, RFC 3339 with milliseconds": (PAYMENTS, lambda _: payment(paid_at=text(at_ms(), "milliseconds"))),
+        "payments, Chinese ids": (PAYMENTS, lambda _: payment(customer_id=f"大客户{random_.randrange(10_000)}")),
+        "payments, one in 100 unusable": (PAYMENTS, lambda i: payment(status="?" if i % 100 == 3 else "SUCCEEDED")),
+        "payments, all unusable": (PAYMENTS, lambda _: payment(status="?")),
         "memberships": (
-            MEMBERSHIP,
+            CUSTOMER_GROUPS,
             lambda i: {"operator_id": "M1", "customer_id": f"c-{i}", "group_ids": ["vip", "fleet"], "version": 7},
         ),
-        "CDRs": (CDR, lambda _: cdr()),
+        "CDRs": (CDRS, lambda _: cdr()),
     }
-    for name, (kind, make) in plans.items():
+    for name, (topic, make) in plans.items():
         values = [json.dumps(make(i), ensure_ascii=False).encode() for i in range(BATCH)]
         offsets, timestamps = list(range(BATCH)), [NOW_MS] * BATCH
         taken = []
         for _ in range(ROUNDS):
             started = time.process_time()
-            decode(kind, values, offsets, timestamps, 0, now_ms=NOW_MS, ocpi_operators={})
+            decode(topic, values, offsets, timestamps, 0, now_ms=NOW_MS, ocpi_operators={})
             taken.append(time.process_time() - started)
         print(f"{name:40} {BATCH / sorted(taken)[ROUNDS // 2]:12,.0f} records per CPU-second")
 

@@ -106,7 +106,7 @@ class Background(Service):
 def ingest_conf(settings: Settings) -> IngestConf:
     """What ingest must know."""
     return IngestConf(
-        kinds={settings.source_topic(topic.name): topic.kind for topic in registry.INGESTED},
+        sources=registry.by_kafka_name(registry.INGESTED, settings.source_topic),
         events=settings.events,
         events_partitions=settings.events_partitions,
         dead_letters=settings.topic_dead_letters,
@@ -129,10 +129,10 @@ def create_ingest(settings: Settings, state_dir: Path, metrics: CollectorRegistr
         declares=False,
     )
     conf = ingest_conf(settings)
-    counts = IngestMetrics(conf.kinds, metrics)
+    counts = IngestMetrics(conf.sources, metrics)
     ingest = Ingest(conf, Appender(settings.kafka_bootstrap_servers), metrics=counts)
     background = Background(app)
-    ingest_agent.add(app, conf.kinds, ingest)
+    ingest_agent.add(app, conf.sources, ingest)
 
     async def start_clock() -> None:
         background.add_future(ingest.run_clock())
@@ -223,7 +223,7 @@ def _conf(settings: Settings, group: str, topic_id: str, *, muted: bool) -> Conf
             changelog=changelog(group),
             results={table.name: settings.result_topic(table.name) for table in TABLES},
             dead_letters=settings.topic_dead_letters,
-            sources={topic.kind: settings.source_topic(topic.name) for topic in registry.TEAMS},
+            sources={(topic.kind, topic.number): settings.source_topic(topic.name) for topic in registry.TEAMS},
         ),
         pace=Pace(tick_s=settings.tick_ms / 1000, publish_s=settings.publish_ms / 1000),
         ledger=working.Settings(settings.retention_months, settings.distribution_days, settings.default_currency),

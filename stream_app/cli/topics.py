@@ -1,9 +1,10 @@
-"""Which topics the stack needs, from the settings: those of the sources and ours.
+"""Which topics the stack needs, from the settings: those of the sources, those of results, and our others.
 
 Must not make any: `stream_app.local.topics` does.
 """
 
 from config.settings import Settings
+from stream_app.domain.tables import TABLES
 from stream_app.local.topics import TopicSpec
 from stream_app.sources import registry
 
@@ -40,8 +41,7 @@ def topics_of(settings: Settings) -> list[TopicSpec]:
         *(TopicSpec(settings.source_topic(t.name), t.partitions, replicas, t.config) for t in registry.INGESTED),
         events_topic(settings),
         TopicSpec(settings.topic_dead_letters, 1, replicas, dead_letters),
-        TopicSpec(settings.topic_monthly, settings.events_partitions, replicas, compacted),
-        TopicSpec(settings.topic_half_hour, settings.events_partitions, replicas, compacted),
+        *(TopicSpec(settings.result_topic(t.name), settings.events_partitions, replicas, compacted) for t in TABLES),
         TopicSpec(settings.topic_as_of, 1, replicas, compacted),
         TopicSpec(settings.topic_generations, 1, replicas, compacted),
     ]

@@ -1,10 +1,11 @@
-"""How results move with time: roll-over at an operator's midnight, retention, a changed zone, the sweep of what is past.
+"""How results move with time: an operator's midnight, retention, a changed zone, the sweep of rows past retention.
 
-`now` moves only by clock records, so each of these has a place in the log, and a replay gives the same. `Operator.horizon` is the first
-instant that is kept. It never falls, whatever the zone: what has left retention is not known again, whether its row was swept or not.
+`now` moves only by clock records, so each of these has a place in the log, and a replay gives the same.
+`Operator.horizon` is the first instant that is kept. It never falls, whatever the zone: what has left retention is not
+known again, whether its row was swept or not.
 
-A group is *shown*, has documents, while it has a cell of the current month: ALL always, another one from its first data on, and at each
-month's end as long as something of it counts in a retained month.
+A group is *shown*, has documents, while it has a cell of the current month: ALL always, another one from its first data
+on, and at each month's end as long as something of it counts in a retained month.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +41,10 @@ def is_shown(operator: Operator, group: Group) -> bool:
 
 
 def is_known(row: Row, operator: Operator) -> bool:
-    """Has the entity not left retention? A placeholder, made by a credit that came first, has version -1 and is not known."""
+    """Has the entity not left retention?
+
+    A placeholder, made by a credit that came first, has version -1 and is not known.
+    """
     return bool(row[VERSION] >= 0 and (row[HOLD] or row[TIME]) >= operator.horizon)
 
 
@@ -197,7 +201,7 @@ def rezone(work: Working, name: str, timezone: str) -> None:
 
 
 def sweep(work: Working, name: str, after: tuple[bytes, str] | None, limit: int) -> tuple[bytes, str] | None:
-    """Delete some rows of an operator past retention, from where the last call stopped; where this one did, None at the end.
+    """Delete up to `limit` rows of an operator past retention, behind `after`; where it stopped, None at the end.
 
     Changes no result: what it deletes is not known already.
     """

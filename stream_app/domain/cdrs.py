@@ -1,8 +1,8 @@
 """Upsert of CDRs. A credit takes back the CDR that it names, whichever of the two comes first.
 
-The row of a CDR lists the credits that name it now (CREDITED: id -> time); while one does, it counts nowhere. A credit contributes
-nothing itself, and its correction (another reference, no credit any more) gives back what the old one took. A credit whose CDR never
-came leaves a placeholder, a row of version -1.
+The row of a CDR lists the credits that name it now (CREDITED: id -> time); while one does, it counts nowhere. A credit
+contributes nothing itself, and its correction (another reference, no credit any more) gives back what the old one took.
+A credit whose CDR never came leaves a placeholder, a row of version -1.
 """
 
 from collections.abc import Callable, Sequence

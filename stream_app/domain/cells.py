@@ -1,7 +1,7 @@
 """What the ledger keeps besides entities: customers, cells, and the directory of operators and groups.
 
-Cells are the results, by table (domain.tables), operator, group and period. A cell that exists is shown by every sink, zeros included; its
-version is the events offset of its last change, with the generation above it.
+Cells are the results, by table (domain.tables), operator, group and period. A cell that exists is shown by every sink,
+zeros included; its version is the events offset of its last change, with the generation above it.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,10 @@ EMPTY = msgspec.Raw(b"\x80")  # a map without entries
 
 
 class CellKey(NamedTuple):
-    """The name of a cell in its table. `period` as the table counts it: a month like 202611, a day number since 1970."""
+    """The name of a cell in its table.
+
+    `period` as the table counts it: a month like 202611, a day number since 1970.
+    """
 
     operator: str
     group: str
@@ -32,7 +35,10 @@ class Cell(msgspec.Struct, array_like=True, gc=False):
 
 
 class FigureCell(Cell, array_like=True, gc=False):
-    """Key figures of a group's period: lists in the order of sums.Layout. `payments` has each currency that was ever shown, zeros included."""
+    """Key figures of a group's period: lists in the order of sums.Layout.
+
+    `payments` has each currency that was ever shown, zeros included.
+    """
 
     payments: dict[str, Sums] = {}
     sessions: Sums = msgspec.field(default_factory=SESSION_SUMS.zeros)
@@ -50,7 +56,10 @@ class CountCell(Cell, array_like=True, gc=False):
 
 
 class Operator(msgspec.Struct, array_like=True, gc=False):
-    """A known operator. `today` and the first kept month and day are those of the last clock record that moved them, 0 before any."""
+    """A known operator.
+
+    `today` and the first kept month and day are those of the last clock record that moved them, 0 before any.
+    """
 
     timezone: str = "UTC"
     announced_currency: str | None = None
@@ -67,7 +76,10 @@ class Operator(msgspec.Struct, array_like=True, gc=False):
 
 
 class Shown(msgspec.Struct, array_like=True, gc=False):
-    """Of the cells of a group in one table: the highest version, and its as-of in epoch milliseconds. The default document has both."""
+    """Of the cells of a group in one table: the highest version, and its as-of in epoch milliseconds.
+
+    The default document has both.
+    """
 
     version: int = 0
     as_of: int = 0
@@ -92,9 +104,10 @@ class Group(msgspec.Struct, array_like=True, gc=False):
 
 
 class Customer(msgspec.Struct, array_like=True, gc=False):
-    """Groups with their stamp, and all that the customer contributes to cells: by part of a table's rule, see domain.rules.
+    """A customer's groups with their stamp, and all that the customer contributes to cells, by part (domain.rules).
 
-    A part is decoded when it is looked at (`rules.part`): most events need some of them, and the others are written back as they were read.
+    A part is decoded when it is looked at (`rules.part`): most events need some of them, and the others are written
+    back as they were read.
     """
 
     groups: tuple[str, ...] = (ALL,)  # sorted, ALL first

@@ -1,9 +1,10 @@
 """What travels from ingest to the ledger: rows, by operator and kind.
 
-An event of an entity is its ledger row, so that the ledger stores what it read. Rows are lists, by the indexes below, because they are
-made, compared and stored by the hundred thousand a second. The first five fields of every row decide which of two is the later one: version, Kafka
-timestamp, offset, source partition, and the format of the frame that first held it. They are one total order, whatever came first; a record
-that is read again from its source by a version that keeps more of it is later than itself.
+An event of an entity is its ledger row, so that the ledger stores what it read. Rows are lists, by the indexes below,
+because they are made, compared and stored by the hundred thousand a second. The first five fields of every row decide
+which of two is the later one: version, Kafka timestamp, offset, source partition, and the format of the frame that
+first held it. They are one total order, whatever came first; a record that is read again from its source by a version
+that keeps more of it is later than itself.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ MEMBERSHIP: Final = 4  # a customer's groups; named by the customer
 GROUP: Final = 5  # a group's name; named by the group
 OPERATOR: Final = 6  # zone, currency, name; its id is empty
 
-# Every row
+# Every row. PARTITION: of its source topic, which are counted on through the topics of one kind: those of the topic with number n (see
+# sources.registry) begin at n * PARTITIONS_MAX.
 VERSION, TIMESTAMP, OFFSET, PARTITION, FORMAT = range(5)
 STAMP: Final = slice(VERSION, FORMAT + 1)  # what decides which of two rows is the later one
 # Session, payment, CDR. COUNTED: what of it counts, see below. TIME: quarter hours, decides the month of a payment or session; of a CDR its
@@ -30,6 +32,8 @@ COUNTED, TIME, HOLD, CUSTOMER, ENERGY, REST, LASTED = range(5, 12)
 RECEIVED, DISCOUNT, REFUNDED, CURRENCY, SESSION_ID = range(12, 17)
 # CDR. START: quarter hours, of its session. CREDITS: the id that a credit takes back, else None. CREDITED: {id of a credit: its TIME}
 START, CREDITS, CREDITED = range(17, 20)
+
+PARTITIONS_MAX: Final = 1 << 16  # of a source topic
 
 AS_SESSION: Final = 1  # bits of COUNTED
 AS_PAYMENT: Final = 2
@@ -56,7 +60,10 @@ class Part(NamedTuple):
 
 
 class Events(NamedTuple):
-    """Events of one kind of one operator, in order. `ids` are UTF-8, `keys` name the rows of entities; `raws`, `again` as in formats.frames."""
+    """Events of one kind of one operator, in order.
+
+    `ids` are UTF-8, `keys` name the rows of entities; `raws`, `again` as in formats.frames.
+    """
 
     operator: str
     kind: int
@@ -80,7 +87,10 @@ def is_later(row: Row, stamp: tuple[int, ...]) -> bool:
 
 
 def placeholder() -> Row:
-    """The row of a CDR that a credit names and that never came: its version is before that of every record, and nothing of it counts."""
+    """The row of a CDR that a credit names and that never came: nothing of it counts.
+
+    Its version lies before that of every record.
+    """
     row: Row = [0] * (CREDITED + 1)
     row[STAMP] = NEVER
     row[CUSTOMER] = row[ENERGY] = row[LASTED] = row[SESSION_ID] = row[CREDITS] = None

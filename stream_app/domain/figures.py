@@ -1,11 +1,12 @@
 """The key figures: one table, and everything that stores, publishes, serves or shows figures walks over it.
 
-A `Sum` adds an amount of each counted event, a `Count` one; `Customers` are a distinct number; a `Part` is what anonymous events add to a sum; an `Average`
-is a sum without its anonymous part, divided by customers. The basis of a figure says which counted events it is made of: payments, which
-have a currency, or sessions, which have none.
+A `Sum` adds an amount of each counted event, a `Count` one; `Customers` are a distinct number; a `Part` is what
+anonymous events add to a sum; an `Average` is a sum without its anonymous part, divided by customers. The basis of a
+figure says which counted events it is made of: payments, which have a currency, or sessions, which have none.
 
-A figure is added by a line of FIGURES, at the place where people shall see it, with `since` = VERSION + 1. Cells and customers' rows hold
-their sums in the order of `since`, so that rows of before are shorter, and are filled up with zeros when they are read.
+A figure is added by a line of FIGURES, at the place where people shall see it, with `since` = VERSION + 1. Cells and
+customers' rows hold their sums in the order of `since`, so that rows of before are shorter, and are filled up with
+zeros when they are read.
 """
 
 import re
@@ -30,7 +31,11 @@ SESSIONS: Final = Basis("sessions", per_currency=False)
 
 
 class Unit(NamedTuple):
-    """What a figure counts. `digits` after the point: None are those of the currency. A whole number is a number in JSON, all else a decimal string."""
+    """What a figure counts.
+
+    `digits` after the point: None are those of the currency. A whole number is a number in JSON, all else a decimal
+    string.
+    """
 
     name: str
     digits: int | None
@@ -43,7 +48,10 @@ KWH: Final = Unit("kWh", 3)
 
 
 class Figure:
-    """What all figures have. `name` is the one in documents; `since` the version of the table of figures that brought it."""
+    """What all figures have.
+
+    `name` is the one in documents; `since` the version of the table of figures that brought it.
+    """
 
     def __init__(self, name: str, unit: Unit, basis: Basis, meaning: str, since: int = 1) -> None:
         self.name, self.unit, self.basis, self.meaning, self.since = name, unit, basis, meaning, since

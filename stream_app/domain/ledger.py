@@ -1,17 +1,19 @@
 """The ledger of one events partition: from events to rows and cells.
 
-Theory of operation. An *entity* (a session, a payment, a CDR) is its latest record by (version, Kafka timestamp, offset, source
-partition): one total order, so duplicates, replays and disorder change nothing. A customer's groups, a group's name and an operator's zone and
-currency are their latest records, too. Cells are sums over the counted entities of a group's customers. Applying an event is an upsert: what the entity contributed
-is taken back, wherever it was counted, and what it contributes now is added; a changed membership moves the customer's whole contribution,
-which is kept per customer, without reading an entity; a changed zone counts the operator anew from its entities.
+Theory of operation. An *entity* (a session, a payment, a CDR) is its latest record by (version, Kafka timestamp,
+offset, source partition): one total order, so duplicates, replays and disorder change nothing. A customer's groups, a
+group's name and an operator's zone and currency are their latest records, too. Cells are sums over the counted entities
+of a group's customers. Applying an event is an upsert: what the entity contributed is taken back, wherever it was
+counted, and what it contributes now is added; a changed membership moves the customer's whole contribution, which is
+kept per customer, without reading an entity; a changed zone counts the operator anew from its entities.
 
-So the outcome depends on the set of records only, but for two things that have a place in the log, and at which a batch is cut: clock records, which move
-retention, and changed zones. Hence the same whatever the batches.
+So the outcome depends on the set of records only, but for two things that have a place in the log, and at which a batch
+is cut: clock records, which move retention, and changed zones. Hence the same whatever the batches.
 
     apply(frames)            reads rows, changes them in memory; returns the events rejected as too late
     freeze(version, as_of)   all that changed since the last freeze
-It knows neither Kafka nor Faust nor RocksDB, and has no clock. After an exception it must be dropped: nothing that was not frozen counts.
+It knows neither Kafka nor Faust nor RocksDB, and has no clock. After an exception it must be dropped: nothing that was
+not frozen counts.
 """
 
 from collections import defaultdict
@@ -56,7 +58,7 @@ from stream_app.domain.tables import MONTHLY, TABLES, Table
 from stream_app.domain.working import Rows, Settings, Working
 
 
-class Late(NamedTuple):
+class LateEvent(NamedTuple):
     """An event that was rejected as too late: which source record, as it came, and why."""
 
     kind: int
@@ -68,7 +70,10 @@ class Late(NamedTuple):
 
 
 class Frozen(NamedTuple):
-    """What changed since the last freeze; None: deleted. Cells by name of table; `dropped`: those that left retention, as they were."""
+    """What changed since the last freeze; None: deleted.
+
+    Cells by name of table; `dropped`: those that left retention, as they were.
+    """
 
     entities: dict[bytes, Row | None]
     customers: dict[tuple[str, str], Customer | None]
@@ -81,15 +86,15 @@ class Frozen(NamedTuple):
 
 
 class Ledger:
-    """See the module. `now`: quarter hours, 0 while unknown."""
+    """The ledger of one partition, above the rows of the last freeze. `now`: quarter hours, 0 while unknown."""
 
     def __init__(self, rows: Rows, settings: Settings, now: int) -> None:
         self.work = Working(rows, settings, now)
-        self.late: list[Late] = []
+        self.late: list[LateEvent] = []
 
     # -- applying
 
-    def apply(self, frames: Iterable[tuple[int | None, Sequence[Events]]]) -> list[Late]:
+    def apply(self, frames: Iterable[tuple[int | None, Sequence[Events]]]) -> list[LateEvent]:
         """Apply frames, each (clock, parts), in order."""
         self.late = []
         gathered: list[Events] = []
@@ -142,7 +147,7 @@ class Ledger:
             work.fold(operator, own)
 
     def _admit(self, part: Events) -> bool:
-        """Is the operator known, or made known by one of the events? Else all of them are rejected."""
+        """Make the operator of some events known, unless all of them are too late: then reject them, and say False."""
         work = self.work
         if part.operator not in work.operators:
             horizon = calendar.horizon_of(work, "UTC")
@@ -176,7 +181,7 @@ class Ledger:
             f"{part.ids[index].decode()} of {part.operator} is of {date_of(local // 96)}, and new; "
             f"kept is what is of {date_of(zone(timezone).local(calendar.horizon_of(self.work, timezone)) // 96)} or later"
         )
-        self.late.append(Late(part.kind, row[PARTITION], row[OFFSET], source_key, value, detail))
+        self.late.append(LateEvent(part.kind, row[PARTITION], row[OFFSET], source_key, value, detail))
 
     def _upsert(self, part: Events, current: dict[bytes, Row], rules: Sequence[Rule]) -> None:
         """Sessions, or payments."""
@@ -292,7 +297,10 @@ class Ledger:
         work.changed_groups |= groups
 
     def _settle_currency(self, name: str) -> None:
-        """The announced currency, else that of most counted, retained payments (ties: first in the alphabet), else the default."""
+        """Settle the operator's currency: announced, else that of most counted payments, else the default.
+
+        Only retained payments count; of currencies with equally many the first in the alphabet wins.
+        """
         work, operator = self.work, self.work.operators[name]
         counts = {currency: sum(months.values()) for currency, months in operator.payments.items() if months}
         most = min(counts, key=lambda currency: (-counts[currency], currency), default=work.settings.default_currency)
@@ -306,7 +314,7 @@ class Ledger:
     # -- in small steps, while nothing else is to do
 
     def sweep(self, name: str, after: tuple[bytes, str] | None, limit: int) -> tuple[bytes, str] | None:
-        """See calendar.sweep."""
+        """Delete up to `limit` rows of an operator past retention; where the sweep stopped, None at its end."""
         return calendar.sweep(self.work, name, after, limit)
 
     def unswept(self) -> list[str]:

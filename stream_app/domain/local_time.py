@@ -1,8 +1,8 @@
 """Local time of an operator: month, day and slot of an instant, and where retention begins.
 
-Instants are quarter hours since 1970 (UTC): every zone's offset since 1972 is a multiple of one, so a slot, a day and a month begin on
-one. A local time is the same number shifted by the offset: `// 96` is the day number since 1970, `% 96 // 2` the slot. A month is a
-number like 202611.
+Instants are quarter hours since 1970 (UTC): every zone's offset since 1972 is a multiple of one, so a slot, a day and a
+month begin on one. A local time is the same number shifted by the offset: `// 96` is the day number since 1970, `% 96
+// 2` the slot. A month is a number like 202611.
 """
 
 from datetime import UTC, date, datetime, timedelta

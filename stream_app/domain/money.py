@@ -1,7 +1,7 @@
 """Money: integers of the minor unit inside, decimal strings with the currency's digits outside.
 
-The digits are ISO 4217's (CLDR and payment providers differ in a dozen currencies). Averages are rounded half-up, in integers,
-so that every sink shows the same.
+The digits are ISO 4217's (CLDR and payment providers differ in a dozen currencies). Averages are rounded half-up, in
+integers, so that every sink shows the same.
 """
 
 from functools import cache

@@ -1,6 +1,7 @@
 """The documents that people see, composed from cells: the same for every sink and for every answer.
 
-Keys, their order and the form of each value are the contract's. Reads no sink and no clock: what is "today" comes with the operator.
+Keys, their order and the form of each value are the contract's. Reads no sink and no clock: what is "today" comes with
+the operator.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,8 +36,11 @@ def iso_date(day: int) -> str:
     return date_of(day).isoformat()
 
 
-class _Shown(NamedTuple):
-    """A figure as it is shown: where its sum lies in a cell, by basis, and of an average what is taken off, and what it is divided by."""
+class _ShownFigure(NamedTuple):
+    """Where the sum of a shown figure lies in a cell, by basis.
+
+    Of an average: the place of the sum, of the anonymous part that is taken off, and of the number of customers.
+    """
 
     name: str
     digits: int | None  # None: the currency's
@@ -47,7 +51,7 @@ class _Shown(NamedTuple):
     scale: int
 
     @classmethod
-    def of(cls, figure: Figure) -> "_Shown":
+    def of(cls, figure: Figure) -> "_ShownFigure":
         """From the table of figures."""
         is_payments = figure.basis is PAYMENTS
         at = (PAYMENT_SUMS if is_payments else SESSION_SUMS).at
@@ -59,7 +63,7 @@ class _Shown(NamedTuple):
         return cls(figure.name, figure.unit.digits, is_payments, at(figure.of), part_at, at(figure.by), scale)
 
 
-_SHOWN: Final = [_Shown.of(figure) for figure in FIGURES]
+_SHOWN: Final = [_ShownFigure.of(figure) for figure in FIGURES]
 
 
 def figure_numbers(payments: Sequence[int] | None, sessions: Sequence[int] | None) -> list[int]:
@@ -83,7 +87,10 @@ def _forms(currency: str) -> list[tuple[str, int | None]]:
 
 
 def figure_values(cell: FigureCell | None, currency: str) -> Json:
-    """Name -> value of a cell's figures in a currency, in the order of FIGURES; sessions count in each currency, also in one without an entry."""
+    """Name -> value of a cell's figures in a currency, in the order of FIGURES.
+
+    Figures of sessions are the same in each currency, also in one without an entry in the cell.
+    """
     payments = cell.payments.get(currency) if cell is not None else None
     numbers = figure_numbers(payments, cell.sessions if cell is not None else None)
     return {

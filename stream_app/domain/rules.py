@@ -1,8 +1,8 @@
 """The rules of tables: what a batch adds to the cells of one operator, by the sets of groups that it concerns.
 
-A customer's own sums go along, as parts of the customer's row: distinct numbers follow from tallies going from 0 to 1 and back, and a
-changed membership moves them as a whole. Nothing outside of retention is added or taken back: its cells are gone, and with them what it
-once added.
+A customer's own sums go along, as parts of the customer's row: distinct numbers follow from tallies going from 0 to 1
+and back, and a changed membership moves them as a whole. Nothing outside of retention is added or taken back: its cells
+are gone, and with them what it once added.
 """
 
 from collections import defaultdict
@@ -64,7 +64,10 @@ class Rule(Protocol):
 
 
 class FigureRule:
-    """Sums of figures by period. Parts of a customer: PREFIX"p" currency -> period -> list, PREFIX"s" period -> list (sums.Layout)."""
+    """Sums of figures by period.
+
+    Parts of a customer: PREFIX"p" currency -> period -> list, PREFIX"s" period -> list (sums.Layout).
+    """
 
     bases: Collection[Basis] = (PAYMENTS, SESSIONS)
 
@@ -75,7 +78,7 @@ class FigureRule:
         self.sessions: dict[tuple[Groups, int], Sums] = defaultdict(SESSION_SUMS.zeros)
 
     def payment(self, customer: Customer | None, row: Row, local: int, sign: int) -> None:
-        """See Rule."""
+        """The payment adds to the sums of its period and currency, of the customer's groups and of the customer."""
         period, currency = self._period(local // 96), row[CURRENCY]
         if customer is None:
             PAYMENT_SUMS.add_anonymous(self.payments[ANONYMOUS_GROUPS, period, currency], row, sign)
@@ -93,7 +96,7 @@ class FigureRule:
                 del currencies[currency]
 
     def session(self, customer: Customer | None, row: Row, local: int, sign: int) -> None:
-        """See Rule."""
+        """The session adds to the sums of its period: those of the customer's groups, and the customer's own."""
         period = self._period(local // 96)
         if customer is None:
             SESSION_SUMS.add_anonymous(self.sessions[ANONYMOUS_GROUPS, period], row, sign)
@@ -106,7 +109,7 @@ class FigureRule:
             del periods[period]
 
     def customer(self, customer: Customer, groups: Groups, sign: int) -> None:
-        """See Rule."""
+        """The customer's own sums of all retained periods come to the groups, or leave them."""
         for currency, periods in part(customer, self._payments_part).items():
             for period, own in periods.items():
                 if period >= self._first:
@@ -118,11 +121,11 @@ class FigureRule:
                 SESSION_SUMS.add_customer(self.sessions[groups, period], own_, sign)
 
     def touched(self) -> Iterable[tuple[Groups, int]]:
-        """See Rule."""
+        """(groups, period) with a difference in payments of any currency, or in sessions."""
         return {key[:2] for key in self.payments} | self.sessions.keys()
 
     def fold(self, cells: CellsByPlace[FigureCell]) -> None:
-        """See Rule."""
+        """Add the differences to the lists of the cells; a currency that is new to a cell gets a list."""
         for (groups, period, currency), delta in self.payments.items():
             for cell in cells[groups, period]:
                 own = cell.payments.get(currency)
@@ -151,10 +154,10 @@ class CountRule:
         self.counts: dict[tuple[Groups, int], dict[int, int]] = defaultdict(lambda: defaultdict(int))
 
     def payment(self, customer: Customer | None, row: Row, local: int, sign: int) -> None:
-        """Payments have no part in it."""
+        """Payments have no slot: nothing is added."""
 
     def session(self, customer: Customer | None, row: Row, local: int, sign: int) -> None:
-        """See Rule."""
+        """The session adds one to the slot of its start, unless that period has left retention."""
         del row  # all that counts of it is when
         period = self._period(local // 96)
         if period < self._first:
@@ -173,18 +176,18 @@ class CountRule:
         self.counts[groups, period][slot] += sign
 
     def customer(self, customer: Customer, groups: Groups, sign: int) -> None:
-        """See Rule."""
+        """The customer's own counts of all retained periods come to the groups, or leave them."""
         for at, count in part(customer, self._part).items():
             period, slot = divmod(at, self._width)
             if period >= self._first:
                 self.counts[groups, period][slot] += sign * count
 
     def touched(self) -> Iterable[tuple[Groups, int]]:
-        """See Rule."""
+        """(groups, period) with a difference in any slot."""
         return self.counts.keys()
 
     def fold(self, cells: CellsByPlace[CountCell]) -> None:
-        """See Rule."""
+        """Add the differences to the slots of the cells."""
         for place, counts in self.counts.items():
             for cell in cells[place]:
                 slots = cell.slots

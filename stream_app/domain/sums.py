@@ -1,8 +1,8 @@
-"""How the sums of figures lie in a cell and in a customer's row: lists, in the order in which the figures came (`Figure.since`).
+"""How sums of figures lie in a cell and in a customer's row: lists in the order of `Figure.since`.
 
-The layouts follow from the table of figures alone, so that a figure is added there and nowhere else. A cell holds sums, numbers of
-customers and anonymous parts; a customer's row the sums, and a tally of the events that make the customer one of a figure's customers:
-distinct numbers follow from tallies that go from 0 to 1 and back.
+The layouts follow from the table of figures alone, so that a figure is added there and nowhere else. A cell holds sums,
+numbers of customers and anonymous parts; a customer's row the sums, and a tally of the events that make the customer
+one of a figure's customers: distinct numbers follow from tallies that go from 0 to 1 and back.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,10 @@ Sums = list[int]
 
 
 class _Tally(NamedTuple):
-    """Where a number of customers lies in a cell, where a customer's tally of events for it, and what such an event adds more than zero of."""
+    """A number of customers: customers with an event whose `amount` is more than zero.
+
+    `at`: index of the number in a cell's list; `own_at`: index of the tally of such events in a customer's list.
+    """
 
     at: int
     own_at: int
@@ -35,7 +38,10 @@ class _Tally(NamedTuple):
 
 
 class Layout:
-    """The figures of one basis: `figures` in the order of a cell's list, `size` of them; a customer's list has `customer_size`."""
+    """The figures of one basis, `figures`, in the order of a cell's list, which has `size` of them.
+
+    A customer's list has `customer_size` sums and tallies.
+    """
 
     def __init__(self, basis: Basis, figures: Sequence[Figure] = FIGURES) -> None:
         own = sorted((figure for figure in figures if figure.basis is basis), key=lambda figure: figure.since)
@@ -78,7 +84,10 @@ class Layout:
             cell[at] += sign * amount(row)
 
     def add(self, cell: Sums, own: Sums, row: Row, sign: int) -> bool:
-        """Add an event to its customer's list and to a cell's (sign 1), or take it back (-1). Does anything of the customer's count after it?"""
+        """Add an event to its customer's list and to a cell's (sign 1), or take it back (-1).
+
+        Does anything of the customer's count after it?
+        """
         cell[self.count_at] += sign
         own_count = own[self._own_count_at] = own[self._own_count_at] + sign
         for amount, at, own_at in self._sums:

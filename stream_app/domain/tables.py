@@ -1,7 +1,8 @@
 """The tables of results: values that everything walks over that loads, freezes, encodes, publishes or copies cells.
 
-A table says how a cell is named and made, by which rule events add to it, and under which names readers find it. Two kinds do so far:
-key figures by period (FigureTable) and sessions counted by slot of a period (CountTable). A table is added by a line of TABLES.
+A table says how a cell is named and made, by which rule events add to it, and under which names readers find it. Two
+kinds do so far: key figures by period (FigureTable) and sessions counted by slot of a period (CountTable). A table is
+added by a line of TABLES.
 """
 
 from abc import ABC, abstractmethod
@@ -63,11 +64,12 @@ DAY: Final = Period(
 class Table(ABC, Generic[C]):
     """Cells of one kind.
 
-    `name` names it in the state; `prefix` begins its rows' keys and its parts of a customer, a letter that no other row has. The rest are
-    names that readers know: `document` in Redis' keys and of events of the stream, `path` of the question over HTTP, `topic` of the
-    results topic's records, `clickhouse_table`. The default document shows `shown` periods, the last of them the current one.
-    `since` is the version of the table of figures (domain.figures) that brought it: ClickHouse's migration makes it then. `past_retention` says
-    whether periods that are no longer kept may be asked for.
+    `name` names it in the state; `prefix` begins its rows' keys and its parts of a customer, a letter that no other row
+    has. The rest are names that readers know: `document` in Redis' keys and of events of the stream, `path` of the
+    question over HTTP, `topic` of the results topic's records, `clickhouse_table`. The default document shows `shown`
+    periods, the last of them the current one. `since` is the version of the table of figures (domain.figures) that
+    brought it: ClickHouse's migration makes it then. `past_retention` says whether periods that are no longer kept may
+    be asked for.
     """
 
     cell_type: type[C]
@@ -144,7 +146,10 @@ class Table(ABC, Generic[C]):
 
 
 class FigureTable(Table[FigureCell]):
-    """Key figures by period, see domain.figures; a record and a row for each currency. Up to `shown_max` periods may be asked for."""
+    """Key figures by period, see domain.figures; a record and a row for each currency.
+
+    Up to `shown_max` periods may be asked for.
+    """
 
     cell_type = FigureCell
     past_retention = True  # ClickHouse has them, as they last were
@@ -154,11 +159,11 @@ class FigureTable(Table[FigureCell]):
         self.shown_max = shown_max
 
     def new(self) -> FigureCell:
-        """See Table."""
+        """A cell without any currency, in which all sums are zero."""
         return FigureCell(payments={})
 
     def read(self, cell: FigureCell) -> FigureCell:
-        """See Table."""
+        """A stored cell; lists from before a figure was added are filled up with zeros."""
         if len(cell.sessions) < SESSION_SUMS.size:
             cell.sessions = filled(cell.sessions, SESSION_SUMS.size)
         for currency, sums in cell.payments.items():
@@ -167,7 +172,7 @@ class FigureTable(Table[FigureCell]):
         return cell
 
     def clear(self, cell: FigureCell) -> None:
-        """See Table."""
+        """All sums become zero; the currencies of the cell stay."""
         cell.payments = {currency: PAYMENT_SUMS.zeros() for currency in cell.payments}
         cell.sessions = SESSION_SUMS.zeros()
 
@@ -178,15 +183,15 @@ class FigureTable(Table[FigureCell]):
                 cell.payments[operator.currency] = PAYMENT_SUMS.zeros()
 
     def rule(self, operator: Operator) -> FigureRule:
-        """See Table."""
+        """The rule of the sums of figures, from the first retained period of the operator on."""
         return FigureRule(self.prefix, self.period.of_day, self.first_kept(operator))
 
     def prune(self, customer: Customer, operator: Operator) -> bool:
-        """See Table."""
+        """Drop the customer's sums of periods that have left retention. Was there any?"""
         return prune_figures(customer, self.prefix, self.first_kept(operator))
 
     def asked_max(self, operator: Operator) -> int:
-        """See Table."""
+        """So many periods may be asked for, `shown_max`, whatever is retained: older ones are in ClickHouse."""
         del operator
         return self.shown_max
 
@@ -194,7 +199,8 @@ class FigureTable(Table[FigureCell]):
 class CountTable(Table[CountCell]):
     """Counted sessions by slot of a period.
 
-    `slot`: local time in quarter hours (see domain.local_time) -> number of its slot; `slot_names`: what documents say of each beside its number.
+    `slot`: local time in quarter hours (see domain.local_time) -> number of its slot; `slot_names`: what documents say
+    of each beside its number.
     """
 
     cell_type = CountCell
@@ -213,34 +219,34 @@ class CountTable(Table[CountCell]):
         self.width, self._slot, self.slot_names = len(slot_names), slot, slot_names
 
     def new(self) -> CountCell:
-        """See Table."""
+        """A cell with a zero in each slot."""
         return CountCell(slots=[0] * self.width)
 
     def read(self, cell: CountCell) -> CountCell:
-        """See Table."""
+        """A stored cell: it has all slots of the table."""
         return cell
 
     def read_all(self, cells: list[CountCell | None]) -> list[CountCell | None]:
-        """See Table."""
+        """Stored cells: they have all slots of the table."""
         return cells
 
     def clear(self, cell: CountCell) -> None:
-        """See Table."""
+        """Each slot becomes zero."""
         cell.slots = [0] * self.width
 
     def complete(self, cells: Iterable[tuple[CountCell, Operator]]) -> None:
-        """They show all of their slots anyway."""
+        """Nothing to add: a cell has all slots of the table from its start on."""
 
     def rule(self, operator: Operator) -> CountRule:
-        """See Table."""
+        """The rule of the counts by slot, from the first retained period of the operator on."""
         return CountRule(self.prefix, self.period.of_day, self._slot, self.width, self.first_kept(operator))
 
     def prune(self, customer: Customer, operator: Operator) -> bool:
-        """See Table."""
+        """Drop the customer's counts of periods that have left retention. Was there any?"""
         return prune_counts(customer, self.prefix, self.first_kept(operator) * self.width)
 
     def asked_max(self, operator: Operator) -> int:
-        """See Table: all that are kept."""
+        """All retained periods may be asked for, and no others: the state is their only source."""
         return self.period.span(self.first_kept(operator), self.current(operator))
 
 

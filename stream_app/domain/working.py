@@ -1,8 +1,8 @@
 """The working set of a ledger: what it read and changed since the last freeze, above rows that it can only load.
 
-Invariant: a look-up gives the state after everything that was applied: first what changed here, then `Rows`. Decoded customers live until the
-next freeze; decoded cells longer, in a cache of two generations that is trimmed right after a freeze, when nothing in it is ahead of
-the rows. Operators and groups are few and stay.
+Invariant: a look-up gives the state after everything that was applied: first what changed here, then `Rows`. Decoded
+customers live until the next freeze; decoded cells longer, in a cache of two generations that is trimmed right after a
+freeze, when nothing in it is ahead of the rows. Operators and groups are few and stay.
 """
 
 from collections import defaultdict
@@ -25,7 +25,10 @@ CELLS_CACHED = 20_000  # of each table
 
 
 class Rows(Protocol):
-    """Rows as they were at the last freeze. Answers in the order asked, None for what is not there; scans give all of an operator."""
+    """Rows as they were at the last freeze.
+
+    Answers in the order asked, None for what is not there; scans give all of an operator.
+    """
 
     def entity_key(self, operator: str, kind: int, entity_id: str) -> bytes:
         """The name of an entity's row."""
@@ -123,7 +126,7 @@ class Cells(Generic[C]):
 
 
 class Working:
-    """See the module."""
+    """What a ledger has read and changed since the last freeze. `now`: quarter hours, 0 while unknown."""
 
     def __init__(self, rows: Rows, settings: Settings, now: int) -> None:
         self.rows, self.settings, self.now = rows, settings, now
@@ -233,7 +236,7 @@ class Working:
             self.touch(MONTHLY, CellKey(operator, group, MONTHLY.current(found)))
 
     def _show_now(self, operator: str, group: str) -> None:
-        """A group has its first cell of the current month: it gets those of the current periods of other tables, whichever came first."""
+        """Give a group that has its first cell of the current month those of the other tables' current periods."""
         found = self.operators[operator]
         for table in TABLES:
             if table is not MONTHLY:

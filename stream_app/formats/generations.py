@@ -1,7 +1,8 @@
 """Records of the topic of generations: which generation serves, and which one is being built.
 
-Key: the generation's number; value: JSON. A generation is the state of the ledger with its consumer group, changelog and transactional ids;
-the generation of the events topic, and its number of partitions, are parts of it. Without a record the settings say it.
+Key: the generation's number; value: JSON. A generation is the state of the ledger with its consumer group, changelog
+and transactional ids; the generation of the events topic, and its number of partitions, are parts of it. Without a
+record the settings say it.
 """
 
 from collections.abc import Iterable
@@ -33,7 +34,10 @@ def record_of(generation: Generation) -> tuple[bytes, bytes]:
 
 
 def read(values: Iterable[bytes | None]) -> list[Generation]:
-    """The generations that the topic's records tell of, the last record of each, by number. `Raises` msgspec.MsgspecError."""
+    """The generations that the topic's records tell of, the last record of each, by number.
+
+    `Raises` msgspec.MsgspecError.
+    """
     found: dict[int, Generation] = {}
     for value in values:
         if value is not None:

@@ -1,7 +1,7 @@
 """Ids inside Redis keys and Kafka keys: what has a meaning there is percent-encoded, everything else stays as it is.
 
-`|` separates a Kafka key's parts, `{}` is a Redis Cluster hash tag, `%` begins an encoding; `+` is encoded because readers that decode
-form data would take it for a space.
+`|` separates a Kafka key's parts, `{}` is a Redis Cluster hash tag, `%` begins an encoding; `+` is encoded because
+readers that decode form data would take it for a space.
 """
 
 import re

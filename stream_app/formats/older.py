@@ -1,7 +1,7 @@
 """Rows of formats that are no longer written, as rows of today. A decoder stays for each format that ever landed.
 
-Format 1: rows of domain.events without FORMAT, ENERGY, REST, LASTED and SESSION_ID; cells and customers with received amounts before
-refunds; no versions in rows but that of the position.
+Format 1: rows of domain.events without FORMAT, ENERGY, REST, LASTED and SESSION_ID; cells and customers with received
+amounts before refunds; no versions in rows but that of the position.
 """
 
 from typing import Any, Final

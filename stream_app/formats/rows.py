@@ -6,12 +6,13 @@ r"""Rows of a partition's store and of its changelog. One key space, told apart 
     o operator                         Operator
     g operator \0 group                Group
     p                                  Position
-Ids hold no control characters, so the separators are safe, and everything of an operator is one range by kind of row. A value that is
-empty is a deletion (in overlays; the changelog has a null).
+Ids hold no control characters, so the separators are safe, and everything of an operator is one range by kind of row. A
+value that is empty is a deletion (in overlays; the changelog has a null).
 
-A value begins with the number of its format; one of format 1 with what msgpack makes of a list, a byte from 0x80 on. Rows are written in
-the newest format, and read in each that ever was, so an older one is written anew when it is touched. The row Position has the number as its
-first field, in every format, and with it what else the rows were made by: a version that knows less of it must not go on.
+A value begins with the number of its format; one of format 1 with what msgpack makes of a list, a byte from 0x80 on.
+Rows are written in the newest format, and read in each that ever was, so an older one is written anew when it is
+touched. The row Position has the number as its first field, in every format, and with it what else the rows were made
+by: a version that knows less of it must not go on.
 """
 
 from collections.abc import Callable, Iterable
@@ -55,7 +56,10 @@ class Position(msgspec.Struct, array_like=True, gc=False):
 
 
 class FormatError(Exception):
-    """A row was written by a newer version of this service. Operator action: see docs/operating.md, "Another version"."""
+    """A row was written by a newer version of this service.
+
+    Operator action: see docs/operating.md, "Another version".
+    """
 
 
 def version_of(generation: int, offset: int) -> int:

@@ -19,6 +19,7 @@ from stream_app.ports.kafka import Appender
 from stream_app.ports.records import Batch, RecordFields
 from stream_app.sinks.dead_letters import dead_letter
 from stream_app.sources import FUTURE_MS, decode
+from stream_app.sources.registry import SourceTopic
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +29,9 @@ _CLOCK_POLL_S = 0.5
 
 
 class IngestConf(NamedTuple):
-    """Names of topics, and rules. `kinds`: source topic -> kind of its events."""
+    """Names of topics, and rules. `sources`: source topics by their names in Kafka."""
 
-    kinds: dict[str, int]
+    sources: Mapping[str, SourceTopic]
     events: str
     events_partitions: int
     dead_letters: str
@@ -52,7 +53,7 @@ class Ingest:
         metrics: IngestMetrics | None = None,
     ) -> None:
         self._conf, self._appender, self._now = conf, appender, now
-        self._metrics = metrics or IngestMetrics(conf.kinds)
+        self._metrics = metrics or IngestMetrics(conf.sources)
         self._time_max = 0  # the highest event time that is in the events topic, quarter hours
         self._clock_written = 0
         self._skewed = False
@@ -76,10 +77,10 @@ class Ingest:
             await self._take(topic, partition, whole, slice(start, start + _CHUNK))
 
     async def _take(self, topic: str, partition: int, batch: Batch, chunk: slice) -> None:
-        kind, now_ms = self._conf.kinds[topic], int(self._now() * 1000)
+        source, now_ms = self._conf.sources[topic], int(self._now() * 1000)
         keys, values, offsets = batch.keys[chunk], batch.values[chunk], batch.offsets[chunk]
         decoded = decode(
-            kind,
+            source,
             values,
             offsets,
             batch.timestamps[chunk],
@@ -93,6 +94,7 @@ class Ingest:
             at = partition_for(letter.key, self._dead_partitions)
             records.setdefault((self._conf.dead_letters, at), []).append(letter)
         parts: dict[int, list[FramePart]] = {}
+        kind = source.kind
         old = None if self._conf.again else self._old(kind, now_ms)
         for operator, part in decoded.parts.items():
             if self._conf.again and kind in ENTITIES:

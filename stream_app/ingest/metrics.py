@@ -5,15 +5,16 @@ from collections.abc import Mapping, Sequence
 from prometheus_client import CollectorRegistry, Counter
 
 from stream_app.domain.events import CDR, ENERGY, SESSION, Part
+from stream_app.sources.registry import SourceTopic
 
 _WITH_ENERGY = (SESSION, CDR)
 
 
 class IngestMetrics:
-    """Counters of one ingest; without a registry nobody sees them. `kinds`: kind of event by source topic."""
+    """Counters of one ingest; without a registry nobody sees them. `sources`: source topics by their names in Kafka."""
 
-    def __init__(self, kinds: Mapping[str, int], registry: CollectorRegistry | None = None) -> None:
-        self._kinds = kinds
+    def __init__(self, sources: Mapping[str, SourceTopic], registry: CollectorRegistry | None = None) -> None:
+        self._sources = sources
         self._taken = Counter(
             "crm_ingest_records", "Source records taken in, rejected ones among them", ["topic"], registry=registry
         )
@@ -26,17 +27,17 @@ class IngestMetrics:
             ["topic"],
             registry=registry,
         )
-        for topic, kind in kinds.items():  # so that a 0 is told before the first one
+        for topic, source in sources.items():  # so that a 0 is told before the first one
             self._taken.labels(topic)
             self._rejected.labels(topic)
-            if kind in _WITH_ENERGY:
+            if source.kind in _WITH_ENERGY:
                 self._unknown_energy.labels(topic)
 
     def count(self, topic: str, taken: int, rejected: int, parts: Mapping[str, Part]) -> None:
         """Count records of a source topic that Kafka has what came of."""
         self._taken.labels(topic).inc(taken)
         self._rejected.labels(topic).inc(rejected)
-        if self._kinds[topic] in _WITH_ENERGY:
+        if self._sources[topic].kind in _WITH_ENERGY:
             self._unknown_energy.labels(topic).inc(sum(_unknown(part.rows) for part in parts.values()))
 
 

@@ -13,7 +13,10 @@ _INTERVAL_S = 1.0
 
 
 class Announcer:
-    """Says up to when the records of each partition hold, only after they are committed. Not in a transaction: an older claim stays true."""
+    """Says up to when the records of each partition hold, only after they are committed.
+
+    Not in a transaction: an older claim stays true.
+    """
 
     def __init__(self, conf: Conf, topic: str, appender: Appender, lanes: Callable[[], list[Lane]]) -> None:
         self._topic, self._appender, self._lanes = topic, appender, lanes

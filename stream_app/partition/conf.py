@@ -8,13 +8,13 @@ from stream_app.domain import working
 
 
 class Topics(msgspec.Struct, frozen=True):
-    """Names that the partitions write to; `results` by name of table, `sources` by kind of event, for dead letters."""
+    """Names that the partitions write to; `results` by name of table, `sources` by kind of event and number of the topic, for dead letters."""
 
     events: str
     changelog: str
     results: dict[str, str]
     dead_letters: str
-    sources: dict[int, str]
+    sources: dict[tuple[int, int], str]
 
 
 class Pace(msgspec.Struct, frozen=True):

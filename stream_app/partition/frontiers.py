@@ -6,7 +6,10 @@ _SAMPLES_MAX = 1024
 
 
 class Frontiers:
-    """Samples (time, end) in order. What holds the partition up to an offset holds every source record taken before `as_of(offset)`."""
+    """Samples (time, end) in order.
+
+    What holds the partition up to an offset holds every source record taken before `as_of(offset)`.
+    """
 
     def __init__(self, as_of_ms: int) -> None:
         self._reached = as_of_ms
@@ -20,7 +23,10 @@ class Frontiers:
             self._samples.append((time_ms, end))
 
     def as_of(self, offset: int) -> int:
-        """Epoch milliseconds; 0 while nothing is known. Offsets of different callers may differ, and be asked in any order."""
+        """Epoch milliseconds; 0 while nothing is known.
+
+        Offsets of different callers may differ, and be asked in any order.
+        """
         best = self._reached
         for time_ms, end in self._samples:
             if end > offset:

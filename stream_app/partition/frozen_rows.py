@@ -1,7 +1,7 @@
 """The rows of a partition as the ledger and the sinks see them.
 
-`FrozenRows` is what was frozen last: the rows of the tick being committed above the store (domain.working.Rows). `CommittedRows` is the store
-alone: what a sink may copy (ports.sinks.View).
+`FrozenRows` is what was frozen last: the rows of the tick being committed above the store (domain.working.Rows).
+`CommittedRows` is the store alone: what a sink may copy (ports.sinks.View).
 """
 
 import heapq

@@ -46,7 +46,10 @@ class SupersededError(Exception):
 
 
 class Lane:
-    """See the module. `told` hears of each committed tick: what sinks must copy."""
+    """One events partition at work.
+
+    `told` is called after each committed tick, with what sinks must copy of the partition.
+    """
 
     def __init__(
         self, conf: Conf, partition: int, store: Store, log_: Log, told: "Callable[[Lane, Dirty], None]", crash: Crash
@@ -99,6 +102,8 @@ class Lane:
         if raw is None:
             return new_position(conf.ledger, conf.topic_id, conf.generation, where.first)
         position, name = decode_position(raw), f"{conf.topics.events}/{self.partition}"
+        if position.superseded_by:  # first: the topic may be gone by now, or have been empty
+            raise SupersededError(f"generation {position.superseded_by} has taken the place of {conf.generation}")
         if (position.topic_id, position.generation) != (conf.topic_id, conf.generation):
             raise PositionError(
                 f"{name} is another topic than the one the state was made from: see docs/operating.md, Another history"
@@ -107,8 +112,6 @@ class Lane:
             raise PositionError(
                 f"{name} has offsets {where.first} to {where.end}, the state goes on at {position.offset}: see docs/operating.md, Another history"
             )
-        if position.superseded_by:
-            raise SupersededError(f"generation {position.superseded_by} has taken the place of {position.generation}")
         if changed := changed_rules(position, conf.ledger):
             raise PositionError(f"{name} was counted by other rules ({changed}): run `stream-app rebuild`")
         return renewed_position(position, conf.ledger)
@@ -131,7 +134,7 @@ class Lane:
         self._state.forget_letters(offset)
 
     def unmute(self, offset: int) -> None:
-        """Serve from now on, in place of a generation that has applied the events partition up to this offset, and will not go on."""
+        """Serve from now on, in place of a retired generation that has applied the events partition up to this offset."""
         self._state.forget_letters(offset)
         self._state.unmute()
         self.muted = False

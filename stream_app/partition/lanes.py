@@ -1,7 +1,7 @@
 """All partitions that this worker owns: taking them over, and giving them away.
 
-Taking over: fence, replay the changelog, go on from the row of the position. The group's committed offset is never asked: it can be that of a
-zombie.
+Taking over: fence, replay the changelog, go on from the row of the position. The group's committed offset is never
+asked: it can be that of a zombie.
 """
 
 import asyncio
@@ -27,7 +27,10 @@ _SUPERSEDED_POLL_S = 5.0
 
 
 class Lanes:
-    """See the module. `writers` feed sinks from all of them."""
+    """The lanes of the partitions that this worker owns.
+
+    `writers`: the sink writers that each lane tells of its ticks.
+    """
 
     _conf: Conf
 
@@ -59,7 +62,7 @@ class Lanes:
             lane.unmute(offsets.get(lane.partition, 0))
 
     def positions(self) -> dict[int, int]:
-        """By partition the offset to go on from."""
+        """The next offset to fetch, by events partition."""
         return {lane.partition: lane.expected for lane in self.open_lanes()}
 
     def reached(self, sample: Sample) -> None:
@@ -77,7 +80,10 @@ class Lanes:
             await lane.put(batches)
 
     async def recover(self, partitions: set[int]) -> None:
-        """Own exactly these partitions, up to date with the changelog and running. Ends early when they are given away meanwhile."""
+        """Own exactly these partitions, up to date with the changelog and running.
+
+        Ends early when they are given away meanwhile.
+        """
         await self.park()
         async with self._lock:
             self._unwanted, started = False, time.monotonic()
@@ -101,7 +107,7 @@ class Lanes:
             self.recovered.set()
 
     async def _start(self, lane: Lane, where: Range) -> None:
-        """Let a lane go on; one of a generation that was superseded waits, since this worker is about to end, or another one to serve."""
+        """Start a lane; one of a superseded generation waits: this worker is about to end."""
         deadline = time.monotonic() + _SUPERSEDED_S_MAX
         while not self._unwanted:
             try:
@@ -129,7 +135,10 @@ class Lanes:
             return await self._kafka.replay(topic, {p: lane.store for p, lane in self.lanes.items()}, wanted)
 
     async def park(self) -> None:
-        """Nothing at work: what was applied is committed, stores are closed. Called before partitions are given away."""
+        """Nothing at work: what was applied is committed, stores are closed.
+
+        Called before partitions are given away.
+        """
         self._unwanted = True
         async with self._lock:
             lanes, self.lanes = self.lanes, {}

@@ -1,7 +1,9 @@
-"""The state of a partition: from frames to what a transaction holds, the ledger between bytes and bytes. No I/O but the store's reads.
+"""The state of a partition: from frames to what a transaction holds, the ledger between bytes and bytes.
 
-Invariant: `freeze` gives, for one offset, the changed rows with the position they stand for, the records of results topics and dead letters, and what sinks must copy:
-all of one state, made without letting anything in between.
+No I/O but the store's reads.
+
+Invariant: `freeze` gives, for one offset, the changed rows with the position they stand for, the records of results
+topics and dead letters, and what sinks must copy: all of one state, made without letting anything in between.
 """
 
 import time
@@ -12,8 +14,8 @@ from typing import NamedTuple, TypeVar
 from stream_app.domain import probe
 from stream_app.domain.cells import Cell, CellKey
 from stream_app.domain.errors import Reason, Rejection
-from stream_app.domain.events import ENTITIES, Events
-from stream_app.domain.ledger import Frozen, Late, Ledger
+from stream_app.domain.events import ENTITIES, PARTITIONS_MAX, Events
+from stream_app.domain.ledger import Frozen, LateEvent, Ledger
 from stream_app.domain.tables import TABLES
 from stream_app.formats import rows
 from stream_app.formats.frames import FramePart, decode_frame
@@ -32,7 +34,10 @@ _PUBLISHED_MAX = 20_000  # cells of a table in one transaction; a whole generati
 
 
 class Tick(NamedTuple):
-    """What one transaction holds, and what follows from it. `published`: the offset up to which results topics hold everything, or None."""
+    """What one transaction holds, and what follows from it.
+
+    `published`: the offset up to which results topics hold everything, or None.
+    """
 
     rows: dict[bytes, bytes]
     records: dict[tuple[str, int], list[Record]]
@@ -44,8 +49,9 @@ class Tick(NamedTuple):
 class PartitionState:
     """The ledger of one partition. `position`: what its rows stand for; `applied`: the next offset to apply.
 
-    A muted one, of a generation that is being built beside the one that serves, publishes nothing until it is unmuted: no results, no dead
-    letters. It keeps the dead letters of the last frames, since they are its to send if the serving generation never applied those.
+    A muted one, of a generation that is being built beside the one that serves, publishes nothing until it is unmuted:
+    no results, no dead letters. It keeps the dead letters of the last frames, since they are its to send if the serving
+    generation never applied those.
     """
 
     def __init__(
@@ -107,11 +113,12 @@ class PartitionState:
             out.append(Events(operator, kind, ids, keys, found, raws, again))
         return clock, out
 
-    def _dead_letter(self, late: Late) -> Record:
+    def _dead_letter(self, late: LateEvent) -> Record:
         rejection = Rejection(Reason.TOO_LATE, late.detail)
-        topic = self._conf.topics.sources[late.kind]
+        number, partition = divmod(late.partition, PARTITIONS_MAX)
+        topic = self._conf.topics.sources[late.kind, number]
         failed_at_ms = int(time.time() * 1000)
-        return dead_letter(topic, late.partition, late.offset, late.source_key, late.value, rejection, failed_at_ms)
+        return dead_letter(topic, partition, late.offset, late.source_key, late.value, rejection, failed_at_ms)
 
     def tidy(self) -> bool:
         """Renew the cells of an operator, or delete a few rows past retention; False when there is nothing to do."""
@@ -133,7 +140,10 @@ class PartitionState:
     # -- freezing
 
     def freeze(self, as_of_ms: int, *, publish: bool) -> Tick:
-        """All that changed, as one transaction; with the results topics' records of all cells changed since they were last published."""
+        """All that changed since the last freeze, as one transaction.
+
+        With `publish` it holds the results topics' records of all cells that changed since those were last published.
+        """
         offset = self.applied
         version = version_of(self._conf.generation, offset)
         frozen = self._ledger.freeze(version, as_of_ms)
@@ -165,7 +175,7 @@ class PartitionState:
         self._dead = []
 
     def forget_letters(self, offset: int) -> None:
-        """The serving generation has applied the events partition up to this offset: dead letters from before are its own."""
+        """Drop the dead letters of events that the serving generation has applied, up to this offset: it has sent them."""
         self._dead = [(end, letter) for end, letter in self._dead if end > offset]
 
     def unmute(self) -> None:

@@ -21,7 +21,7 @@ _BACKOFF_S = (0.25, 5.0)
 
 
 class SinkWriter:
-    """See the module. `lanes` gives the open lanes."""
+    """Writes the committed results of all open lanes, which `lanes` gives, into one sink."""
 
     def __init__(self, sink: Sink, interval_s: float, lanes: Callable[[], list[Lane]]) -> None:
         self._sink, self._interval_s, self._lanes = sink, interval_s, lanes

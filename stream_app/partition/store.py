@@ -1,8 +1,8 @@
 """The RocksDB of one partition: the rows that the changelog said up to a position.
 
-Without a log of its own: what a crash takes is replayed from the changelog. One column family: without a log several would be flushed apart, and
-the position could come to stand for rows that are not there. Written only after the transaction that holds the rows is committed: behind the
-changelog at times, never ahead.
+Without a log of its own: what a crash takes is replayed from the changelog. One column family: without a log several
+would be flushed apart, and the position could come to stand for rows that are not there. Written only after the
+transaction that holds the rows is committed: behind the changelog at times, never ahead.
 """
 
 import shutil

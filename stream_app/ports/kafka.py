@@ -11,7 +11,10 @@ class Fenced(Exception):  # noqa: N818  # what it is, not what failed
 
 
 class ChangelogLost(Exception):  # noqa: N818  # what it is, not what failed
-    """The changelog ends before the store's position: another changelog, or one that lost data. Operator action: drop the state directory."""
+    """The changelog ends before the store's position: another changelog, or one that lost data.
+
+    Operator action: drop the state directory.
+    """
 
 
 class Appender(Protocol):
@@ -66,7 +69,10 @@ class Range(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """A reached sample of the as-of frontier: all source records taken before `time_ms` lie in the events partitions before `ends`."""
+    """A sample of the as-of frontier that was reached.
+
+    All source records that Kafka took before `time_ms` lie in the events partitions before `ends`.
+    """
 
     time_ms: int
     ends: dict[int, int]  # by events partition

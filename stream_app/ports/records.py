@@ -19,9 +19,12 @@ Records = Mapping[tuple[str, int], Iterable[RecordFields]]  # by (topic, partiti
 
 
 class Batch:
-    """The records of one Kafka record batch, from the consumer's position on: parallel lists, timestamps in epoch milliseconds.
+    """The records of one Kafka record batch, from the consumer's position on: parallel lists.
 
-    `next_offset` is the position behind the batch, which may lie further on than the last record's: compaction leaves gaps.
+    Timestamps are epoch milliseconds.
+
+    `next_offset` is the position behind the batch, which may lie further on than the last record's: compaction leaves
+    gaps.
     """
 
     __slots__ = ("keys", "next_offset", "offsets", "timestamps", "values")

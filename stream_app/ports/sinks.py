@@ -1,6 +1,7 @@
 """What a sink may read, and what it is told: the committed state of a partition, and which of it changed.
 
-A sink never sees what is not committed, and reads cells at the moment it writes, so a key that changed often is written once.
+A sink never sees what is not committed, and reads cells at the moment it writes, so a key that changed often is written
+once.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,7 +41,10 @@ def _no_cells() -> dict[str, set[CellKey]]:
 
 @dataclass
 class Dirty:
-    """What changed and is not in a sink yet; cells by name of table. Keys of cells that left retention stay in it; their cell is gone from the view."""
+    """What changed and is not in a sink yet; cells by name of table.
+
+    Keys of cells that left retention stay in it; their cell is gone from the view.
+    """
 
     cells: dict[str, set[CellKey]] = field(default_factory=_no_cells)
     operators: set[str] = field(default_factory=set)  # whose entry, groups or names of groups changed
@@ -56,22 +60,34 @@ class Dirty:
 
 
 class Sink(Protocol):
-    """A place that copies are written to. Every call may raise OSError or one of `errors`; the caller waits, compares and tries again."""
+    """A place that copies are written to.
+
+    Every call may raise OSError or one of `errors`; the caller waits, compares and tries again.
+    """
 
     name: str
     errors: tuple[type[Exception], ...]  # what its calls raise when the place fails, besides OSError
 
     async def compare(self, view: View) -> Dirty:
-        """Make what is missing (tables), and say what of a partition's state the sink does not hold as it is: after each (re)connection."""
+        """Make missing tables, and say what of a partition's state the sink does not hold.
+
+        Called after each (re)connection.
+        """
 
     def claimed_ms(self, partition: int) -> int:
         """After `compare`: the as-of that the partition must have reached before anything of it is written; 0: any will do."""
 
     async def write(self, changes: Sequence[tuple[View, Dirty]]) -> None:
-        """Bring the sink up to the state of the views for what is dirty. Idempotent; never replaces a higher version."""
+        """Bring the sink up to the state of the views for what is dirty.
+
+        Idempotent; never replaces a higher version.
+        """
 
     async def write_as_of(self, as_of_ms: dict[int, int]) -> set[int]:
-        """Say up to when each partition's copies hold. Returns those found emptied meanwhile, which are not written: compare them again."""
+        """Say up to when each partition's copies hold.
+
+        Returns those found emptied meanwhile, which are not written: compare them again.
+        """
 
     async def close(self) -> None:
         """Give connections back."""

@@ -1,7 +1,7 @@
-"""The events topic copied into one with another number of partitions: frames taken apart, and put together again by operator.
+"""The events topic copied into one with another number of partitions: frames are regrouped by operator.
 
-The copy goes on until the new generation serves, since ingest writes to the old topic until then. At least once: events are upserts, so one
-that is copied twice changes nothing. Clock records go to every partition.
+The copy goes on until the new generation serves, since ingest writes to the old topic until then. At least once: events
+are upserts, so one that is copied twice changes nothing. Clock records go to every partition.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,10 @@ _FETCH_BYTES: Final = 1 << 20
 
 
 def regrouped(values: Sequence[bytes | None], partitions: int) -> dict[int, list[RecordFields]]:
-    """The frames of one partition as frames by partition of a topic with so many, in order; later clock records behind earlier events."""
+    """Regroup frames of one partition: records by partition of a topic that has `partitions`, in order.
+
+    The latest of their clock records goes to each partition, behind the events.
+    """
     parts: dict[int, list[FramePart]] = {}
     clock = 0
     for value in values:
@@ -37,7 +40,10 @@ def regrouped(values: Sequence[bytes | None], partitions: int) -> dict[int, list
 
 
 class Copying:
-    """From one events topic to another. `positions`: by partition of the old topic, the next offset that is not copied yet."""
+    """From one events topic to another.
+
+    `positions`: by partition of the old topic, the next offset that is not copied yet.
+    """
 
     def __init__(
         self, servers: str, consumer_group: str, source: tuple[str, int], target: tuple[str, int], appender: Appender

@@ -1,7 +1,7 @@
 """What a rebuild would change: keys whose records would say something else, appear or go.
 
-While events come in, a key that both generations have just changed differs for a moment. So what differs is looked at again, some times,
-and a key that never held still is told apart from one that differs.
+While events come in, a key that both generations have just changed differs for a moment. So what differs is looked at
+again, some times, and a key that never held still is told apart from one that differs.
 """
 
 import asyncio
@@ -19,7 +19,11 @@ _PAUSE_S: Final = 2.0  # longer than a record takes from an event into its topic
 
 
 class Difference(NamedTuple):
-    """`changed`: names -> (what is shown, what would be shown), {} for nothing; `moving`: names that changed at each look; `compared`: how many."""
+    """What a rebuild would change, of `compared` keys.
+
+    `changed`: name -> (document that is shown, document that would be shown), {} for none; `moving`: names that
+    differed, and changed at each look.
+    """
 
     changed: dict[Name, tuple[dict[str, Any], dict[str, Any]]]
     moving: set[Name]
@@ -29,7 +33,8 @@ class Difference(NamedTuple):
 def different(shown: Mapping[Name, Shown], own: Mapping[Name, Shown]) -> set[Name]:
     """Names whose records say something else, or stand on one side only and say something there.
 
-    Which zeros stand follows from how events fell into transactions: a currency that an operator had for a moment, a group that was left again.
+    Which zeros stand follows from how events fell into transactions: a currency that an operator had for a moment, a
+    group that was left again.
     """
     cells = {_cell(name) for name in own}, {_cell(name) for name in shown}
     found = set()

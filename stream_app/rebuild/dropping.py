@@ -1,4 +1,4 @@
-"""What a generation left behind, dropped: its changelog, its consumer group, and an events topic that nobody reads any more."""
+"""What a generation left behind, dropped: its changelog, its consumer groups, an events topic without readers."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -16,7 +16,10 @@ _SECONDS: Final = 20.0
 
 
 def drop(settings: Settings, serving: Generation, others: Sequence[Generation]) -> list[str]:
-    """Drop what other generations than the serving one left; names of what was there. `Raises` KafkaException, as for a group in use."""
+    """Drop what other generations than the serving one left; names of what was there.
+
+    `Raises` KafkaException, as for a group in use.
+    """
     admin = AdminClient(client_settings(settings.kafka_bootstrap_servers))
     topics, groups = [], []
     for other in others:

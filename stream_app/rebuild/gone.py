@@ -1,4 +1,4 @@
-"""What the serving generation shows and the new one does not have: tombstones in the results topics, zeros in ClickHouse."""
+"""Removal of results that the new generation does not have: tombstones in results topics, zeros in ClickHouse."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -29,7 +29,7 @@ def tombstones(
 
 
 class GoneCells:
-    """A view in which cells that are gone are there, with nothing in them: what a sink copies to show zeros in their place."""
+    """A view in which cells that are gone are zeros: a sink that copies them shows zeros in their place."""
 
     def __init__(self, view: View, names: Iterable[Name], version: int, as_of_ms: int) -> None:
         self._view, self.partition = view, view.partition
@@ -54,7 +54,10 @@ class GoneCells:
         return self._view.groups(operator)
 
     def cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
-        """Cells of zeros; sessions count in each currency, also in one that is gone while others of its cell are there."""
+        """Cells of zeros.
+
+        Figures of sessions are the same in each currency, also in one that is gone while the cell has others.
+        """
         return [self._zeros(table, key, found) for key, found in zip(keys, self._view.cells(table, keys), strict=True)]
 
     def _zeros(self, table: Table[C], key: CellKey, found: Any) -> C | None:

@@ -24,7 +24,9 @@ class Plan(NamedTuple):
 
 
 def plan(known: Sequence[Generation], otherwise: Generation, partitions: int | None) -> Plan:
-    """The next generation, or the one that is being built already. `partitions`: of its events topic, None: as they are.
+    """The next generation, or the one that is being built already.
+
+    `partitions`: of its events topic, None: as they are.
 
     `Raises` PlanError when another number of partitions was asked for before.
     """

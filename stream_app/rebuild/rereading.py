@@ -1,7 +1,9 @@
-"""The source topics read again, from their first record that is kept: what an older version did not keep of a record is filled in.
+"""The source topics read again, from their first retained record on.
 
-Events that come of it have the stamp of the first reading, so one that says nothing new changes nothing. Ingest goes on beside it, with
-offsets of its own. What can't be used has its dead letter already, and gets none again.
+Fields that an older version did not keep are filled in.
+
+Events that come of it have the stamp of the first reading, so one that says nothing new changes nothing. Ingest goes on
+beside it, with offsets of its own. What can't be used has its dead letter already, and gets none again.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +17,10 @@ _FETCH_BYTES: Final = 1 << 20
 
 
 class Rereading:
-    """Up to the ends that the topics have when it begins; `partitions`: of each topic that exists. `done`, `todo`: records read, and to be read in all."""
+    """Up to the ends that the topics have when it begins; `partitions`: of each topic that exists.
+
+    `done`, `todo`: records read, and to be read in all.
+    """
 
     def __init__(self, servers: str, consumer_group: str, partitions: Mapping[str, int], ingest: Ingest) -> None:
         self._partitions, self._ingest = partitions, ingest

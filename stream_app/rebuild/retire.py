@@ -1,4 +1,4 @@
-"""The end of the serving generation: fenced, with a mark in the row of each position, and the offset up to which it came."""
+"""The end of the serving generation: its owners are fenced, its positions marked, its last offsets known."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _WINDOW = 2_000  # records at the end of a changelog; each transaction ends with
 async def retire(
     servers: str, consumer_group: str, changelog: str, events: str, partitions: Sequence[int], by: int
 ) -> dict[int, int]:
-    """Refuse what the owners of a generation's partitions may still send, and mark it as superseded by another generation.
+    """Fence the owners of a generation's partitions, and mark the generation as superseded by another one.
 
     Gives the offsets of the events partitions up to which the generation came. Idempotent. `Raises` KafkaError.
     """
@@ -41,7 +41,10 @@ async def _retire(
 
 
 async def last_position(servers: str, changelog: str, partition: int) -> Position | None:
-    """The last committed row of a partition's position. Reads from the end, further and further back, until it is found."""
+    """The last committed row of a partition's position.
+
+    Reads from the end, further and further back, until it is found.
+    """
     consumer = AIOKafkaConsumer(bootstrap_servers=servers, isolation_level="read_committed", enable_auto_commit=False)
     await consumer.start()
     try:

@@ -1,6 +1,7 @@
 """The process of a rebuild: a muted ledger of the next generation, and what takes it from its first offset to serving.
 
-A Faust app as a worker's `ledger` is, with this beside it. Once workers of the new generation have joined its consumer group, it leaves.
+A Faust app as a worker's `ledger` is, with this beside it. Once workers of the new generation have joined its consumer
+group, it leaves.
 """
 
 import asyncio
@@ -65,7 +66,10 @@ class Outcome(NamedTuple):
 
 
 class Rebuild:
-    """See the module. `settings` are those of the new generation, `old` those of the serving one."""
+    """One run of a rebuild, from its start or from where an earlier run ended.
+
+    `settings` are those of the new generation, `old` those of the serving one.
+    """
 
     def __init__(
         self, settings: Settings, old: Settings, plan: Plan, state_dir: Path, telling: Telling, *, from_sources: bool
@@ -89,7 +93,10 @@ class Rebuild:
         self.outcome: Outcome | None = None
 
     def run(self, *, only_difference: bool) -> Outcome:
-        """Until the new generation serves, or its difference is known. `Raises` what ended it early; a signal ends it by SystemExit."""
+        """Until the new generation serves, or its difference is known.
+
+        `Raises` what ended it early; a signal ends it by SystemExit.
+        """
         self._state_dir.mkdir(parents=True, exist_ok=True)
         worker = Worker(self._ledger.app, loglevel="WARNING", redirect_stdouts=False)
 
@@ -259,7 +266,10 @@ class Rebuild:
                 await asyncio.sleep(0.02)
 
     async def _move_ingest(self) -> None:
-        """Ingest of the new events topic goes on where that of the old one stands; what both read is the same events twice."""
+        """Let ingest into the new events topic go on where ingest into the old one stands.
+
+        A source record that both read becomes two events, of which the second changes nothing.
+        """
         committed = await self._observer.committed(self._old.ingest_group)
         await self._observer.set_committed(self._settings.ingest_group, committed)
 

@@ -25,7 +25,9 @@ Name = tuple[str, bytes]  # table, key of the record
 
 
 class Shown(NamedTuple):
-    """The last record of a key: a digest of what it says, without what generations differ in, whether anything counts in it, and its version.
+    """The last record of a key: its version, and a digest of the document, without what generations differ in.
+
+    `counts`: whether anything counts in the cell.
 
     `counts_itself`: of a record with a currency, whether a payment counts; sessions count in each currency of a cell.
     """

@@ -1,9 +1,9 @@
 """ClickHouse: every retained cell as rows, for questions that the default answers don't cover, and for BI tools.
 
-Rows are inserted again whenever they may be missing; ReplacingMergeTree keeps the highest version of each. Operators and groups have tables of
-their own, so that answers can be made from ClickHouse alone. The view is read in the event loop only, the network is used in threads only.
-As-of goes last, and not for a partition whose tables may have lost rows since it was compared: another table behind the name, or blocks gone.
-Cells that left retention stay as they last were.
+Rows are inserted again whenever they may be missing; ReplacingMergeTree keeps the highest version of each. Operators
+and groups have tables of their own, so that answers can be made from ClickHouse alone. The view is read in the event
+loop only, the network is used in threads only. As-of goes last, and not for a partition whose tables may have lost rows
+since it was compared: another table behind the name, or blocks gone. Cells that left retention stay as they last were.
 """
 
 import asyncio
@@ -66,7 +66,10 @@ class _Sums:
             self._rows[operator_id].append((kept_by, tuple(sums)))
 
     def of(self, operator_id: str, first: str) -> Added | None:
-        """The sums of an operator's rows of the periods that begin on this day or later; None where it began to keep others meanwhile."""
+        """The sums of an operator's rows of the periods that begin on a day or later.
+
+        None where the operator's first retained day is another one by now.
+        """
         if first not in self._firsts:
             return None
         older = self._firsts.index(first)
@@ -87,7 +90,10 @@ class ClickHouseSink:
         self._operators: dict[int, dict[str, Row]] = {}  # partition: operator: its row
 
     async def compare(self, view: View) -> Dirty:
-        """Migrate, and find operators whose rows differ in number, versions or what they add up to: those are dirty as a whole."""
+        """Migrate, and find the operators whose rows differ: all cells of those are dirty.
+
+        Rows differ in their number, in their versions, or in what the figures add up to.
+        """
         self._tables.pop(view.partition, None)
         firsts = [_firsts(view, table) for table in TABLES]
         stored = await self._connections.use(lambda to: self._stored(to, view.partition, firsts))
@@ -225,7 +231,10 @@ def _tables(to: Connection) -> Tables:
 
 
 def _same(before: Tables | None, now: Tables) -> bool:
-    """Do the tables still hold every block that they held? Merges keep the numbers of first and last blocks; inserts raise the last."""
+    """Do the tables still hold every block that they held?
+
+    Merges keep the numbers of first and last blocks; inserts raise the last.
+    """
     if before is None or before.keys() != now.keys():
         return False
     return all(

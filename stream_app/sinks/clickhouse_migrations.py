@@ -1,12 +1,14 @@
-"""Numbered migrations of ClickHouse's tables: what each version of the figures and tables brought, and files for what does not follow from them.
+"""Numbered migrations of ClickHouse's tables: what each version of figures and tables brought, and files for the rest.
 
-Migration 1 are the tables of the first version; migration n what figures and tables with `since` = n add: they are generated from the
-descriptors. A change that does not follow from those is a file `sql/migrations/<version>_<part>_<what>.sql`, which runs behind that
-version as migration version.part; its statements, apart by `;`, leave alone what is as they make it.
+Migration 1 are the tables of the first version; migration n what figures and tables with `since` = n add: they are
+generated from the descriptors. A change that does not follow from those is a file
+`sql/migrations/<version>_<part>_<what>.sql`, which runs behind that version as migration version.part; its statements,
+apart by `;`, leave alone what is as they make it.
 
-Any number of workers may run them at the same moment, and be killed in the middle: each step looks whether its outcome is there, and one that
-was overtaken looks again. Which were run is recorded behind their last step. That tells a database of a newer version from one of ours, and
-a finished one from one to look at. A table that was lost is made by all of them again; rows and columns are never dropped.
+Any number of workers may run them at the same moment, and be killed in the middle: each step looks whether its outcome
+is there, and one that was overtaken looks again. Which were run is recorded behind their last step. That tells a
+database of a newer version from one of ours, and a finished one from one to look at. A table that was lost is made by
+all of them again; rows and columns are never dropped.
 """
 
 import random

@@ -1,7 +1,7 @@
 """Answers out of ClickHouse: any window of months or days, and everything while Redis can't be asked.
 
-Each answer takes as-of before the rows, and its version from the rows themselves, so that neither is ahead of what it stands for.
-`Raises` clickhouse_driver.errors.Error or OSError when ClickHouse can't answer.
+Each answer takes as-of before the rows, and its version from the rows themselves, so that neither is ahead of what it
+stands for. `Raises` clickhouse_driver.errors.Error or OSError when ClickHouse can't answer.
 """
 
 from collections.abc import Sequence

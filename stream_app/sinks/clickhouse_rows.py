@@ -1,7 +1,7 @@
 """Rows for ClickHouse out of a view, as columns; cells out of rows; and what rows add up to. Pure: no network.
 
-The order of columns is that of the statements. A cell of figures gives a row for each currency that it has an entry of, a cell of counts one
-for each slot. Amounts travel as decimal strings: the driver takes them as they are, exactly.
+The order of columns is that of the statements. A cell of figures gives a row for each currency that it has an entry of,
+a cell of counts one for each slot. Amounts travel as decimal strings: the driver takes them as they are, exactly.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,7 +1,10 @@
-"""SQL of the tables of results, composed from their descriptors (domain.tables) and the table of figures. Pure: text only.
+"""SQL of the tables of results, composed from their descriptors (domain.tables) and the table of figures.
 
-Every statement runs on ClickHouse 18.16 and on today's. Statements that have nothing to do with figures are files, in `sql/`. Columns of a
-table: what a row stands for (`keys`), what it says (`values`), where it comes from; inserts name them in this order.
+Pure: text only.
+
+Every statement runs on ClickHouse 18.16 and on today's. Statements that have nothing to do with figures are files, in
+`sql/`. Columns of a table: what a row stands for (`keys`), what it says (`values`), where it comes from; inserts name
+them in this order.
 """
 
 from collections.abc import Iterable, Sequence
@@ -98,7 +101,10 @@ def drop_view(table: AnyTable, database: str) -> str:
 
 
 def add_columns(table: AnyTable, database: str, missing: Iterable[str], figures: Sequence[Figure] = FIGURES) -> str:
-    """Add these columns, all or none of them, each where it stands in a table that is made today. Rows that are there hold zero in them."""
+    """Add these columns, all or none of them, each where it stands in a table that is made today.
+
+    Rows that are there hold zero in them.
+    """
     wanted, all_of_it = set(missing), columns(table, figures)
     after = {column.name: before.name for before, column in pairwise(all_of_it)}
     return f"ALTER TABLE {database}.{table.clickhouse_table}\n" + _listed(
@@ -118,7 +124,8 @@ VALUES"""
 def sum_rows(table: AnyTable, database: str) -> str:
     """What a partition's rows add up to by operator, for comparison: how many, versions, and each column of `values`.
 
-    `firsts` are the first days that operators keep, each once, `first` the earliest: `kept_by` says how many of them a row is not older than.
+    `firsts` are the first days that operators keep, each once, `first` the earliest: `kept_by` says how many of them a
+    row is not older than.
     """
     return f"""SELECT
     operator_id,

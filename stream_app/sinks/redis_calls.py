@@ -1,6 +1,7 @@
 """Many commands to Redis in one go: a pipeline, or side by side in a cluster, whose pipelines take no scripts.
 
-An answer that is an error is raised after all were read. Nothing is tried again for long: whoever calls has another place to ask, or waits.
+An answer that is an error is raised after all were read. Nothing is tried again for long: whoever calls has another
+place to ask, or waits.
 """
 
 import asyncio
@@ -60,7 +61,10 @@ async def in_order(client: Client, wanted: Sequence[tuple[Any, ...]]) -> list[An
 
 
 async def scripts(client: Client, calls: Sequence[Call]) -> list[Any]:
-    """Answers of scripts, in order; those that the server does not know yet are loaded. `Raises` the first error among them."""
+    """Answers of scripts, in order; those that the server does not know yet are loaded.
+
+    `Raises` the first error among them.
+    """
     answers = await _all(client, [call.command() for call in calls])
     unknown = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
     if unknown:

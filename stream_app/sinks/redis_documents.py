@@ -1,4 +1,7 @@
-"""Which documents a partition has in Redis, at which version, and the calls that bring them there. Reads the view, never the network."""
+"""Which documents a partition has in Redis, at which version, and the calls that bring them there.
+
+Reads the view, never the network.
+"""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,7 @@
-"""Names of keys in Redis. Everything of an operator has its id as hash tag; `crm:as-of` and what belongs to it share a slot, too."""
+"""Names of keys in Redis.
+
+Everything of an operator has its id as hash tag; `crm:as-of` and what belongs to it share a slot, too.
+"""
 
 from typing import Any, Final
 

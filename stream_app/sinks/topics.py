@@ -1,7 +1,10 @@
-"""Results topics: keys, values and headers of the records that others build on. Pure: the tick sends them in its transaction.
+"""Results topics: keys, values and headers of the records that others build on.
 
-CloudEvents 1.0 in Kafka's binary form. A record's key says which cell it shows, in encoded ids; `ce_id` is unique: key@version. A null value
-says that the cell left retention, and keeps its headers. Writer and reader of the keys side by side.
+Pure: the tick sends them in its transaction.
+
+CloudEvents 1.0 in Kafka's binary form. A record's key says which cell it shows, in encoded ids; `ce_id` is unique:
+key@version. A null value says that the cell left retention, and keeps its headers. Writer and reader of the keys side
+by side.
 """
 
 from functools import lru_cache

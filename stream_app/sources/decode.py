@@ -11,10 +11,10 @@ from typing import NamedTuple
 import msgspec
 
 from stream_app.domain.errors import Rejection
-from stream_app.domain.events import Part, Row
+from stream_app.domain.events import PARTITIONS_MAX, Part, Row
 from stream_app.sources.exact import CONTROLS, Fields, UnusableError, parse
 from stream_app.sources.records import Source
-from stream_app.sources.registry import READERS
+from stream_app.sources.registry import SourceTopic
 
 FUTURE_MS = 86_400_000  # how far ahead of the clock a time may be
 _DOUBTS = (msgspec.MsgspecError, RecursionError, TypeError, UnicodeDecodeError)  # TypeError: a tombstone
@@ -28,7 +28,7 @@ class Decoded(NamedTuple):
 
 
 def decode(
-    kind: int,
+    topic: SourceTopic,
     values: Sequence[bytes | None],
     offsets: Sequence[int],
     timestamps: Sequence[int],
@@ -37,8 +37,8 @@ def decode(
     now_ms: int,
     ocpi_operators: Mapping[str, str],
 ) -> Decoded:
-    """Values of one kind, of one source partition. Raises for no value; too late is not known here."""
-    source = READERS[kind](ocpi_operators)
+    """Values of one partition of a source topic. Raises for no value; too late is not known here."""
+    source, partition = topic.reader(ocpi_operators), topic.number * PARTITIONS_MAX + partition
     read, make_row, latest_ms, plain = source.read, source.row, now_ms + FUTURE_MS, _plain(values)
     result = Decoded({}, [])
     appends: dict[str, tuple[Callable[[str], None], Callable[[Row], None], Callable[[int], None]]] = {}

@@ -22,7 +22,7 @@ Time = Annotated[int, Meta(ge=0)] | str
 AnyTime = Annotated[int, Meta(ge=0, le=LAST_MS)] | str  # one that is not looked at any closer where it is a number
 
 
-class Record(Protocol):
+class SourceRecord(Protocol):
     """A usable record, but for what `row` still has to check."""
 
     @property

@@ -1,7 +1,7 @@
 """The source topics: one table, and whatever reads, makes, watches or feeds them walks over it.
 
 A source topic is added by a line of TEAMS, a reader of its format (a module beside this one), and a setting `topic_NAME`: its name in Kafka. Its kind of
-events, where none fits yet, stands in domain/events.py.
+events, where none fits yet, stands in domain/events.py. CONTRIBUTING.md walks through it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +19,10 @@ _DAY_MS: Final = 86_400_000
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SourceTopic:
-    """A source topic. `kind`: of its events; `partitions`, `config`: as `make up` makes it; an optional one may be missing for ever."""
+    """A source topic. `kind`: of its events; `partitions`, `config`: as `make up` makes it; an optional one may be missing for ever.
+
+    `number` tells topics of one kind apart in rows, by which the ledger names the source record of a dead letter: it is never changed and never given again.
+    """
 
     name: str
     kind: int
@@ -27,6 +30,7 @@ class SourceTopic:
     partitions: int = 1
     config: Mapping[str, str] = field(default_factory=dict)
     is_optional: bool = False
+    number: int = 0
 
     def __repr__(self) -> str:
         return self.name
@@ -43,13 +47,11 @@ CUSTOMER_GROUPS: Final = SourceTopic("customer_groups", MEMBERSHIP, _always(cano
 GROUPS: Final = SourceTopic("groups", GROUP, _always(canonical.GROUPS), is_optional=True)
 OPERATORS: Final = SourceTopic("operators", OPERATOR, _always(canonical.OPERATORS))
 
-# Topics of other teams. There is one for each kind of event: a dead letter of the ledger names it by the kind.
+# Topics of other teams.
 TEAMS: Final = (SESSIONS, PAYMENTS, CDRS, CUSTOMER_GROUPS, GROUPS, OPERATORS)
-# The monitor's own payments, which go through all stages.
+# The monitor's own payments, which go through all stages. Its number is that of payments: it has always the newest payment of an operator of its own.
 PROBE: Final = SourceTopic("probe", PAYMENT, PAYMENTS.reader, config={"retention.ms": str(_DAY_MS)})
 INGESTED: Final = (*TEAMS, PROBE)
-
-READERS: Final[Mapping[int, Reader]] = {topic.kind: topic.reader for topic in TEAMS}
 
 
 def by_kafka_name(topics: Iterable[SourceTopic], kafka_name: Callable[[str], str]) -> dict[str, SourceTopic]:

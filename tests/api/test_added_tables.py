@@ -9,9 +9,6 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from fastapi.openapi.models import OpenAPI
-from tests.api.serving import listening
-from tests.api.worlds import PREFIX, FakeCells, FakeDocuments, api, bearer, settings
-from tests.sinks.fake_view import MONTH, TODAY, example
 
 from config.settings import ROOT
 from stream_app.api.app import Stores, create_app
@@ -28,6 +25,9 @@ from stream_app.domain.report import iso_ms
 from stream_app.domain.sums import SESSION_SUMS, filled
 from stream_app.domain.tables import TABLES
 from tests.support.added_tables import DAILY, WEEKDAY, WEEKDAYS
+from tests.support.api import PREFIX, FakeCells, FakeDocuments, api, bearer, settings
+from tests.support.fake_view import MONTH, TODAY, example
+from tests.support.serving import listening
 
 ADDED = (*TABLES, WEEKDAY, DAILY)
 RETENTION = Retention(13, 92)

@@ -16,6 +16,7 @@ from stream_app.cli import COMMANDS
 from stream_app.cli import load as load_command
 from stream_app.cli.topics import topics_of
 from stream_app.domain.errors import Reason
+from stream_app.domain.tables import TABLES
 from stream_app.monitor.metrics import METRICS
 from stream_app.sinks.sql import OTHER_TABLES, RECORD, sql
 from tests.support.pages import PAGES, PROGRAMS, blocks, commands, prose, section
@@ -129,7 +130,7 @@ def test_our_topics_are_described_as_make_up_makes_them(topic):
     (row,) = [line for line in section(OPERATING, "Topics").splitlines() if line.startswith(f"| `{topic.name}` |")]
     assert row.split("|")[2].split()[0] == str(topic.partitions)
     assert set(re.findall(r"`([\w.]+=[^`]+)`", row)) == {f"{name}={value}" for name, value in topic.config.items()}
-    if topic.name in {settings.topic_monthly, settings.topic_half_hour, settings.topic_as_of}:
+    if topic.name in {settings.topic_as_of, *(settings.result_topic(table.name) for table in TABLES)}:
         assert f"| `{topic.name}` |" in section(INTEGRATING, "Topics")
 
 

@@ -15,7 +15,7 @@ from tests.importer.maps import HEADER, MAP, ROW, mapped, refusal, values
 
 def accepted(topic, value):
     """Whether ingest takes a record (in a time when nothing lies in the future)."""
-    decoded = decode(topic.kind, [value], [0], [0], 0, now_ms=253_000_000_000_000, ocpi_operators={})
+    decoded = decode(topic, [value], [0], [0], 0, now_ms=253_000_000_000_000, ocpi_operators={})
     return not decoded.rejections
 
 

@@ -5,11 +5,11 @@ import logging
 
 import pytest
 
-from stream_app.domain.events import OPERATOR, SESSION
 from stream_app.formats.frames import decode_frame
 from stream_app.ingest import ingest as ingest_module
 from stream_app.ingest.ingest import Ingest, IngestConf
 from stream_app.ports.records import Batch
+from stream_app.sources.registry import OPERATORS, SESSIONS
 
 NOW_MS = 1_795_500_000_000
 QUARTER = NOW_MS // 900_000
@@ -49,8 +49,8 @@ async def run(monkeypatch):
 
     async def make(*, stream):
         appender = Appender()
-        kinds = {"charging.sessions": SESSION, "crm.operators": OPERATOR}
-        conf = IngestConf(kinds, "events", PARTITIONS, "dead-letters", {}, 13, stream, 30_000)
+        sources = {"charging.sessions": SESSIONS, "crm.operators": OPERATORS}
+        conf = IngestConf(sources, "events", PARTITIONS, "dead-letters", {}, 13, stream, 30_000)
         ingest = Ingest(conf, appender, lambda: appender.now_s)
         await ingest.start()
         tasks.append(asyncio.create_task(ingest.run_clock()))

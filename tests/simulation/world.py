@@ -25,11 +25,12 @@ from stream_app.sources.registry import TEAMS, by_kafka_name
 from tests.oracle import Clock, Record
 
 DEFAULTS = tomllib.loads((ROOT / "config" / "defaults.toml").read_text(encoding="utf-8"))
-KINDS = {name: topic.kind for name, topic in by_kafka_name(TEAMS, lambda name: str(DEFAULTS[f"topic_{name}"])).items()}
+SOURCES = by_kafka_name(TEAMS, lambda name: str(DEFAULTS[f"topic_{name}"]))
 EVENTS_PARTITIONS = 3
 RESULTS = ResultRecords("test", "/test")
 RESULT_TOPICS = {table.name: f"results-{table.name}" for table in TABLES}
-TOPICS = Topics("events", "changelog", RESULT_TOPICS, "dead-letters", {kind: t for t, kind in KINDS.items()})
+LETTERS = {(topic.kind, topic.number): name for name, topic in SOURCES.items()}
+TOPICS = Topics("events", "changelog", RESULT_TOPICS, "dead-letters", LETTERS)
 
 
 class Crash(Exception):  # noqa: N818  # what happens to the process, not an error of it
@@ -151,7 +152,7 @@ class World:
         self.disks = [Disk() for _ in range(EVENTS_PARTITIONS)]
         settings = working.Settings(13, 92, "EUR")
         self.conf = Conf(TOPICS, Pace(0.0, 0.0), settings, 1, "topic", "test", "/test")
-        conf = IngestConf(KINDS, "events", EVENTS_PARTITIONS, "dead-letters", ocpi_operators or {}, 13, True, 0)
+        conf = IngestConf(SOURCES, "events", EVENTS_PARTITIONS, "dead-letters", ocpi_operators or {}, 13, True, 0)
         self.ingest = Ingest(conf, Appender(self.kafka), lambda: wall_now_ms / 1000)
         self.crashed = 0
         self.repeats = True  # ingest may be killed before it commits

@@ -30,7 +30,7 @@ def test_the_same_questions_get_the_same_answers():
 
 def test_every_record_can_be_used_and_none_is_of_the_future():
     for now, record in asked(5000):
-        decoded = decode(record.topic.kind, [record.value], [0], [0], 0, now_ms=now, ocpi_operators={})
+        decoded = decode(record.topic, [record.value], [0], [0], 0, now_ms=now, ocpi_operators={})
         assert decoded.rejections == []
         value = json.loads(record.value)
         for name in ("started_at", "ended_at", "paid_at", "end_date_time"):

@@ -63,7 +63,7 @@ def test_a_payment_is_a_session_and_a_payment_of_now(group):
     check_ids("M|1 ⚡", "c'\"9", group)
     sent = paid_now("M|1 ⚡", "c'\"9", "v", 1250, "EUR", NOW_MS, group)
     for record in sent:
-        assert decode(record.topic.kind, [record.value], [0], [0], 0, now_ms=NOW_MS, ocpi_operators={}).rejections == []
+        assert decode(record.topic, [record.value], [0], [0], 0, now_ms=NOW_MS, ocpi_operators={}).rejections == []
     *groups, session, payment = [json.loads(record.value) for record in sent]
     assert [g["group_ids"] for g in groups] == ([[group]] if group else [])
     assert (payment["paid_at"], payment["amount_received"], payment["status"]) == (NOW_MS, 1250, "SUCCEEDED")

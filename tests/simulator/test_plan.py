@@ -77,7 +77,7 @@ def test_every_record_can_be_used(year):
     assert set(by_topic) == set(registry.TEAMS)
     for topic, some in by_topic.items():
         stamps = list(range(len(some)))
-        decoded = decode(topic.kind, some, stamps, stamps, 0, now_ms=NOW_MS, ocpi_operators={})
+        decoded = decode(topic, some, stamps, stamps, 0, now_ms=NOW_MS, ocpi_operators={})
         assert decoded.rejections == []
         assert sum(len(part.rows) for part in decoded.parts.values()) == len(some)
 

@@ -8,7 +8,9 @@ from stream_app.sources import decode
 from stream_app.sources.decode import FUTURE_MS
 from stream_app.sources.exact import Fields, UnusableError, parse
 from stream_app.sources.records import FORMAT
-from stream_app.sources.registry import READERS
+from stream_app.sources.registry import TEAMS
+
+TOPICS = {topic.kind: topic for topic in TEAMS if topic.number == 0}  # those of the contract
 
 NOW_MS = 1_793_700_000_000
 LATEST_MS = NOW_MS + 86_400_000
@@ -55,7 +57,7 @@ def sample(kind, **change):
 def outcomes(kind, values, operators=OPERATORS):
     """Of each value: a Rejection, or (operator, id, row)."""
     parts, rejections = decode(
-        kind,
+        TOPICS[kind],
         values,
         [OFFSET + i for i in range(len(values))],
         [TIMESTAMP] * len(values),
@@ -83,7 +85,7 @@ def one(kind, value, operators=OPERATORS):
 
 def exactly(kind, raw, operators=OPERATORS):
     """The same by the exact way only."""
-    source = READERS[kind](operators)
+    source = TOPICS[kind].reader(operators)
     try:
         record = source.exact(Fields(parse(raw)), NOW_MS + FUTURE_MS)
     except UnusableError as error:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
 from stream_app.sources import ocpi
-from stream_app.sources.registry import READERS
+from stream_app.sources.registry import TEAMS
 from tests.sources.samples import GOOD, exactly, one, outcomes, usable
 
 KINDS = st.sampled_from([SESSION, PAYMENT, CDR, MEMBERSHIP, GROUP, OPERATOR])
@@ -169,7 +169,7 @@ def test_the_fast_way_is_taken(monkeypatch):
     monkeypatch.setattr(
         sys.modules["stream_app.sources.decode"], "parse", refuse
     )  # the module: the package has a function of that name
-    assert set(GOOD) == set(READERS)
+    assert set(GOOD) == {topic.kind for topic in TEAMS}
     assert ocpi.source({}).read(json.dumps(GOOD[CDR]).encode()) is not None
     for kind, record in GOOD.items():
         for ascii_only in (True, False):

@@ -33,6 +33,7 @@ from stream_app.domain.events import (
 from stream_app.domain.local_time import zone_names
 from stream_app.domain.money import DIGITS
 from stream_app.sources import decode
+from stream_app.sources.registry import SESSIONS
 from tests.sources.samples import DROP, GOOD, LATEST_MS, NOW_MS, STAMPED, one, outcomes, sample, usable
 
 QUARTER = 1793693460000 // 900_000
@@ -250,7 +251,7 @@ def test_times(kind, field):
 def test_the_day_ahead_is_exact_in_text_too():
     def at(text):
         raw = json.dumps(sample(SESSION, started_at=text)).encode()
-        found = decode(SESSION, [raw], [0], [0], 0, now_ms=0, ocpi_operators={})
+        found = decode(SESSIONS, [raw], [0], [0], 0, now_ms=0, ocpi_operators={})
         return found.rejections[0][1].reason if found.rejections else None
 
     assert at("1970-01-02T00:00:00.000Z") is None
@@ -335,7 +336,7 @@ def test_source_order_by_operator():
     values = [json.dumps(sample(SESSION, session_id=f"s-{i}", operator_id=f"M{i % 3}")).encode() for i in range(9)]
     values[4] = values[4].replace(b'"version"', b'"version": null, "version"')  # goes the exact way
     values[7] = b"?"
-    found = decode(SESSION, values, range(50, 59), range(9), 6, now_ms=NOW_MS, ocpi_operators={})
+    found = decode(SESSIONS, values, range(50, 59), range(9), 6, now_ms=NOW_MS, ocpi_operators={})
     assert {operator: part.indexes for operator, part in found.parts.items()} == {
         "M0": [0, 3, 6],
         "M1": [1, 4],

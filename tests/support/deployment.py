@@ -41,9 +41,15 @@ DATABASE = "energy_smart_bi"
 
 
 class Deployment:
-    """See the module. `sources`: topics and partitions that other teams would have made; settings as STREAM_APP_… has them."""
+    """See the module.
 
-    def __init__(self, path: Path, *, sources: Mapping[str, int] = SOURCES, **settings: str) -> None:
+    `sources`: topics and partitions that other teams would have made; `checkout`: whose modules the processes run; settings as STREAM_APP_… has them.
+    """
+
+    def __init__(
+        self, path: Path, *, sources: Mapping[str, int] = SOURCES, checkout: Path = ROOT, **settings: str
+    ) -> None:
+        self.checkout = checkout
         self.run = RunFolder(path, ROOT / ".run" / "lib")
         path.mkdir(parents=True, exist_ok=True)
         self._addresses = start_servers(self.run, {}, default_ports=False)
@@ -54,6 +60,7 @@ class Deployment:
         self.env = {
             **clean,
             **self._addresses,
+            "PYTHONPATH": str(checkout),
             "STREAM_APP_RUN": str(path),
             "STREAM_APP_JWT_SECRET": "a secret of the tests, long enough",
             "STREAM_APP_API_PORT": str(port),
@@ -66,14 +73,16 @@ class Deployment:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.admin = AdminClient({"bootstrap.servers": self.kafka})
         self.make_topics(sources)
-        subprocess.run([PROGRAM, "up", "--servers-only"], env=self.env, check=True, capture_output=True)  # our topics
+        subprocess.run(
+            [PROGRAM, "up", "--servers-only"], env=self.env, cwd=checkout, check=True, capture_output=True
+        )  # our topics
 
     # -- processes
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a process of ours; its log is in the run folder."""
         with self.run.log_file(name).open("ab") as log:
-            process = subprocess.Popen([PROGRAM, *arguments], env=self.env, stdout=log, stderr=log, cwd=ROOT)
+            process = subprocess.Popen([PROGRAM, *arguments], env=self.env, stdout=log, stderr=log, cwd=self.checkout)
         self._processes[name] = process
         return process
 
@@ -215,7 +224,14 @@ class Deployment:
         return Client.from_url(self._addresses["CLICKHOUSE_URL"])
 
     def token(self, *arguments: str) -> str:
-        found = subprocess.run([PROGRAM, "token", *arguments], env=self.env, check=True, capture_output=True, text=True)
+        found = subprocess.run(
+            [PROGRAM, "token", *arguments],
+            env=self.env,
+            cwd=self.checkout,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         return found.stdout.strip()
 
     def post(self, path: str, body: Mapping[str, Any], token: str) -> Any:

@@ -9,11 +9,22 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from typing import Any
 
 import pytest
+from aiokafka.consumer import fetcher
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
+from stream_app.kafka import batches
 from stream_app.observing.observer import Observer
 from tests.oracle_room.reading import Record
+
+
+@pytest.fixture
+def whole_batches() -> Iterator[None]:
+    """Consumers give whole batches, in this test only."""
+    before = fetcher.PartitionRecords
+    batches.install()
+    yield
+    fetcher.PartitionRecords = before
 
 
 @pytest.fixture

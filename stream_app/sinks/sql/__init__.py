@@ -1,4 +1,7 @@
-"""Statements for ClickHouse that have nothing to do with figures, a file each. All of them run on 18.16 and on today's server."""
+"""Statements for ClickHouse that have nothing to do with figures, a file each.
+
+All of them run on 18.16 and on today's server.
+"""
 
 from functools import cache
 from importlib.resources import files

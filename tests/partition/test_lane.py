@@ -1,0 +1,232 @@
+"""A lane with a store and a log in memory: where it goes on, what it takes, what it does when a step of a tick fails."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+
+import msgspec
+import pytest
+
+from stream_app.formats.rows import POSITION, Position, decode_position, encode_position, version_of
+from stream_app.partition.lane import Lane, PositionError, SupersededError
+from stream_app.partition.positions import new_position
+from stream_app.ports.kafka import Fenced, Range
+from tests.support.by_hand import clock, session
+from tests.support.in_memory import RESULTS, MemoryLog, MemoryStore, batch, conf, frame
+
+NOON = "2026-11-03 12:00"
+FRAMES = [frame(clock("2026-11-24 12:00")), *[frame(session(f"s{i}", NOON), offset=i) for i in range(1, 6)]]
+POSITION_ROW = msgspec.structs.replace(new_position(conf().ledger, "the topic", 3, 0), offset=17)
+
+
+class World:
+    """A lane, what its sinks were told, and what it crashed of."""
+
+    def __init__(self, *, muted: bool = False, store: MemoryStore | None = None, log: MemoryLog | None = None) -> None:
+        self.store, self.log = store or MemoryStore(), log or MemoryLog()
+        self.told: list[tuple[int, set[str]]] = []
+        self.crashes: list[Exception] = []
+        self.lane = Lane(conf(muted=muted), 0, self.store, self.log, self._told, self._crash)
+
+    def _told(self, lane, dirty) -> None:
+        assert self.store.log == len(self.log.commits), "a sink is told of what the store has"
+        self.told.append((lane.committed, dirty.operators))
+
+    async def _crash(self, exc: Exception) -> None:
+        self.crashes.append(exc)
+
+    async def start(self, first: int = 0, end: int = 100) -> "World":
+        await self.lane.fence()
+        await self.lane.start(Range(first, end))
+        return self
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110  # a lane tells nobody
+                await asyncio.sleep(0)
+
+    def sessions(self) -> int:
+        """The counted sessions that the results topic shows last."""
+        shown = [value for commit in self.log.commits for _, value, _ in commit.records.get(RESULTS["monthly"], [])]
+        return int(json.loads(shown[-1] or b"")["sessionCount"]) if shown else 0
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    made = await World().start()
+    yield made
+    await made.lane.stop()
+
+
+def stored(**said: object) -> MemoryStore:
+    store = MemoryStore()
+    store.rows[POSITION] = encode_position(msgspec.structs.replace(POSITION_ROW, **said))
+    return store
+
+
+STARTS: list[tuple[str, MemoryStore, tuple[int, int], int | tuple[type[Exception], str]]] = [
+    ("no rows: at the first offset of the topic", MemoryStore(), (5, 100), 5),
+    ("at the row of the position", stored(), (0, 100), 17),
+    ("at the end of the topic", stored(), (17, 17), 17),
+    (
+        "the topic lost what comes next",
+        stored(),
+        (18, 100),
+        (PositionError, "offsets 18 to 100, the state goes on at 17"),
+    ),
+    ("the topic ends before it", stored(), (0, 16), (PositionError, "offsets 0 to 16, the state goes on at 17")),
+    ("another topic of the name", stored(topic_id="other"), (0, 100), (PositionError, "another topic")),
+    ("another generation's rows", stored(generation=2), (0, 100), (PositionError, "another topic")),
+    (
+        "a generation took its place",
+        stored(superseded_by=4),
+        (0, 100),
+        (SupersededError, "generation 4 has taken the place of 3"),
+    ),
+    ("… and its topic is gone", stored(superseded_by=4), (0, 0), (SupersededError, "generation 4")),
+    (
+        "… before it had any rows",
+        stored(superseded_by=4, topic_id="", generation=0),
+        (0, 9),
+        (SupersededError, "generation 4"),
+    ),
+    (
+        "counted by other zones",
+        stored(tzdata="2020a"),
+        (0, 100),
+        (PositionError, "time zones: 2020a.*stream-app rebuild"),
+    ),
+    (
+        "counted by another retention",
+        stored(retention_months=25),
+        (0, 100),
+        (PositionError, "retention_months: 25, now 13"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("situation", "store", "topic", "expected"), STARTS)
+async def test_a_lane_goes_on_here(situation, store, topic, expected):
+    """Or it says why it can't."""
+    world = World(store=store)
+    if isinstance(expected, tuple):
+        error, message = expected
+        with pytest.raises(error, match=message):
+            await world.start(*topic)
+        assert not world.lane.is_open
+    else:
+        await world.start(*topic)
+        assert (world.lane.expected, world.lane.committed) == (expected, expected)
+        await world.lane.stop()
+
+
+FETCHES = [
+    # batches as they come: (first offset, frames); what is expected next, the sessions that count
+    ("one after the other", [(0, FRAMES[:3]), (3, FRAMES[3:])], 6, 5),
+    ("at once", [(0, FRAMES)], 6, 5),
+    ("a fetch that begins before, and one that was known", [(0, FRAMES[:3]), (1, FRAMES[1:4]), (0, FRAMES[:2])], 4, 3),
+    ("the same frames twice", [(0, FRAMES), (0, FRAMES)], 6, 5),
+]
+
+
+@pytest.mark.parametrize(("situation", "fetches", "expected", "count"), FETCHES)
+async def test_frames_are_applied_once(situation, fetches, expected, count, world):
+    """Those below the position are dropped."""
+    for first, frames in fetches:
+        await world.lane.put([batch(first, *frames)])
+    await world.until(lambda: world.lane.committed == expected)
+    await world.until(lambda: world.sessions() == count)
+    assert world.lane.expected == expected
+    assert world.lane.published == expected
+    assert not world.crashes
+
+
+async def test_a_gap_between_frames_is_an_error(world):
+    """So is one inside of a batch, and a record without a value: nothing may be skipped."""
+    await world.lane.put([batch(0, *FRAMES[:2])])
+    with pytest.raises(PositionError, match="expected offset 2, got 3"):
+        await world.lane.put([batch(3, FRAMES[3])])
+    gap = batch(2, FRAMES[2], FRAMES[3])
+    gap.next_offset = 5
+    with pytest.raises(PositionError, match="expected offset 2, got 2"):
+        await world.lane.put([gap])
+    with pytest.raises(PositionError, match="events/0 holds a record without a value"):
+        await world.lane.put([batch(2, None)])
+
+
+async def test_a_tick_is_in_the_log_then_in_the_store_then_told(world):
+    """While one commits the next frames are applied; they are of the next tick."""
+    world.log.gate.clear()
+    await world.lane.put([batch(0, *FRAMES[:2])])
+    await world.until(lambda: world.lane.frames == 2)
+    await world.lane.put([batch(2, *FRAMES[2:])])
+    await world.until(lambda: world.lane.frames == 6)
+    assert (world.store.rows, world.told, world.lane.committed) == ({}, [], 0)
+    world.log.gate.set()
+    await world.until(lambda: world.lane.committed == 6)
+    assert [offset for offset, _ in world.told] == [commit.offset for commit in world.log.commits]
+    assert [operators for _, operators in world.told if operators] == [{"M1"}]
+    assert decode_position(world.store.rows[POSITION]).offset == 6
+
+
+async def test_what_was_applied_is_committed_when_a_lane_stops():
+    """And what is in the queue is not: its next owner reads it."""
+    world = await World().start()
+    await world.lane.put([batch(0, *FRAMES[:3])])
+    await world.until(lambda: world.lane.frames == 3)
+    await world.lane.stop()
+    assert (world.lane.committed, world.lane.published, world.sessions()) == (3, 3, 2)
+    assert not world.log.is_open
+    await world.lane.put([batch(3, *FRAMES[3:])])
+    assert world.lane.expected == 3
+    heir = await World(store=world.store, log=world.log).start()
+    await heir.lane.put([batch(3, *FRAMES[3:])])
+    await heir.until(lambda: heir.sessions() == 5)
+    await heir.lane.stop()
+
+
+async def test_a_fenced_lane_drops_all_and_waits(world):
+    """Somebody else has the partition: neither an error nor a commit more."""
+    world.log.fails = [Fenced("newer epoch")]
+    await world.lane.put([batch(0, *FRAMES)])
+    await world.until(lambda: not world.lane.is_open)
+    assert (world.log.commits, world.store.rows, world.told, world.crashes) == ([], {}, [], [])
+
+
+async def test_a_lane_that_fails_ends_the_worker():
+    """With the error, and without anything of the tick."""
+    world = await World().start()
+    world.log.fails = [None, OSError("no broker")]
+    await world.lane.put([batch(0, *FRAMES[:2])])
+    await world.until(lambda: world.lane.committed == 2)
+    await world.lane.put([batch(2, *FRAMES[2:])])
+    await world.until(lambda: bool(world.crashes))
+    assert [str(exc) for exc in world.crashes] == ["no broker"]
+    assert (world.lane.is_open, world.lane.committed, len(world.told)) == (False, 2, 1)
+    await world.lane.stop()
+
+
+async def test_a_frame_that_can_not_be_read_ends_the_worker():
+    """One of a newer format, say."""
+    world = await World().start()
+    await world.lane.put([batch(0, b"\x92\x63\xc0")])
+    await world.until(lambda: bool(world.crashes))
+    assert "a frame of format 99" in str(world.crashes[0])
+    await world.lane.stop()
+
+
+async def test_a_muted_lane_commits_and_publishes_nothing_until_it_is_unmuted():
+    """Then all; a start in between changes nothing."""
+    world = await World(muted=True).start()
+    await world.lane.put([batch(0, *FRAMES[:4])])
+    await world.until(lambda: world.lane.committed == 4)
+    await world.lane.stop()
+    world = await World(muted=True, store=world.store, log=world.log).start()
+    assert (world.lane.published, [commit.records for commit in world.log.commits if commit.records]) == (0, [])
+    world.lane.unmute(4)
+    await world.until(lambda: world.lane.published == 4)
+    assert not world.lane.muted
+    assert world.sessions() == 3
+    position: Position = decode_position(world.store.rows[POSITION])
+    assert position.published == version_of(3, 4)
+    await world.lane.stop()

@@ -1,0 +1,83 @@
+"""The end of a generation, on a real broker: the last position of each partition, marked, and its owners fenced."""
+
+import gc
+import logging
+
+import msgspec
+import pytest
+
+from stream_app.formats.rows import POSITION, decode_position, encode_position
+from stream_app.kafka.log import TransactionLog
+from stream_app.partition.positions import new_position
+from stream_app.ports.kafka import Fenced
+from stream_app.rebuild import retire as retiring
+from stream_app.rebuild.retire import last_position, retire
+from tests.support.in_memory import conf
+
+pytestmark = pytest.mark.usefixtures("whole_batches")
+AT = new_position(conf().ledger, "the topic", 3, 0)
+
+
+class Owner:
+    """Who owns a partition of a generation, and commits with each tick some rows and the position."""
+
+    def __init__(self, kafka: str, topics: tuple[str, str], group: str, partition: int = 0) -> None:
+        changelog, events = topics
+        self.log = TransactionLog(kafka, f"{group}-{partition}", group, (events, partition), (changelog, partition))
+
+    async def tick(self, offset: int, rows: int = 1) -> None:
+        position = msgspec.structs.replace(AT, offset=offset)
+        changed: dict[bytes, bytes | None] = {b"e%d/%d" % (offset, n): b"row" for n in range(rows)}
+        await self.log.commit(changed | {POSITION: encode_position(position)}, {}, offset)
+
+
+@pytest.fixture
+def topics(new_topic) -> tuple[str, str]:
+    """A changelog, and an events topic, of two partitions."""
+    return new_topic(2), new_topic(2)
+
+
+@pytest.fixture
+async def owner(kafka, topics, caplog):
+    made = Owner(kafka, topics, f"group-{topics[0]}")
+    await made.log.open()
+    yield made
+    await made.log.close()
+    # aiokafka leaves futures behind when it is fenced: asyncio shall say so now, to nobody, rather than in another test.
+    caplog.set_level(logging.CRITICAL, "asyncio")
+    del made.log
+    gc.collect()
+
+
+@pytest.mark.parametrize("rows", [0, 1, 40])
+async def test_the_last_position_is_found_behind_any_number_of_rows(rows, kafka, topics, owner, monkeypatch):
+    """Looked for from the end, further and further back."""
+    monkeypatch.setattr(retiring, "_WINDOW", 4)
+    for offset in (3, 7, 11):
+        await owner.tick(offset, rows)
+    if rows:  # a transaction of rows alone, so that the position lies deep
+        await owner.log.commit({b"r%d" % n: b"row" for n in range(rows)}, {}, 11)
+    found = await last_position(kafka, topics[0], 0)
+    assert found == msgspec.structs.replace(AT, offset=11)
+
+
+async def test_a_changelog_without_a_position_has_none(kafka, topics, owner):
+    """Whether it is empty or holds rows."""
+    assert await last_position(kafka, topics[0], 1) is None
+    await owner.log.commit({b"e": b"row"}, {}, 1)
+    assert await last_position(kafka, topics[0], 0) is None
+
+
+async def test_a_generation_is_retired(kafka, topics, owner):
+    """Its owners can't commit any more; each partition's row says by whom, and how far it came; a second time changes nothing."""
+    changelog, events = topics
+    group = f"group-{changelog}"
+    await owner.tick(7)
+    for _ in range(2):
+        assert await retire(kafka, group, changelog, events, range(2), by=4) == {0: 7, 1: 0}
+        marked = [await last_position(kafka, changelog, partition) for partition in range(2)]
+        assert [(found.offset, found.superseded_by) for found in marked if found is not None] == [(7, 4), (0, 4)]
+    with pytest.raises(Fenced):
+        await owner.tick(9)
+    position = await last_position(kafka, changelog, 0)
+    assert position == decode_position(encode_position(msgspec.structs.replace(AT, offset=7, superseded_by=4)))

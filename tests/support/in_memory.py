@@ -1,0 +1,108 @@
+"""The ports of a partition in memory (stream_app.ports): a store, a log of transactions; and frames of events written by hand."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from stream_app.domain.events import OFFSET
+from stream_app.domain.tables import TABLES
+from stream_app.domain.working import Settings
+from stream_app.formats.frames import FramePart, clock_frame, frames
+from stream_app.partition.conf import Conf, Pace, Topics
+from stream_app.ports.records import Batch, RecordFields, Records
+from tests.support.by_hand import Clock, Event
+
+RESULTS = {table.name: f"results-{table.name}" for table in TABLES}
+TOPICS = Topics("events", "changelog", RESULTS, "dead-letters", dict.fromkeys(range(1, 7), "sources"))
+PARTITIONS = dict.fromkeys([*RESULTS.values(), "dead-letters"], 1)
+
+
+def conf(generation: int = 3, *, muted: bool = False, topic_id: str = "the topic", tick_s: float = 0.0) -> Conf:
+    """Of a partition that publishes with each tick."""
+    return Conf(TOPICS, Pace(tick_s, 0.0), Settings(13, 92, "EUR"), generation, topic_id, "test", "/test", muted)
+
+
+class MemoryStore:
+    """Rows by key (ports.store.Store)."""
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, bytes] = {}
+        self.log = 0
+
+    def load(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return [self.rows.get(key) for key in keys]
+
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        return iter(sorted((k, v) for k, v in self.rows.items() if k.startswith(prefix) and k > after))
+
+    def write(self, rows: Mapping[bytes, bytes | None], log: int) -> None:
+        self.rows |= {key: value for key, value in rows.items() if value}
+        for key in [key for key, value in rows.items() if not value]:
+            self.rows.pop(key, None)
+        self.log = log
+
+    def wipe(self) -> None:
+        self.rows, self.log = {}, 0
+
+    def close(self) -> None:
+        pass
+
+
+class Commit(NamedTuple):
+    """A transaction that was committed."""
+
+    rows: dict[bytes, bytes | None]
+    records: dict[str, list[RecordFields]]  # by topic
+    offset: int
+
+
+class MemoryLog:
+    """Transactions (ports.kafka.Log). `fails`: what the next commits raise, None for one that succeeds; `gate` is closed to hold a commit up."""
+
+    def __init__(self) -> None:
+        self.commits: list[Commit] = []
+        self.fails: list[Exception | None] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.is_open = False
+
+    async def open(self) -> None:
+        self.is_open = True
+
+    async def close(self) -> None:
+        self.is_open = False
+
+    async def partitions(self, topic: str) -> int:
+        return 1
+
+    async def commit(self, rows: Mapping[bytes, bytes | None], records: Records, offset: int) -> int:
+        await self.gate.wait()
+        if self.fails and (failure := self.fails.pop(0)) is not None:
+            raise failure
+        by_topic: dict[str, list[RecordFields]] = {}
+        for (topic, _), some in records.items():
+            by_topic.setdefault(topic, []).extend(some)
+        self.commits.append(Commit(dict(rows), by_topic, offset))
+        return len(self.commits)
+
+
+def frame(*items: Event | Clock, offset: int = 0) -> bytes:
+    """One frame of events, each with its source value as it came; or the frame of a clock record. Stamps follow from the offset."""
+    first = items[0]
+    if isinstance(first, Clock):
+        return clock_frame(first.now)
+    parts = []
+    for index, event in enumerate(items):
+        assert isinstance(event, Event)
+        row = list(event.row)
+        row[OFFSET] = 1000 * offset + index
+        raws: dict[int, list[bytes | None]] = {0: [b"key", f"as {event.id} came".encode()]}
+        parts.append(FramePart(event.operator, event.kind, [event.id.encode()], [row], raws, event.again))
+    (only,) = frames(parts)
+    return only
+
+
+def batch(first: int, *values: bytes | None) -> Batch:
+    """A record batch of frames."""
+    count = len(values)
+    return Batch([None] * count, list(values), list(range(first, first + count)), [0] * count, first + count)
