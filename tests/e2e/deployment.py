@@ -23,6 +23,7 @@ from stream_app.local.processes import find, stop
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server, start_servers
 from tests.oracle import TOPICS
+from tests.support import first_version
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.executable).parent / "stream-app"
@@ -46,9 +47,14 @@ def wait_until(what: str, condition: Callable[[], Any], seconds: float = DEADLIN
 
 
 class Deployment:
-    """See the module. `sources`: topics and partitions that other teams would have made; settings as STREAM_APP_… has them."""
+    """See the module. `sources`: topics and partitions that other teams would have made; settings as STREAM_APP_… has them.
 
-    def __init__(self, path: Path, *, sources: Mapping[str, int] = SOURCES, **settings: str) -> None:
+    `tree` here and below: the tree of the first version, whose program is run in place of this one's.
+    """
+
+    def __init__(
+        self, path: Path, *, sources: Mapping[str, int] = SOURCES, tree: Path | None = None, **settings: str
+    ) -> None:
         self.run = RunFolder(path, ROOT / ".run" / "lib")
         path.mkdir(parents=True, exist_ok=True)
         self._addresses = start_servers(self.run, {}, default_ports=False)
@@ -70,18 +76,31 @@ class Deployment:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.admin = AdminClient({"bootstrap.servers": self.kafka})
         self.make_topics(sources)
-        subprocess.run([PROGRAM, "up", "--servers-only"], env=self.env, check=True, capture_output=True)  # our topics
+        command, env, cwd = self._program(tree, "up", "--servers-only")  # our topics
+        subprocess.run(command, env=env, cwd=cwd, check=True, capture_output=True)
 
     # -- processes
 
-    def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def _program(self, tree: Path | None, *arguments: str) -> tuple[list[str | Path], dict[str, str], Path]:
+        """Command line, environment and folder of a command."""
+        if tree is None:
+            return [PROGRAM, *arguments], self.env, ROOT
+        return first_version.command(*arguments), first_version.environment(tree, self.env), tree
+
+    def start(self, name: str, *arguments: str, tree: Path | None = None) -> subprocess.Popen[bytes]:
         """Start a process of ours; its log is in the run folder."""
+        command, env, cwd = self._program(tree, *arguments)
         with self.run.log_file(name).open("ab") as log:
-            process = subprocess.Popen([PROGRAM, *arguments], env=self.env, stdout=log, stderr=log, cwd=ROOT)
+            process = subprocess.Popen(command, env=env, stdout=log, stderr=log, cwd=cwd)
         self._processes[name] = process
         return process
 
-    def start_worker(self, number: int) -> subprocess.Popen[bytes]:
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of ours to its end."""
+        command, env, cwd = self._program(None, *arguments)
+        return subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, check=False)
+
+    def start_worker(self, number: int, *, tree: Path | None = None) -> subprocess.Popen[bytes]:
         """Start a worker, with the state it left."""
         name = f"worker-{number}"
         self.run.ready_file(name).unlink(missing_ok=True)
@@ -94,6 +113,7 @@ class Deployment:
             str(self.run.state / name),
             "--ready-file",
             str(self.run.ready_file(name)),
+            tree=tree,
         )
 
     def wait_ready(self, number: int) -> None:
