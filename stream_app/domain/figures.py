@@ -4,9 +4,9 @@ A `Sum` adds an amount of each counted event, a `Count` one; `Customers` are a d
 anonymous events add to a sum; an `Average` is a sum without its anonymous part, divided by customers. The basis of a
 figure says which counted events it is made of: payments, which have a currency, or sessions, which have none.
 
-A figure is added by a line of FIGURES, at the place where people shall see it, with `since` = VERSION + 1. Cells and
-customers' rows hold their sums in the order of `since`, so that rows of before are shorter, and are filled up with
-zeros when they are read.
+A figure is added by a line of FIGURES, at the place where people shall see it, with `since` = VERSION + 1 of
+domain.tables. Cells and customers' rows hold their sums in the order of `since`, so that rows of before are shorter,
+and are filled up with zeros when they are read.
 """
 
 import re

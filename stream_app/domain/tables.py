@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from stream_app.domain.cells import Cell, CountCell, Customer, FigureCell, Operator
+from stream_app.domain.figures import FIGURES
 from stream_app.domain.local_time import (
     date_of,
     day_of,
@@ -67,9 +68,9 @@ class Table(ABC, Generic[C]):
     `name` names it in the state; `prefix` begins its rows' keys and its parts of a customer, a letter that no other row
     has. The rest are names that readers know: `document` in Redis' keys and of events of the stream, `path` of the
     question over HTTP, `topic` of the results topic's records, `clickhouse_table`. The default document shows `shown`
-    periods, the last of them the current one. `since` is the version of the table of figures (domain.figures) that
-    brought it: ClickHouse's migration makes it then. `past_retention` says whether periods that are no longer kept may
-    be asked for.
+    periods, the last of them the current one. `since` is the version of figures and tables that brought it:
+    ClickHouse's migration makes it then. `past_retention` says whether periods that are no longer kept may be asked
+    for.
     """
 
     cell_type: type[C]
@@ -267,3 +268,6 @@ HALF_HOUR: Final = CountTable(
 )  # fmt: skip
 
 TABLES: Final[Sequence[Table[Any]]] = (MONTHLY, HALF_HOUR)
+
+VERSION: Final = max(*(figure.since for figure in FIGURES), *(table.since for table in TABLES))
+"""Of figures and tables together: what cells and customers' rows hold."""

@@ -48,7 +48,7 @@ class Position(msgspec.Struct, array_like=True, gc=False):
     published: int  # the version up to which cells are in the results topics
     now: int  # quarter hours, 0 while unknown
     as_of: int  # epoch milliseconds
-    figures: int = 1  # domain.figures.VERSION
+    figures: int = 1  # domain.tables.VERSION
     tzdata: str = older.TZDATA_OF_1
     retention_months: int = 0  # 0: not known
     distribution_days: int = 0

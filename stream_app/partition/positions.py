@@ -1,11 +1,18 @@
 """The row of the position: made, held against today's rules, and renewed. Pure."""
 
+from typing import Final
+
 import msgspec
 
-from stream_app.domain import figures
 from stream_app.domain.local_time import ZONE_RULES
+from stream_app.domain.tables import VERSION
 from stream_app.domain.working import Settings
 from stream_app.formats.rows import FORMAT, FormatError, Position
+
+# Figures up to this version count fields that rows of before don't have: as unknown ones they add nothing, so nothing is
+# ever taken back that was not added. Later figures and tables count what rows hold already, so only rows that were
+# counted with them can be gone on with.
+_COUNTED_WITHOUT: Final = 2
 
 
 def new_position(rules: Settings, topic_id: str, generation: int, first: int) -> Position:
@@ -18,7 +25,7 @@ def renewed_position(position: Position, rules: Settings) -> Position:
     return msgspec.structs.replace(
         position,
         format=FORMAT,
-        figures=figures.VERSION,
+        figures=VERSION,
         tzdata=ZONE_RULES,
         retention_months=rules.retention_months,
         distribution_days=rules.distribution_days,
@@ -30,12 +37,13 @@ def changed_rules(position: Position, rules: Settings) -> str:
 
     `Raises` FormatError when the rows show figures that this version does not know.
     """
-    if position.figures > figures.VERSION:
+    if position.figures > VERSION:
         raise FormatError(
-            f"rows with figures of version {position.figures}: this version knows up to {figures.VERSION}, "
+            f"rows with figures of version {position.figures}: this version knows up to {VERSION}, "
             "run the version of crm-stats that wrote them, or a newer one"
         )
     kept = [
+        ("figures and tables", max(position.figures, _COUNTED_WITHOUT), VERSION),
         ("time zones", position.tzdata, ZONE_RULES),
         ("retention_months", position.retention_months or rules.retention_months, rules.retention_months),
         ("distribution_days", position.distribution_days or rules.distribution_days, rules.distribution_days),

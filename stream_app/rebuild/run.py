@@ -304,7 +304,10 @@ class Rebuild:
         views = [
             GoneCells(view, at[view.partition], version, as_of_ms) for view in self._views() if view.partition in at
         ]
-        sink = ClickHouseSink(self._settings.clickhouse_url, self._settings.clickhouse_database)
+        settings = self._settings
+        sink = ClickHouseSink(
+            settings.clickhouse_url, settings.clickhouse_database, partitions=settings.events_partitions
+        )
         while True:
             try:
                 await sink.write([(view, view.dirty) for view in views])

@@ -7,6 +7,7 @@ import json
 import re
 from datetime import date
 from decimal import Decimal
+from functools import cache
 
 import httpx
 import pytest
@@ -93,6 +94,11 @@ def minutes(row):
     return tuple(row[name] for name in MINUTES)
 
 
+@cache
+def token(deployment):
+    return deployment.token("--operator", "M1")
+
+
 def without_as_of(data):
     """The data but for what grows while nothing changes."""
     return {name: value for name, value in data.items() if name != "asOf"}
@@ -108,7 +114,7 @@ def topic_values(deployment, topic):
 
 
 def answer(deployment, path, **query):
-    headers = {"Authorization": f"Bearer {deployment.token('--operator', 'M1')}"}
+    headers = {"Authorization": f"Bearer {token(deployment)}"}
     found = httpx.get(f"{deployment.api}/smart-bi/crm/{path}", params=query, headers=headers, trust_env=False)
     assert found.status_code == 200, found.text
     return without_as_of(found.json()["data"])
@@ -188,7 +194,7 @@ def test_the_table_has_a_results_topic(grown):
 
 def test_the_stream_sends_the_table_and_the_figure(grown):
     deployment, _ = grown
-    headers = {"Authorization": f"Bearer {deployment.token('--operator', 'M1')}"}
+    headers = {"Authorization": f"Bearer {token(deployment)}"}
     sent, name = {}, ""
     with httpx.stream(
         "GET", f"{deployment.api}/smart-bi/crm/stream", headers=headers, trust_env=False, timeout=10

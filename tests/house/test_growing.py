@@ -6,13 +6,14 @@ import pytest
 
 from tests.support.growing import FIGURE, SOURCE_TOPIC, TABLE, Copy, changed, steps
 
-CHECKS = [
+CHECKS = (
     "house/test_settings.py",
     "house/test_dashboard_figures.py",
-    "sources",
-    "oracle_room",
-    "simulation/test_exact.py",
-]
+    "partition/test_positions.py",
+    "sources/test_registry.py",
+    "oracle_room/test_oracle.py",
+    "simulation/test_exact.py::test_any_permutation_duplication_and_batching_equals_the_oracle_at_every_tick",
+)
 
 
 @pytest.fixture(scope="module")
