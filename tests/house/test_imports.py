@@ -40,7 +40,7 @@ ALLOWED = {
         "struct",
     ),
     *("types", "typing", "unicodedata", "urllib", "zlib", "zoneinfo"),
-    *("iso4217", "msgspec", "orjson"),
+    *("iso4217", "msgspec", "orjson", "tzdata"),
 }
 CLOCKS = {"now", "today", "utcnow"}
 IO = {"open", "print", "input"}  # the functions; .open() of package data is no more than a constant
