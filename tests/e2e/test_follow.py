@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.test_as_of import OPERATORS, Feed, _ms
-from tests.monitor.seen import Seen
+from tests.support.monitor_seen import Seen
 from tests.support.deployment import PROGRAM, ROOT, Deployment
 from tests.support.waiting import wait_until
 
