@@ -13,7 +13,9 @@ from stream_app.ports.records import Batch, RecordFields, Records
 from tests.support.by_hand import Clock, Event
 
 RESULTS = {table.name: f"results-{table.name}" for table in TABLES}
-TOPICS = Topics("events", "changelog", RESULTS, "dead-letters", dict.fromkeys(range(1, 7), "sources"))
+TOPICS = Topics(
+    "events", "changelog", RESULTS, "dead-letters", dict.fromkeys([(kind, 0) for kind in range(1, 7)], "sources")
+)
 PARTITIONS = dict.fromkeys([*RESULTS.values(), "dead-letters"], 1)
 
 
