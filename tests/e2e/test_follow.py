@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.test_as_of import OPERATORS, Feed, _ms
-from tests.monitor.seen import Seen
 from tests.support.deployment import PROGRAM, ROOT, Deployment
+from tests.support.monitor_seen import Seen
 from tests.support.waiting import wait_until
 
 BEFORE = 8

@@ -39,8 +39,8 @@ ALLOWED = {
         "string",
         "struct",
     ),
-    *("types", "typing", "unicodedata", "urllib", "zlib", "zoneinfo"),
-    *("iso4217", "msgspec", "orjson", "tzdata"),
+    *("types", "typing", "tzdata", "unicodedata", "urllib", "zlib", "zoneinfo"),
+    *("iso4217", "msgspec", "orjson"),
 }
 CLOCKS = {"now", "today", "utcnow"}
 IO = {"open", "print", "input"}  # the functions; .open() of package data is no more than a constant
