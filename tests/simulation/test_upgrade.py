@@ -10,7 +10,6 @@ from itertools import count
 
 import msgspec
 import pytest
-from tests.support.scenario import as_records, build, versions_never_fall
 
 from stream_app.domain import figures
 from stream_app.domain.local_time import QUARTER_MS
@@ -23,6 +22,7 @@ from tests.simulation.compare import differences
 from tests.simulation.first_version_world import Recording
 from tests.simulation.world import EVENTS_PARTITIONS, RESULT_TOPICS, World
 from tests.support import first_version
+from tests.support.scenario import as_records, build, versions_never_fall
 
 NOW = int(datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp() * 1000)
 SEEDS = (1, 2, 3)
@@ -48,7 +48,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Recording]
         [sys.executable, first_version_world.__file__],
         input=msgspec.msgpack.encode(histories),
         cwd=tree,
-        env=first_version.environment(tree, os.environ),
+        env={**os.environ, "PYTHONPATH": str(tree)},
         stdout=subprocess.PIPE,
         check=True,
     )
