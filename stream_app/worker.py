@@ -198,7 +198,9 @@ def create_ledger(settings: Settings, state_dir: Path, *, muted: bool = False) -
             lanes.serving_lanes,
         ),
         SinkWriter(
-            ClickHouseSink(settings.clickhouse_url, settings.clickhouse_database),
+            ClickHouseSink(
+                settings.clickhouse_url, settings.clickhouse_database, partitions=settings.events_partitions
+            ),
             settings.clickhouse_ms / 1000,
             lanes.serving_lanes,
         ),

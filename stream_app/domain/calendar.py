@@ -72,7 +72,7 @@ def count(
 
 
 def horizon_of(work: Working, timezone: str) -> int:
-    """Where retention begins in a zone: quarter hours, 0 while now is unknown."""
+    """The first retained instant in a zone: quarter hours, 0 while now is unknown."""
     return retained_from(zone(timezone), work.now, work.settings.retention_months)[1] if work.now else 0
 
 
@@ -93,7 +93,7 @@ def become_known(work: Working, name: str, timezone: str) -> Operator:
 
 
 def advance(work: Working, now: int) -> None:
-    """A clock record. One that is not later than the last changes nothing."""
+    """Apply a clock record; one that is not later than the last changes nothing."""
     if now <= work.now:
         return
     work.now = now
@@ -111,7 +111,7 @@ def _set_window(work: Working, operator: Operator) -> None:
 
 
 def _roll(work: Working, name: str, operator: Operator) -> None:
-    """A new day has begun."""
+    """Roll an operator on to the day that has begun: drop past cells, make those of the current periods."""
     before = {table.name: (table.current(operator), table.first_kept(operator)) for table in TABLES}
     was_known = bool(operator.today)
     groups = work.groups[name]
@@ -144,7 +144,7 @@ def _drop_past(work: Working, name: str, operator: Operator, table: Table[Any], 
 
 
 def _periods(table: Table[Any], first: int, end: int) -> Iterator[int]:
-    """Those from the first one on, before the end."""
+    """Periods of a table from `first` on, those before `end`."""
     while first < end:
         yield first
         first = table.period.add(first, 1)
@@ -166,7 +166,7 @@ def _forget_months(work: Working, name: str, operator: Operator) -> None:
 
 
 def rezone(work: Working, name: str, timezone: str) -> None:
-    """All retained history of an operator, counted anew in another zone."""
+    """Count all retained history of an operator anew, in another zone."""
     operator = work.operators[name]
     shown = {group for group, found in work.groups[name].items() if is_shown(operator, found)}
     operator.timezone = timezone

@@ -28,7 +28,7 @@ class CellKey(NamedTuple):
 
 
 class Cell(msgspec.Struct, array_like=True, gc=False):
-    """What cells of all tables have; as_of in epoch milliseconds."""
+    """The fields that cells of all tables have; `as_of` in epoch milliseconds."""
 
     version: int = 0
     as_of: int = 0
@@ -44,7 +44,7 @@ class FigureCell(Cell, array_like=True, gc=False):
     sessions: Sums = msgspec.field(default_factory=SESSION_SUMS.zeros)
 
     def counts(self) -> bool:
-        """Does something count in it?"""
+        """Does any session or payment count in the cell?"""
         count_at = PAYMENT_SUMS.count_at
         return self.sessions[SESSION_SUMS.count_at] > 0 or any(sums[count_at] for sums in self.payments.values())
 
@@ -94,12 +94,12 @@ class Group(msgspec.Struct, array_like=True, gc=False):
     months: dict[int, bool] = {}
 
     def of(self, table: str) -> Shown:
-        """Version and as-of of its default document of a table."""
+        """Version and as-of of the group's default document of a table."""
         return self.shown.get(table) or Shown()
 
     @property
     def version(self) -> int:
-        """The highest version of its documents."""
+        """The highest version of the group's documents."""
         return max((shown.version for shown in self.shown.values()), default=0)
 
 

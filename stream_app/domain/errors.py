@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Reason(StrEnum):
-    """The closed list."""
+    """The closed list of reasons."""
 
     TOMBSTONE = "tombstone"  # a null value
     NOT_JSON = "not_json"  # not UTF-8, or not one JSON object by RFC 8259

@@ -19,18 +19,24 @@ MEMBERSHIP: Final = 4  # a customer's groups; named by the customer
 GROUP: Final = 5  # a group's name; named by the group
 OPERATOR: Final = 6  # zone, currency, name; its id is empty
 
-# Every row. PARTITION: of its source topic, which are counted on through the topics of one kind: those of the topic with number n (see
-# sources.registry) begin at n * PARTITIONS_MAX.
+# Every row.
+# PARTITION: of the source topic; the partitions of all topics of a kind are numbered on: those of the topic with number
+# n (see sources.registry) begin at n * PARTITIONS_MAX.
 VERSION, TIMESTAMP, OFFSET, PARTITION, FORMAT = range(5)
 STAMP: Final = slice(VERSION, FORMAT + 1)  # what decides which of two rows is the later one
-# Session, payment, CDR. COUNTED: what of it counts, see below. TIME: quarter hours, decides the month of a payment or session; of a CDR its
-# end. HOLD: the latest time it ever had, 0 for TIME itself: until that leaves retention the entity is known. CUSTOMER: None is anonymous.
-# ENERGY: Wh, None: unknown. REST: milliseconds of TIME within its quarter hour. LASTED: milliseconds from start to end, below zero where a
-# source has the end before the start, None: unknown.
+# Session, payment, CDR.
+# COUNTED: what of the event counts, in bits, see below.
+# TIME: quarter hours; decides the month of a payment or session; of a CDR its end.
+# HOLD: the latest TIME that the entity ever had, 0 for TIME itself: until that leaves retention the entity is known.
+# CUSTOMER: None is anonymous.
+# ENERGY: Wh, None: unknown.
+# REST: milliseconds of TIME within its quarter hour.
+# LASTED: milliseconds from start to end, below zero where a source has the end before the start, None: unknown.
 COUNTED, TIME, HOLD, CUSTOMER, ENERGY, REST, LASTED = range(5, 12)
 # Payment, CDR: integers of the minor unit. SESSION_ID: the charging session it names by a valid id, else None.
 RECEIVED, DISCOUNT, REFUNDED, CURRENCY, SESSION_ID = range(12, 17)
-# CDR. START: quarter hours, of its session. CREDITS: the id that a credit takes back, else None. CREDITED: {id of a credit: its TIME}
+# CDR. START: quarter hours, of its session. CREDITS: the id that a credit takes back, else None.
+# CREDITED: {id of a credit: its TIME}
 START, CREDITS, CREDITED = range(17, 20)
 
 PARTITIONS_MAX: Final = 1 << 16  # of a source topic

@@ -31,7 +31,7 @@ SESSIONS: Final = Basis("sessions", per_currency=False)
 
 
 class Unit(NamedTuple):
-    """What a figure counts.
+    """The unit of a figure.
 
     `digits` after the point: None are those of the currency. A whole number is a number in JSON, all else a decimal
     string.
@@ -48,7 +48,7 @@ KWH: Final = Unit("kWh", 3)
 
 
 class Figure:
-    """What all figures have.
+    """A key figure: name, unit, basis, meaning.
 
     `name` is the one in documents; `since` the version of the table of figures that brought it.
     """
@@ -66,7 +66,7 @@ class Figure:
 
 
 class Sum(Figure):
-    """Adds `amount(row)` of each counted event."""
+    """A sum: each counted event adds `amount(row)`."""
 
     def __init__(self, name: str, unit: Unit, basis: Basis, meaning: str, amount: Amount, since: int = 1) -> None:
         super().__init__(name, unit, basis, meaning, since)
@@ -89,7 +89,7 @@ class Customers(Figure):
 
 
 class Part(Figure):
-    """What events without a customer add to a sum."""
+    """The anonymous part of a sum: what events without a customer add to it."""
 
     def __init__(self, name: str, of: Sum, meaning: str, since: int = 1) -> None:
         super().__init__(name, of.unit, of.basis, meaning, since)

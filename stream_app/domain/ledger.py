@@ -59,7 +59,7 @@ from stream_app.domain.working import Rows, Settings, Working
 
 
 class LateEvent(NamedTuple):
-    """An event that was rejected as too late: which source record, as it came, and why."""
+    """An event that was rejected as too late: kind, place, key and value of its source record, and why."""
 
     kind: int
     partition: int
@@ -115,7 +115,7 @@ class Ledger:
         return self.late
 
     def _segment(self, gathered: Sequence[Events]) -> None:
-        """Events between which neither the clock nor a zone changes."""
+        """Apply events between which neither the clock nor a zone changes."""
         gathered = [part for part in gathered if self._admit(part)]
         if not gathered:
             return
@@ -184,7 +184,7 @@ class Ledger:
         self.late.append(LateEvent(part.kind, row[PARTITION], row[OFFSET], source_key, value, detail))
 
     def _upsert(self, part: Events, current: dict[bytes, Row], rules: Sequence[Rule]) -> None:
-        """Sessions, or payments."""
+        """Apply sessions, or payments: take back what each entity contributed before, add what it contributes now."""
         work, operator = self.work, self.work.operators[part.operator]
         horizon, local = operator.horizon, work.zone(part.operator).local
         customers, changed, out = (
@@ -260,7 +260,7 @@ class Ledger:
     # -- freezing
 
     def freeze(self, version: int, as_of: int) -> Frozen:
-        """All that changed since the last freeze, cells with this version and as-of (epoch milliseconds)."""
+        """All that changed since the last freeze; changed cells get this version and as-of (epoch milliseconds)."""
         work = self.work
         for name in work.changed_operators:
             self._settle_currency(name)
@@ -325,17 +325,25 @@ class Ledger:
         """Operators with cells that were shown by an older table of figures."""
         return [name for name, operator in self.work.operators.items() if operator.figures < FIGURES_VERSION]
 
-    def renew(self, name: str) -> None:
-        """Change all cells of an operator, so that they are written and shown by today's table of figures."""
+    def renew(self, name: str, version: int) -> None:
+        """Change the cells of an operator that have an earlier version, so that they are written and shown by today's table of figures.
+
+        `version`: the one that the next freeze will give. A cell that has it already was frozen by today's table: it is left alone, for a
+        version stands for one content.
+        """
         for table in TABLES:
-            for key in self.work.cells[table.name].keys(name):
-                self.work.touch(table, key)
+            cells = self.work.cells[table.name]
+            keys = cells.keys(name)
+            cells.load(keys)
+            for key in keys:
+                if cells.get(key).version < version:
+                    self.work.touch(table, key)
         self.work.operators[name].figures = FIGURES_VERSION
         self.work.changed_operators.add(name)
 
 
 def _adds(kind: int, rules: Sequence[Rule]) -> list[Callable[[Customer | None, Row, int, int], None]]:
-    """What a counted session, or payment, is told to."""
+    """The methods of rules that a counted session, or payment, is handed to."""
     if kind == PAYMENT:
         return [rule.payment for rule in rules if PAYMENTS in rule.bases]
     return [rule.session for rule in rules if SESSIONS in rule.bases]
@@ -346,5 +354,5 @@ def _only(rules: Iterable[tuple[Table[Any], Rule]]) -> list[Rule]:
 
 
 def _kept(customer: Customer) -> Customer | None:
-    """None for a customer about whom there is nothing to know."""
+    """The row of a customer; None where neither groups nor a contribution are known."""
     return customer if customer.stamp[VERSION] >= 0 or any(map(is_something, customer.parts.values())) else None

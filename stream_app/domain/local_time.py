@@ -117,6 +117,6 @@ def zone(name: str) -> Zone:
 
 
 def retained_from(zone_: Zone, now: int, retention_months: int) -> tuple[int, int]:
-    """Of the months kept at an instant: (first month, its first instant)."""
+    """(first month, first instant of that month) of the months that are retained at an instant."""
     month = month_add(zone_.month(now), 1 - retention_months)
     return month, zone_.start_of_day(first_day_of(month))

@@ -52,7 +52,7 @@ class _ShownFigure(NamedTuple):
 
     @classmethod
     def of(cls, figure: Figure) -> "_ShownFigure":
-        """From the table of figures."""
+        """The places of a figure of the table of figures."""
         is_payments = figure.basis is PAYMENTS
         at = (PAYMENT_SUMS if is_payments else SESSION_SUMS).at
         if not isinstance(figure, Average):
@@ -105,20 +105,20 @@ def figure_row(table: FigureTable, cell: FigureCell | None, period: int, currenc
 
 
 def currencies_of(cells: Iterable[FigureCell | None], own: str) -> list[str]:
-    """Those with a counted payment, and the operator's own; sorted."""
+    """The currencies with a counted payment in some cells, and the operator's own; sorted."""
     at = PAYMENT_SUMS.count_at
     found = {currency for cell in cells if cell for currency, sums in cell.payments.items() if sums[at]}
     return sorted(found | {own})
 
 
 def sum_slots(table: CountTable, cells: Iterable[CountCell | None]) -> list[int]:
-    """Counts by slot over several periods."""
+    """Sums of the counts of several periods, by slot."""
     found = [cell.slots for cell in cells if cell is not None]
     return [sum(counts) for counts in zip(*found, strict=True)] if found else table.new().slots
 
 
 class Place(NamedTuple):
-    """Whose document it is, and what it stands for."""
+    """The operator and the group of a document, its partition, as-of and version."""
 
     operator_id: str
     operator: Operator
@@ -167,7 +167,7 @@ def count_document(table: CountTable, place: Place, counts: Sequence[int], perio
 
 
 def default_document(table: Table[Any], place: Place, cells: Sequence[Any]) -> Json:
-    """The answer of a table to a question that names nothing but operator and group; cells of `table.default_periods`."""
+    """The answer of a table where only operator and group are asked for; cells of `table.default_periods`."""
     periods = table.default_periods(place.operator)
     if isinstance(table, FigureTable):
         return figure_document(table, place, cells, periods, place.operator.currency)
@@ -222,7 +222,7 @@ def groups_data(names: Mapping[str, str | None]) -> Json:
 
 
 def shown_groups(groups: Mapping[str, Group]) -> dict[str, str | None]:
-    """Of all groups of an operator those that people see: names by id."""
+    """Names by id of the groups that people see: named ones, and those in which something counts."""
     return {group_id: group.name for group_id, group in groups.items() if group.name is not None or is_listed(group)}
 
 

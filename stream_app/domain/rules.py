@@ -41,11 +41,11 @@ CellsByPlace = Mapping[tuple[Groups, int], Sequence[C]]  # (groups, period): the
 
 
 class Rule(Protocol):
-    """From counted events to the differences of one table's cells, of one operator."""
+    """Turns counted events of one operator into differences of one table's cells."""
 
     @property
     def bases(self) -> Collection[Basis]:
-        """Which counted events add to it."""
+        """The kinds of counted events that add to the table's cells."""
 
     def payment(self, customer: Customer | None, row: Row, local: int, sign: int) -> None:
         """A payment counts (sign 1), or no longer (-1); `local`: when it was paid, in local quarter hours."""
@@ -54,13 +54,13 @@ class Rule(Protocol):
         """A session counts (sign 1), or no longer (-1); `local`: when it started, in local quarter hours."""
 
     def customer(self, customer: Customer, groups: Groups, sign: int) -> None:
-        """All of a customer's retained contribution comes to groups (sign 1), or leaves them (-1)."""
+        """A customer's whole retained contribution comes to groups (sign 1), or leaves them (-1)."""
 
     def touched(self) -> Iterable[tuple[Groups, int]]:
-        """(groups, period) of the cells that are concerned."""
+        """(groups, period) of the cells that differences concern."""
 
     def fold(self, cells: CellsByPlace[Any]) -> None:
-        """Add the differences to the cells of the places that are touched."""
+        """Add the differences to the cells of the places in `touched`."""
 
 
 class FigureRule:

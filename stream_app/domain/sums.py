@@ -55,7 +55,7 @@ class Layout:
         own_at = {figure: index for index, figure in enumerate(f for f in own if f in sums or f in tallies)}
         self.customer_size = len(own_at)
         self.count_at, self._own_count_at = at[count], own_at[count]
-        # Apart from the count, which each event adds one to: (what an event adds, where in a cell, where in a customer's list)
+        # (amount, index in a cell's list, index in a customer's list), without the count, to which each event adds one
         self._sums = [(figure.amount, at[figure], own_at[figure]) for figure in sums if figure is not count]
         self._customers_at = [at[figure] for figure in customers if figure.of is count]
         self._tallies = [_Tally(at[figure], own_at[figure], figure.of.amount) for figure in tallies]

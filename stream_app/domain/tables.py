@@ -29,7 +29,7 @@ C = TypeVar("C", bound=Cell)
 
 
 class Period(NamedTuple):
-    """Of which stretch of local time a cell is; a number that grows with time."""
+    """A kind of period of local time; one such period is a number that grows with time."""
 
     name: str  # in documents
     plural: str  # the list of them in documents, and the parameter that says how many are asked for
@@ -111,15 +111,15 @@ class Table(ABC, Generic[C]):
 
     @abstractmethod
     def clear(self, cell: C) -> None:
-        """Nothing counts in the cell any more; what it was ever shown in stays."""
+        """Set all sums and counts of a cell to zero; the currencies that it was ever shown in stay."""
 
     @abstractmethod
     def complete(self, cells: Iterable[tuple[C, Operator]]) -> None:
-        """Before cells are frozen: whatever they must show."""
+        """Add to changed cells, before they are frozen, what each must show."""
 
     @abstractmethod
     def rule(self, operator: Operator) -> Rule:
-        """From counted events to differences, bounded by what is kept of the operator."""
+        """A rule without differences so far, bounded by what is retained of the operator."""
 
     @abstractmethod
     def prune(self, customer: Customer, operator: Operator) -> bool:
@@ -127,7 +127,7 @@ class Table(ABC, Generic[C]):
 
     @abstractmethod
     def asked_max(self, operator: Operator) -> int:
-        """So many periods may be asked for at most."""
+        """The highest number of periods that a question may ask for."""
 
     def current(self, operator: Operator) -> int:
         """The period of the operator's today."""
@@ -138,7 +138,7 @@ class Table(ABC, Generic[C]):
         return self.period.first_kept(operator)
 
     def periods_to(self, last: int, count: int) -> list[int]:
-        """So many periods, the last of which is `last`, in order."""
+        """`count` periods in order, the last of which is `last`."""
         return [self.period.add(last, by) for by in range(1 - count, 1)]
 
     def default_periods(self, operator: Operator) -> list[int]:
@@ -192,7 +192,7 @@ class FigureTable(Table[FigureCell]):
         return prune_figures(customer, self.prefix, self.first_kept(operator))
 
     def asked_max(self, operator: Operator) -> int:
-        """So many periods may be asked for, `shown_max`, whatever is retained: older ones are in ClickHouse."""
+        """`shown_max`, whatever is retained: ClickHouse has older periods."""
         del operator
         return self.shown_max
 
@@ -247,7 +247,7 @@ class CountTable(Table[CountCell]):
         return prune_counts(customer, self.prefix, self.first_kept(operator) * self.width)
 
     def asked_max(self, operator: Operator) -> int:
-        """All retained periods may be asked for, and no others: the state is their only source."""
+        """The number of retained periods: only the state has them."""
         return self.period.span(self.first_kept(operator), self.current(operator))
 
 

@@ -34,13 +34,13 @@ class Rows(Protocol):
         """The name of an entity's row."""
 
     def entities(self, keys: Sequence[bytes]) -> list[Row | None]:
-        """Entities."""
+        """Entities by the names of their rows."""
 
     def customers(self, names: Sequence[tuple[str, str]]) -> list[Customer | None]:
-        """Customers by (operator, customer)."""
+        """Customers by (operator id, customer id)."""
 
     def cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
-        """Cells of a table."""
+        """Cells of a table by key."""
 
     def scan_entities(self, operator: str, after: bytes = b"") -> Iterator[tuple[int, bytes, Row]]:
         """(kind, key, row) of an operator's entities, in order of keys, those above `after`."""
@@ -52,14 +52,14 @@ class Rows(Protocol):
         """An operator's cells of a table."""
 
     def operators(self) -> dict[str, Operator]:
-        """All operators."""
+        """All known operators by id."""
 
     def groups(self) -> Iterator[tuple[str, str, Group]]:
-        """All groups."""
+        """(operator, group, row) of all groups."""
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What the ledger must know: 13, 92 and "EUR" by default."""
+    """The settings that the ledger's rules depend on; 13, 92 and "EUR" by default."""
 
     retention_months: int
     distribution_days: int
@@ -77,7 +77,7 @@ class Cells(Generic[C]):
         self.dropped: dict[CellKey, C] = {}  # those that left retention, as they were
 
     def load(self, keys: Iterable[CellKey]) -> None:
-        """Before `get`; one that is not there is made."""
+        """Load cells before `get`; one that does not exist is made."""
         young, old, changed = self._young, self._old, self.changed
         absent = [key for key in keys if key not in young and key not in old and key not in changed]
         if absent:
@@ -117,7 +117,7 @@ class Cells(Generic[C]):
         return keys + [key for key, cell in changed.items() if key.operator == operator and cell is not None]
 
     def freeze(self) -> tuple[dict[CellKey, C | None], dict[CellKey, C]]:
-        """What changed since the last time, and what left retention."""
+        """The cells that changed since the last freeze (None: deleted), and those that left retention, as they were."""
         changed, self.changed = self.changed, {}
         dropped, self.dropped = self.dropped, {}
         if len(self._young) > CELLS_CACHED:  # only here: nothing in it is ahead of the rows
@@ -147,11 +147,11 @@ class Working:
         self.hidden: set[tuple[str, str]] = set()  # groups that lost their documents
 
     def restart(self) -> None:
-        """After a freeze."""
+        """Forget what was changed, after a freeze."""
         self._start()
 
     def zone(self, operator: str) -> Zone:
-        """The zone in force."""
+        """The zone of an operator."""
         return zone(self.operators[operator].timezone)
 
     def rules(self, operator: str) -> list[tuple[Table[Any], Rule]]:
@@ -162,7 +162,7 @@ class Working:
     # -- reading
 
     def load_entities(self, keys: Sequence[bytes]) -> dict[bytes, Row]:
-        """Those that exist."""
+        """The entities that exist, by key, after everything that was applied."""
         pending = self.entities
         out = {key: row for key in keys if (row := pending.get(key)) is not None}
         absent = [key for key in keys if key not in pending]
@@ -202,7 +202,7 @@ class Working:
     # -- changing
 
     def touch(self, table: Table[C], key: CellKey) -> C:
-        """A cell as changed, made if it is not there."""
+        """The cell of a key, marked as changed; made if it does not exist."""
         cells = self.cells[table.name]
         cells.load([key])
         cell: C = cells.get(key)
@@ -212,7 +212,7 @@ class Working:
         return cell
 
     def _list(self, key: CellKey, cell: FigureCell) -> None:
-        """A group is listed by its months in which something counts."""
+        """Note in a group's row whether anything counts in a month: groups are listed by that."""
         groups = self.groups[key.operator]
         group = groups.get(key.group)
         if group is None:
@@ -243,7 +243,7 @@ class Working:
                 self.touch(table, CellKey(operator, group, table.current(found)))
 
     def fold(self, operator: str, rules: Iterable[tuple[Table[Any], Rule]]) -> None:
-        """Add differences to cells."""
+        """Add the differences of an operator's rules to its cells."""
         for table, rule in rules:
             cells = self.cells[table.name]
             places = {
@@ -261,7 +261,7 @@ class Working:
                 self._count_payments(operator, rule)
 
     def _count_payments(self, operator: str, rule: FigureRule) -> None:
-        """Of a whole operator, by currency and month: they say which currency it has, if it did not say."""
+        """Count an operator's payments by currency and month: they settle the currency of one that announced none."""
         for (groups, month, currency), delta in rule.payments.items():
             by = delta[PAYMENT_SUMS.count_at]
             if by and ALL in groups:

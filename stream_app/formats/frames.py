@@ -90,7 +90,7 @@ def frames(parts: Iterable[FramePart]) -> Iterator[bytes]:
 
 
 def clock_frame(now: int) -> bytes:
-    """A clock record."""
+    """The frame of a clock record."""
     return _encode([FORMAT, now])
 
 

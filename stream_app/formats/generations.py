@@ -20,7 +20,7 @@ class Generation(msgspec.Struct, frozen=True):
     state: Literal["building", "serving"]
 
     def serving(self) -> "Generation":
-        """The same, once it serves."""
+        """The generation as it is once it serves."""
         return msgspec.structs.replace(self, state="serving")
 
 
@@ -29,7 +29,7 @@ _decode = msgspec.json.Decoder(Generation).decode
 
 
 def record_of(generation: Generation) -> tuple[bytes, bytes]:
-    """Key and value."""
+    """Key and value of a generation's record."""
     return b"%d" % generation.number, _encode(generation)
 
 
@@ -47,6 +47,6 @@ def read(values: Iterable[bytes | None]) -> list[Generation]:
 
 
 def newest_serving(generations: Iterable[Generation], otherwise: Generation) -> Generation:
-    """The one that serves: the newest of those that ever did."""
+    """The generation that serves: the newest of those that ever did, or `otherwise`."""
     serving = [generation for generation in generations if generation.state == "serving"]
     return max(serving, key=lambda generation: generation.number, default=otherwise)

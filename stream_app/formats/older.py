@@ -20,7 +20,7 @@ _PAYMENT_FIELDS_1: Final = 12
 
 
 def row_of_1(kind: int, row: Row) -> Row:
-    """An event or an entity."""
+    """An event, or the row of an entity, of format 1."""
     version, timestamp, offset, partition, *rest = row
     if kind not in ENTITIES:
         return [version, timestamp, offset, partition, 1, *rest]

@@ -39,7 +39,7 @@ _IS_THE_VERSION: Final = "run the version of crm-stats that wrote it, or a newer
 
 
 class Position(msgspec.Struct, array_like=True, gc=False):
-    """What the rows stand for, and the versions of the rules that they were made by."""
+    """The state that the rows stand for, and the versions of the rules that they were made by."""
 
     format: int
     topic_id: str  # of the events topic; another topic behind the name is another history
@@ -69,50 +69,50 @@ def version_of(generation: int, offset: int) -> int:
 
 @lru_cache(100_000)
 def entity_prefix(operator: str, kind: int) -> bytes:
-    """Of the entities of a kind."""
+    """The prefix of the rows of an operator's entities of a kind; the rest of the key is the id."""
     return b"e%b\0%c" % (operator.encode(), kind)
 
 
 def entities_prefix(operator: str) -> bytes:
-    """Of the entities of all kinds; the kind is the byte after it."""
+    """The prefix of the rows of all entities of an operator; the byte behind it is the kind."""
     return b"e%b\0" % operator.encode()
 
 
 @lru_cache(100_000)
 def customer_prefix(operator: str) -> bytes:
-    """Of the customers; the rest of the key is the id."""
+    """The prefix of the rows of an operator's customers; the rest of the key is the id."""
     return b"c%b\0" % operator.encode()
 
 
 def cell_key(table: Table[Any], key: CellKey) -> bytes:
-    """The row of a cell."""
+    """The key of a cell's row."""
     operator, group, period = key
     return b"%b%b\0%b\0%d" % (table.prefix.encode(), operator.encode(), group.encode(), period)
 
 
 def cells_prefix(table: Table[Any], operator: str) -> bytes:
-    """Of an operator's cells of a table."""
+    """The prefix of the rows of an operator's cells of a table."""
     return b"%b%b\0" % (table.prefix.encode(), operator.encode())
 
 
 def operator_key(operator: str) -> bytes:
-    """The row of an operator."""
+    """The key of an operator's row."""
     return OPERATORS + operator.encode()
 
 
 def group_key(operator: str, group: str) -> bytes:
-    """The row of a group."""
+    """The key of a group's row."""
     return b"g%b\0%b" % (operator.encode(), group.encode())
 
 
 def parse_cell_key(key: bytes) -> CellKey:
-    """The name of the cell of a row."""
+    """The cell that a row's key names."""
     operator, group, period = key[1:].decode().split("\0")
     return CellKey(operator, group, int(period))
 
 
 def parse_group_key(key: bytes) -> tuple[str, str]:
-    """(operator, group) of a row."""
+    """(operator, group) that a row's key names."""
     operator, group = key[1:].decode().split("\0")
     return operator, group
 
@@ -121,7 +121,7 @@ encode_position = _encode = msgspec.msgpack.Encoder().encode
 
 
 def encode(value: object) -> bytes:
-    """The value of a row, whatever is in it but a Position."""
+    """The value of any row but the row Position."""
     return _MARK + _encode(value)
 
 
@@ -142,7 +142,7 @@ class Decoder(Generic[T]):
         return self._newest(raw[1:]) if raw[0] == FORMAT else self._other(raw)
 
     def all(self, raws: Iterable[bytes | None]) -> list[T | None]:
-        """Of several values, None for those that are not there, or empty."""
+        """Several values; None for one that is absent or empty."""
         newest, other = self._newest, self._other
         return [(newest(raw[1:]) if raw[0] == FORMAT else other(raw)) if raw else None for raw in raws]
 
@@ -171,7 +171,7 @@ _decode_position = msgspec.msgpack.Decoder(Position).decode
 
 
 def decode_position(raw: bytes) -> Position:
-    """The row Position. `Raises` FormatError for one of a newer format."""
+    """The value of the row Position. `Raises` FormatError for one of a newer format."""
     try:
         position = _decode_position(raw)
     except msgspec.MsgspecError as exc:

@@ -24,7 +24,7 @@ class Announcer:
         self.as_of_ms: dict[int, int] = {}
 
     async def run(self) -> None:
-        """For ever."""
+        """Announce as-of each second, until cancelled."""
         count = await self._appender.partitions(self._topic)
         while True:
             as_of = {lane.partition: lane.frontiers.as_of(lane.published) for lane in self._lanes()}

@@ -8,7 +8,10 @@ from stream_app.domain import working
 
 
 class Topics(msgspec.Struct, frozen=True):
-    """Names that the partitions write to; `results` by name of table, `sources` by kind of event and number of the topic, for dead letters."""
+    """Topics that partitions write to.
+
+    `results` by name of table, `sources` by kind of event and number of the topic, for dead letters.
+    """
 
     events: str
     changelog: str
@@ -25,7 +28,7 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 class Conf(msgspec.Struct, frozen=True):
-    """What is the same for all partitions of a worker. `topic_id`: of the events topic."""
+    """Names, pace and rules of all partitions of a worker. `topic_id`: the id of the events topic."""
 
     topics: Topics
     pace: Pace

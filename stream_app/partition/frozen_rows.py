@@ -54,7 +54,7 @@ class FrozenRows:
         return rows.entity_prefix(operator, kind) + entity_id.encode()
 
     def entities(self, keys: Sequence[bytes]) -> list[Row | None]:
-        """Entities."""
+        """Entities by the keys of their rows."""
         return rows.decode_entity.all(self.load(keys))
 
     def customers(self, names: Sequence[tuple[str, str]]) -> list[Customer | None]:
@@ -62,7 +62,7 @@ class FrozenRows:
         return rows.decode_customer.all(self.load([_customer_key(*name) for name in names]))
 
     def cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
-        """Cells of a table."""
+        """Cells of a table by key, filled up to today's figures."""
         found = rows.cell_decoder(table).all(self.load([rows.cell_key(table, key) for key in keys]))
         return table.read_all(found)
 
@@ -73,23 +73,23 @@ class FrozenRows:
             yield key[len(prefix)], key, rows.decode_entity(value)
 
     def scan_customers(self, operator: str, after: str = "") -> Iterator[tuple[str, Customer]]:
-        """An operator's customers."""
+        """(id, customer) of an operator's customers, those above `after`."""
         prefix = rows.customer_prefix(operator)
         for key, value in self.scan(prefix, prefix + after.encode() if after else b""):
             yield key[len(prefix) :].decode(), rows.decode_customer(value)
 
     def scan_cells(self, table: Table[C], operator: str) -> Iterator[tuple[CellKey, C]]:
-        """An operator's cells of a table."""
+        """(key, cell) of an operator's cells of a table."""
         decode = rows.cell_decoder(table)
         for key, value in self.scan(rows.cells_prefix(table, operator)):
             yield rows.parse_cell_key(key), table.read(decode(value))
 
     def operators(self) -> dict[str, Operator]:
-        """All operators."""
+        """All known operators by id."""
         return {key[1:].decode(): rows.decode_operator(value) for key, value in self.scan(rows.OPERATORS)}
 
     def groups(self) -> Iterator[tuple[str, str, Group]]:
-        """All groups."""
+        """(operator, group, row) of all groups."""
         for key, value in self.scan(rows.GROUPS):
             yield *rows.parse_group_key(key), rows.decode_group(value)
 

@@ -81,7 +81,7 @@ class Lane:
     # -- becoming the owner, and giving it back
 
     async def fence(self) -> None:
-        """Refuse what an earlier owner may still send."""
+        """Become the owner: Kafka refuses what an earlier one may still send."""
         await self._log.open()
 
     async def start(self, where: Range) -> None:
@@ -134,7 +134,7 @@ class Lane:
         self._state.forget_letters(offset)
 
     def unmute(self, offset: int) -> None:
-        """Serve from now on, in place of a retired generation that has applied the events partition up to this offset."""
+        """Serve from now on; the retired generation has applied the events partition up to this offset."""
         self._state.forget_letters(offset)
         self._state.unmute()
         self.muted = False
@@ -220,7 +220,7 @@ class Lane:
 
     @property
     def events(self) -> int:
-        """Events applied since the start."""
+        """The number of events applied since the start."""
         return self._state.events
 
     @property
@@ -256,7 +256,7 @@ class Lane:
         self._told(self, tick.dirty)
 
     async def _sleep_until(self, when: float | None) -> None:
-        """Or until there is news: records, the end of a commit, or of the lane."""
+        """Sleep until a time, or until frames come, a commit ends or the lane is stopped; None: until one of these."""
         self._wake.clear()
         if self._queue or self._closing:
             return

@@ -44,15 +44,15 @@ class Lanes:
         self.recovered = asyncio.Event()  # for the first time
 
     def configure(self, conf: Conf) -> None:
-        """What is known only when the cluster was asked; before the first recovery."""
+        """Set what is known only after the cluster was asked; called before the first recovery."""
         self._conf = conf
 
     def open_lanes(self) -> list[Lane]:
-        """Those at work."""
+        """The lanes that are open."""
         return [lane for lane in self.lanes.values() if lane.is_open]
 
     def serving_lanes(self) -> list[Lane]:
-        """Those at work whose results are shown."""
+        """The open lanes whose results are shown: those that are not muted."""
         return [lane for lane in self.lanes.values() if lane.is_open and not lane.muted]
 
     def unmute(self, offsets: Mapping[int, int]) -> None:
@@ -66,7 +66,7 @@ class Lanes:
         return {lane.partition: lane.expected for lane in self.open_lanes()}
 
     def reached(self, sample: Sample) -> None:
-        """A sample of the frontier."""
+        """Hand a reached sample of the as-of frontier to the open lanes."""
         for lane in self.open_lanes():
             lane.frontiers.add(sample.time_ms, sample.ends[lane.partition])
 
@@ -135,7 +135,7 @@ class Lanes:
             return await self._kafka.replay(topic, {p: lane.store for p, lane in self.lanes.items()}, wanted)
 
     async def park(self) -> None:
-        """Nothing at work: what was applied is committed, stores are closed.
+        """Close all lanes: what was applied is committed, stores are closed.
 
         Called before partitions are given away.
         """
@@ -147,6 +147,6 @@ class Lanes:
                 lane.store.close()
 
     async def close(self) -> None:
-        """Disconnect the sinks."""
+        """Disconnect all sinks."""
         for writer in self.writers:
             await writer.close()

@@ -76,7 +76,7 @@ class PartitionState:
         self._sweeping: tuple[str, tuple[bytes, str] | None] | None = None
         self.changed = False  # since the last freeze
         self.events = 0  # applied since the start
-        self.applied = position.offset
+        self.applied = self._first = position.offset
         if not muted:
             self._recall()
 
@@ -98,7 +98,7 @@ class PartitionState:
     # -- applying
 
     def apply(self, frames: Sequence[bytes]) -> None:
-        """Apply the frames that follow. `Raises` FrameError; then the books must be dropped."""
+        """Apply the frames that follow. `Raises` FrameError; then this state must be dropped."""
         decoded = [self._events(*decode_frame(frame)) for frame in frames]
         self.applied += len(frames)
         self.events += sum(len(part.ids) for _, parts in decoded for part in parts)
@@ -122,10 +122,11 @@ class PartitionState:
 
     def tidy(self) -> bool:
         """Renew the cells of an operator, or delete a few rows past retention; False when there is nothing to do."""
-        for operator in self._ledger.outdated():
-            self._ledger.renew(operator)
-            self.changed = True
-            return True
+        if self.applied > self._first:  # else cells would change under a version that an earlier owner has shown
+            for operator in self._ledger.outdated():
+                self._ledger.renew(operator, version_of(self._conf.generation, self.applied))
+                self.changed = True
+                return True
         if self._sweeping is None:
             unswept = self._ledger.unswept()
             if not unswept:
@@ -175,17 +176,17 @@ class PartitionState:
         self._dead = []
 
     def forget_letters(self, offset: int) -> None:
-        """Drop the dead letters of events that the serving generation has applied, up to this offset: it has sent them."""
+        """Drop dead letters of events that the serving generation has applied, up to this offset."""
         self._dead = [(end, letter) for end, letter in self._dead if end > offset]
 
     def unmute(self) -> None:
-        """From now on this generation serves: all of its cells are to be published."""
+        """Serve from now on: all cells are to be published."""
         self.muted = False
         self._recall()
         self.changed = True
 
     def committed(self) -> None:
-        """The last tick is in the store."""
+        """Note that the store holds the last tick."""
         self._rows.committing = {}
 
     def _gather(self, out: dict[tuple[str, int], list[Record]], topic: str, records: Iterable[Record]) -> None:
@@ -194,7 +195,7 @@ class PartitionState:
             out.setdefault((topic, partition_for(record.key, count)), []).append(record)
 
     def _tombstones(self, out: dict[tuple[str, int], list[Record]], shown: Frozen, version: int, as_of_ms: int) -> None:
-        """In the transaction that deletes the cells: nobody could know of them later."""
+        """Add tombstones of cells that left retention; only the transaction that deletes cells knows of them."""
         for table in TABLES:
             topic = self._conf.topics.results[table.name]
             for key, cell in shown.dropped[table.name].items():
@@ -222,7 +223,7 @@ class PartitionState:
 
 
 def _without_probe(frozen: Frozen) -> Frozen:
-    """What results topics may show of it: their readers know nothing of the probe."""
+    """What results topics may show of a freeze: all but the probe's operator."""
     return frozen._replace(cells=_shown(frozen.cells), dropped=_shown(frozen.dropped))
 
 

@@ -16,12 +16,12 @@ _COUNTED_WITHOUT: Final = 2
 
 
 def new_position(rules: Settings, topic_id: str, generation: int, first: int) -> Position:
-    """Of a partition that has no rows yet, and begins at the first offset of its events partition."""
+    """The position of a partition that has no rows yet, at the first offset of its events partition."""
     return renewed_position(Position(FORMAT, topic_id, generation, first, -1, 0, 0), rules)
 
 
 def renewed_position(position: Position, rules: Settings) -> Position:
-    """What this version writes."""
+    """The position with the format and the rules of this version."""
     return msgspec.structs.replace(
         position,
         format=FORMAT,

@@ -41,7 +41,7 @@ class SinkWriter:
             self._dirty.setdefault(lane, Dirty()).update(dirty)
 
     async def run(self) -> None:
-        """For ever. A sink that fails is tried again; an error of our own is raised."""
+        """Write, until cancelled. A sink that fails is tried again; an error of our own is raised."""
         backoff = _BACKOFF_S[0]
         while True:
             try:

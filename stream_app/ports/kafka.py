@@ -27,7 +27,7 @@ class Appender(Protocol):
         """Disconnect."""
 
     async def append(self, records: Records) -> int | None:
-        """Append; the broker's time of the append in epoch milliseconds, where the topic keeps log append time."""
+        """Append records; gives the broker's time of it (epoch milliseconds) where the topic keeps log append time."""
 
     async def partitions(self, topic: str) -> int:
         """Number of partitions of a topic."""
@@ -79,7 +79,7 @@ class Sample(NamedTuple):
 
 
 class Kafka(Protocol):
-    """What the lanes of a worker need of Kafka."""
+    """The part of Kafka that the lanes of a worker use."""
 
     def new_log(self, partition: int) -> Log:
         """The transactions of an events partition."""

@@ -40,7 +40,7 @@ def regrouped(values: Sequence[bytes | None], partitions: int) -> dict[int, list
 
 
 class Copying:
-    """From one events topic to another.
+    """Copies events from one events topic into another.
 
     `positions`: by partition of the old topic, the next offset that is not copied yet.
     """
@@ -56,7 +56,7 @@ class Copying:
         self.positions: dict[int, int] = {}
 
     async def run(self, wanted: Callable[[], bool]) -> None:
-        """Copy until it is not wanted any more. `Raises` KafkaError."""
+        """Copy as long as `wanted` says so. `Raises` KafkaError."""
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._servers,
             group_id=self._consumer_group,

@@ -70,6 +70,6 @@ class GoneCells:
         return cell  # type: ignore[no-any-return]
 
     def scan_cells(self, table: Table[C], operator: str) -> Iterator[tuple[CellKey, C]]:
-        """None: these cells are written, not compared."""
+        """No cells: a view of cells that are gone is written, not compared."""
         del table, operator
         return iter(())

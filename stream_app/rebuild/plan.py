@@ -7,7 +7,7 @@ from stream_app.formats.generations import Generation, newest_serving
 
 
 class PlanError(Exception):
-    """What is asked for can't be done now; the message says what to do."""
+    """The plan can't be carried out now; the message says what to do."""
 
 
 class Plan(NamedTuple):
@@ -47,5 +47,5 @@ def plan(known: Sequence[Generation], otherwise: Generation, partitions: int | N
 
 
 def unused(known: Sequence[Generation], serving: Generation) -> list[Generation]:
-    """Those that neither serve nor are needed by the one that does: what may be dropped."""
+    """The generations that may be dropped: all but the serving one."""
     return [generation for generation in known if generation.number != serving.number]

@@ -17,7 +17,7 @@ _FETCH_BYTES: Final = 1 << 20
 
 
 class Rereading:
-    """Up to the ends that the topics have when it begins; `partitions`: of each topic that exists.
+    """Reads source topics up to the ends that they have at the start; `partitions`: number by existing topic.
 
     `done`, `todo`: records read, and to be read in all.
     """
@@ -28,7 +28,7 @@ class Rereading:
         self.done = self.todo = 0
 
     async def run(self, told: Callable[[], None]) -> None:
-        """Read them; `told` is called after each step. `Raises` KafkaError."""
+        """Read the source topics up to those ends; `told` is called after each step. `Raises` KafkaError."""
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._servers,
             group_id=self._consumer_group,

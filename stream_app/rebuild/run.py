@@ -48,13 +48,13 @@ _SINK_AGAIN_S: Final = 2.0
 
 
 class Telling(Protocol):
-    """What a person, or a log, hears of a rebuild."""
+    """Where a rebuild reports to: a terminal, or a log."""
 
     def phase(self, name: str, done: int, todo: int, events: int) -> None:
         """How far a phase is: offsets done of so many, and events counted."""
 
     def say(self, text: str) -> None:
-        """A sentence."""
+        """Report an event in one sentence."""
 
 
 class Outcome(NamedTuple):
@@ -93,7 +93,7 @@ class Rebuild:
         self.outcome: Outcome | None = None
 
     def run(self, *, only_difference: bool) -> Outcome:
-        """Until the new generation serves, or its difference is known.
+        """Rebuild, until the new generation serves, or its difference is known.
 
         `Raises` what ended it early; a signal ends it by SystemExit.
         """
@@ -136,7 +136,7 @@ class Rebuild:
         worker.shut_down()
 
     async def _partitions(self, topics: Sequence[str]) -> dict[str, int]:
-        """Numbers of partitions of the topics that exist."""
+        """The number of partitions of each topic that exists."""
         found = await self._observer.topics(topics)
         return {topic: description.partitions for topic, description in found.items()}
 
@@ -156,7 +156,7 @@ class Rebuild:
         )
 
     async def _catch_up(self, copy: "asyncio.Task[None] | None") -> None:
-        """Until this generation stands where the events topic ended a moment before, in all partitions."""
+        """Wait until this generation has applied each partition up to its end of a moment before."""
         await self._ledger.lanes.recovered.wait()
         events, partitions = self._settings.events, range(self._settings.events_partitions)
         tps = [(events, partition) for partition in partitions]
@@ -180,7 +180,7 @@ class Rebuild:
             await asyncio.sleep(_POLL_S)
 
     async def _settle(self) -> None:
-        """Until both generations have applied all events that there are now."""
+        """Wait until both generations have applied all events that there are now."""
         old = [(self._old.events, partition) for partition in range(self._old.events_partitions)]
         ends = await self._observer.ends(old)
         while True:
@@ -252,7 +252,7 @@ class Rebuild:
         return Outcome(None, len(gone), stood_still_s)
 
     async def _pass(self, retired: dict[int, int]) -> None:
-        """Apply all that the generation that was retired had applied."""
+        """Wait until all is applied that the retired generation had applied."""
         wanted = {(self._old.events, partition): offset for partition, offset in retired.items()}
         if self._plan.copies_events:  # and all that ingest had appended when its offsets were taken over
             ends = await self._observer.ends(list(wanted))
@@ -304,7 +304,10 @@ class Rebuild:
         views = [
             GoneCells(view, at[view.partition], version, as_of_ms) for view in self._views() if view.partition in at
         ]
-        sink = ClickHouseSink(self._settings.clickhouse_url, self._settings.clickhouse_database)
+        settings = self._settings
+        sink = ClickHouseSink(
+            settings.clickhouse_url, settings.clickhouse_database, partitions=settings.events_partitions
+        )
         while True:
             try:
                 await sink.write([(view, view.dirty) for view in views])
@@ -316,7 +319,7 @@ class Rebuild:
         await sink.close()
 
     async def _hand_over(self) -> None:
-        """Until a worker of the new generation has joined, and the results are out."""
+        """Wait until a worker of the new generation has joined."""
         deadline = time.monotonic() + _HANDED_OVER_S_MAX
         group = self._settings.ledger_group
         while time.monotonic() < deadline:

@@ -39,7 +39,7 @@ class Shown(NamedTuple):
 
 
 def shown(value: bytes) -> Shown:
-    """Of a record."""
+    """The digest of a results topic's record."""
     document = orjson.loads(value)
     said = orjson.dumps({name: found for name, found in document.items() if name not in _UNCOMPARED})
     if "currency" in document:
@@ -95,7 +95,7 @@ class ShownResults:
                 self.by_name[table, key] = shown(value)
 
     async def values(self, names: set[Name]) -> dict[Name, dict[str, Any]]:
-        """What the standing records of some keys say; reads the topics anew."""
+        """The documents of the last records of some keys; reads the topics anew."""
         found: dict[Name, dict[str, Any]] = {}
         ends = await self._consumer.end_offsets(self._tps)
         await self._consumer.seek_to_beginning(*self._tps)
@@ -126,7 +126,7 @@ def records_of(view: View, results: ResultRecords) -> Iterator[tuple[Name, bytes
 
 
 async def own_records(views: Sequence[View], results: ResultRecords) -> dict[Name, Shown]:
-    """What the new generation would show, by name."""
+    """The records that the new generation would show, by name."""
     found: dict[Name, Shown] = {}
     for view in views:
         for name, value in records_of(view, results):

@@ -20,6 +20,7 @@ from stream_app.ports.sinks import Dirty, View
 from stream_app.sinks import clickhouse_statements as statements
 from stream_app.sinks.clickhouse_client import Connection, Connections, Rows
 from stream_app.sinks.clickhouse_migrations import Migrations, UnusableTablesError
+from stream_app.sinks.clickhouse_reader import as_of_ms
 from stream_app.sinks.clickhouse_rows import (
     Added,
     Columns,
@@ -47,7 +48,7 @@ Tables = dict[str, tuple[int, int, int]]  # table: modified, first block, last b
 
 
 class _Stored(NamedTuple):
-    """What ClickHouse holds of a partition; `sums` by table."""
+    """What ClickHouse holds of a partition; `sums` by name of table."""
 
     tables: Tables
     operators: Rows
@@ -81,7 +82,8 @@ class ClickHouseSink:
     name = "clickhouse"
     errors: tuple[type[Exception], ...] = (ClickHouseError, EOFError, UnusableTablesError)
 
-    def __init__(self, url: str, database: str) -> None:
+    def __init__(self, url: str, database: str, *, partitions: int) -> None:
+        self._partitions = partitions  # in all: as-of of others, of a generation before, is dropped
         self._connections, self._database = Connections(url, database, connections_max=1), database
         self._migrations = Migrations()
         self._tables: dict[int, Tables] = {}  # partition: the tables as they were when it was compared, and since
@@ -195,7 +197,12 @@ class ClickHouseSink:
         if whole:
             rows = [(partition, as_of_ms[partition] // 1000) for partition in sorted(whole)]
             await self._insert(sql("insert_as_of", self._database), as_columns(rows))
+            await self._connections.use(self._drop_as_of_of_others)
         return as_of_ms.keys() - whole
+
+    def _drop_as_of_of_others(self, to: Connection) -> None:
+        if any(partition >= self._partitions for partition in as_of_ms(to)):
+            to.run("drop_as_of", partitions=self._partitions)
 
     async def close(self) -> None:
         """Give the connection back."""

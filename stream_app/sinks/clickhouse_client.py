@@ -55,7 +55,7 @@ class Connection:
 
 
 class Connections:
-    """So many connections at most, made when they are needed."""
+    """A pool of up to `connections_max` connections, made when they are needed."""
 
     def __init__(self, url: str, database: str, connections_max: int) -> None:
         self._url, self._database = url, database
@@ -64,7 +64,7 @@ class Connections:
         self._lock = threading.Lock()
 
     async def use(self, work: Callable[[Connection], T]) -> T:
-        """What the work returns; it runs in a thread, and goes on there even if nobody waits for it any more."""
+        """Run work with a connection in a thread, and return its result; it goes on there even if nobody waits."""
         return await asyncio.to_thread(self._use, work)
 
     def _use(self, work: Callable[[Connection], T]) -> T:

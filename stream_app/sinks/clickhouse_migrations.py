@@ -52,7 +52,7 @@ class Migration(NamedTuple):
 
 
 class Migrations:
-    """All of them, in order, up to what the tables and figures of this version need."""
+    """All migrations in order, up to what the tables and figures of this version need."""
 
     def __init__(
         self, tables: Sequence[AnyTable] = TABLES, figures: Sequence[Figure] = FIGURES, folder: Traversable = FOLDER
@@ -139,7 +139,7 @@ def _text(version: Version) -> str:
 
 
 def _steps(since: int, tables: Sequence[AnyTable], figures: Sequence[Figure]) -> Iterator[Step]:
-    """What a version of figures and tables brings."""
+    """The steps that a version of figures and tables brings."""
     known = [figure for figure in figures if figure.since <= since]
     if since == 1:
         yield from (partial(_make_other, name) for name in OTHER_TABLES)

@@ -26,7 +26,7 @@ class KnownOperator(NamedTuple):
 
 
 class ClickHouseReader:
-    """What answers are made of."""
+    """Reads from ClickHouse what answers are made of."""
 
     def __init__(self, url: str, database: str) -> None:
         self._connections = Connections(url, database, CONNECTIONS_MAX)
@@ -49,7 +49,7 @@ class ClickHouseReader:
         return dict(await self._connections.use(lambda to: to.run("read_groups", operator=operator_id)))
 
     async def as_of_ms(self) -> dict[int, int]:
-        """Up to when the rows of each partition hold."""
+        """As-of of each partition's rows, in epoch milliseconds."""
         return await self._connections.use(as_of_ms)
 
     async def figures(
@@ -107,7 +107,7 @@ class ClickHouseReader:
 
 
 def as_of_ms(to: Connection) -> dict[int, int]:
-    """Up to when the rows of each partition hold, in epoch milliseconds."""
+    """As-of of each partition's rows, in epoch milliseconds."""
     return {partition: seconds * 1000 for partition, seconds in to.run("read_as_of")}
 
 

@@ -94,7 +94,7 @@ def _count_columns(table: AnyTable, cells: Sequence[tuple[CellKey, CountCell]], 
 
 
 def as_columns(rows: Sequence[Row]) -> Columns:
-    """The same, the other way."""
+    """Rows as columns."""
     return [list(column) for column in zip(*rows, strict=True)]
 
 
@@ -135,7 +135,7 @@ _COLUMN_DIGITS: Final = [column_digits(figure.unit) for figure in FIGURES]
 
 @cache
 def _factors(money_digits: int) -> list[int]:
-    """From the digits of the currency to those of the column, by figure."""
+    """By figure, the factor from the digits of the currency to those of the column."""
     return [
         10 ** (digits - (money_digits if figure.unit.digits is None else figure.unit.digits))
         for figure, digits in zip(FIGURES, _COLUMN_DIGITS, strict=True)
@@ -143,7 +143,7 @@ def _factors(money_digits: int) -> list[int]:
 
 
 def _of_column(total: int, digits: int) -> int | Decimal:
-    """As ClickHouse says it of a column with these digits."""
+    """A sum as ClickHouse gives it for a column with these digits."""
     return Decimal(decimal_string(total, digits)) if digits else total % _MODULUS
 
 

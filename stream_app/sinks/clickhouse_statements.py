@@ -50,19 +50,19 @@ def period_column(table: AnyTable) -> str:
 
 
 def keys(table: AnyTable) -> list[Column]:
-    """What a row stands for."""
+    """The columns that a row's cell is named by."""
     return [*_PLACE, Column(period_column(table), "Date"), _CURRENCY if isinstance(table, FigureTable) else _SLOT]
 
 
 def values(table: AnyTable, figures: Sequence[Figure] = FIGURES) -> list[Column]:
-    """What a row says: the figures in their order, or the count of a slot."""
+    """The columns of a row's values: the figures in their order, or the count of a slot."""
     if isinstance(table, FigureTable):
         return [Column(figure.column, column_type(figure.unit)) for figure in figures]
     return [_CHARGES]
 
 
 def columns(table: AnyTable, figures: Sequence[Figure] = FIGURES) -> list[Column]:
-    """All columns in order."""
+    """All columns of a table, in order."""
     return [*keys(table), *values(table, figures), *_ORIGIN]
 
 
@@ -139,7 +139,7 @@ GROUP BY operator_id, kept_by"""
 
 
 def stored_figures(figures: Sequence[Figure] = FIGURES) -> list[Figure]:
-    """Those that a cell is read back from: averages follow from them."""
+    """The figures that a cell is read back from: averages follow from those."""
     return [figure for figure in figures if not isinstance(figure, Average)]
 
 
@@ -156,7 +156,7 @@ WHERE operator_id = %(operator)s AND group_id = %(group)s AND {period_column(tab
 
 
 def read_counts(table: AnyTable, database: str) -> str:
-    """Of a group by slot: the count of some periods, and the newest version of all that are kept."""
+    """Reads a group's counts by slot over some periods, and the newest version of all retained ones."""
     return f"""SELECT
     slot,
     sumIf(charge_count, {period_column(table)} BETWEEN toDate(%(from)s) AND toDate(%(to)s)) AS charges,

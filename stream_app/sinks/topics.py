@@ -40,7 +40,7 @@ def read_key(table: Table[Any], name: bytes) -> tuple[CellKey, str]:
 
 
 class _Kind:
-    """One of the topics: the headers that all its records share."""
+    """One of the results topics: the headers that all its records share."""
 
     def __init__(self, name: str, type_prefix: str, source: str) -> None:
         self._constant: Headers = [
@@ -94,7 +94,7 @@ class ResultRecords:
         return self._kinds[table.name].record(name, None, version, iso_ms(as_of_ms))
 
     def as_of(self, partition: int, as_of_ms: int) -> Record:
-        """Up to when the records of a partition hold; its version is that time."""
+        """The record of a partition's as-of; its version is that time."""
         as_of = iso_ms(as_of_ms)
         value = {"partition": partition, "asOf": as_of}
         return self._as_of.record(str(partition).encode(), _encode(value), as_of, as_of)

@@ -69,7 +69,7 @@ class Membership(msgspec.Struct, gc=False):
     version: Version | None = 0
 
 
-class Group(msgspec.Struct, gc=False):
+class GroupName(msgspec.Struct, gc=False):
     """The name of a group."""
 
     id: Id = msgspec.field(name="group_id")
@@ -78,7 +78,7 @@ class Group(msgspec.Struct, gc=False):
     version: Version | None = 0
 
 
-class Operator(msgspec.Struct, gc=False):
+class Announcement(msgspec.Struct, gc=False):
     """What an operator announces of itself."""
 
     operator_id: Id
@@ -192,8 +192,8 @@ def _membership_row(record: Membership, timestamp: int, offset: int, partition: 
     ]
 
 
-def _exact_group(fields: Fields, _latest_ms: int) -> Group:
-    record = Group(
+def _exact_group(fields: Fields, _latest_ms: int) -> GroupName:
+    record = GroupName(
         id=fields.id("group_id"),
         operator_id=fields.id("operator_id"),
         name=fields.text("name"),
@@ -204,12 +204,12 @@ def _exact_group(fields: Fields, _latest_ms: int) -> Group:
     return record
 
 
-def _group_row(record: Group, timestamp: int, offset: int, partition: int, _latest_ms: int) -> Row | None:
+def _group_row(record: GroupName, timestamp: int, offset: int, partition: int, _latest_ms: int) -> Row | None:
     return None if record.id == ALL else [record.version or 0, timestamp, offset, partition, FORMAT, record.name]
 
 
-def _exact_operator(fields: Fields, _latest_ms: int) -> Operator:
-    return Operator(
+def _exact_operator(fields: Fields, _latest_ms: int) -> Announcement:
+    return Announcement(
         operator_id=fields.id("operator_id"),
         timezone=fields.one_of(
             "timezone", zone_names(), Reason.UNKNOWN_ZONE, "must be a name of the IANA time zone database"
@@ -220,7 +220,7 @@ def _exact_operator(fields: Fields, _latest_ms: int) -> Operator:
     )
 
 
-def _operator_row(record: Operator, timestamp: int, offset: int, partition: int, _latest_ms: int) -> Row | None:
+def _operator_row(record: Announcement, timestamp: int, offset: int, partition: int, _latest_ms: int) -> Row | None:
     zone, currency = record.timezone, record.currency
     if zone not in zone_names() or currency not in DIGITS:
         return None
@@ -246,8 +246,8 @@ MEMBERSHIPS: Final = Source(
     _membership_row,
 )
 GROUPS: Final = Source(
-    msgspec.json.Decoder(Group).decode, lambda record: [record.id, record.operator_id], _exact_group, _group_row
+    msgspec.json.Decoder(GroupName).decode, lambda record: [record.id, record.operator_id], _exact_group, _group_row
 )
 OPERATORS: Final = Source(
-    msgspec.json.Decoder(Operator).decode, lambda record: [record.operator_id], _exact_operator, _operator_row
+    msgspec.json.Decoder(Announcement).decode, lambda record: [record.operator_id], _exact_operator, _operator_row
 )

@@ -1,22 +1,33 @@
 """Groups of one test on a real broker, and the monitor's eyes on them."""
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
 import time
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
 
 from stream_app.health.status import Limits
+from stream_app.local.ports import free_port
 from stream_app.monitor.document import GroupRow, PartitionRow
 from stream_app.monitor.look import Looker
 from stream_app.monitor.watch import Watch
 from stream_app.observing.observer import Observer
 from stream_app.observing.timestamps import BisectingLookup, ReadingLookup
 
+PROGRAM = Path(sys.executable).parent / "stream-app"
 LIMITS = Limits(stall_ms=3000, unassigned_ms=2000)
 
 
@@ -130,3 +141,57 @@ def member(kafka: str) -> Iterator[Callable[..., Consumer]]:
     for consumer in made:
         with suppress(RuntimeError):  # closed by the test
             consumer.close()
+
+
+class Monitor:
+    """A monitor on a free port."""
+
+    def __init__(self, **settings: str) -> None:
+        self.port = free_port()
+        self.env = {**os.environ, "STREAM_APP_MONITOR_PORT": str(self.port), **settings}
+        self.process = subprocess.Popen([PROGRAM, "monitor"], env=self.env, stderr=subprocess.PIPE)
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def status(self) -> Any:
+        try:
+            return json.loads(self.get("/status"))
+        except urllib.error.URLError:
+            assert self.process.poll() is None
+            return None
+
+    def group(self, name: str) -> Any:
+        return next((row for row in (self.status() or {"groups": []})["groups"] if row["group"] == name), None)
+
+    def metrics(self) -> dict[str, Metric]:
+        return {family.name: family for family in text_string_to_metric_families(self.get("/metrics"))}
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [PROGRAM, "status", *arguments], env=self.env, capture_output=True, text=True, check=False
+        )
+
+    def end(self) -> int:
+        self.process.terminate()
+        try:
+            return self.process.wait(15)
+        finally:
+            self.process.kill()
+
+
+@pytest.fixture
+def monitor() -> Iterator[Callable[..., Monitor]]:
+    """Starts monitors; ended with the test."""
+    made: list[Monitor] = []
+
+    def start(**settings: str) -> Monitor:
+        made.append(Monitor(**settings))
+        return made[-1]
+
+    yield start
+    for one in made:
+        if one.process.poll() is None:
+            one.end()
+        one.process.stderr.close()

@@ -9,10 +9,7 @@ import pytest
 from stream_app.formats.generations import Generation
 from stream_app.kafka import generations
 from stream_app.local.ports import free_port
-from tests.monitor.test_process import monitor
 from tests.support.waiting import wait_until
-
-__all__ = ["monitor"]
 
 BUILDING = Generation(2, 2, 3, "building")
 

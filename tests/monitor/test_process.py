@@ -15,7 +15,6 @@ from pathlib import Path
 import psutil
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from prometheus_client.parser import text_string_to_metric_families
 
 from stream_app.local.ports import free_port
 from stream_app.monitor.metrics import METRICS
@@ -24,59 +23,6 @@ from tests.support.waiting import wait_until
 
 PROGRAM = Path(sys.executable).parent / "stream-app"
 RESIDENT_MB_MAX = 80
-
-
-class Monitor:
-    """A monitor on a free port."""
-
-    def __init__(self, **settings: str) -> None:
-        self.port = free_port()
-        self.env = {**os.environ, "STREAM_APP_MONITOR_PORT": str(self.port), **settings}
-        self.process = subprocess.Popen([PROGRAM, "monitor"], env=self.env, stderr=subprocess.PIPE)
-
-    def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
-            return answer.read().decode()
-
-    def status(self):
-        try:
-            return json.loads(self.get("/status"))
-        except urllib.error.URLError:
-            assert self.process.poll() is None
-            return None
-
-    def group(self, name):
-        return next((row for row in (self.status() or {"groups": []})["groups"] if row["group"] == name), None)
-
-    def metrics(self):
-        return {family.name: family for family in text_string_to_metric_families(self.get("/metrics"))}
-
-    def command(self, *arguments):
-        return subprocess.run(
-            [PROGRAM, "status", *arguments], env=self.env, capture_output=True, text=True, check=False
-        )
-
-    def end(self):
-        self.process.terminate()
-        try:
-            return self.process.wait(15)
-        finally:
-            self.process.kill()
-
-
-@pytest.fixture
-def monitor():
-    made = []
-
-    def start(**settings):
-        made.append(Monitor(**settings))
-        return made[-1]
-
-    yield start
-    for one in made:
-        if one.process.poll() is None:
-            one.end()
-        one.process.stderr.close()
 
 
 def wide_group(kafka, new_topic, producer, partitions):

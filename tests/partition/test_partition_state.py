@@ -6,6 +6,7 @@ import pytest
 
 from stream_app.domain import figures, probe
 from stream_app.domain.cells import FigureCell
+from stream_app.domain.events import PARTITION, PARTITIONS_MAX
 from stream_app.domain.tables import MONTHLY
 from stream_app.formats import rows
 from stream_app.formats.rows import decode_position, version_of
@@ -80,7 +81,7 @@ TICKS = [
     (
         "what comes too late is a dead letter",
         [[START, session("s1", NOON)], [LATE]],
-        {"dead-letters": ["sources/0/2000"]},
+        {"dead-letters": ["sources-0/0/2000"]},
     ),
     (
         "what leaves retention gets tombstones, what begins is shown",
@@ -183,10 +184,10 @@ def test_it_publishes_them_a_number_at_a_time(monkeypatch):
 
 LETTERS = [
     # the serving generation has applied up to this offset, so it has sent the letters of the frames before
-    (0, ["sources/0/1000", "sources/0/3000"]),
-    (1, ["sources/0/1000", "sources/0/3000"]),
-    (2, ["sources/0/3000"]),
-    (3, ["sources/0/3000"]),
+    (0, ["sources-0/0/1000", "sources-0/0/3000"]),
+    (1, ["sources-0/0/1000", "sources-0/0/3000"]),
+    (2, ["sources-0/0/3000"]),
+    (3, ["sources-0/0/3000"]),
     (4, None),
 ]
 
@@ -208,6 +209,15 @@ def test_a_dead_letter_holds_the_record_as_it_came():
     (letter,) = partition.tick(START, session("s1", NOON), LATE).records["dead-letters", 0]
     headers = dict(letter.headers)
     assert (letter.value, headers["source-key"], headers["reason"]) == (b"as late came", b"key", b"too_late")
+
+
+def test_a_dead_letter_names_the_topic_and_the_partition_of_its_source():
+    """Partitions of the topics of a kind are numbered on from topic to topic."""
+    partition = Partition()
+    row = list(LATE.row)
+    row[PARTITION] = PARTITIONS_MAX + 5
+    (letter,) = partition.tick(START, LATE._replace(row=row)).records["dead-letters", 0]
+    assert letter.key == b"sources-1/5/1000"
 
 
 # -- while nothing else is to do

@@ -58,9 +58,23 @@ def raw_clickhouse(clickhouse_url):
 
 @pytest.fixture
 async def clickhouse_sink(clickhouse_url, raw_clickhouse):
-    sink = ClickHouseSink(clickhouse_url, DATABASE)
+    sink = ClickHouseSink(clickhouse_url, DATABASE, partitions=8)
     yield sink
     await sink.close()
+
+
+@pytest.fixture
+async def clickhouse_sink_of(clickhouse_url, raw_clickhouse):
+    """Makes the sink of a generation with so many partitions."""
+    made = []
+
+    def make(partitions):
+        made.append(ClickHouseSink(clickhouse_url, DATABASE, partitions=partitions))
+        return made[-1]
+
+    yield make
+    for sink in made:
+        await sink.close()
 
 
 @pytest.fixture

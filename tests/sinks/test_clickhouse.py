@@ -15,6 +15,7 @@ from stream_app.domain.tables import HALF_HOUR, MONTHLY, TABLES
 from stream_app.ports.sinks import Dirty
 from tests.sinks.conftest import DATABASE
 from tests.support.fake_view import AS_OF, MONTH, STRANGE, TODAY, FakeView, example
+from tests.support.waiting import until
 
 MONTHS = f"{DATABASE}.{MONTHLY.clickhouse_table}"
 DAYS = f"{DATABASE}.{HALF_HOUR.clickhouse_table}"
@@ -277,3 +278,14 @@ async def test_many_cells_go_in_chunks(clickhouse_sink, raw_clickhouse):
     assert not await clickhouse_sink.compare(view)
     assert raw_clickhouse.execute(f"SELECT count(), sum(version) FROM {MONTHS}_current") == [(3900, sum(range(3900)))]
     assert raw_clickhouse.execute(f"SELECT count() FROM {DAYS}_current") == [(30 * 92 * 48,)]
+
+
+async def test_as_of_of_partitions_that_are_no_more_is_dropped(clickhouse_sink, clickhouse_sink_of, raw_clickhouse):
+    """Of a generation with more partitions: else the least as-of would stand still for ever."""
+    await fill(clickhouse_sink, example())
+    await fill(clickhouse_sink_of(2), FakeView(1))
+
+    def partitions():
+        return raw_clickhouse.execute(f"SELECT DISTINCT partition FROM {DATABASE}.ads_operation_crm_as_of")
+
+    await until("as-of of partition 3 is gone", lambda: partitions() == [(1,)])

@@ -13,9 +13,8 @@ from stream_app.ports.records import Batch, RecordFields, Records
 from tests.support.by_hand import Clock, Event
 
 RESULTS = {table.name: f"results-{table.name}" for table in TABLES}
-TOPICS = Topics(
-    "events", "changelog", RESULTS, "dead-letters", dict.fromkeys([(kind, 0) for kind in range(1, 7)], "sources")
-)
+SOURCES = {(kind, number): f"sources-{number}" for kind in range(1, 7) for number in (0, 1)}
+TOPICS = Topics("events", "changelog", RESULTS, "dead-letters", SOURCES)
 PARTITIONS = dict.fromkeys([*RESULTS.values(), "dead-letters"], 1)
 
 

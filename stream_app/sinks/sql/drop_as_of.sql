@@ -1,0 +1,2 @@
+ALTER TABLE {database}.ads_operation_crm_as_of
+DELETE WHERE partition >= %(partitions)s
