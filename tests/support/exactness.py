@@ -1,18 +1,16 @@
 """A deployment of two workers, fed with a scenario, and all of its outputs held against the oracle."""
 
 from collections.abc import Callable
-
-from confluent_kafka import Producer
+from typing import Any
 
 from tests.oracle import TOPICS
 from tests.support import outputs
 from tests.support.deployment import Deployment
-from tests.support.scenario import Send
 
 
-def deployed(deploy: Callable[..., Deployment]) -> Deployment:
+def deployed(deploy: Callable[..., Deployment], **settings: Any) -> Deployment:
     """Two workers, ready."""
-    deployment = deploy()
+    deployment = deploy(**settings)
     for name in TOPICS.values():  # some records have timestamps of their own
         deployment.keep_for_ever(name)
     for number in (1, 2):
@@ -20,18 +18,6 @@ def deployed(deploy: Callable[..., Deployment]) -> Deployment:
     for number in (1, 2):
         deployment.wait_ready(number)
     return deployment
-
-
-def produce(producer: Producer, send: Send) -> None:
-    """Send a record of the scenario."""
-    how = {} if send.timestamp_ms is None else {"timestamp": send.timestamp_ms}
-    while True:
-        try:
-            producer.produce(send.topic, send.value, send.key, send.partition, **how)
-        except BufferError:
-            producer.poll(0.1)
-        else:
-            return
 
 
 def check(deployment: Deployment, sent_ms: int) -> None:
