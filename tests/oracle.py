@@ -6,8 +6,8 @@ show. Nothing here is incremental: a cell is the list of the sessions and paymen
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache, lru_cache
@@ -131,8 +131,11 @@ class Cell:
 class Bookkeeping:
     """The latest of every entity, and which records could not be used."""
 
-    def __init__(self, settings: Settings, now_ms: int | None, wall_now_ms: int | None) -> None:
+    def __init__(
+        self, settings: Settings, now_ms: int | None, wall_now_ms: int | None, without_energy: Container[Place]
+    ) -> None:
         self.settings = settings
+        self.without_energy = without_energy
         self.now_ms = now_ms
         self.wall_now_ms = wall_now_ms
         self.latest: dict[Entity, Event] = {}
@@ -156,7 +159,8 @@ class Bookkeeping:
             if event is None:
                 self.reject(record, faults)
             else:
-                usable.append(event)
+                is_known = record.place not in self.without_energy
+                usable.append(event if is_known else replace(event, energy_wh=None))
         return usable
 
     def zone_name(self, operator: str) -> str:
@@ -224,15 +228,17 @@ def truth(
     wall_now: datetime | int | None = None,
     ordered: bool = False,
     settings: Settings | None = None,
+    without_energy: Container[Place] = (),
 ) -> "Truth":
     """The truth about these source records, whatever their order.
 
     `now`: what windows end with; None is the highest event time of usable records. `wall_now`: what the future begins a day after; by
     default `now`, and without that nothing is in the future. `ordered`: lateness is judged one by one, as they stand; then only `now`
-    and Clock items say how late it is, and until the first of them nothing is too late.
+    and Clock items say how late it is, and until the first of them nothing is too late. `without_energy`: places of records that were read
+    by a version that kept no energy.
     """
     now_ms, wall_ms = _ms(now), _ms(wall_now if wall_now is not None else now)
-    books = Bookkeeping(settings or Settings(), now_ms, wall_ms)
+    books = Bookkeeping(settings or Settings(), now_ms, wall_ms, without_energy)
     if ordered:
         books.in_order(records)
     else:

@@ -325,11 +325,19 @@ class Ledger:
         """Operators with cells that were shown by an older table of figures."""
         return [name for name, operator in self.work.operators.items() if operator.figures < FIGURES_VERSION]
 
-    def renew(self, name: str) -> None:
-        """Change all cells of an operator, so that they are written and shown by today's table of figures."""
+    def renew(self, name: str, version: int) -> None:
+        """Change the cells of an operator that have an earlier version, so that they are written and shown by today's table of figures.
+
+        `version`: the one that the next freeze will give. A cell that has it already was frozen by today's table: it is left alone, for a
+        version stands for one content.
+        """
         for table in TABLES:
-            for key in self.work.cells[table.name].keys(name):
-                self.work.touch(table, key)
+            cells = self.work.cells[table.name]
+            keys = cells.keys(name)
+            cells.load(keys)
+            for key in keys:
+                if cells.get(key).version < version:
+                    self.work.touch(table, key)
         self.work.operators[name].figures = FIGURES_VERSION
         self.work.changed_operators.add(name)
 

@@ -125,6 +125,21 @@ class Consumer(driver.Consumer):
         if self.flow_active and epoch == thread.epoch:
             self._read_up_to.update(positions)
 
+    async def on_stop(self) -> None:
+        """Commit what may be, if the thread still answers.
+
+        A failure of any part of the worker ends the thread by itself, before the app is stopped. A call that comes between its last one and its
+        end gets no answer, and Faust would wait for ever: the worker would neither work nor end. What is not committed is read again.
+        """
+        commit = asyncio.ensure_future(super().on_stop())
+        ended = asyncio.ensure_future(self._thread._shutdown.wait())  # noqa: SLF001  # set in this loop, when the thread takes no calls any more
+        await asyncio.wait((commit, ended), return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        if commit.done():
+            await commit
+        else:
+            commit.cancel()
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek, and give the offsets that every partition goes on from. Faust calls this after each recovery, before it lets records through."""
         await self.perform_seek()

@@ -76,7 +76,7 @@ class PartitionState:
         self._sweeping: tuple[str, tuple[bytes, str] | None] | None = None
         self.changed = False  # since the last freeze
         self.events = 0  # applied since the start
-        self.applied = position.offset
+        self.applied = self._first = position.offset
         if not muted:
             self._recall()
 
@@ -122,10 +122,11 @@ class PartitionState:
 
     def tidy(self) -> bool:
         """Renew the cells of an operator, or delete a few rows past retention; False when there is nothing to do."""
-        for operator in self._ledger.outdated():
-            self._ledger.renew(operator)
-            self.changed = True
-            return True
+        if self.applied > self._first:  # else cells would change under a version that an earlier owner has shown
+            for operator in self._ledger.outdated():
+                self._ledger.renew(operator, version_of(self._conf.generation, self.applied))
+                self.changed = True
+                return True
         if self._sweeping is None:
             unswept = self._ledger.unswept()
             if not unswept:

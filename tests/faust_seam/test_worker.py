@@ -44,6 +44,40 @@ app.starts.append(start)
 faust.Worker(app, loglevel="INFO", redirect_stdouts=False).execute_from_commandline()
 """
 
+ENDED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+import faust
+from config import settings
+from stream_app import worker
+from stream_app.kafka import batches
+
+batches.install()
+app = worker.create_ingest(settings.load(), Path(sys.argv[1]))
+
+async def watch():
+    while app.monitor.events_total < 1 or any(message.refcount for message in app.consumer.unacked):
+        await asyncio.sleep(0.05)
+    thread = app.consumer._thread
+    end = thread._gather_remaining_tasks
+
+    async def end_late():
+        await asyncio.sleep(3)
+        await end()
+
+    thread._gather_remaining_tasks = end_late
+    thread._crash(RuntimeError("of another part"))
+    await thread._shutdown.wait()
+    print("the thread takes no calls", flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+async def start():
+    app.add_future(watch())
+
+app.starts.append(start)
+faust.Worker(app, loglevel="INFO", redirect_stdouts=False).execute_from_commandline()
+"""
+
 
 @pytest.fixture
 def deployment(tmp_path):
@@ -76,6 +110,19 @@ def test_a_frame_that_cannot_be_read_ends_the_worker_and_is_not_skipped(deployme
         consumer.close()
         deployment.run.log_file("worker-1").unlink()
         deployment.start_worker(1)
+
+
+def test_a_worker_ends_though_the_thread_that_would_commit_takes_no_calls_any_more(deployment, tmp_path):
+    """A failure of any part ends it, while offsets to be committed are left: it is asked once more, and nobody may wait for its answer."""
+    producer = deployment.producer()
+    for n in range(300):
+        producer.produce("charging.payments", b'{"n": %d}' % n)
+    assert producer.flush(20) == 0
+    (tmp_path / "state").mkdir()
+    arguments = [sys.executable, "-c", ENDED, str(tmp_path / "state")]
+    env = {**deployment.env, "STREAM_APP_INGEST_COMMIT_MS": "600000"}
+    done = subprocess.run(arguments, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert "the thread takes no calls" in done.stdout
 
 
 def test_fausts_monitor_counts_messages_end_offsets_and_commits(deployment, tmp_path):

@@ -152,10 +152,20 @@ class World:
         self.disks = [Disk() for _ in range(EVENTS_PARTITIONS)]
         settings = working.Settings(13, 92, "EUR")
         self.conf = Conf(TOPICS, Pace(0.0, 0.0), settings, 1, "topic", "test", "/test")
-        conf = IngestConf(SOURCES, "events", EVENTS_PARTITIONS, "dead-letters", ocpi_operators or {}, 13, True, 0)
-        self.ingest = Ingest(conf, Appender(self.kafka), lambda: wall_now_ms / 1000)
+        self._wall_now_ms = wall_now_ms
+        self._conf_ingest = IngestConf(
+            SOURCES, "events", EVENTS_PARTITIONS, "dead-letters", ocpi_operators or {}, 13, True, 0
+        )
+        self.ingest = self._new_ingest(again=False)
         self.crashed = 0
         self.repeats = True  # ingest may be killed before it commits
+
+    def _new_ingest(self, *, again: bool) -> Ingest:
+        return Ingest(self._conf_ingest._replace(again=again), Appender(self.kafka), lambda: self._wall_now_ms / 1000)
+
+    def read_again(self) -> None:
+        """What is fed from now on was read before, by a version that kept less of it."""
+        self.ingest = self._new_ingest(again=True)
 
     async def feed(self, records: Iterable[Record | Clock]) -> None:
         """Ingest records in this order, some of them again."""
@@ -212,7 +222,8 @@ class World:
         await lane.start(Range(0, len(events)))
         count = len(events) - lane.expected
         offsets = list(range(lane.expected, len(events)))
-        await lane.put([Batch([None] * count, list(events[lane.expected :]), offsets, [0] * count, len(events))])
+        if count:
+            await lane.put([Batch([None] * count, list(events[lane.expected :]), offsets, [0] * count, len(events))])
         async with asyncio.timeout(20):
             while lane.committed < len(events) or not until():  # noqa: ASYNC110  # the lane has no event for it
                 await asyncio.sleep(0.01)

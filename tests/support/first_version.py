@@ -1,0 +1,76 @@
+"""The first version, which wrote frames and rows of format 1, out of the repository's history: its tree, run by the packages of this checkout."""
+
+import json
+import subprocess
+import sys
+import tarfile
+from collections.abc import Container, Iterable, Mapping
+from io import BytesIO
+from pathlib import Path
+
+import msgspec
+
+from stream_app.domain.events import CDR, OFFSET, PARTITION, SESSION
+from tests.oracle import TOPICS, Record
+
+COMMIT = "af4f2c8"
+FOLDERS = ("agents", "config", "stream_app", "tables", "tests")
+_OF_ENERGY = {SESSION: TOPICS["session"], CDR: TOPICS["cdr"]}
+_ROOT = Path(__file__).resolve().parents[2]
+
+Place = tuple[str, int, int]
+
+
+def unpack(to: Path) -> Path:
+    """The tree of the first version, in this folder."""
+    done = subprocess.run(
+        ["git", "archive", "--format=tar", COMMIT, *FOLDERS], cwd=_ROOT, capture_output=True, check=False
+    )
+    assert done.returncode == 0, f"the whole history is needed (git fetch --unshallow): {done.stderr.decode()}"
+    with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
+        archive.extractall(to, filter="data")
+    return to
+
+
+def command(*arguments: str) -> list[str | Path]:
+    """The command line of a command of `stream-app`."""
+    return [sys.executable, "-c", "from stream_app.cli import main; main()", *arguments]
+
+
+def environment(tree: Path, base: Mapping[str, str]) -> dict[str, str]:
+    """In which `import stream_app` finds the tree, before what is installed."""
+    return {**base, "PYTHONPATH": str(tree)}
+
+
+def without_energy(frames: Iterable[bytes]) -> set[Place]:
+    """Places (topic, partition, offset) of source records that only frames of format 1 hold: their energy is unknown."""
+    by_format: dict[bool, set[Place]] = {True: set(), False: set()}
+    for frame in frames:
+        number, _, *parts = msgspec.msgpack.decode(frame)
+        for _, kind, _, rows, *_ in parts:
+            if kind in _OF_ENERGY:
+                by_format[number == 1].update((_OF_ENERGY[kind], row[PARTITION], row[OFFSET]) for row in rows)
+    return by_format[True] - by_format[False]
+
+
+def would_take(value: bytes | None) -> bool:
+    """Is the value a CDR that starts after its end? The first version counted such a one, which is bad by the rules of today."""
+    try:
+        cdr = json.loads(value or b"null")
+        return bool(cdr["start_date_time"] > cdr["end_date_time"])
+    except (ValueError, TypeError, KeyError):
+        return False
+
+
+def refused(records: Iterable[Record], letters: Container[Place], bad: Container[Place]) -> set[Place]:
+    """Places of records that the first version put into the dead letters, and that are not bad by the rules of today.
+
+    It asked that the energy of a CDR without a session be a number: such a CDR was refused for a field that makes none unusable today.
+    """
+    found = {record.place: record for record in records if record.place in letters and record.place not in bad}
+    for place, record in found.items():
+        cdr = json.loads(record.value or b"{}")
+        assert record.topic == TOPICS["cdr"], place
+        assert cdr.get("session_id") is None, cdr
+        assert "total_energy" in cdr, cdr
+    return set(found)
