@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.deployment import PROGRAM, ROOT, Deployment
 from tests.support.feed import OPERATORS, Feed, epoch_ms
-from tests.support.monitor_seen import Seen
+from tests.support.seen import Seen
 from tests.support.waiting import wait_until
 
 

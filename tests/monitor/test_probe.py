@@ -17,7 +17,7 @@ from stream_app.sinks.sql import sql
 from tests.monitor.test_process import RESIDENT_MB_MAX
 from tests.support.deployment import DATABASE
 from tests.support.kafka import read_topic
-from tests.support.monitor_seen import Seen
+from tests.support.seen import Seen
 from tests.support.waiting import wait_until
 
 STAGES = {"redis", "clickhouse", "push"}

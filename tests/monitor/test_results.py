@@ -13,7 +13,7 @@ from stream_app.health.freshness import SINKS
 from stream_app.monitor.results import in_a_line
 from stream_app.monitor.sources import Sources
 from tests.support.deployment import PROGRAM
-from tests.support.monitor_seen import Seen
+from tests.support.seen import Seen
 from tests.support.waiting import wait_until
 
 

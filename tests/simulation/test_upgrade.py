@@ -48,7 +48,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Recording]
         [sys.executable, first_version_world.__file__],
         input=msgspec.msgpack.encode(histories),
         cwd=tree,
-        env=first_version.environment(tree, os.environ),
+        env={**os.environ, "PYTHONPATH": str(tree)},
         stdout=subprocess.PIPE,
         check=True,
     )

@@ -28,7 +28,6 @@ from stream_app.local.processes import find, stop
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server, start_servers
 from tests.oracle import TOPICS
-from tests.support import first_version
 from tests.support.waiting import SECONDS_MAX, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,17 +44,10 @@ class Deployment:
     """See the module.
 
     `sources`: topics and partitions that other teams would have made; `checkout`: whose modules the processes run; settings as STREAM_APP_… has them.
-    `tree` here and below: the tree of the first version, whose program is run in place of this one's.
     """
 
     def __init__(
-        self,
-        path: Path,
-        *,
-        sources: Mapping[str, int] = SOURCES,
-        checkout: Path = ROOT,
-        tree: Path | None = None,
-        **settings: str,
+        self, path: Path, *, sources: Mapping[str, int] = SOURCES, checkout: Path = ROOT, **settings: str
     ) -> None:
         self.checkout = checkout
         self.run = RunFolder(path, ROOT / ".run" / "lib")
@@ -81,31 +73,28 @@ class Deployment:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.admin = AdminClient({"bootstrap.servers": self.kafka})
         self.make_topics(sources)
-        command, env, cwd = self._program(tree, "up", "--servers-only")  # our topics
-        subprocess.run(command, env=env, cwd=cwd, check=True, capture_output=True)
+        self.command("up", "--servers-only").check_returncode()  # our topics
 
     # -- processes
 
-    def _program(self, tree: Path | None, *arguments: str) -> tuple[list[str | Path], dict[str, str], Path]:
-        """Command line, environment and folder of a command."""
-        if tree is None:
-            return [PROGRAM, *arguments], self.env, self.checkout
-        return first_version.command(*arguments), first_version.environment(tree, self.env), tree
+    def use(self, checkout: Path) -> None:
+        """Run the modules of another checkout from now on; what runs goes on."""
+        self.checkout, self.env["PYTHONPATH"] = checkout, str(checkout)
 
-    def start(self, name: str, *arguments: str, tree: Path | None = None) -> subprocess.Popen[bytes]:
+    def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a process of ours; its log is in the run folder."""
-        command, env, cwd = self._program(tree, *arguments)
         with self.run.log_file(name).open("ab") as log:
-            process = subprocess.Popen(command, env=env, stdout=log, stderr=log, cwd=cwd)
+            process = subprocess.Popen([PROGRAM, *arguments], env=self.env, stdout=log, stderr=log, cwd=self.checkout)
         self._processes[name] = process
         return process
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of ours to its end."""
-        command, env, cwd = self._program(None, *arguments)
-        return subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [PROGRAM, *arguments], env=self.env, cwd=self.checkout, capture_output=True, text=True, check=False
+        )
 
-    def start_worker(self, number: int, *, tree: Path | None = None) -> subprocess.Popen[bytes]:
+    def start_worker(self, number: int) -> subprocess.Popen[bytes]:
         """Start a worker, with the state it left."""
         name = f"worker-{number}"
         self.run.ready_file(name).unlink(missing_ok=True)
@@ -118,7 +107,6 @@ class Deployment:
             str(self.run.state / name),
             "--ready-file",
             str(self.run.ready_file(name)),
-            tree=tree,
         )
 
     def wait_ready(self, number: int) -> None:
@@ -244,14 +232,8 @@ class Deployment:
         return Client.from_url(self._addresses["CLICKHOUSE_URL"])
 
     def token(self, *arguments: str) -> str:
-        found = subprocess.run(
-            [PROGRAM, "token", *arguments],
-            env=self.env,
-            cwd=self.checkout,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
+        found = self.command("token", *arguments)
+        found.check_returncode()
         return found.stdout.strip()
 
     def post(self, path: str, body: Mapping[str, Any], token: str) -> Any:

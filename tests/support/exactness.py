@@ -1,15 +1,16 @@
 """A deployment of two workers, fed with a scenario, and all of its outputs held against the oracle."""
 
 from collections.abc import Callable
+from typing import Any
 
 from tests.oracle import TOPICS
 from tests.support import outputs
 from tests.support.deployment import Deployment
 
 
-def deployed(deploy: Callable[..., Deployment]) -> Deployment:
+def deployed(deploy: Callable[..., Deployment], **settings: Any) -> Deployment:
     """Two workers, ready."""
-    deployment = deploy()
+    deployment = deploy(**settings)
     for name in TOPICS.values():  # some records have timestamps of their own
         deployment.keep_for_ever(name)
     for number in (1, 2):

@@ -2,9 +2,8 @@
 
 import json
 import subprocess
-import sys
 import tarfile
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable
 from io import BytesIO
 from pathlib import Path
 
@@ -30,16 +29,6 @@ def unpack(to: Path) -> Path:
     with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
         archive.extractall(to, filter="data")
     return to
-
-
-def command(*arguments: str) -> list[str | Path]:
-    """The command line of a command of `stream-app`."""
-    return [sys.executable, "-c", "from stream_app.cli import main; main()", *arguments]
-
-
-def environment(tree: Path, base: Mapping[str, str]) -> dict[str, str]:
-    """In which `import stream_app` finds the tree, before what is installed."""
-    return {**base, "PYTHONPATH": str(tree)}
 
 
 def without_energy(frames: Iterable[bytes]) -> set[Place]:
