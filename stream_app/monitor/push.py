@@ -14,6 +14,8 @@ from urllib.parse import quote, urlsplit
 
 import orjson
 
+from stream_app.domain.tables import MONTHLY
+
 _RETRY_SECONDS: Final = 2.0
 _SILENCE_SECONDS_MAX: Final = 30.0  # heartbeats come more often
 _TOKEN_SECONDS: Final = 86_400
@@ -83,8 +85,9 @@ class Push:
             async for line in _lines(reader, is_chunked="transfer-encoding: chunked" in head.lower()):
                 if line.startswith("event: "):
                     event = line[7:]
-                elif line.startswith("data: ") and event == "monthly":
-                    self.pushed = {orjson.loads(line[6:])["months"][-1]["receivedAmount"]: time.monotonic()}
+                elif line.startswith("data: ") and event == MONTHLY.document:
+                    month = orjson.loads(line[6:])[MONTHLY.period.plural][-1]
+                    self.pushed = {month["receivedAmount"]: time.monotonic()}
         finally:
             writer.close()
 
