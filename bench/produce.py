@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from bench.records import Record
+from bench.records import SentRecord
 from stream_app.local.errors import LocalError
 
 
@@ -19,7 +19,7 @@ class Produced(NamedTuple):
     done_ms: int
 
 
-def produce(servers: str, topics: Mapping[str, str], records: Iterable[Record]) -> Produced:
+def produce(servers: str, topics: Mapping[str, str], records: Iterable[SentRecord]) -> Produced:
     """Send records to topic by kind, with keys of no meaning. `Raises` LocalError when Kafka refuses one."""
     failed: list[str] = []
 

@@ -34,7 +34,7 @@ _DAY_MS = 24 * _HOUR_MS
 _RECENT = 5_000
 
 
-class Record(NamedTuple):
+class SentRecord(NamedTuple):
     """A record as a source team would send it. `partition` and `timestamp_ms` only where they decide which version is the later one."""
 
     kind: str  # sessions, payments, customer_groups, groups, operators: names of the registry
@@ -75,7 +75,7 @@ class Network:
         """Sessions that count."""
         return sum(counts for (kind, _), (_, counts) in self._last.items() if kind == "sessions")
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[SentRecord]:
         for record in itertools.islice(self._records(), self._count):
             if record.usable and record.kind in {"sessions", "payments"}:
                 self._note(record.kind, orjson.loads(record.value))
@@ -94,7 +94,7 @@ class Network:
 
     # -- what is made
 
-    def _records(self) -> Iterator[Record]:
+    def _records(self) -> Iterator[SentRecord]:
         for number, (operator, zone, currency) in enumerate(OPERATORS):
             if number != 1:  # one was never announced
                 yield _record(
@@ -121,7 +121,7 @@ class Network:
             yield from self._pair(at_ms + self._random.randrange(-_DAY_MS // 2, _DAY_MS // 2))
             pairs += 1
 
-    def _pair(self, at_ms: int) -> Iterator[Record]:
+    def _pair(self, at_ms: int) -> Iterator[SentRecord]:
         operator, _, currency = self._random.choice(OPERATORS)
         customer, number = self._customer(), f"{self._random.getrandbits(64):016x}"
         received = self._random.choice((0, *[self._random.randrange(1, 5_000)] * 9))
@@ -143,7 +143,7 @@ class Network:
         if self._random.random() < UNUSABLE:
             yield _record("payments", {**payment, "payment_id": f"x-{number}", "status": "PAID"}, usable=False)
 
-    def _membership(self, operator: str, customer: str, groups: int, version: int) -> Record:
+    def _membership(self, operator: str, customer: str, groups: int, version: int) -> SentRecord:
         value = {
             "operator_id": operator,
             "customer_id": customer,
@@ -169,16 +169,16 @@ class Network:
 
     # -- what happens to a pair
 
-    def _as_it_was(self, pair: Pair, at_ms: int) -> Iterator[Record]:
+    def _as_it_was(self, pair: Pair, at_ms: int) -> Iterator[SentRecord]:
         del at_ms
         self._recent.append(pair)
         yield from _both(pair)
 
-    def _sent_again(self, pair: Pair, at_ms: int) -> Iterator[Record]:
+    def _sent_again(self, pair: Pair, at_ms: int) -> Iterator[SentRecord]:
         yield from self._as_it_was(pair, at_ms)
         yield from _both(self._random.choice(self._recent))
 
-    def _refunded(self, pair: Pair, at_ms: int) -> Iterator[Record]:
+    def _refunded(self, pair: Pair, at_ms: int) -> Iterator[SentRecord]:
         yield from self._as_it_was(pair, at_ms)
         received = pair.payment["amount_received"]
         full, part = {"amount_refunded": received}, {"amount_refunded": received // 3}
@@ -193,7 +193,7 @@ class Network:
             case _:
                 yield _payment(pair, 2, **part)
 
-    def _taken_back(self, pair: Pair, at_ms: int) -> Iterator[Record]:
+    def _taken_back(self, pair: Pair, at_ms: int) -> Iterator[SentRecord]:
         if self._random.random() < 0.5:
             yield from self._as_it_was(pair, at_ms)
             yield _session(pair, 2, status="INVALID")
@@ -201,30 +201,30 @@ class Network:
             yield _session(pair, 5, status="INVALID")
             yield from self._as_it_was(pair, at_ms)
 
-    def _stale(self, pair: Pair, at_ms: int) -> Iterator[Record]:
+    def _stale(self, pair: Pair, at_ms: int) -> Iterator[SentRecord]:
         yield from self._as_it_was(pair, at_ms)
         yield _session(pair, 0, status="ACTIVE")
 
-    def _moved(self, pair: Pair, at_ms: int) -> Iterator[Record]:
+    def _moved(self, pair: Pair, at_ms: int) -> Iterator[SentRecord]:
         yield from self._as_it_was(pair, at_ms)
         if self._random.random() < 0.5:
             yield _payment(pair, 2, paid_at=self._other_time(at_ms))
         else:
             yield _session(pair, 2, started_at=self._other_time(at_ms))
 
-    def _of_another(self, pair: Pair, at_ms: int) -> Iterator[Record]:
+    def _of_another(self, pair: Pair, at_ms: int) -> Iterator[SentRecord]:
         yield from self._as_it_was(pair, at_ms)
         change = _payment if self._random.random() < 0.5 else _session
         yield change(pair, 2, customer_id=self._customer())
 
-    def _in_another_currency(self, pair: Pair, at_ms: int) -> Iterator[Record]:
+    def _in_another_currency(self, pair: Pair, at_ms: int) -> Iterator[SentRecord]:
         yield from self._as_it_was(pair, at_ms)
         yield _payment(pair, 2, currency="CHF", amount_received=pair.payment["amount_received"] + 100)
 
-    def _contradicting(self, pair: Pair, at_ms: int) -> Iterator[Record]:
+    def _contradicting(self, pair: Pair, at_ms: int) -> Iterator[SentRecord]:
         """Two payments of equal version: the later timestamp, the higher offset, the higher partition decides, in this order."""
         del at_ms
-        yield Record("sessions", orjson.dumps(pair.session))
+        yield SentRecord("sessions", orjson.dumps(pair.session))
         other = {
             **pair.payment,
             "amount_received": pair.payment["amount_received"] + 7,
@@ -234,10 +234,10 @@ class Network:
         same, earlier = (first, self._now_ms), (second, self._now_ms - 60_000)
         places = self._random.choice(((same, same), (same, earlier), (same, (second, self._now_ms))))
         for value, (partition, timestamp_ms) in zip((pair.payment, other), places, strict=True):
-            yield Record("payments", orjson.dumps(value), partition=partition, timestamp_ms=timestamp_ms)
+            yield SentRecord("payments", orjson.dumps(value), partition=partition, timestamp_ms=timestamp_ms)
 
 
-Correction = Callable[[Network, Pair, int], Iterator[Record]]
+Correction = Callable[[Network, Pair, int], Iterator[SentRecord]]
 _PLAN: tuple[tuple[float, Correction], ...] = (
     (0.800, Network._as_it_was),  # noqa: SLF001  # the class's own plan
     (0.080, Network._sent_again),  # noqa: SLF001
@@ -252,18 +252,18 @@ _PLAN: tuple[tuple[float, Correction], ...] = (
 _WEIGHTS, _CORRECTIONS = [weight for weight, _ in _PLAN], [correct for _, correct in _PLAN]
 
 
-def _record(kind: str, value: Json, *, usable: bool = True) -> Record:
-    return Record(kind, orjson.dumps(value), usable)
+def _record(kind: str, value: Json, *, usable: bool = True) -> SentRecord:
+    return SentRecord(kind, orjson.dumps(value), usable)
 
 
-def _session(pair: Pair, version: int, **change: object) -> Record:
+def _session(pair: Pair, version: int, **change: object) -> SentRecord:
     return _record("sessions", {**pair.session, **change, "version": version})
 
 
-def _payment(pair: Pair, version: int, **change: object) -> Record:
+def _payment(pair: Pair, version: int, **change: object) -> SentRecord:
     return _record("payments", {**pair.payment, **change, "version": version})
 
 
-def _both(pair: Pair) -> Iterator[Record]:
+def _both(pair: Pair) -> Iterator[SentRecord]:
     yield _record("sessions", pair.session)
     yield _record("payments", pair.payment)

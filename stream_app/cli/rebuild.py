@@ -29,6 +29,7 @@ from stream_app.rebuild.shown import cell_of
 from stream_app.worker import prepare
 
 _LINES = 50  # of a difference
+_WIDTH = 160  # of its table, also where there is no terminal
 _LINE_S = 5.0  # between two lines of progress where there is no terminal
 
 
@@ -167,7 +168,7 @@ def _show_difference(found: Difference) -> None:
         lines = [line for name in sorted(found.changed) for line in _lines(name, *found.changed[name])]
         for line in lines[:_LINES]:
             table.add_row(*line)
-        Console().print(table)
+        Console(width=_WIDTH).print(table)
         print(f"{len(found.changed):,} of {found.compared:,} records of results would change.")
         if len(lines) > _LINES:
             print(f"{len(lines) - _LINES:,} lines more are not shown.")

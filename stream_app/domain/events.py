@@ -57,7 +57,7 @@ ALL: Final = "ALL"
 NEVER: Final = (-1, 0, 0, 0, 0)  # the stamp of what no record told yet: before that of every record
 
 
-class Part(NamedTuple):
+class SourceEvents(NamedTuple):
     """Events of one kind of one operator, in the order of the source partition."""
 
     ids: list[str]

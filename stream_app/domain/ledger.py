@@ -326,10 +326,10 @@ class Ledger:
         return [name for name, operator in self.work.operators.items() if operator.figures < FIGURES_VERSION]
 
     def renew(self, name: str, version: int) -> None:
-        """Change the cells of an operator that have an earlier version, so that they are written and shown by today's table of figures.
+        """Mark an operator's cells of an earlier version as changed: they are shown by today's table of figures.
 
-        `version`: the one that the next freeze will give. A cell that has it already was frozen by today's table: it is left alone, for a
-        version stands for one content.
+        `version`: the one that the next freeze will give. A cell that has it already was frozen by today's table: it is
+        left alone, for a version stands for one content.
         """
         for table in TABLES:
             cells = self.work.cells[table.name]

@@ -66,7 +66,7 @@ class Settings(msgspec.Struct, frozen=True):
     default_currency: str
 
 
-class Cells(Generic[C]):
+class WorkingCells(Generic[C]):
     """The cells of one table: what of them was loaded, and which changed since the last freeze."""
 
     def __init__(self, table: Table[C], rows: Rows) -> None:
@@ -134,7 +134,7 @@ class Working:
         self.groups: dict[str, dict[str, Group]] = defaultdict(dict)
         for operator, group, found in rows.groups():
             self.groups[operator][group] = found
-        self.cells: dict[str, Cells[Any]] = {table.name: Cells(table, rows) for table in TABLES}
+        self.cells: dict[str, WorkingCells[Any]] = {table.name: WorkingCells(table, rows) for table in TABLES}
         self._start()
 
     def _start(self) -> None:

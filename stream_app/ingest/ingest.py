@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from stream_app.domain.events import ENTITIES, TIME, TIMESTAMP, Part
+from stream_app.domain.events import ENTITIES, TIME, TIMESTAMP, SourceEvents
 from stream_app.domain.local_time import QUARTER_MS, retained_from, zone
 from stream_app.formats.frames import FramePart, Raws, clock_frame, frames, probe_frame
 from stream_app.formats.murmur2 import partition_for
@@ -145,13 +145,13 @@ class Ingest:
         return not skewed
 
 
-def _not_in_the_future(part: Part) -> Part:
+def _not_in_the_future(part: SourceEvents) -> SourceEvents:
     """Without events that were rejected as in the future when they were read first, as far as Kafka's timestamp tells when that was."""
     kept = [i for i, row in enumerate(part.rows) if row[TIME] * QUARTER_MS <= row[TIMESTAMP] + FUTURE_MS]
-    return Part([part.ids[i] for i in kept], [part.rows[i] for i in kept], [part.indexes[i] for i in kept])
+    return SourceEvents([part.ids[i] for i in kept], [part.rows[i] for i in kept], [part.indexes[i] for i in kept])
 
 
-def _raws(part: Part, old: int, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Raws:
+def _raws(part: SourceEvents, old: int, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Raws:
     return {
         i: [keys[index], values[index]]
         for i, (row, index) in enumerate(zip(part.rows, part.indexes, strict=True))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter
 
-from stream_app.domain.events import CDR, ENERGY, SESSION, Part
+from stream_app.domain.events import CDR, ENERGY, SESSION, SourceEvents
 from stream_app.sources.registry import SourceTopic
 
 _WITH_ENERGY = (SESSION, CDR)
@@ -33,7 +33,7 @@ class IngestMetrics:
             if source.kind in _WITH_ENERGY:
                 self._unknown_energy.labels(topic)
 
-    def count(self, topic: str, taken: int, rejected: int, parts: Mapping[str, Part]) -> None:
+    def count(self, topic: str, taken: int, rejected: int, parts: Mapping[str, SourceEvents]) -> None:
         """Count records of a source topic that Kafka has what came of."""
         self._taken.labels(topic).inc(taken)
         self._rejected.labels(topic).inc(rejected)

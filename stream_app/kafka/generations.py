@@ -16,8 +16,8 @@ _LOOK_S: Final = 5.0  # between two looks for a topic that does not exist yet
 async def read(servers: str, topic: str) -> list[Generation]:
     """All generations that the topic tells of. `Raises` KafkaError."""
     consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False)
-    await consumer.start()
     try:
+        await consumer.start()
         if topic not in await consumer.topics():
             return []
         at = TopicPartition(topic, 0)
@@ -35,8 +35,8 @@ async def read(servers: str, topic: str) -> list[Generation]:
 async def write(servers: str, topic: str, generation: Generation) -> None:
     """Tell of a generation; back when Kafka has it. `Raises` KafkaError."""
     producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", enable_idempotence=True)
-    await producer.start()
     try:
+        await producer.start()
         key, value = generations.record_of(generation)
         await producer.send_and_wait(topic, value, key, partition=0)
     finally:
@@ -46,8 +46,8 @@ async def write(servers: str, topic: str, generation: Generation) -> None:
 async def until_newer(servers: str, topic: str, number: int) -> Generation:
     """Wait until a generation above that number serves. `Raises` KafkaError."""
     consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False)
-    await consumer.start()
     try:
+        await consumer.start()
         while topic not in await consumer.topics():  # noqa: ASYNC110  # Kafka tells nobody
             await asyncio.sleep(_LOOK_S)
         at = TopicPartition(topic, 0)

@@ -1,9 +1,10 @@
 """Copies committed results of all partitions of this worker into one sink, at the sink's own pace.
 
-What changed is kept as sets of keys until it is written, so a sink that is down costs bounded memory and holds up nobody. After each failure and
-each start a partition is compared with the sink first. As-of is written after the documents it speaks for: it is taken in the same moment
-as the keys that are about to be written. Where a sink claims an as-of for a partition already, which another generation's documents have reached,
-nothing of the partition is written before its own have.
+What changed is kept as sets of keys until it is written, so a sink that is down costs bounded memory and holds up
+nobody. After each failure and each start a partition is compared with the sink first. As-of is written after the
+documents it speaks for: it is taken in the same moment as the keys that are about to be written. Where a sink claims an
+as-of for a partition already, which another generation's documents have reached, nothing of the partition is written
+before its own have.
 """
 
 import asyncio

@@ -75,7 +75,7 @@ class Sink(Protocol):
         """
 
     def claimed_ms(self, partition: int) -> int:
-        """After `compare`: the as-of that the partition must have reached before anything of it is written; 0: any will do."""
+        """The as-of that a partition must have reached before anything of it is written, after `compare`; 0: any."""
 
     async def write(self, changes: Sequence[tuple[View, Dirty]]) -> None:
         """Bring the sink up to the state of the views for what is dirty.

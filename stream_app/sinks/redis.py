@@ -1,13 +1,15 @@
 """Redis: the default answers as JSON, one key one read. Who reads them is stream_app/api/stores/redis_store.py.
 
-A document is set by a script that compares versions inside Redis, so a writer that lost its partition can't put an old one over a new one.
-As-of is raised by a script that refuses when Redis may have lost documents since the partition was compared: the mark that `compare` set
-before it looked is gone (emptied), or the server runs for another time (restarted with an older snapshot, or failed over to a replica).
-So as-of never runs ahead of the documents it speaks for. Must not hold what is dirty: that is the caller's.
+A document is set by a script that compares versions inside Redis, so a writer that lost its partition can't put an old
+one over a new one. As-of is raised by a script that refuses when Redis may have lost documents since the partition was
+compared: the mark that `compare` set before it looked is gone (emptied), or the server runs for another time (restarted
+with an older snapshot, or failed over to a replica). So as-of never runs ahead of the documents it speaks for. Must not
+hold what is dirty: that is the caller's.
 
-A generation with another number of partitions moves operators between them, and a document takes its as-of from the partition that it names.
-So documents of such a generation wait until they have reached what was claimed (`claimed_ms`), as-of stands still until all of them are written,
-and then partitions that are no more lose theirs, in one step. A writer of an older generation is refused by partitions that a newer one has begun.
+A generation with another number of partitions moves operators between them, and a document takes its as-of from the
+partition that it names. So documents of such a generation wait until they have reached what was claimed (`claimed_ms`),
+as-of stands still until all of them are written, and then partitions that are no more lose theirs, in one step. A
+writer of an older generation is refused by partitions that a newer one has begun.
 """
 
 import secrets

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from stream_app.domain.errors import Rejection
-from stream_app.domain.events import PARTITIONS_MAX, Part, Row
+from stream_app.domain.events import PARTITIONS_MAX, Row, SourceEvents
 from stream_app.sources.exact import CONTROLS, Fields, UnusableError, parse
 from stream_app.sources.records import Source
 from stream_app.sources.registry import SourceTopic
@@ -23,7 +23,7 @@ _DOUBTS = (msgspec.MsgspecError, RecursionError, TypeError, UnicodeDecodeError) 
 class Decoded(NamedTuple):
     """Rows by operator, in source order, and what could not be used by its index in the batch."""
 
-    parts: dict[str, Part]
+    parts: dict[str, SourceEvents]
     rejections: list[tuple[int, Rejection]]
 
 
@@ -64,7 +64,7 @@ def decode(
         try:
             add_id, add_row, add_index = appends[operator]
         except KeyError:
-            part = result.parts[operator] = Part([], [], [])
+            part = result.parts[operator] = SourceEvents([], [], [])
             add_id, add_row, add_index = appends[operator] = part.ids.append, part.rows.append, part.indexes.append
         add_id(record.id)
         add_row(row)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.deployment import Deployment
-from tests.support.exactness import check, deployed, produce
+from tests.support.exactness import check, deployed
+from tests.support.live import produce
 from tests.support.scenario import build
 
 ENTITIES = 6000
@@ -21,7 +22,6 @@ def _send_in_parts(deployment: Deployment, seed: int, parts: int, between: Calla
     for part in range(parts):
         for send in sends[len(sends) * part // parts : len(sends) * (part + 1) // parts]:
             produce(producer, send)
-        producer.poll(0)
         between(part)
     assert producer.flush(30) == 0
     return int(time.time() * 1000)

@@ -9,12 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.test_as_of import OPERATORS, Feed, _ms
-from tests.monitor.seen import Seen
 from tests.support.deployment import PROGRAM, ROOT, Deployment
+from tests.support.feed import OPERATORS, Feed, epoch_ms
+from tests.support.seen import Seen
 from tests.support.waiting import wait_until
-
-BEFORE = 8
 
 
 class Looks(threading.Thread):
@@ -41,7 +39,7 @@ class Looks(threading.Thread):
         data = json.loads(self._redis.get(f"crm:{{{operator}}}:monthly:ALL") or b"null")
         if data and (said := as_of.get(str(data["partition"]).encode())):
             counted = sum(month["paymentCount"] for month in data["months"])
-            taken = bisect_left(list(self._feed.taken_ms[operator]), _ms(said.decode()))
+            taken = bisect_left(list(self._feed.taken_ms[operator]), epoch_ms(said.decode()))
             self.checked += 1
             if counted < taken:
                 self.wrong.append((operator, counted, taken, said, data["partition"], data["version"] >> 40))
@@ -97,7 +95,7 @@ def test_all_follow_a_rebuild_to_another_number_of_partitions(deploy: Callable[.
         assert time.monotonic() - switched < 10
         wait_until("as-of is of the new partitions", lambda: set(deployment.as_of()) == set(range(partitions)))
         now_ms = deployment.now_ms()
-        wait_until("as-of moves on", lambda: min(map(_ms, deployment.as_of().values())) > now_ms)
+        wait_until("as-of moves on", lambda: min(map(epoch_ms, deployment.as_of().values())) > now_ms)
         paid = run(deployment, "pay", "--operator", "M3", "--amount", "1.00")
         assert paid.returncode == 0, paid.stderr
         assert "The results hold it after" in paid.stdout

@@ -14,7 +14,7 @@ import pytest
 
 from stream_app.formats.murmur2 import partition_for
 from tests.support.deployment import DATABASE, Deployment
-from tests.support.growing import FIGURE, SOURCE_TOPIC, TABLE, Copy
+from tests.support.growing import LISTS, Copy
 from tests.support.kafka import read_topic
 
 HOUR = 3_600_000
@@ -54,7 +54,7 @@ def session(id_, version, status, customer, days, hours, seconds):
 def grown(tmp_path_factory):
     """A deployment of a copy in which all three lists were done."""
     copy = Copy(tmp_path_factory.mktemp("grown"))
-    for heading in (FIGURE, TABLE, SOURCE_TOPIC):
+    for heading in LISTS:
         copy.do(heading)
     copy.write_docs()
     deployment = Deployment(tmp_path_factory.mktemp("run"), checkout=copy.root, clock="stream")

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.support.growing import FIGURE, SOURCE_TOPIC, TABLE, Copy, changed, steps
+from tests.support.growing import LISTS, Copy, changed, steps
 
 CHECKS = (
     "house/test_settings.py",
@@ -20,13 +20,13 @@ CHECKS = (
 def grown(tmp_path_factory):
     """A copy in which all three lists were done."""
     copy = Copy(tmp_path_factory.mktemp("grown"))
-    for heading in (FIGURE, TABLE, SOURCE_TOPIC):
+    for heading in LISTS:
         copy.do(heading)
     copy.write_docs()
     return copy
 
 
-@pytest.mark.parametrize("heading", [FIGURE, TABLE, SOURCE_TOPIC])
+@pytest.mark.parametrize("heading", LISTS)
 def test_a_list_names_each_file_once_and_few_of_the_product(heading):
     files = [step.file for step in steps(heading)]
     assert len(files) == len(set(files))

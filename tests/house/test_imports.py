@@ -39,7 +39,7 @@ ALLOWED = {
         "string",
         "struct",
     ),
-    *("types", "typing", "unicodedata", "urllib", "zlib", "zoneinfo"),
+    *("types", "typing", "tzdata", "unicodedata", "urllib", "zlib", "zoneinfo"),
     *("iso4217", "msgspec", "orjson"),
 }
 CLOCKS = {"now", "today", "utcnow"}

@@ -3,17 +3,24 @@
 import json
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from stream_app.domain.events import GROUP, PAYMENT, SESSION
+from stream_app.domain.events import SESSION
 from stream_app.formats.frames import decode_frame
 from stream_app.formats.murmur2 import partition_for
 from stream_app.ingest.ingest import Ingest, IngestConf
+from stream_app.ingest.metrics import IngestMetrics
 from stream_app.ports.records import Batch
+from stream_app.sources.registry import GROUPS, PAYMENTS, SESSIONS
 
 NOW_MS = 1_795_500_000_000
 YEARS_AGO_MS = NOW_MS - 3 * 365 * 86_400_000
 PARTITIONS = 3
-KINDS = {"charging.sessions": SESSION, "charging.payments": PAYMENT, "crm.groups": GROUP}
+SOURCES = {
+    "charging.sessions": SESSIONS,
+    "charging.payments": PAYMENTS,
+    "crm.groups": GROUPS,
+}
 
 
 class Appender:
@@ -46,9 +53,9 @@ def session(**fields):
 
 async def taken(topic, values, *, partition=4, stream_clock=False):
     """(frames' parts by partition, dead letters) of these values, at offsets from 100 on."""
-    appender = Appender()
-    conf = IngestConf(KINDS, "events", PARTITIONS, "dead-letters", {}, 13, stream_clock, 30_000)
-    ingest = Ingest(conf, appender, lambda: NOW_MS / 1000)
+    appender, registry = Appender(), CollectorRegistry()
+    conf = IngestConf(SOURCES, "events", PARTITIONS, "dead-letters", {}, 13, stream_clock, 30_000)
+    ingest = Ingest(conf, appender, lambda: NOW_MS / 1000, IngestMetrics(SOURCES, registry))
     await ingest.start()
     offsets = list(range(100, 100 + len(values)))
     keys = [b"key-%d" % n for n in offsets]
@@ -58,7 +65,7 @@ async def taken(topic, values, *, partition=4, stream_clock=False):
         for at, some in appender.records.items()
         if at[0] == "events"
     }
-    assert ingest.records == len(values)
+    assert registry.get_sample_value("crm_ingest_records_total", {"topic": topic}) == len(values)
     return parts, appender.records.get(("dead-letters", 0), [])
 
 

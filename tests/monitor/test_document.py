@@ -27,7 +27,7 @@ from stream_app.monitor.document import (
 )
 from stream_app.monitor.probe import ProbeLatency
 
-RECORDED = ROOT / "tests" / "dashboard" / "ops" / "recorded"
+RECORDED = ROOT / "tests" / "support" / "recorded"
 (PAGE,) = (path for path in ROOT.glob("stream_app/**/ops/document.js") if "node_modules" not in path.parts)
 OF_THE_PAGE = {  # typedef of the page -> struct
     "PartitionRow": PartitionRow,

@@ -13,7 +13,7 @@ from stream_app.health.advice import STAGES
 from stream_app.health.freshness import Stage
 from stream_app.monitor.document import KafkaState, ProbeRow, decode_status
 
-RECORDED = ROOT / "tests" / "dashboard" / "ops" / "recorded"
+RECORDED = ROOT / "tests" / "support" / "recorded"
 
 
 def said(name, **changes):

@@ -3,12 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import Producer
-
 from tests.oracle import TOPICS
 from tests.support import outputs
 from tests.support.deployment import Deployment
-from tests.support.scenario import Send
 
 
 def deployed(deploy: Callable[..., Deployment], **settings: Any) -> Deployment:
@@ -21,18 +18,6 @@ def deployed(deploy: Callable[..., Deployment], **settings: Any) -> Deployment:
     for number in (1, 2):
         deployment.wait_ready(number)
     return deployment
-
-
-def produce(producer: Producer, send: Send) -> None:
-    """Send a record of the scenario."""
-    how = {} if send.timestamp_ms is None else {"timestamp": send.timestamp_ms}
-    while True:
-        try:
-            producer.produce(send.topic, send.value, send.key, send.partition, **how)
-        except BufferError:
-            producer.poll(0.1)
-        else:
-            return
 
 
 def check(deployment: Deployment, sent_ms: int) -> None:

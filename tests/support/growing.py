@@ -13,7 +13,7 @@ from config.settings import ROOT
 from tests.support.pages import section
 
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
-FIGURE, TABLE, SOURCE_TOPIC = "Add a figure", "Add a table", "Add a source topic"
+LISTS = FIGURE, TABLE, SOURCE_TOPIC = "Add a figure", "Add a table", "Add a source topic"
 _ITEM = re.compile(r"^\d+\. `([^`]+)`:.*?\n\n   ```(\w+)\n(.*?)^   ```$", re.MULTILINE | re.DOTALL)
 _NUMBER = re.compile(r"^\d+\. ", re.MULTILINE)
 
