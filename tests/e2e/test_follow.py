@@ -8,10 +8,10 @@ from bisect import bisect_left
 from collections.abc import Callable
 
 import pytest
-from tests.support.seen import Seen
 
 from tests.support.deployment import PROGRAM, ROOT, Deployment
 from tests.support.feed import OPERATORS, Feed, epoch_ms
+from tests.support.seen import Seen
 from tests.support.waiting import wait_until
 
 

@@ -19,7 +19,7 @@ from tests.support.live import Watch, traffic
 from tests.support.scenario import Send, build, send
 from tests.support.waiting import wait_until
 
-ENTITIES = 1200
+ENTITIES = 1000
 EVENTS = "crm-stats.events-1"
 PER_SECOND = 60
 SENTENCE = "a frame of format 2, this version reads 1"

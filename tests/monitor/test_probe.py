@@ -10,7 +10,6 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from prometheus_client.parser import text_string_to_metric_families
-from tests.support.seen import Seen
 
 from stream_app.domain import probe
 from stream_app.monitor.push import token
@@ -18,6 +17,7 @@ from stream_app.sinks.sql import sql
 from tests.monitor.test_process import RESIDENT_MB_MAX
 from tests.support.deployment import DATABASE
 from tests.support.kafka import read_topic
+from tests.support.seen import Seen
 from tests.support.waiting import wait_until
 
 STAGES = {"redis", "clickhouse", "push"}

@@ -8,12 +8,12 @@ import urllib.request
 import pytest
 from clickhouse_driver.errors import ServerException
 from confluent_kafka import Producer
-from tests.support.seen import Seen
 
 from stream_app.health.freshness import SINKS
 from stream_app.monitor.results import in_a_line
 from stream_app.monitor.sources import Sources
 from tests.support.deployment import PROGRAM
+from tests.support.seen import Seen
 from tests.support.waiting import wait_until
 
 
