@@ -54,6 +54,7 @@ from stream_app.domain.figures import PAYMENTS, SESSIONS
 from stream_app.domain.figures import VERSION as FIGURES_VERSION
 from stream_app.domain.local_time import date_of, zone
 from stream_app.domain.rules import Rule, is_something
+from stream_app.domain.sums import PAYMENT_SUMS
 from stream_app.domain.tables import MONTHLY, TABLES, Table
 from stream_app.domain.working import Rows, Settings, Working
 
@@ -324,6 +325,10 @@ class Ledger:
     def outdated(self) -> list[str]:
         """Operators with cells that were shown by an older table of figures."""
         return [name for name, operator in self.work.operators.items() if operator.figures < FIGURES_VERSION]
+
+    def show_currency(self, key: CellKey, currency: str) -> None:
+        """Show a monthly cell in a currency from now on, with zeros where nothing is paid in it."""
+        self.work.touch(MONTHLY, key).payments.setdefault(currency, PAYMENT_SUMS.zeros())
 
     def renew(self, name: str, version: int) -> None:
         """Mark an operator's cells of an earlier version as changed: they are shown by today's table of figures.

@@ -13,9 +13,10 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
+from stream_app.domain.cells import CellKey
 from stream_app.formats.rows import POSITION, Position, decode_position
 from stream_app.partition.conf import Conf, Crash
 from stream_app.partition.frontiers import Frontiers
@@ -133,10 +134,10 @@ class Lane:
         """The serving generation has applied the events partition up to this offset."""
         self._state.forget_letters(offset)
 
-    def unmute(self, offset: int) -> None:
-        """Serve from now on; the retired generation has applied the events partition up to this offset."""
+    def unmute(self, offset: int, shown: Iterable[tuple[CellKey, str]] = ()) -> None:
+        """Serve from now on; the retired generation has applied the events partition up to this offset, and `shown` cells in these currencies."""
         self._state.forget_letters(offset)
-        self._state.unmute()
+        self._state.unmute(shown)
         self.muted = False
         self._wake.set()
 

@@ -179,9 +179,15 @@ class PartitionState:
         """Drop dead letters of events that the serving generation has applied, up to this offset."""
         self._dead = [(end, letter) for end, letter in self._dead if end > offset]
 
-    def unmute(self) -> None:
-        """Serve from now on: all cells are to be published."""
+    def unmute(self, shown: Iterable[tuple[CellKey, str]] = ()) -> None:
+        """Serve from now on: all cells are to be published.
+
+        `shown`: cells of figures, and currencies that they have been shown in: which of those without a payment a cell has follows from how events
+        fell into transactions, and one that was shown goes on to be shown.
+        """
         self.muted = False
+        for key, currency in shown:
+            self._ledger.show_currency(key, currency)
         self._recall()
         self.changed = True
 

@@ -29,10 +29,13 @@ def tombstones(
 
 
 class GoneCells:
-    """A view in which cells that are gone are zeros: a sink that copies them shows zeros in their place."""
+    """A view in which cells that are gone are zeros: a sink that copies them shows zeros in their place.
+
+    Reads nothing of the partition's view after it is made, since a worker may own the partition by then.
+    """
 
     def __init__(self, view: View, names: Iterable[Name], version: int, as_of_ms: int) -> None:
-        self._view, self.partition = view, view.partition
+        self.partition = view.partition
         self._version, self._as_of_ms = version, as_of_ms
         self._currencies: dict[tuple[str, CellKey], list[str]] = {}
         self.dirty = Dirty()
@@ -40,33 +43,31 @@ class GoneCells:
             table, key, currency = cell_of(name)
             self._currencies.setdefault((table.name, key), []).append(currency)
             self.dirty.cells[table.name].add(key)
+        operators = {key.operator for _, key in self._currencies}
+        self._operators = {operator: view.operator(operator) for operator in operators}
+        self._groups = {operator: view.groups(operator) for operator in operators}
 
     def operators(self) -> Iterable[str]:
-        """Ids of the known operators."""
-        return self._view.operators()
+        """Ids of the operators of these cells."""
+        return self._operators
 
     def operator(self, operator: str) -> Operator | None:
-        """A known operator."""
-        return self._view.operator(operator)
+        """An operator of these cells."""
+        return self._operators.get(operator)
 
     def groups(self, operator: str) -> dict[str, Group]:
-        """All groups of an operator by id."""
-        return self._view.groups(operator)
+        """All groups of an operator of these cells, by id."""
+        return self._groups.get(operator, {})
 
     def cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
-        """Cells of zeros.
+        """Cells of zeros, figures in the currencies that they were shown in."""
+        return [self._zeros(table, key) for key in keys]
 
-        Figures of sessions are the same in each currency, also in one that is gone while the cell has others.
-        """
-        return [self._zeros(table, key, found) for key, found in zip(keys, self._view.cells(table, keys), strict=True)]
-
-    def _zeros(self, table: Table[C], key: CellKey, found: Any) -> C | None:
+    def _zeros(self, table: Table[C], key: CellKey) -> C:
         cell: Any = table.new()
         cell.version, cell.as_of = self._version, self._as_of_ms
         if isinstance(cell, FigureCell):
             cell.payments = {currency: PAYMENT_SUMS.zeros() for currency in self._currencies[table.name, key]}
-            if found is not None:
-                cell.sessions = found.sessions
         return cell  # type: ignore[no-any-return]
 
     def scan_cells(self, table: Table[C], operator: str) -> Iterator[tuple[CellKey, C]]:

@@ -11,9 +11,10 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from config.settings import Settings
+from stream_app.domain.cells import CellKey
 from stream_app.domain.tables import TABLES
 from stream_app.formats.murmur2 import partition_for
 from stream_app.formats.rows import version_of
@@ -38,6 +39,9 @@ from stream_app.worker import Worker, create_ledger, ingest_conf
 from tables.ledger import changelog
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+_ByPartition = dict[int, list[T]]
 
 _POLL_S: Final = 0.5
 _LETTERS_S: Final = (
@@ -241,15 +245,22 @@ class Rebuild:
             self._settings.generation,
         )
         await self._pass(retired)
-        gone = await self._remove_gone(own)
+        gone, shown = await self._missing(own)
+        await self._remove(gone)
+        as_of_ms = int(time.time() * 1000)
+        zeros = [
+            GoneCells(view, gone[view.partition], self._version(view.partition), as_of_ms)
+            for view in self._views()
+            if view.partition in gone
+        ]
         await generations.write(self._servers, self._settings.topic_generations, self._plan.target.serving())
-        self._ledger.lanes.unmute({} if self._plan.copies_events else retired)
+        self._ledger.lanes.unmute({} if self._plan.copies_events else retired, shown)
         stood_still_s = time.monotonic() - began
         self._telling.say(
             f"Generation {self._settings.generation} serves; results stood still for {stood_still_s:.1f} s"
         )
-        await self._zero_gone(gone)
-        return Outcome(None, len(gone), stood_still_s)
+        await self._zero(zeros)
+        return Outcome(None, sum(map(len, gone.values())), stood_still_s)
 
     async def _pass(self, retired: dict[int, int]) -> None:
         """Wait until all is applied that the retired generation had applied."""
@@ -276,41 +287,47 @@ class Rebuild:
     def _has_passed_all(self, wanted: Mapping[tuple[str, int], int]) -> bool:
         return self._has_passed(wanted, {lane.partition: lane for lane in self._ledger.lanes.open_lanes()})
 
-    async def _remove_gone(self, own: dict[Name, Shown]) -> set[Name]:
-        """Tombstones for what the results topics show and this generation does not have."""
+    async def _missing(self, own: dict[Name, Shown]) -> tuple[_ByPartition[Name], _ByPartition[tuple[CellKey, str]]]:
+        """What the results topics show and this generation does not have: records of cells that are gone, and currencies of cells that are there."""
         await self._shown.catch_up()
         suspects = {name for name in self._shown.by_name if name not in own}
-        gone = suspects - (await own_records(self._views(), self._results)).keys() if suspects else set()
+        missing = suspects - (await own_records(self._views(), self._results)).keys() if suspects else set()
+        views = {view.partition: view for view in self._views()}
+        gone: _ByPartition[Name] = {}
+        shown: _ByPartition[tuple[CellKey, str]] = {}
+        for name in missing:
+            table, key, currency = cell_of(name)
+            partition = partition_for(key.operator.encode(), self._settings.events_partitions)
+            if views[partition].cells(table, [key]) == [None]:
+                gone.setdefault(partition, []).append(name)
+            else:
+                shown.setdefault(partition, []).append((key, currency))
+        return gone, shown
+
+    async def _remove(self, gone: _ByPartition[Name]) -> None:
+        """Tombstones for records of cells that are gone."""
         counts = {
             table: (topic, await self._appender.partitions(topic)) for table, topic in self._result_topics.items()
         }
-        records = tombstones(gone, counts, self._results, self._version(), int(time.time() * 1000))
-        await self._appender.append({at: list(some) for at, some in records.items()})
-        return gone
+        for partition, names in gone.items():
+            records = tombstones(names, counts, self._results, self._version(partition), int(time.time() * 1000))
+            await self._appender.append({at: list(some) for at, some in records.items()})
 
-    def _version(self) -> int:
-        return version_of(self._settings.generation, min(lane.committed for lane in self._ledger.lanes.open_lanes()))
+    def _version(self, partition: int) -> int:
+        """The version of what a partition holds: what changes in it later has a higher one."""
+        return version_of(self._settings.generation, self._ledger.lanes.lanes[partition].committed)
 
-    async def _zero_gone(self, gone: set[Name]) -> None:
+    async def _zero(self, gone: Sequence[GoneCells]) -> None:
         """Zeros in ClickHouse, in place of rows that are gone; waits for a ClickHouse that is away."""
         if not gone:
             return
-        at: dict[int, set[Name]] = {}
-        for name in gone:
-            _, key, _ = cell_of(name)
-            partition = partition_for(key.operator.encode(), self._settings.events_partitions)
-            at.setdefault(partition, set()).add(name)
-        version, as_of_ms = self._version(), int(time.time() * 1000)
-        views = [
-            GoneCells(view, at[view.partition], version, as_of_ms) for view in self._views() if view.partition in at
-        ]
         settings = self._settings
         sink = ClickHouseSink(
             settings.clickhouse_url, settings.clickhouse_database, partitions=settings.events_partitions
         )
         while True:
             try:
-                await sink.write([(view, view.dirty) for view in views])
+                await sink.write([(view, view.dirty) for view in gone])
             except (OSError, *sink.errors) as exc:  # type: ignore[misc]  # a tuple of exceptions
                 log.warning("ClickHouse fails, zeros are kept for it: %s: %s", type(exc).__name__, exc)
                 await asyncio.sleep(_SINK_AGAIN_S)
