@@ -520,6 +520,14 @@ def test_an_energy_is_rounded_half_up_to_three_digits(source: Source, energy: An
     assert source.row()["energyKwh"] == source.row(operator="NL-ALF")["energyKwh"] == kwh
 
 
+def test_an_energy_that_a_version_did_not_keep_is_unknown_and_the_session_counts(source: Source) -> None:
+    kept = source.session("s1", "2026-11-03T10:00:00Z", "c1", energy_kwh=4)
+    dropped = source.session("s2", "2026-11-03T10:00:00Z", "c1", energy_kwh=8)
+    row = source.truth(without_energy={dropped.place}).monthly["M1", "ALL", "2026-11", "EUR"]
+    assert (row["sessionCount"], row["energyKwh"]) == (2, "4.000")
+    assert kept.place != dropped.place
+
+
 @pytest.mark.parametrize(
     "energy",
     [
