@@ -73,7 +73,7 @@ class Deployment:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.admin = AdminClient({"bootstrap.servers": self.kafka})
         self.make_topics(sources)
-        self.command("up", "--servers-only").check_returncode()  # our topics
+        self.run_command("up", "--servers-only").check_returncode()  # our topics
 
     # -- processes
 
@@ -88,7 +88,7 @@ class Deployment:
         self._processes[name] = process
         return process
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run_command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of ours to its end."""
         return subprocess.run(
             [PROGRAM, *arguments], env=self.env, cwd=self.checkout, capture_output=True, text=True, check=False
@@ -232,7 +232,7 @@ class Deployment:
         return Client.from_url(self._addresses["CLICKHOUSE_URL"])
 
     def token(self, *arguments: str) -> str:
-        found = self.command("token", *arguments)
+        found = self.run_command("token", *arguments)
         found.check_returncode()
         return found.stdout.strip()
 
