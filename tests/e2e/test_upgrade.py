@@ -92,8 +92,10 @@ def test_workers_are_replaced_one_by_one_and_energy_is_exact_once_the_sources_we
                 deployment.wait_ready(number)
         deployment.start_api()
         _check(deployment, ["worker-1", "worker-2"], is_read_again=False)
-        with traffic(deployment, later, per_second=3 * PER_SECOND):  # while it is built
-            done = deployment.run_command("rebuild", "--from-sources", "--state-dir", str(deployment.run.state / "rebuild"))
+        with traffic(deployment, later, per_second=PER_SECOND):
+            done = deployment.run_command(
+                "rebuild", "--from-sources", "--state-dir", str(deployment.run.state / "rebuild")
+            )
             assert done.returncode == 0, done.stderr
         _check(deployment, ["worker-1", "worker-2"], is_read_again=True)
     assert watch.falls == []
