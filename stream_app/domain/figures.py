@@ -11,6 +11,7 @@ and are filled up with zeros when they are read.
 
 import re
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from stream_app.domain.events import DISCOUNT, ENERGY, RECEIVED, REFUNDED, Row
@@ -116,8 +117,8 @@ _energy = Sum("energyKwh", KWH, SESSIONS, "Energy of the counted sessions.", lam
 
 FIGURES: Final[Sequence[Figure]] = (  # in the order of documents
     _received,
-    Sum("discountAmount", MONEY, PAYMENTS, "What the merchant gave away.", lambda row: int(row[DISCOUNT])),
-    Sum("refundedAmount", MONEY, PAYMENTS, "What was given back of payments that count.", lambda row: int(row[REFUNDED])),
+    Sum("discountAmount", MONEY, PAYMENTS, "What the merchant gave away.", itemgetter(DISCOUNT)),
+    Sum("refundedAmount", MONEY, PAYMENTS, "What was given back of payments that count.", itemgetter(REFUNDED)),
     _payments,
     _payers,
     Average("perCapitaPayment", MONEY, _received, _payers, "Received amount of each paying customer, without anonymous payments."),

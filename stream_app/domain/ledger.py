@@ -288,11 +288,12 @@ class Ledger:
     def _stamp(self, table: Table[Any], version: int, as_of: int) -> None:
         """Give the changed cells of a table their version, and what shows them, too."""
         work, shown = self.work, Shown(version, as_of)
-        changed = {key: cell for key, cell in work.cells[table.name].changed.items() if cell is not None}
-        table.complete((cell, work.operators[key.operator]) for key, cell in changed.items())
-        for cell in changed.values():
-            cell.version, cell.as_of = version, as_of
-        groups = {key[:2] for key in changed}
+        groups: set[tuple[str, str]] = set()
+        table.complete(work.cells[table.name].changed, work.operators)
+        for (operator, group, _), cell in work.cells[table.name].changed.items():
+            if cell is not None:
+                cell.version, cell.as_of = version, as_of
+                groups.add((operator, group))
         for operator, group in groups:
             work.groups[operator][group].shown[table.name] = shown
         work.changed_groups |= groups

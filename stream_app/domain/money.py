@@ -5,6 +5,7 @@ integers, so that every sink shows the same.
 """
 
 from functools import cache
+from typing import Final
 
 from iso4217 import Currency
 
@@ -19,12 +20,18 @@ def unit(currency: str) -> int:
     return int(10 ** DIGITS[currency])
 
 
+_DIGITS_MAX: Final = 18
+_UNITS: Final[list[int]] = [10**digits for digits in range(_DIGITS_MAX + 1)]
+_FORMS: Final[list[str]] = [f"%d.%0{digits}d" for digits in range(_DIGITS_MAX + 1)]
+
+
 def decimal_string(amount: int, digits: int) -> str:
-    """An integer of units of 10^-digits as a decimal string: (123450, 2) -> "1234.50"."""
+    """An integer of units of 10^-digits (18 at most) as a decimal string: (123450, 2) -> "1234.50"."""
     if not digits:
         return str(amount)
-    whole, part = divmod(abs(amount), 10**digits)
-    return f"{'-' if amount < 0 else ''}{whole}.{part:0{digits}d}"
+    if amount < 0:
+        return "-" + _FORMS[digits] % divmod(-amount, _UNITS[digits])
+    return _FORMS[digits] % divmod(amount, _UNITS[digits])
 
 
 def major(amount: int, currency: str) -> str:

@@ -21,6 +21,7 @@ C = TypeVar("C", bound=Cell)
 Groups = tuple[str, ...]
 ANONYMOUS_GROUPS: Groups = (ALL,)
 
+_PAYMENTS_SIZE, _SESSIONS_SIZE = PAYMENT_SUMS.customer_size, SESSION_SUMS.customer_size
 _decode_part = msgspec.msgpack.Decoder(dict[Any, Any]).decode
 
 
@@ -89,7 +90,9 @@ class FigureRule:
         periods = currencies.get(currency)
         if periods is None:
             periods = currencies[currency] = {}
-        own = _own(periods, period, PAYMENT_SUMS.customer_size)
+        own = periods.get(period)
+        if own is None or len(own) < _PAYMENTS_SIZE:
+            own = periods[period] = filled(own or [], _PAYMENTS_SIZE)
         if not PAYMENT_SUMS.add(self.payments[customer.groups, period, currency], own, row, sign):
             del periods[period]
             if not periods:
@@ -104,7 +107,9 @@ class FigureRule:
         periods: Any = customer.parts.get(self._sessions_part)
         if type(periods) is not dict:
             periods = part(customer, self._sessions_part)
-        own = _own(periods, period, SESSION_SUMS.customer_size)
+        own = periods.get(period)
+        if own is None or len(own) < _SESSIONS_SIZE:
+            own = periods[period] = filled(own or [], _SESSIONS_SIZE)
         if not SESSION_SUMS.add(self.sessions[customer.groups, period], own, row, sign):
             del periods[period]
 
@@ -133,13 +138,6 @@ class FigureRule:
         for place, delta in self.sessions.items():
             for cell in cells[place]:
                 cell.sessions = list(map(add, cell.sessions, delta))
-
-
-def _own(periods: dict[int, Sums], period: int, size: int) -> Sums:
-    own = periods.get(period)
-    if own is None or len(own) < size:
-        own = periods[period] = filled(own or [], size)
-    return own
 
 
 class CountRule:

@@ -91,9 +91,9 @@ class Layout:
         cell[self.count_at] += sign
         own_count = own[self._own_count_at] = own[self._own_count_at] + sign
         for amount, at, own_at in self._sums:
-            by = sign * amount(row)
-            cell[at] += by
-            own[own_at] += by
+            if by := sign * amount(row):  # most refunds and discounts are zero
+                cell[at] += by
+                own[own_at] += by
         if own_count == (sign > 0):  # 0 to 1, or 1 to 0
             for at in self._customers_at:
                 cell[at] += sign

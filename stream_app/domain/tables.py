@@ -6,12 +6,12 @@ added by a line of TABLES.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
-from stream_app.domain.cells import Cell, CountCell, Customer, FigureCell, Operator
+from stream_app.domain.cells import Cell, CellKey, CountCell, Customer, FigureCell, Operator
 from stream_app.domain.figures import FIGURES
 from stream_app.domain.local_time import (
     date_of,
@@ -114,7 +114,7 @@ class Table(ABC, Generic[C]):
         """Set all sums and counts of a cell to zero; the currencies that it was ever shown in stay."""
 
     @abstractmethod
-    def complete(self, cells: Iterable[tuple[C, Operator]]) -> None:
+    def complete(self, cells: Mapping[CellKey, C | None], operators: Mapping[str, Operator]) -> None:
         """Add to changed cells, before they are frozen, what each must show."""
 
     @abstractmethod
@@ -177,11 +177,12 @@ class FigureTable(Table[FigureCell]):
         cell.payments = {currency: PAYMENT_SUMS.zeros() for currency in cell.payments}
         cell.sessions = SESSION_SUMS.zeros()
 
-    def complete(self, cells: Iterable[tuple[FigureCell, Operator]]) -> None:
+    def complete(self, cells: Mapping[CellKey, FigureCell | None], operators: Mapping[str, Operator]) -> None:
         """There is always an entry of the operator's own currency."""
-        for cell, operator in cells:
-            if operator.currency not in cell.payments:
-                cell.payments[operator.currency] = PAYMENT_SUMS.zeros()
+        for key, cell in cells.items():
+            currency = operators[key.operator].currency
+            if cell is not None and currency not in cell.payments:
+                cell.payments[currency] = PAYMENT_SUMS.zeros()
 
     def rule(self, operator: Operator) -> FigureRule:
         """The rule of the sums of figures, from the first retained period of the operator on."""
@@ -235,7 +236,7 @@ class CountTable(Table[CountCell]):
         """Each slot becomes zero."""
         cell.slots = [0] * self.width
 
-    def complete(self, cells: Iterable[tuple[CountCell, Operator]]) -> None:
+    def complete(self, cells: Mapping[CellKey, CountCell | None], operators: Mapping[str, Operator]) -> None:
         """Nothing to add: a cell has all slots of the table from its start on."""
 
     def rule(self, operator: Operator) -> CountRule:

@@ -87,7 +87,12 @@ def customer_prefix(operator: str) -> bytes:
 def cell_key(table: Table[Any], key: CellKey) -> bytes:
     """The key of a cell's row."""
     operator, group, period = key
-    return b"%b%b\0%b\0%d" % (table.prefix.encode(), operator.encode(), group.encode(), period)
+    return b"%b%d" % (_group_prefix(table.prefix, operator, group), period)
+
+
+@lru_cache(100_000)
+def _group_prefix(prefix: str, operator: str, group: str) -> bytes:
+    return b"%b%b\0%b\0" % (prefix.encode(), operator.encode(), group.encode())
 
 
 def cells_prefix(table: Table[Any], operator: str) -> bytes:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.domain.cells import CountCell, FigureCell, Operator
+from stream_app.domain.cells import CellKey, CountCell, FigureCell, Operator
 from stream_app.domain.local_time import day_of
 from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS
 from stream_app.domain.tables import DAY, HALF_HOUR, MONTH, MONTHLY, TABLES, Period
@@ -131,7 +131,12 @@ def test_a_cleared_cell_shows_zeros_where_it_ever_showed_something():
 def test_a_completed_cell_shows_the_operators_own_currency():
     """Zeros where nothing was paid; what was paid stays."""
     empty, paid = FigureCell(payments={}), FigureCell(payments={"EUR": [1] * PAYMENT_SUMS.size})
-    MONTHLY.complete([(empty, OPERATOR), (paid, OPERATOR)])
+    cells = {
+        CellKey("M1", "empty", 202611): empty,
+        CellKey("M1", "paid", 202611): paid,
+        CellKey("M1", "gone", 202611): None,
+    }
+    MONTHLY.complete(cells, {"M1": OPERATOR})
     assert (empty.payments, paid.payments) == ({"EUR": PAYMENT_SUMS.zeros()}, {"EUR": [1] * PAYMENT_SUMS.size})
 
 
