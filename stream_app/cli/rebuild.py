@@ -142,9 +142,9 @@ class Bar:
         task, began = self._tasks[name]
         rate = f"{events:,} events, {events / max(now - began, 0.1):,.0f}/s" if events else ""
         self._progress.update(task, completed=done, total=todo, rate=rate)
-        if not self._console.is_terminal and now - self._said_at > _LINE_S:
+        if done and not self._console.is_terminal and now - self._said_at > _LINE_S:
             self._said_at = now
-            left = (todo - done) * (now - began) / done if done else 0.0
+            left = (todo - done) * (now - began) / done
             print(f"{name}: {done / todo:.0%}, {rate}, {left:.0f} s left", file=sys.stderr, flush=True)
 
     def say(self, text: str) -> None:

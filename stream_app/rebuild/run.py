@@ -102,7 +102,7 @@ class Rebuild:
         `Raises` what ended it early; a signal ends it by SystemExit.
         """
         self._state_dir.mkdir(parents=True, exist_ok=True)
-        worker = Worker(self._ledger.app, loglevel="WARNING", redirect_stdouts=False)
+        worker = Worker(self._ledger.app, loglevel="WARNING", redirect_stdouts=False, quiet=True)
 
         async def start() -> None:
             self._ledger.app.add_future(self._all(worker, only_difference=only_difference))
