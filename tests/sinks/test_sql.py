@@ -68,6 +68,7 @@ INSERTS = {
         ("M'1", "ALL", "2026-11-23", 0, 2, 3, 1795507200, 9),
     ],
 }
+CHANGES = {"drop_as_of"}  # which answer nothing
 TEXTS = {
     "insert_months": statements_of.insert(MONTHLY, DATABASE),
     "insert_days": statements_of.insert(HALF_HOUR, DATABASE),
@@ -81,6 +82,7 @@ PARAMETERS = {
     "tables": str(tuple(table.clickhouse_table for table in TABLES)),
     "firsts": "['2025-11-01', '2026-11-01']",
     "partition": "3",
+    "partitions": "4",
     "first": "'2025-11-01'",
     "operator": r"'M\'1'",
     "operators": r"('M\'1', 'M2')",
@@ -158,6 +160,8 @@ def test_the_outcome_is_the_same(raw_clickhouse, todays):
     compared = set()
     for name, statement in statements():
         if not statement.startswith("SELECT"):
+            if name in CHANGES:
+                raw_clickhouse.execute(statement)
             continue
         rows = raw_clickhouse.execute(statement)
         found, today = sorted([text(value) for value in row] for row in rows), todays[statement]
@@ -174,7 +178,7 @@ def test_the_outcome_is_the_same(raw_clickhouse, todays):
             ], name
             assert found
         compared.add(name)
-    assert compared == {*NAMES, *TEXTS, "view"} - {*MADE, *INSERTS}
+    assert compared == {*NAMES, *TEXTS, "view"} - {*MADE, *INSERTS, *CHANGES}
     ((received, energy),) = raw_clickhouse.execute(
         f"SELECT received_amount, energy_kwh FROM {DATABASE}.{statements_of.view_name(MONTHLY)} WHERE version = 8"
     )

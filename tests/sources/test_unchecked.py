@@ -95,6 +95,7 @@ def test_no_energy_takes_long(kind, written):
 
 def test_what_is_remembered_is_bounded(monkeypatch):
     monkeypatch.setattr(unchecked, "_KEPT", 10)
+    unchecked.KNOWN_WH.clear()
     for number in range(100):
         assert unchecked.energy_wh(f"{number}.5") == number * 1000 + 500
         assert len(unchecked.KNOWN_WH) <= 10

@@ -44,7 +44,7 @@ def test_demo_again_down_and_clean_by_nobody_with_the_ports_taken(nobody, taken)
         return said
 
     said = make("demo")
-    assert "Stadtwerke Musterstadt (M1), ALL, EUR, months of Europe/Berlin" in said
+    assert "Stadtwerke Musterstadt (M1), ALL: payments in EUR, months of Europe/Berlin" in said
     assert f"http://127.0.0.1:{stack.ports['STREAM_APP_API_PORT']}/" in said
     assert "Live traffic runs now" in said
     pids, env = stack.pids(), stack.env()
