@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from stream_app.domain.cells import Cell, CellKey, FigureCell, Group, Operator
+from stream_app.domain.report import has_documents
 from stream_app.domain.sums import PAYMENT_SUMS
 from stream_app.domain.tables import Table
 from stream_app.formats.murmur2 import partition_for
@@ -46,6 +47,16 @@ class GoneCells:
         operators = {key.operator for _, key in self._currencies}
         self._operators = {operator: view.operator(operator) for operator in operators}
         self._groups = {operator: view.groups(operator) for operator in operators}
+
+    def without_documents(self) -> Dirty:
+        """The cells of groups that have no documents: those of the generation before are to be removed from Redis."""
+        found = Dirty()
+        for name, keys in self.dirty.cells.items():
+            for key in keys:
+                operator, group = self._operators[key.operator], self._groups[key.operator].get(key.group)
+                if operator is not None and not has_documents(operator, key.group, group or Group()):
+                    found.cells[name].add(key)
+        return found
 
     def operators(self) -> Iterable[str]:
         """Ids of the operators of these cells."""

@@ -24,7 +24,7 @@ from stream_app.kafka.log import Appender
 from stream_app.observing.client import ClusterError
 from stream_app.observing.observer import Observer
 from stream_app.partition.lane import Lane
-from stream_app.ports.sinks import View
+from stream_app.ports.sinks import Dirty, Sink, View
 from stream_app.rebuild.copying import Copying
 from stream_app.rebuild.difference import Difference, difference
 from stream_app.rebuild.gone import GoneCells, tombstones
@@ -33,6 +33,7 @@ from stream_app.rebuild.rereading import Rereading
 from stream_app.rebuild.retire import retire
 from stream_app.rebuild.shown import Name, Shown, ShownResults, cell_of, own_records
 from stream_app.sinks.clickhouse import ClickHouseSink
+from stream_app.sinks.redis import RedisSink
 from stream_app.sinks.topics import ResultRecords
 from stream_app.sources import registry
 from stream_app.worker import Worker, create_ledger, ingest_conf
@@ -47,7 +48,7 @@ _POLL_S: Final = 0.5
 _LETTERS_S: Final = (
     30.0  # a serving generation that is further behind is not passed without sending some dead letters again
 )
-_HANDED_OVER_S_MAX: Final = 120.0  # for a worker of the new generation to join
+_HANDED_OVER_S_MAX: Final = 60.0  # for a worker of the new generation to join
 _SINK_AGAIN_S: Final = 2.0
 
 
@@ -259,7 +260,7 @@ class Rebuild:
         self._telling.say(
             f"Generation {self._settings.generation} serves; results stood still for {stood_still_s:.1f} s"
         )
-        await self._zero(zeros)
+        await self._copy_gone(zeros)
         return Outcome(None, sum(map(len, gone.values())), stood_still_s)
 
     async def _pass(self, retired: dict[int, int]) -> None:
@@ -317,19 +318,21 @@ class Rebuild:
         """The version of what a partition holds: what changes in it later has a higher one."""
         return version_of(self._settings.generation, self._ledger.lanes.lanes[partition].committed)
 
-    async def _zero(self, gone: Sequence[GoneCells]) -> None:
-        """Zeros in ClickHouse, in place of rows that are gone; waits for a ClickHouse that is away."""
-        if not gone:
-            return
+    async def _copy_gone(self, gone: Sequence[GoneCells]) -> None:
+        """Zeros in ClickHouse, and no documents in Redis, in place of what is gone; waits for a sink that is away."""
         settings = self._settings
-        sink = ClickHouseSink(
-            settings.clickhouse_url, settings.clickhouse_database, partitions=settings.events_partitions
-        )
-        while True:
+        count = settings.events_partitions
+        clickhouse = ClickHouseSink(settings.clickhouse_url, settings.clickhouse_database, partitions=count)
+        redis = RedisSink(settings.redis_url, generation=settings.generation, partitions=count)
+        await self._write(clickhouse, [(view, view.dirty) for view in gone])
+        await self._write(redis, [(view, view.without_documents()) for view in gone])
+
+    async def _write(self, sink: Sink, changes: Sequence[tuple[View, Dirty]]) -> None:
+        while changes:
             try:
-                await sink.write([(view, view.dirty) for view in gone])
+                await sink.write(changes)
             except (OSError, *sink.errors) as exc:  # type: ignore[misc]  # a tuple of exceptions
-                log.warning("ClickHouse fails, zeros are kept for it: %s: %s", type(exc).__name__, exc)
+                log.warning("%s fails, what is gone is kept for it: %s: %s", sink.name, type(exc).__name__, exc)
                 await asyncio.sleep(_SINK_AGAIN_S)
             else:
                 break

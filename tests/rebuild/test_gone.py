@@ -58,6 +58,12 @@ def test_the_rest_of_the_view_is_the_new_generations(view):
     assert list(gone.scan_cells(MONTHLY, "M1")) == []
 
 
+def test_documents_of_groups_that_are_gone_are_removed_and_no_others(view):
+    """vip is not known to the new generation; ALL always has documents."""
+    gone = GoneCells(view, [VIP, HALF_HOURS, CHF], 900, 1000)
+    assert gone.without_documents().cells == {"monthly": {VIP_KEY}, "half_hour": {DAY_KEY}}
+
+
 def test_records_that_are_gone_get_a_tombstone_where_they_stood():
     """In their topic and partition, above their last version."""
     found = tombstones(
