@@ -23,7 +23,6 @@ from stream_app.kafka import generations
 from stream_app.kafka.log import Appender
 from stream_app.observing.client import ClusterError
 from stream_app.observing.observer import Observer
-from stream_app.partition.lane import Lane
 from stream_app.ports.sinks import Dirty, Sink, View
 from stream_app.rebuild.copying import Copying
 from stream_app.rebuild.difference import Difference, difference
@@ -173,13 +172,13 @@ class Rebuild:
                 copy.result()
             with suppress(ClusterError):
                 ends = dict(await self._observer.ends(tps + (old if copy is not None else [])))
-                lanes = {lane.partition: lane for lane in self._ledger.lanes.open_lanes()}
-                done = sum(lane.committed for lane in lanes.values())
+                lanes = list(self._ledger.lanes.open_lanes())
+                done = sum(lane.committed for lane in lanes)
                 first = done if first is None else min(first, done)
                 todo = sum(ends[tp] for tp in tps)
-                counted = sum(lane.events for lane in lanes.values())
+                counted = sum(lane.events for lane in lanes)
                 self._telling.phase("Applying events", done - first, max(todo - first, 1), counted)
-                if before is not None and self._has_passed(before, lanes):
+                if before is not None and self._has_passed(before):
                     return
                 before = ends
             await asyncio.sleep(_POLL_S)
@@ -195,7 +194,8 @@ class Rebuild:
             await asyncio.sleep(_POLL_S)
         await self._pass({partition: end for (_, partition), end in ends.items()})
 
-    def _has_passed(self, ends: Mapping[tuple[str, int], int], lanes: dict[int, Lane]) -> bool:
+    def _has_passed(self, ends: Mapping[tuple[str, int], int]) -> bool:
+        lanes = {lane.partition: lane for lane in self._ledger.lanes.open_lanes()}
         for (topic, partition), end in ends.items():
             if topic == self._settings.events:
                 if partition not in lanes or lanes[partition].committed < end:
@@ -269,13 +269,11 @@ class Rebuild:
         if self._plan.copies_events:  # and all that ingest had appended when its offsets were taken over
             ends = await self._observer.ends(list(wanted))
             wanted = {tp: max(offset, ends[tp]) for tp, offset in wanted.items()}
-        while not self._has_passed_all(wanted):  # noqa: ASYNC110  # lanes tell nobody
-            await asyncio.sleep(0.02)
+        await self._wait_passed(wanted)
         if self._plan.copies_events:
             tps = [(self._settings.events, partition) for partition in range(self._settings.events_partitions)]
             ends = await self._observer.ends(tps)
-            while not self._has_passed_all(ends):  # noqa: ASYNC110  # lanes tell nobody
-                await asyncio.sleep(0.02)
+            await self._wait_passed(ends)
 
     async def _move_ingest(self) -> None:
         """Let ingest into the new events topic go on where ingest into the old one stands.
@@ -285,8 +283,9 @@ class Rebuild:
         committed = await self._observer.committed(self._old.ingest_group)
         await self._observer.set_committed(self._settings.ingest_group, committed)
 
-    def _has_passed_all(self, wanted: Mapping[tuple[str, int], int]) -> bool:
-        return self._has_passed(wanted, {lane.partition: lane for lane in self._ledger.lanes.open_lanes()})
+    async def _wait_passed(self, ends: Mapping[tuple[str, int], int]) -> None:
+        while not self._has_passed(ends):  # noqa: ASYNC110  # lanes tell nobody
+            await asyncio.sleep(0.02)
 
     async def _missing(self, own: dict[Name, Shown]) -> tuple[_ByPartition[Name], _ByPartition[tuple[CellKey, str]]]:
         """What the results topics show and this generation does not have: records of cells that are gone, and currencies of cells that are there."""
