@@ -20,22 +20,29 @@ _FETCH_BYTES: Final = 1 << 20
 def regrouped(values: Sequence[bytes | None], partitions: int) -> dict[int, list[RecordFields]]:
     """Regroup frames of one partition: records by partition of a topic that has `partitions`, in order.
 
-    The latest of their clock records goes to each partition, behind the events.
+    Each advance of their clock goes to each partition, at its place among the events: what was too late there is too
+    late here.
     """
+    out: dict[int, list[RecordFields]] = {}
     parts: dict[int, list[FramePart]] = {}
+
+    def write_parts() -> None:
+        for at, some in parts.items():
+            out.setdefault(at, []).extend((None, frame, []) for frame in frames(some))
+        parts.clear()
+
     clock = 0
     for value in values:
         assert value is not None, "the events topic holds no tombstones"
         now, some = decode_frame(value)
-        clock = max(clock, now or 0)
+        if now is not None and now > clock:
+            write_parts()
+            clock = now
+            for at in range(partitions):
+                out.setdefault(at, []).append((None, clock_frame(clock), []))
         for part in some:
             parts.setdefault(partition_for(part.operator.encode(), partitions), []).append(part)
-    out: dict[int, list[RecordFields]] = {
-        at: [(None, frame, []) for frame in frames(some)] for at, some in parts.items()
-    }
-    if clock:
-        for at in range(partitions):
-            out.setdefault(at, []).append((None, clock_frame(clock), []))
+    write_parts()
     return out
 
 

@@ -73,16 +73,40 @@ def test_nothing_is_lost_and_order_is_kept_within_an_operator(values, partitions
         assert events(values_of(found, at)) == own
 
 
+def clocked(values: list[bytes]) -> dict[str, list[tuple[int, bytes]]]:
+    """By operator, in order: the clock that stands when an event is applied, and the event's id."""
+    found: dict[str, list[tuple[int, bytes]]] = {}
+    clock = 0
+    for value in values:
+        now, some = decode_frame(value)
+        clock = max(clock, now or 0)
+        for operator, _, ids, *_ in some:
+            found.setdefault(operator, []).extend((clock, id_) for id_ in ids)
+    return found
+
+
 @given(some_frames, st.integers(1, 9))
-def test_the_clock_goes_to_each_partition_behind_the_events(values, partitions):
-    """Its latest time, once; without a clock record none is made."""
+def test_the_clock_goes_to_each_partition_and_each_event_is_applied_at_the_clock_that_it_was(values, partitions):
+    """Each advance once, up to the latest; without a clock record none is made."""
     found = regrouped(values, partitions)
-    latest = max((decode_frame(value)[0] or 0 for value in values), default=0)
+    expected, advances = clocked(values), [0]
+    for value in values:
+        now, _ = decode_frame(value)
+        if (now or 0) > advances[-1]:
+            advances.append(now or 0)
     for at in range(partitions):
-        clocks = [decode_frame(value)[0] for value in values_of(found, at)]
-        assert [now for now in clocks if now is not None] == [latest] * bool(latest)
-        if latest:
-            assert clocks[-1] == latest
+        copied = values_of(found, at)
+        clocks = [decode_frame(value)[0] for value in copied]
+        assert [now for now in clocks if now is not None] == advances[1:]
+        for operator, some in clocked(copied).items():
+            assert some == expected[operator]
+
+
+def test_an_event_that_came_after_the_clock_is_not_copied_before_it():
+    """Or one that was rejected as too late would be accepted, and make its operator known."""
+    assert regrouped([clock_frame(7), frame(part("M1", ["s1"]))], 1) == {
+        0: [(None, clock_frame(7), []), (None, frame(part("M1", ["s1"])), [])]
+    }
 
 
 @pytest.mark.parametrize("count", [1, EVENTS_MAX, 3 * EVENTS_MAX + 1])
