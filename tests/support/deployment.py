@@ -43,16 +43,24 @@ DATABASE = "energy_smart_bi"
 class Deployment:
     """See the module.
 
-    `sources`: topics and partitions that other teams would have made; `checkout`: whose modules the processes run; settings as STREAM_APP_… has them.
+    `sources`: topics and partitions that other teams would have made; `checkout`: whose modules the processes run; `kafka`: bootstrap servers of a
+    cluster that runs already, in place of a broker of its own; settings as STREAM_APP_… has them.
     """
 
     def __init__(
-        self, path: Path, *, sources: Mapping[str, int] = SOURCES, checkout: Path = ROOT, **settings: str
+        self,
+        path: Path,
+        *,
+        sources: Mapping[str, int] = SOURCES,
+        checkout: Path = ROOT,
+        kafka: str | None = None,
+        **settings: str,
     ) -> None:
         self.checkout = checkout
         self.run = RunFolder(path, ROOT / ".run" / "lib")
         path.mkdir(parents=True, exist_ok=True)
-        self._addresses = start_servers(self.run, {}, default_ports=False)
+        given = {} if kafka is None else {"KAFKA_BOOTSTRAP_SERVERS": kafka}
+        self._addresses = start_servers(self.run, given, default_ports=False)
         self.kafka = self._addresses["KAFKA_BOOTSTRAP_SERVERS"]
         self.api = f"http://127.0.0.1:{(port := free_port())}"
         clean = {k: v for k, v in os.environ.items() if not k.startswith("STREAM_APP_")}
@@ -198,7 +206,7 @@ class Deployment:
     # -- Kafka
 
     def make_topics(self, topics: Mapping[str, int]) -> None:
-        futures = self.admin.create_topics([NewTopic(name, count, 1) for name, count in topics.items()])
+        futures = self.admin.create_topics([NewTopic(name, count) for name, count in topics.items()])
         for future in futures.values():
             future.result(20)
 
