@@ -8,11 +8,12 @@ _SAMPLES_MAX = 1024
 class Frontiers:
     """Samples (time, end) in order.
 
-    What holds the partition up to an offset holds every source record taken before `as_of(offset)`.
+    What holds the partition up to an offset holds every source record taken before `as_of(offset)`. `as_of_ms` is that of
+    the first `offset`: of what holds less nothing is known.
     """
 
-    def __init__(self, as_of_ms: int) -> None:
-        self._reached = as_of_ms
+    def __init__(self, as_of_ms: int, offset: int) -> None:
+        self._reached, self._offset = as_of_ms, offset
         self._samples: deque[tuple[int, int]] = deque()
 
     def add(self, time_ms: int, end: int) -> None:
@@ -27,7 +28,7 @@ class Frontiers:
 
         Offsets of different callers may differ, and be asked in any order.
         """
-        best = self._reached
+        best = self._reached if offset >= self._offset else 0
         for time_ms, end in self._samples:
             if end > offset:
                 break

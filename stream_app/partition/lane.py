@@ -76,7 +76,7 @@ class Lane:
         self.expected = self.committed = self.published = (
             0  # offsets: to come next, in the store, in the results topics
         )
-        self.frontiers = Frontiers(0)
+        self.frontiers = Frontiers(0, 0)
         self.ticks = self.frames = 0  # since the start, for the monitor
 
     # -- becoming the owner, and giving it back
@@ -91,7 +91,7 @@ class Lane:
         topics = self._conf.topics
         names = (*topics.results.values(), topics.dead_letters)
         partitions = {topic: await self._log.partitions(topic) for topic in names}
-        self.frontiers = Frontiers(position.as_of)
+        self.frontiers = Frontiers(position.as_of, position.offset)
         self._state = PartitionState(self._conf, self.partition, self._rows, position, partitions, muted=self.muted)
         self.expected = self.committed = position.offset
         self.published = 0 if self._state.unpublished or self.muted else position.offset

@@ -25,7 +25,7 @@ class Naive:
 @given(st.integers(0, 3), STEPS)
 def test_as_of_is_that_of_the_newest_sample_that_an_offset_holds(start, steps):
     """Ends grow with time, as offsets do; samples that are older than the last say nothing new; forgetting changes no later answer."""
-    frontiers, naive = Frontiers(start), Naive(start)
+    frontiers, naive = Frontiers(start, 0), Naive(start)
     time_ms, end, forgotten = start, 0, 0
     for by_ms, by, forget in steps:
         end += by
@@ -43,7 +43,7 @@ def test_as_of_is_that_of_the_newest_sample_that_an_offset_holds(start, steps):
 @given(st.randoms(use_true_random=False), st.integers(_SAMPLES_MAX, 3 * _SAMPLES_MAX))
 def test_far_behind_as_of_takes_larger_steps_and_is_never_ahead(rng, count):
     """Samples are thinned: what is told was true, grows with the offset, and is the newest once everything is held."""
-    frontiers, naive, end = Frontiers(0), Naive(0), 0
+    frontiers, naive, end = Frontiers(0, 0), Naive(0), 0
     for time_ms in range(1, count + 1):
         end += rng.randrange(1, 4) if time_ms == 1 else rng.randrange(4)
         frontiers.add(time_ms, end)
@@ -58,9 +58,18 @@ def test_far_behind_as_of_takes_larger_steps_and_is_never_ahead(rng, count):
 
 def test_what_was_known_before_is_told_until_a_sample_is_reached():
     """A new owner begins with the as-of of the row of the position, 0 if there is none."""
-    assert Frontiers(0).as_of(10**9) == 0
-    frontiers = Frontiers(500)
+    assert Frontiers(0, 0).as_of(10**9) == 0
+    frontiers = Frontiers(500, 3)
     frontiers.add(400, 0)  # of before
     assert frontiers.as_of(10**9) == 500
     frontiers.add(600, 7)
     assert [frontiers.as_of(offset) for offset in (6, 7)] == [500, 600]
+
+
+def test_nothing_is_known_of_what_holds_less_than_the_row_of_the_position():
+    """Results topics to which a new owner has not sent what the last one left: its as-of is not theirs."""
+    frontiers = Frontiers(500, 3)
+    frontiers.add(600, 7)
+    assert [frontiers.as_of(offset) for offset in (0, 2, 3)] == [0, 0, 500]
+    frontiers.forget(0)
+    assert frontiers.as_of(2) == 0

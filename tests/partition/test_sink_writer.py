@@ -32,7 +32,7 @@ class Lane:
 
     def __init__(self, partition, as_of_ms=1000):
         self.partition, self.is_open, self.committed = partition, True, 0
-        self.view, self.frontiers = View(partition), Frontiers(as_of_ms)
+        self.view, self.frontiers = View(partition), Frontiers(as_of_ms, 0)
 
     def commits(self, writer, dirty, as_of_ms):
         """A tick is in the store, and what it holds has reached a later time."""

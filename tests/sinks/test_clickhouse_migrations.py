@@ -233,7 +233,7 @@ class Lane:
     """What a sink writer sees of a lane."""
 
     is_open, is_behind, committed, partition = True, False, 1, 3
-    frontiers = Frontiers(1_795_507_200_000)
+    frontiers = Frontiers(1_795_507_200_000, 0)
 
     def __init__(self):
         self.view = example()
