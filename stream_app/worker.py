@@ -53,6 +53,7 @@ log = logging.getLogger(__name__)
 INGEST, LEDGER = "ingest", "ledger"
 _SAME_LOG_S = 10.0  # between two lines of aiokafka that are the same but for numbers
 _FOLLOW_AGAIN_S = 5.0
+_TOMBSTONES_MS = 24 * 3600 * 1000  # of Kafka's default delete.retention.ms
 _BROKER_S_MAX = 120.0  # a broker that restarts is waited for; one that is away longer ends the worker with an error
 
 
@@ -76,6 +77,13 @@ class LedgerKafka:
     async def replay(self, topic: str, stores: Mapping[int, Replayed], wanted: Callable[[], bool]) -> int:
         """Bring stores up to the end of a changelog."""
         return await replay(self._servers, topic, stores, wanted)
+
+    async def tombstones_ms(self, topic: str) -> int:
+        """For how long a compacted topic keeps tombstones. Where its configuration may not be read: Kafka's own default."""
+        async for attempt in stamina.retry_context(on=ClusterError, attempts=None, timeout=_BROKER_S_MAX):
+            with attempt:
+                found = await self._observer.retention([topic])
+        return found[topic].tombstones_ms if topic in found else _TOMBSTONES_MS
 
     async def ranges(self, topic: str, partitions: Sequence[int]) -> dict[int, Range]:
         """Where partitions of a topic begin and end."""

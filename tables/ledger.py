@@ -9,6 +9,7 @@ from stream_app.faust_seam.tables import RecoveringTable
 from stream_app.partition.lanes import Lanes
 
 NAME = "ledger"
+_TOMBSTONES_MS = 7 * 24 * 3600 * 1000  # a worker that was away for half of it reads its whole state anew
 
 
 def changelog(app_id: str) -> str:
@@ -20,7 +21,15 @@ class LedgerTable(RecoveringTable):
     """Hands recovery to the lanes."""
 
     def __init__(self, app: Any, *, source: str, partitions: int, lanes: Lanes) -> None:
-        super().__init__(app, source=source, name=NAME, partitions=partitions, key_type=bytes, value_type=bytes)
+        super().__init__(
+            app,
+            source=source,
+            name=NAME,
+            partitions=partitions,
+            key_type=bytes,
+            value_type=bytes,
+            extra_topic_configs={"delete.retention.ms": _TOMBSTONES_MS},
+        )
         self._lanes = lanes
 
     async def recover(self, partitions: set[int]) -> None:

@@ -27,7 +27,8 @@ async def replay(servers: str, topic: str, stores: Mapping[int, Replayed], wante
         ends = await consumer.end_offsets(list(tps))  # read committed: the last stable offsets
         for tp, store in tps.items():
             if store.log > ends[tp]:
-                raise ChangelogLost(f"{tp.topic}/{tp.partition} ends at {ends[tp]}, the store stands for {store.log}")
+                detail = f"{tp.topic}/{tp.partition} ends at {ends[tp]}, the store stands for {store.log}"
+                raise ChangelogLost(tp.partition, detail)
             consumer.seek(tp, store.log)
         todo, count = {tp for tp, store in tps.items() if store.log < ends[tp]}, 0
         while todo and wanted():

@@ -22,6 +22,7 @@ class TopicRetention(NamedTuple):
     ms: int | None
     bytes: int | None
     is_compacted: bool
+    tombstones_ms: int  # for how long a compacted one keeps tombstones
 
 
 class OffsetAndTime(NamedTuple):

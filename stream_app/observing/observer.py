@@ -241,7 +241,8 @@ def _retention(config: Mapping[str, Any]) -> TopicRetention:
         value = int(config[name].value)
         return value if value >= 0 and "delete" in policies else None
 
-    return TopicRetention(limit("retention.ms"), limit("retention.bytes"), "compact" in policies)
+    tombstones_ms = int(config["delete.retention.ms"].value)
+    return TopicRetention(limit("retention.ms"), limit("retention.bytes"), "compact" in policies, tombstones_ms)
 
 
 def _group(answer: Any) -> GroupDescription:

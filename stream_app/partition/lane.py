@@ -246,7 +246,9 @@ class Lane:
         return self._state.freeze(self.frontiers.as_of(self._state.applied), publish=publish)
 
     async def _commit(self, tick: Tick) -> None:
+        began_ms = int(time.time() * 1000)
         log_position = await self._log.commit(tick.rows, tick.records, tick.offset)
+        self.store.clean_ms = began_ms  # nobody else wrote a tombstone before
         self.store.write(tick.rows, log_position)
         self._state.committed()
         self.committed = tick.offset

@@ -23,6 +23,9 @@ from stream_app.ports.sinks import Dirty
 
 log = logging.getLogger(__name__)
 
+# A tombstone must not be gone before each store has taken it: a store is dropped at half the time that tombstones are
+# kept, for the times of store and broker are told by different clocks.
+_CLOCKS_FACTOR = 2
 _SUPERSEDED_S_MAX = 60.0
 _SUPERSEDED_POLL_S = 5.0
 
@@ -129,14 +132,33 @@ class Lanes:
         return Lane(self._conf, partition, store, self._kafka.new_log(partition), self._told, self._crash)
 
     async def _replay(self, wanted: Callable[[], bool]) -> int:
+        """Bring the stores up to the end of the changelog; the number of records. One that can't be is dropped and read anew."""
         topic = self._conf.topics.changelog
-        try:
-            return await self._kafka.replay(topic, {p: lane.store for p, lane in self.lanes.items()}, wanted)
-        except ChangelogLost as exc:
-            log.warning("the local state is dropped and read again: %s", exc)
-            for lane in self.lanes.values():
-                lane.store.wipe()
-            return await self._kafka.replay(topic, {p: lane.store for p, lane in self.lanes.items()}, wanted)
+        stores = {partition: lane.store for partition, lane in self.lanes.items()}
+        began_ms = int(time.time() * 1000)
+        age_ms_max = await self._kafka.tombstones_ms(topic) // _CLOCKS_FACTOR
+        for partition, store in stores.items():
+            if store.log and not began_ms - age_ms_max <= store.clean_ms <= began_ms + age_ms_max:
+                log.warning(
+                    "partition %d: the local state is from %s, and the changelog may have lost deletions since: it is dropped and read anew",
+                    partition,
+                    time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(store.clean_ms / 1000)),
+                )
+                store.wipe()
+        while True:
+            for store in stores.values():
+                if not store.log:
+                    store.clean_ms = began_ms
+            try:
+                count = await self._kafka.replay(topic, stores, wanted)
+            except ChangelogLost as exc:
+                log.warning("partition %d: the local state is dropped and read anew: %s", exc.partition, exc)
+                stores[exc.partition].wipe()
+                continue
+            if wanted():  # else some may have stopped on the way
+                for store in stores.values():
+                    store.clean_ms = began_ms
+            return count
 
     async def park(self) -> None:
         """Close all lanes: what was applied is committed, stores are closed.

@@ -21,8 +21,9 @@ from rocksdict import (
     WriteOptions,
 )
 
-_LOG = b"l"  # the changelog position; only in the store
-_log = struct.Struct("<q")
+_LOG = b"l"  # changelog position and clean_ms; only in the store
+_log = struct.Struct("<qq")
+_log_of_1 = struct.Struct("<q")  # without clean_ms
 _MEMTABLE_BYTES = 16 << 20
 
 
@@ -52,7 +53,9 @@ class Store:
         options.set_compression_type(DBCompressionType.lz4())
         self._rdict: Rdict | None = Rdict(str(self.path), options)
         raw = self._db.get(_LOG)
-        self.log: int = 0 if raw is None else _log.unpack(raw)[0]
+        self.log = self.clean_ms = 0
+        if raw is not None:
+            self.log, self.clean_ms = (*_log_of_1.unpack(raw), 0) if len(raw) == _log_of_1.size else _log.unpack(raw)
 
     @property
     def _db(self) -> Rdict:
@@ -65,7 +68,7 @@ class Store:
         return self._db.get(list(keys)) if keys else []  # type: ignore[return-value]  # bytes by bytes in raw mode
 
     def write(self, rows: Mapping[bytes, bytes | None], log: int) -> None:
-        """Rows (empty or None: deleted), and the changelog position that they stand for, at once."""
+        """Rows (empty or None: deleted), the changelog position that they stand for and `clean_ms`, at once."""
         batch = WriteBatch(raw_mode=True)
         put, delete = batch.put, batch.delete
         for key, value in rows.items():
@@ -73,7 +76,7 @@ class Store:
                 put(key, value)
             else:
                 delete(key)
-        put(_LOG, _log.pack(log))
+        put(_LOG, _log.pack(log, self.clean_ms))
         self._db.write(batch, write_opt=self._writes)
         self.log = log
 

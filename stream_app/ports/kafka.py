@@ -11,10 +11,11 @@ class Fenced(Exception):  # noqa: N818  # what it is, not what failed
 
 
 class ChangelogLost(Exception):  # noqa: N818  # what it is, not what failed
-    """The changelog ends before the store's position: another changelog, or one that lost data.
+    """The changelog of a partition is not the one that its store follows: another changelog, or one that lost data."""
 
-    Operator action: drop the state directory.
-    """
+    def __init__(self, partition: int, detail: str) -> None:
+        super().__init__(detail)
+        self.partition = partition
 
 
 class Appender(Protocol):
@@ -86,6 +87,9 @@ class Kafka(Protocol):
 
     async def ranges(self, topic: str, partitions: Sequence[int]) -> dict[int, Range]:
         """First and end offsets of partitions of a topic."""
+
+    async def tombstones_ms(self, topic: str) -> int:
+        """For how long a compacted topic keeps tombstones, in milliseconds."""
 
     async def replay(self, topic: str, stores: Mapping[int, Replayed], wanted: Callable[[], bool]) -> int:
         """Bring stores, by partition, up to the end of a changelog; the number of records read.

@@ -15,15 +15,20 @@ class RowStore(Protocol):
 
 
 class Store(RowStore, Protocol):
-    """Rows that are written, too. `log`: the changelog position that they stand for."""
+    """Rows that are written, too.
+
+    `log`: the changelog position that they stand for. `clean_ms`: the time (epoch milliseconds, 0: not known) before
+    which every deletion is taken in: no row is there that an earlier tombstone of the changelog deletes.
+    """
 
     log: int
+    clean_ms: int
 
     def write(self, rows: Mapping[bytes, bytes | None], log: int) -> None:
-        """Write rows (empty or None: deleted) and the changelog position that they stand for, both or neither."""
+        """Write rows (empty or None: deleted), the changelog position that they stand for and `clean_ms`, all or nothing."""
 
     def wipe(self) -> None:
-        """Drop all rows; `log` becomes 0."""
+        """Drop all rows; `log` and `clean_ms` become 0."""
 
     def close(self) -> None:
         """Flush, and let go of the files."""

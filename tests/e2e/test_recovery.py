@@ -33,20 +33,24 @@ def _rows(path: Path, partition: int) -> dict[bytes, bytes]:
         store.close()
 
 
-async def test_the_state_recovered_on_an_empty_disk_equals_the_state_before_row_by_row(deploy, tmp_path, monkeypatch):
-    """All rows of all partitions, read from RocksDB as the worker left them, and from the changelog."""
+async def test_the_state_recovered_on_an_empty_disk_equals_the_state_before_row_by_row(
+    deploy, tmp_path, monkeypatch, observe
+):
+    """All rows of all partitions, read from RocksDB as the worker left them, and from the changelog. That keeps deletions for a week."""
     deployment = deploy()
     deployment.start_worker(1)
     deployment.wait_ready(1)
     deployment.wait_as_of(_feed(deployment), names=["worker-1"])
     assert deployment.stop("worker-1") == 0
+    changelog = f"{GROUP}-ledger-changelog"
+    assert (await observe(deployment.kafka).retention([changelog]))[changelog].tombstones_ms == 7 * 24 * 3_600_000
     before = {p: _rows(deployment.run.state / "worker-1" / GROUP, p) for p in range(8)}
     assert sum(map(len, before.values())) > 2000
 
     monkeypatch.setattr(fetcher, "PartitionRecords", batches.PartitionBatches)  # for this test only
     stores = {p: Store(tmp_path / "new" / str(p), new_cache(8)) for p in range(8)}
     (tmp_path / "new").mkdir(exist_ok=True)
-    await replay(deployment.kafka, f"{GROUP}-ledger-changelog", stores, lambda: True)
+    await replay(deployment.kafka, changelog, stores, lambda: True)
     for store in stores.values():
         store.close()
     after = {p: _rows(tmp_path / "new", p) for p in range(8)}

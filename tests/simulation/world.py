@@ -42,7 +42,7 @@ class Disk:
 
     def __init__(self) -> None:
         self.rows: dict[bytes, bytes] = {}
-        self.log = 0
+        self.log = self.clean_ms = 0
         self.fails_before = self.fails_after = False
 
     def load(self, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -64,7 +64,7 @@ class Disk:
             raise Crash
 
     def wipe(self) -> None:
-        self.rows, self.log = {}, 0
+        self.rows, self.log, self.clean_ms = {}, 0, 0
 
     def close(self) -> None:
         pass

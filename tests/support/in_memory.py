@@ -1,7 +1,8 @@
 """The ports of a partition in memory (stream_app.ports): a store, a log of transactions; and frames of events written by hand."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from stream_app.domain.events import OFFSET
@@ -9,6 +10,7 @@ from stream_app.domain.tables import TABLES
 from stream_app.domain.working import Settings
 from stream_app.formats.frames import FramePart, clock_frame, frames
 from stream_app.partition.conf import Conf, Pace, Topics
+from stream_app.ports.kafka import ChangelogLost, Range, Replayed
 from stream_app.ports.records import Batch, RecordFields, Records
 from tests.support.by_hand import Clock, Event
 
@@ -28,7 +30,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.rows: dict[bytes, bytes] = {}
-        self.log = 0
+        self.log = self.clean_ms = 0
 
     def load(self, keys: Sequence[bytes]) -> list[bytes | None]:
         return [self.rows.get(key) for key in keys]
@@ -43,7 +45,7 @@ class MemoryStore:
         self.log = log
 
     def wipe(self) -> None:
-        self.rows, self.log = {}, 0
+        self.rows, self.log, self.clean_ms = {}, 0, 0
 
     def close(self) -> None:
         pass
@@ -85,6 +87,58 @@ class MemoryLog:
             by_topic.setdefault(topic, []).extend(some)
         self.commits.append(Commit(dict(rows), by_topic, offset))
         return len(self.commits)
+
+
+class KeptLog(MemoryLog):
+    """Transactions whose rows go to a changelog of (key, value), which outlives them; a record that compaction removed is None."""
+
+    def __init__(self, changelog: list[tuple[bytes, bytes | None] | None]) -> None:
+        super().__init__()
+        self.changelog = changelog
+
+    async def commit(self, rows: Mapping[bytes, bytes | None], records: Records, offset: int) -> int:
+        await super().commit(rows, records, offset)
+        self.changelog += [(key, value or None) for key, value in rows.items()]
+        return len(self.changelog)
+
+
+class MemoryKafka:
+    """What lanes use of Kafka (ports.kafka.Kafka): a changelog for each partition, and the logs that were made, in order."""
+
+    def __init__(self) -> None:
+        self.changelog: dict[int, list[tuple[bytes, bytes | None] | None]] = defaultdict(list)
+        self.logs: dict[int, list[KeptLog]] = defaultdict(list)
+        self.replayed: list[tuple[int, int]] = []  # partition, and the changelog position that its replay began at
+
+    def new_log(self, partition: int) -> KeptLog:
+        self.logs[partition].append(KeptLog(self.changelog[partition]))
+        return self.logs[partition][-1]
+
+    async def tombstones_ms(self, topic: str) -> int:
+        return 24 * 3_600_000
+
+    async def ranges(self, topic: str, partitions: Sequence[int]) -> dict[int, Range]:
+        return dict.fromkeys(partitions, Range(0, 1000))
+
+    async def replay(self, topic: str, stores: Mapping[int, Replayed], wanted: Callable[[], bool]) -> int:
+        for partition, store in stores.items():
+            changelog = self.changelog[partition]
+            if store.log > len(changelog):
+                raise ChangelogLost(partition, f"the store stands for {store.log}")
+        for partition, store in stores.items():
+            self.replayed.append((partition, store.log))
+            rest = [record for record in self.changelog[partition][store.log :] if record]
+            store.write(dict(rest), len(self.changelog[partition]))
+        return 0
+
+    def compact(self, partition: int) -> None:
+        """Keep the last record of each key, and no tombstone: they are older than the topic keeps them."""
+        changelog = self.changelog[partition]
+        last = {record[0]: at for at, record in enumerate(changelog) if record}
+        changelog[:] = [
+            record if record and record[1] is not None and last[record[0]] == at else None
+            for at, record in enumerate(changelog)
+        ]
 
 
 def frame(*items: Event | Clock, offset: int = 0) -> bytes:
