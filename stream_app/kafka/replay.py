@@ -1,10 +1,14 @@
 """Replay of a changelog into stores: from the changelog position of each store to the last stable offset of its partition."""
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from stream_app.kafka.readers import new_reader
 from stream_app.ports.kafka import ChangelogLost, Replayed
+
+_FETCH_BYTES: Final = 4 << 20
 
 
 async def replay(servers: str, topic: str, stores: Mapping[int, Replayed], wanted: Callable[[], bool]) -> int:
@@ -12,14 +16,7 @@ async def replay(servers: str, topic: str, stores: Mapping[int, Replayed], wante
 
     `Raises` ChangelogLost. Needs batches.install.
     """
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=servers,
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=4 << 20,
-        fetch_max_wait_ms=100,
-    )
+    consumer = new_reader(servers, partition_bytes=_FETCH_BYTES)
     await consumer.start()
     try:
         tps = {TopicPartition(topic, p): store for p, store in stores.items()}

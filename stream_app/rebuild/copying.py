@@ -5,16 +5,14 @@ are upserts, so one that is copied twice changes nothing. Clock records go to ev
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from stream_app.formats.frames import FramePart, clock_frame, decode_frame, frames
 from stream_app.formats.murmur2 import partition_for
+from stream_app.kafka.readers import new_reader
 from stream_app.ports.kafka import Appender
 from stream_app.ports.records import Batch, RecordFields
-
-_FETCH_BYTES: Final = 1 << 20
 
 
 def regrouped(values: Sequence[bytes | None], partitions: int) -> dict[int, list[RecordFields]]:
@@ -64,14 +62,7 @@ class Copying:
 
     async def run(self, wanted: Callable[[], bool]) -> None:
         """Copy as long as `wanted` says so. `Raises` KafkaError."""
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._servers,
-            group_id=self._consumer_group,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=_FETCH_BYTES,
-            fetch_max_wait_ms=100,
-        )
+        self._consumer = new_reader(self._servers, consumer_group=self._consumer_group)
         await self._consumer.start()
         try:
             self._consumer.assign(self._tps)

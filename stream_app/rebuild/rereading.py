@@ -7,13 +7,11 @@ beside it, with offsets of its own. What can't be used has its dead letter alrea
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from stream_app.ingest.ingest import Ingest
-
-_FETCH_BYTES: Final = 1 << 20
+from stream_app.kafka.readers import new_reader
 
 
 class Rereading:
@@ -29,15 +27,7 @@ class Rereading:
 
     async def run(self, told: Callable[[], None]) -> None:
         """Read the source topics up to those ends; `told` is called after each step. `Raises` KafkaError."""
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._servers,
-            group_id=self._consumer_group,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=_FETCH_BYTES,
-            fetch_max_wait_ms=100,
-        )
+        self._consumer = new_reader(self._servers, consumer_group=self._consumer_group)
         await self._consumer.start()
         try:
             tps = [

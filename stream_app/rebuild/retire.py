@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Sequence
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from stream_app.formats.rows import FORMAT, POSITION, Position, decode_position, encode_position
 from stream_app.kafka.log import TransactionLog
+from stream_app.kafka.readers import new_reader
 from stream_app.ports.records import Batch
 
 _WINDOW = 2_000  # records at the end of a changelog; each transaction ends with the position
@@ -45,7 +46,7 @@ async def last_position(servers: str, changelog: str, partition: int) -> Positio
 
     Reads from the end, further and further back, until it is found.
     """
-    consumer = AIOKafkaConsumer(bootstrap_servers=servers, isolation_level="read_committed", enable_auto_commit=False)
+    consumer = new_reader(servers)
     await consumer.start()
     try:
         at = TopicPartition(changelog, partition)

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from stream_app.domain import probe
 from stream_app.domain.cells import CellKey
 from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS
 from stream_app.domain.tables import TABLES, Table
+from stream_app.kafka.readers import new_reader
 from stream_app.ports.records import Batch
 from stream_app.ports.sinks import View
 from stream_app.sinks.topics import ResultRecords, read_key
@@ -58,13 +59,7 @@ class ShownResults:
 
     async def start(self, partitions: Mapping[str, int]) -> None:
         """Connect; `partitions`: how many each topic has. `Raises` KafkaError."""
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._servers,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=100,
-        )
+        self._consumer = new_reader(self._servers)
         await self._consumer.start()
         self._tps = [
             TopicPartition(topic, partition) for topic in self._tables for partition in range(partitions[topic])
