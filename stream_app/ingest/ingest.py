@@ -16,7 +16,7 @@ from stream_app.formats.frames import FramePart, Raws, clock_frame, frames, prob
 from stream_app.formats.murmur2 import partition_for
 from stream_app.ingest.metrics import IngestMetrics
 from stream_app.ports.kafka import Appender
-from stream_app.ports.records import Batch, RecordFields
+from stream_app.ports.records import NO_TIMESTAMP, Batch, RecordFields
 from stream_app.sinks.dead_letters import dead_letter
 from stream_app.sources import FUTURE_MS, decode
 from stream_app.sources.registry import SourceTopic
@@ -147,7 +147,11 @@ class Ingest:
 
 def _not_in_the_future(part: SourceEvents) -> SourceEvents:
     """Without events that were rejected as in the future when they were read first, as far as Kafka's timestamp tells when that was."""
-    kept = [i for i, row in enumerate(part.rows) if row[TIME] * QUARTER_MS <= row[TIMESTAMP] + FUTURE_MS]
+    kept = [
+        i
+        for i, row in enumerate(part.rows)
+        if row[TIMESTAMP] == NO_TIMESTAMP or row[TIME] * QUARTER_MS <= row[TIMESTAMP] + FUTURE_MS
+    ]
     return SourceEvents([part.ids[i] for i in kept], [part.rows[i] for i in kept], [part.indexes[i] for i in kept])
 
 

@@ -10,16 +10,16 @@ from typing import Any
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 
-from stream_app.ports.records import Batch
+from stream_app.ports.records import NO_TIMESTAMP, Batch
 
 
 def _batch(records: list[Any], next_offset: int) -> Batch:
-    """A batch of these records of aiokafka's."""
+    """A batch of these records of aiokafka's, which gives records of Kafka's first format, from before timestamps, None as theirs."""
     return Batch(
         [record.key for record in records],
         [record.value for record in records],
         [record.offset for record in records],
-        [record.timestamp for record in records],
+        [NO_TIMESTAMP if record.timestamp is None else record.timestamp for record in records],
         next_offset,
     )
 
@@ -54,5 +54,5 @@ class PartitionBatches(fetcher.PartitionRecords):  # type: ignore[misc]
 
 
 def install() -> None:
-    """Make all consumers of this process, yield batches. Repeating the call changes nothing."""
+    """Make all consumers of this process yield batches. Repeating the call changes nothing."""
     fetcher.PartitionRecords = PartitionBatches

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, bytes | None]]  # a value of None is a null header
 
 
 class Record(NamedTuple):
@@ -15,13 +15,14 @@ class Record(NamedTuple):
 
 
 RecordFields = tuple[bytes | None, bytes | None, Headers]  # key, value, headers: of a Record, or of one without a key
+NO_TIMESTAMP = -1  # as Kafka has it: before every time
 Records = Mapping[tuple[str, int], Iterable[RecordFields]]  # by (topic, partition)
 
 
 class Batch:
     """The records of one Kafka record batch, from the consumer's position on: parallel lists.
 
-    Timestamps are epoch milliseconds.
+    Timestamps are epoch milliseconds, NO_TIMESTAMP for a record that has none.
 
     `next_offset` is the position behind the batch, which may lie further on than the last record's: compaction leaves
     gaps.

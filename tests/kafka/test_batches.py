@@ -4,7 +4,12 @@ import asyncio
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer.fetcher import READ_COMMITTED
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
 
+from stream_app.kafka import batches
+from stream_app.ports.records import NO_TIMESTAMP
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("whole_batches")
@@ -147,3 +152,14 @@ async def test_compacted_gaps_are_stepped_over(consumer, new_topic, producer, re
     found = await fetched(await consumer(topic), topic, end)
     assert list(zip(offsets(found), [k for b in found for k in b.keys], values(found), strict=True)) == left
     assert all(b.next_offset > b.offsets[-1] for b in found)
+
+
+def test_a_record_of_kafka_s_first_format_has_the_lowest_timestamp():
+    """From before timestamps: Kafka serves old segments as they are. None would compare with no other record's stamp."""
+    builder = LegacyRecordBatchBuilder(magic=0, compression_type=0, batch_size=1 << 16)
+    for offset in range(2):
+        builder.append(offset, timestamp=None, key=b"k", value=b"v%d" % offset)
+    records = MemoryRecords(bytes(builder.build()))
+    found = list(batches.PartitionBatches(TopicPartition("t", 0), records, [], 0, None, None, True, READ_COMMITTED))
+    assert values(found) == [b"v0", b"v1"]
+    assert [time for batch in found for time in batch.timestamps] == [NO_TIMESTAMP, NO_TIMESTAMP]
