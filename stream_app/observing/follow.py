@@ -22,7 +22,7 @@ class FollowedRecord(NamedTuple):
 
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: list[tuple[str, bytes | None]]
     time_ms: int
     is_new: bool
 

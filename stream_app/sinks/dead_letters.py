@@ -12,12 +12,12 @@ from stream_app.ports.records import Record
 
 
 class DeadLetter(NamedTuple):
-    """A letter as it is listed and sent again. A key that was null is an empty one."""
+    """A letter as it is listed and sent again."""
 
     topic: str
     partition: int
     offset: int
-    key: bytes
+    key: bytes | None
     value: bytes | None  # None: the source's was null
     reason: str
     detail: str
@@ -43,24 +43,24 @@ def dead_letter(
             ("source-topic", topic.encode()),
             ("source-partition", str(partition).encode()),
             ("source-offset", str(offset).encode()),
-            ("source-key", key or b""),
+            ("source-key", key),
             ("failed-at", iso_ms(failed_at_ms).encode()),
         ],
     )
 
 
-def read_dead_letter(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> DeadLetter | None:
+def read_dead_letter(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter | None:
     """The letter in a record; None for a letter that was removed, or a record of somebody else's."""
     if value is None:
         return None
-    found = dict(headers)
+    found = {name: header for name, header in headers if header is not None}
     try:
         reason = found["reason"].decode()
         return DeadLetter(
             topic=found["source-topic"].decode(),
             partition=int(found["source-partition"]),
             offset=int(found["source-offset"]),
-            key=found["source-key"],
+            key=found.get("source-key"),
             value=None if reason == Reason.TOMBSTONE else value,
             reason=reason,
             detail=found["detail"].decode(),

@@ -53,7 +53,11 @@ class _Kind:
 
     def record(self, key: bytes, value: bytes | None, version: int | str, as_of: str) -> Record:
         """A record; version: what makes it another one than the key's last."""
-        own = [("ce_id", b"%b@%b" % (key, str(version).encode())), ("ce_subject", key), ("ce_time", as_of.encode())]
+        own: Headers = [
+            ("ce_id", b"%b@%b" % (key, str(version).encode())),
+            ("ce_subject", key),
+            ("ce_time", as_of.encode()),
+        ]
         return Record(key, value, self._constant + own)
 
 

@@ -10,7 +10,7 @@ from stream_app.formats.frames import decode_frame
 from stream_app.formats.murmur2 import partition_for
 from stream_app.ingest.ingest import Ingest, IngestConf
 from stream_app.ingest.metrics import IngestMetrics
-from stream_app.ports.records import Batch
+from stream_app.ports.records import NO_TIMESTAMP, Batch
 from stream_app.sources.registry import GROUPS, PAYMENTS, SESSIONS
 
 NOW_MS = 1_795_500_000_000
@@ -51,15 +51,17 @@ def session(**fields):
     ).encode()
 
 
-async def taken(topic, values, *, partition=4, stream_clock=False):
+async def taken(topic, values, *, partition=4, stream_clock=False, keys=None, timestamp=NOW_MS, again=False):
     """(frames' parts by partition, dead letters) of these values, at offsets from 100 on."""
     appender, registry = Appender(), CollectorRegistry()
-    conf = IngestConf(SOURCES, "events", PARTITIONS, "dead-letters", {}, 13, stream_clock, 30_000)
+    conf = IngestConf(SOURCES, "events", PARTITIONS, "dead-letters", {}, 13, stream_clock, 30_000, again)
     ingest = Ingest(conf, appender, lambda: NOW_MS / 1000, IngestMetrics(SOURCES, registry))
     await ingest.start()
     offsets = list(range(100, 100 + len(values)))
-    keys = [b"key-%d" % n for n in offsets]
-    await ingest.take(topic, partition, [Batch(keys, list(values), offsets, [NOW_MS] * len(values), offsets[-1] + 1)])
+    keys = keys or [b"key-%d" % n for n in offsets]
+    await ingest.take(
+        topic, partition, [Batch(keys, list(values), offsets, [timestamp] * len(values), offsets[-1] + 1)]
+    )
     parts = {
         at[1]: [part for _, frame, _ in some for part in decode_frame(frame)[1]]
         for at, some in appender.records.items()
@@ -95,6 +97,20 @@ async def test_a_record_that_cannot_be_used_becomes_a_dead_letter(value, reason)
     assert letter.value == (value or b"")
     assert ("source-offset", b"101") in letter.headers
     assert dict(letter.headers)["reason"] == reason
+    assert [part.ids for some in parts.values() for part in some] == [[b"s"]]
+
+
+@pytest.mark.parametrize("key", [None, b"", b"k"])
+async def test_a_letter_tells_no_key_from_an_empty_one(key):
+    """Sent again, the record is what it was."""
+    _, (letter,) = await taken("charging.sessions", [b"{"], keys=[key])
+    assert dict(letter.headers)["source-key"] == key
+
+
+@pytest.mark.parametrize("timestamp", [NO_TIMESTAMP, NOW_MS])
+async def test_a_record_without_a_timestamp_is_read_again_like_any_other(timestamp):
+    """When it was read first, nobody knows: it is not taken for one that came from the future."""
+    parts, _ = await taken("charging.sessions", [session()], timestamp=timestamp, again=True)
     assert [part.ids for some in parts.values() for part in some] == [[b"s"]]
 
 

@@ -56,5 +56,5 @@ async def test_through_kafka(kafka):
     async with AIOKafkaConsumer(topic, bootstrap_servers=kafka, auto_offset_reset="earliest") as consumer:
         found = await consumer.getone()
     assert read_dead_letter(found.value, found.headers) == DeadLetter(
-        "charging.sessions", 2, 17, b"", b"\xff{", "wrong_type", "operator_id is 7 大 ?", "2026-11-24T08:00:00.000Z"
+        "charging.sessions", 2, 17, None, b"\xff{", "wrong_type", "operator_id is 7 大 ?", "2026-11-24T08:00:00.000Z"
     )
