@@ -93,7 +93,7 @@ class Stack:
             replace(topic, config={**topic.config, **stamped}) if topic.name in space.sources.values() else topic
             for topic in topics_of(settings)
         ]
-        create_missing(settings.kafka_bootstrap_servers, topics)
+        create_missing(settings.kafka, topics)
         return space
 
     def start_worker(self, space: Space) -> Running:

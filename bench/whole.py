@@ -10,6 +10,7 @@ from bench.load import load
 from bench.meter import Meter
 from bench.produce import produce
 from bench.records import Network
+from stream_app.access.kafka import KafkaAccess
 from stream_app.local.topics import TopicSpec, create_missing
 
 _PARTITIONS = 4
@@ -51,7 +52,7 @@ def _plain(ctx: Context) -> dict[str, float]:
         if record.usable and record.kind != "groups"
     ]
     topics = {kind: f"plain.{kind}" for kind in ("sessions", "payments", "customer_groups", "operators")}
-    create_missing(servers, [TopicSpec(topic, _PARTITIONS) for topic in topics.values()])
+    create_missing(KafkaAccess(servers), [TopicSpec(topic, _PARTITIONS) for topic in topics.values()])
     sent = produce(servers, topics, usable)
     say(f"whole: plain Faust reads {sent.records:,} of the same records")
     program = Path(__file__).with_name("plain_faust.py")

@@ -17,6 +17,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from stream_app.access.kafka import KafkaAccess, Mechanism, Protocol
+
 ROOT = Path(__file__).resolve().parent.parent
 RUN = Path(os.environ.get("STREAM_APP_RUN", ROOT / ".run"))  # of this checkout's local stack
 LIB = ROOT / ".run" / "lib"  # programs downloaded for it, shared by all run folders
@@ -35,6 +37,10 @@ def _pattern(text: str) -> str:
     except re.error as error:
         raise ValueError(f"is no regular expression: {error}") from None
     return text
+
+
+def _text(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
 
 
 class Settings(BaseSettings):
@@ -58,6 +64,16 @@ class Settings(BaseSettings):
     clickhouse_url: str = Field(
         validation_alias=AliasChoices("CLICKHOUSE_URL", "STREAM_APP_CLICKHOUSE_URL", "clickhouse_url")
     )
+    kafka_security_protocol: Protocol
+    kafka_sasl_mechanism: Mechanism
+    kafka_sasl_username: str
+    kafka_sasl_oauth_token_url: Annotated[str, Field(pattern="^(https?://.+)?$")]
+    kafka_sasl_oauth_client_id: str
+    kafka_sasl_oauth_scope: str
+    kafka_sasl_oauth_cafile: str
+    kafka_ssl_cafile: str
+    kafka_ssl_certfile: str
+    kafka_ssl_keyfile: str
     api_host: str
     api_port: Annotated[int, Field(ge=1, le=65535)]
 
@@ -132,6 +148,14 @@ class Settings(BaseSettings):
         default=None, description="Shared secret of HS256 tokens; `make up` makes one and keeps it in `.run/env`"
     )
 
+    kafka_sasl_password: SecretStr | None = Field(default=None, description="Password of `kafka_sasl_username`")
+    kafka_sasl_oauth_client_secret: SecretStr | None = Field(
+        default=None, description="Secret of `kafka_sasl_oauth_client_id`"
+    )
+    kafka_ssl_key_password: SecretStr | None = Field(
+        default=None, description="Password of the private key in `kafka_ssl_keyfile`, where it is encrypted"
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -145,6 +169,30 @@ class Settings(BaseSettings):
         del file_secret_settings, dotenv_settings
         run_env = DotEnvSettingsSource(settings_cls, env_file=RUN / "env")
         return init_settings, env_settings, run_env, TomlConfigSettingsSource(settings_cls)
+
+    def secrets(self) -> list[str]:
+        """The values of all secrets, in the order of the fields."""
+        return [_text(value) for _, value in self if isinstance(value, SecretStr)]
+
+    @property
+    def kafka(self) -> KafkaAccess:
+        """How Kafka is reached, and as whom."""
+        return KafkaAccess(
+            servers=self.kafka_bootstrap_servers,
+            security_protocol=self.kafka_security_protocol,
+            sasl_mechanism=self.kafka_sasl_mechanism,
+            sasl_username=self.kafka_sasl_username,
+            sasl_password=_text(self.kafka_sasl_password),
+            oauth_token_url=self.kafka_sasl_oauth_token_url,
+            oauth_client_id=self.kafka_sasl_oauth_client_id,
+            oauth_client_secret=_text(self.kafka_sasl_oauth_client_secret),
+            oauth_scope=self.kafka_sasl_oauth_scope,
+            oauth_cafile=self.kafka_sasl_oauth_cafile,
+            ssl_cafile=self.kafka_ssl_cafile,
+            ssl_certfile=self.kafka_ssl_certfile,
+            ssl_keyfile=self.kafka_ssl_keyfile,
+            ssl_key_password=_text(self.kafka_ssl_key_password),
+        )
 
     def of(self, generation: int, events_generation: int, events_partitions: int) -> Self:
         """These settings with another generation."""

@@ -61,13 +61,13 @@ class LedgerKafka:
     """Kafka as the lanes need it."""
 
     def __init__(self, settings: Settings, observer: Observer) -> None:
-        self._servers, self._settings, self._observer = settings.kafka_bootstrap_servers, settings, observer
+        self._kafka, self._settings, self._observer = settings.kafka, settings, observer
         self._group = settings.ledger_group
 
     def new_log(self, partition: int) -> TransactionLog:
         """The transactions of a partition; the id is the partition's own, so a new owner fences the old one."""
         return TransactionLog(
-            self._servers,
+            self._kafka,
             f"{self._group}-{partition}",
             self._group,
             (self._settings.events, partition),
@@ -76,7 +76,7 @@ class LedgerKafka:
 
     async def replay(self, topic: str, stores: Mapping[int, Replayed], wanted: Callable[[], bool]) -> int:
         """Bring stores up to the end of a changelog."""
-        return await replay(self._servers, topic, stores, wanted)
+        return await replay(self._kafka, topic, stores, wanted)
 
     async def tombstones_ms(self, topic: str) -> int:
         """For how long a compacted topic keeps tombstones. Where its configuration may not be read: Kafka's own default."""
@@ -129,7 +129,7 @@ def create_ingest(settings: Settings, state_dir: Path, metrics: CollectorRegistr
     """The app `ingest`; `metrics` gets its counters."""
     app = new_app(
         settings.ingest_group,
-        servers=settings.kafka_bootstrap_servers,
+        kafka=settings.kafka,
         state_dir=state_dir,
         partitions=1,
         session_timeout_s=settings.session_timeout_ms / 1000,
@@ -138,7 +138,7 @@ def create_ingest(settings: Settings, state_dir: Path, metrics: CollectorRegistr
     )
     conf = ingest_conf(settings)
     counts = IngestMetrics(conf.sources, metrics)
-    ingest = Ingest(conf, Appender(settings.kafka_bootstrap_servers), metrics=counts)
+    ingest = Ingest(conf, Appender(settings.kafka), metrics=counts)
     background = Background(app)
     ingest_agent.add(app, conf.sources, ingest)
 
@@ -162,7 +162,7 @@ def create_ledger(settings: Settings, state_dir: Path, *, muted: bool = False) -
     group = settings.ledger_group
     app = new_app(
         group,
-        servers=settings.kafka_bootstrap_servers,
+        kafka=settings.kafka,
         state_dir=state_dir,
         partitions=settings.events_partitions,
         session_timeout_s=settings.session_timeout_ms / 1000,
@@ -170,8 +170,8 @@ def create_ledger(settings: Settings, state_dir: Path, *, muted: bool = False) -
         declares=True,
         replication_factor=settings.replication_factor,
     )
-    background, appender = Background(app), Appender(settings.kafka_bootstrap_servers)
-    observer = Observer(settings.kafka_bootstrap_servers)
+    background, appender = Background(app), Appender(settings.kafka)
+    observer = Observer(settings.kafka)
 
     async def build() -> None:
         """What needs the cluster, or a running loop."""
@@ -258,7 +258,7 @@ async def generation_in_force(settings: Settings) -> Settings:
     otherwise = Generation(settings.generation, settings.events_generation, settings.events_partitions, "serving")
     async for attempt in stamina.retry_context(on=KafkaError, attempts=None, timeout=_BROKER_S_MAX):
         with attempt:
-            found = await generations.read(settings.kafka_bootstrap_servers, settings.topic_generations)
+            found = await generations.read(settings.kafka, settings.topic_generations)
     serving = newest_serving(found, otherwise)
     return settings.of(serving.number, serving.events, serving.partitions)
 
@@ -306,9 +306,7 @@ class Worker(faust.Worker):
         """Wait for a newer generation, then stop."""
         while not self.should_stop:
             with suppress(KafkaError):
-                await generations.until_newer(
-                    settings.kafka_bootstrap_servers, settings.topic_generations, settings.generation
-                )
+                await generations.until_newer(settings.kafka, settings.topic_generations, settings.generation)
                 self.is_superseded = True
                 self.shut_down()
                 return

@@ -77,7 +77,7 @@ async def _fill(settings: config.Settings, network: Network, months: int) -> Non
         if await _is_there(shown, network):
             print("The network is there already, so its history is not sent again (make clean drops it)")
             return
-        async with Sender(settings.kafka_bootstrap_servers, source_topics(settings)) as sender:
+        async with Sender(settings.kafka, source_topics(settings)) as sender:
             at_ms = await history_with_bar(network, months, sender)
         with Console(stderr=True).status("Waiting until the results hold all of it"):
             held = await shown.wait(partitions, at_ms, SHOWN_SECONDS_MAX)

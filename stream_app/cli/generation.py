@@ -41,6 +41,6 @@ def in_force_if_seen(settings: Settings) -> Settings:
 async def _read(settings: Settings) -> Settings:
     first = Generation(settings.generation, settings.events_generation, settings.events_partitions, "serving")
     async with asyncio.timeout(_SECONDS_MAX):
-        found = await generations.read(settings.kafka_bootstrap_servers, settings.topic_generations)
+        found = await generations.read(settings.kafka, settings.topic_generations)
     serving = newest_serving(found, first)
     return settings.of(serving.number, serving.events, serving.partitions)

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from config import settings
+from stream_app.access.kafka import KafkaAccess
 from stream_app.importer.cdr_file import CdrMapping, CdrReader
 from stream_app.importer.map_file import File, MapError, MapFile
 from stream_app.importer.map_load import load
@@ -72,11 +73,7 @@ def command(
     topics = {topic: chosen.source_topic(topic.name) for topic in fed}
     try:
         loaded = None if map_ is None else _load(map_)
-        to = (
-            None
-            if dry_run
-            else _Target(chosen.kafka_bootstrap_servers, topics, settings.RUN / "state" / "imports", restart)
-        )
+        to = None if dry_run else _Target(chosen.kafka, topics, settings.RUN / "state" / "imports", restart)
         tally = asyncio.run(_import(file, loaded, to))
     except MapError as error:
         _fail(f"the map {map_} can't be used: {error}")
@@ -120,14 +117,14 @@ def _load(path: Path) -> MapFile:
 class _Target:
     """Where records go, and the folder of the notes of interrupted imports."""
 
-    bootstrap_servers: str
+    kafka: KafkaAccess
     topics: dict[SourceTopic, str]
     notes: Path
     restart: bool
 
     def note(self, file: Path, loaded: MapFile | None) -> Note:
         """The note of an import of this file to here. `Raises` FileError."""
-        others = [repr(loaded), self.bootstrap_servers, *self.topics.values()]
+        others = [repr(loaded), self.kafka.servers, *self.topics.values()]
         try:
             return Note(self.notes, file, [other.encode() for other in others])
         except OSError as error:
@@ -166,7 +163,7 @@ async def _import(file: Path, loaded: MapFile | None, target: _Target | None) ->
         note = target.note(file, loaded)
         if target.restart:
             note.drop()
-        sender = await stack.enter_async_context(KafkaSender(target.bootstrap_servers, target.topics))
+        sender = await stack.enter_async_context(KafkaSender(target.kafka, target.topics))
         tally = await run(reader, rules, sender, progress, note.write, note.read())
         note.drop()
         return tally

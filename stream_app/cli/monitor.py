@@ -39,7 +39,7 @@ def conf_of(settings: Settings) -> Conf:
     ingest, ledger = settings.ingest_group, settings.ledger_group
     sources = registry.by_kafka_name(registry.TEAMS, settings.source_topic)
     return Conf(
-        kafka=settings.kafka_bootstrap_servers,
+        kafka=settings.kafka,
         ours={ingest: [*sources, settings.topic_probe], ledger: [settings.events]},
         others=settings.monitor_groups,
         own=rf"{re.escape(settings.app_id)}-(ingest(-\d+)?|(ledger|copy|reread)-\d+)",

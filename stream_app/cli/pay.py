@@ -59,7 +59,7 @@ async def _pay(
     try:
         currency = currency or await _currency_of(shown, operator)
         minor = minor_units(amount, currency)
-        async with Sender(settings.kafka_bootstrap_servers, source_topics(settings)) as sender:
+        async with Sender(settings.kafka, source_topics(settings)) as sender:
             now_ms = int(time.time() * 1000)
             visit_id = f"pay-{uuid.uuid4().hex}"
             taken_ms = await sender.send(paid_now(operator, customer, visit_id, minor, currency, now_ms, group))

@@ -54,7 +54,7 @@ def command(
         _drop(settings)
         return
     prepare()
-    create_missing(settings.kafka_bootstrap_servers, topics_of(asyncio.run(generation_in_force(settings))))
+    create_missing(settings.kafka, topics_of(asyncio.run(generation_in_force(settings))))
     try:
         chosen = asyncio.run(_plan(settings, partitions))
     except (PlanError, ClusterError, KafkaError) as error:
@@ -62,7 +62,7 @@ def command(
     serving, target = chosen.serving, chosen.target
     old = settings.of(serving.number, serving.events, serving.partitions)
     new = settings.of(target.number, target.events, target.partitions)
-    create_missing(settings.kafka_bootstrap_servers, [events_topic(new)])
+    create_missing(settings.kafka, [events_topic(new)])
     telling = Bar()
     telling.say(
         f"Generation {target.number} is {'gone on with' if chosen.is_resumed else 'built'} beside {serving.number}, "
@@ -76,11 +76,11 @@ def command(
 
 async def _plan(settings: config.Settings, partitions: int | None) -> Plan:
     """What to build; the beginning is told to the topic of generations. `Raises` PlanError."""
-    known = await generations.read(settings.kafka_bootstrap_servers, settings.topic_generations)
+    known = await generations.read(settings.kafka, settings.topic_generations)
     first = Generation(settings.generation, settings.events_generation, settings.events_partitions, "serving")
     chosen = plan(known, first, partitions)
     target = chosen.target
-    observer = Observer(settings.kafka_bootstrap_servers)
+    observer = Observer(settings.kafka)
     try:
         group = settings.of(target.number, target.events, target.partitions).ledger_group
         deadline = (
@@ -93,7 +93,7 @@ async def _plan(settings: config.Settings, partitions: int | None) -> Plan:
     finally:
         await observer.close()
     if not chosen.is_resumed:
-        await generations.write(settings.kafka_bootstrap_servers, settings.topic_generations, target)
+        await generations.write(settings.kafka, settings.topic_generations, target)
     return chosen
 
 
@@ -103,7 +103,7 @@ async def _has_members(observer: Observer, group: str) -> bool:
 
 
 def _drop(settings: config.Settings) -> None:
-    known = asyncio.run(generations.read(settings.kafka_bootstrap_servers, settings.topic_generations))
+    known = asyncio.run(generations.read(settings.kafka, settings.topic_generations))
     first = Generation(settings.generation, settings.events_generation, settings.events_partitions, "serving")
     serving = plan(known, first, None).serving
     others = unused([first, *known] if first.number not in {g.number for g in known} else known, serving)

@@ -83,7 +83,7 @@ async def _send(
     ready_file: Path | None,
 ) -> None:
     """`months` 0: no history. `pace`: records a second and for how many seconds; None: no live traffic."""
-    async with Sender(settings.kafka_bootstrap_servers, source_topics(settings)) as sender:
+    async with Sender(settings.kafka, source_topics(settings)) as sender:
         if months:
             await history_with_bar(network, months, sender)
         if pace:

@@ -41,7 +41,7 @@ def command(
         run.write_env({**addresses, SECRET: secret})
         settings = config.load()
         serving = asyncio.run(generation_in_force(settings))  # topics of those before it are not made anew
-        if made := create_missing(settings.kafka_bootstrap_servers, topics_of(serving)):
+        if made := create_missing(settings.kafka, topics_of(serving)):
             print("Made the topics " + ", ".join(made), file=sys.stderr)
         if not servers_only:
             start_apps(run, _apps(run, settings, workers), env=addresses, cwd=config.ROOT)
@@ -73,9 +73,8 @@ def _apps(run: RunFolder, settings: config.Settings, workers: int) -> list[App]:
     program = Path(sys.executable).parent / "stream-app"
     if not program.exists():
         raise LocalError(f"{program} is missing: start the stack by make up.")
-    secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else ""
     # Settings are part of the note, so that a changed one is not ignored by a process that runs already.
-    note = hashlib.sha256(f"{settings.model_dump_json()}{secret}".encode()).hexdigest()[:16]
+    note = hashlib.sha256(f"{settings.model_dump_json()}{settings.secrets()}".encode()).hexdigest()[:16]
     apps = []
     for number in range(1, workers + 1):
         name = f"worker-{number}"

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import faust
+from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials
 from faust.types import TP
+from faust.types.auth import CredentialsT
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.faust_seam.tables import TableManager
 from stream_app.faust_seam.transport import Transport
 
@@ -48,7 +51,7 @@ class App(faust.App):
 def new_app(
     name: str,
     *,
-    servers: str,
+    kafka: KafkaAccess,
     state_dir: Path,
     partitions: int,
     session_timeout_s: float,
@@ -62,7 +65,8 @@ def new_app(
     """
     return App(
         name,
-        broker=[f"kafka://{server}" for server in servers.split(",")],
+        broker=[f"kafka://{server}" for server in kafka.servers.split(",")],
+        broker_credentials=_credentials(kafka),
         datadir=str(state_dir / name),
         store="memory://",
         web_enabled=False,
@@ -81,3 +85,18 @@ def new_app(
         broker_heartbeat_interval=min(1.0, session_timeout_s / 6),
         worker_redirect_stdouts=False,
     )
+
+
+def _credentials(kafka: KafkaAccess) -> CredentialsT | None:
+    """The same access, as Faust's driver takes it."""
+    context = kafka.ssl_context()
+    if kafka.uses_oauth:
+        return OAuthCredentials(oauth_cb=kafka.token_provider(), ssl_context=context)
+    if kafka.uses_sasl:
+        return SASLCredentials(
+            username=kafka.sasl_username,
+            password=kafka.sasl_password,
+            ssl_context=context,
+            mechanism=kafka.sasl_mechanism,
+        )
+    return SSLCredentials(context) if context else None

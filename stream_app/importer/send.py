@@ -12,6 +12,7 @@ from typing import Protocol, Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.importer.mapping import SourceRecord
 from stream_app.sources.registry import SourceTopic
 
@@ -37,26 +38,26 @@ class Nowhere:
 class KafkaSender:
     """A sender to the source topics. To be used as a context. `Raises` SendError."""
 
-    def __init__(self, bootstrap_servers: str, topics: Mapping[SourceTopic, str], ack_seconds_max: float = 60) -> None:
+    def __init__(self, kafka: KafkaAccess, topics: Mapping[SourceTopic, str], ack_seconds_max: float = 60) -> None:
         """`ack_seconds_max`: an idempotent producer retries for ever; this is more than a broker's restart takes."""
-        self._servers = bootstrap_servers
+        self._kafka = kafka
         self._topics = topics
         self._ack_seconds_max = ack_seconds_max
 
     async def __aenter__(self) -> Self:
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._servers, enable_idempotence=True, acks="all", compression_type="zstd"
+            **self._kafka.aiokafka(), enable_idempotence=True, acks="all", compression_type="zstd"
         )
         try:
             await self._producer.start()
             known = (await self._producer.client.fetch_all_metadata()).topics()
         except KafkaError:
             await self._producer.stop()
-            raise SendError(f"Kafka does not answer at {self._servers}") from None
+            raise SendError(f"Kafka does not answer at {self._kafka.servers}") from None
         missing = sorted(set(self._topics.values()) - known)
         if missing:
             await self._producer.stop()
-            raise SendError(f"Kafka at {self._servers} lacks {', '.join(missing)}, which `make up` creates")
+            raise SendError(f"Kafka at {self._kafka.servers} lacks {', '.join(missing)}, which `make up` creates")
         return self
 
     async def __aexit__(
@@ -76,9 +77,9 @@ class KafkaSender:
                 await asyncio.gather(*sent)
         except TimeoutError:
             raise SendError(
-                f"Kafka at {self._servers} stopped answering; what it took is safe, and the import can be repeated"
+                f"Kafka at {self._kafka.servers} stopped answering; what it took is safe, and the import can be repeated"
             ) from None
         except KafkaError as error:
             raise SendError(
-                f"Kafka at {self._servers} took only a part ({error}); the import can be repeated"
+                f"Kafka at {self._kafka.servers} took only a part ({error}); the import can be repeated"
             ) from None

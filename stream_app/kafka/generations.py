@@ -5,6 +5,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.formats import generations
 from stream_app.formats.generations import Generation
 from stream_app.ports.records import Batch
@@ -13,9 +14,9 @@ _POLL_MS: Final = 1000
 _LOOK_S: Final = 5.0  # between two looks for a topic that does not exist yet
 
 
-async def read(servers: str, topic: str) -> list[Generation]:
+async def read(kafka: KafkaAccess, topic: str) -> list[Generation]:
     """All generations that the topic tells of. `Raises` KafkaError."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**kafka.aiokafka(), enable_auto_commit=False)
     try:
         await consumer.start()
         if topic not in await consumer.topics():
@@ -32,9 +33,9 @@ async def read(servers: str, topic: str) -> list[Generation]:
         await consumer.stop()
 
 
-async def write(servers: str, topic: str, generation: Generation) -> None:
+async def write(kafka: KafkaAccess, topic: str, generation: Generation) -> None:
     """Tell of a generation; back when Kafka has it. `Raises` KafkaError."""
-    producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", enable_idempotence=True)
+    producer = AIOKafkaProducer(**kafka.aiokafka(), acks="all", enable_idempotence=True)
     try:
         await producer.start()
         key, value = generations.record_of(generation)
@@ -43,9 +44,9 @@ async def write(servers: str, topic: str, generation: Generation) -> None:
         await producer.stop()
 
 
-async def until_newer(servers: str, topic: str, number: int) -> Generation:
+async def until_newer(kafka: KafkaAccess, topic: str, number: int) -> Generation:
     """Wait until a generation above that number serves. `Raises` KafkaError."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**kafka.aiokafka(), enable_auto_commit=False)
     try:
         await consumer.start()
         while topic not in await consumer.topics():  # noqa: ASYNC110  # Kafka tells nobody

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.ports.kafka import Fenced
 from stream_app.ports.records import RecordFields, Records
 
@@ -53,9 +54,8 @@ async def _cause(sent: list[Any]) -> BaseException | None:
     return next((found for delivery in done if (found := delivery.exception())), None)
 
 
-def _settings(servers: str) -> dict[str, Any]:
-    return {
-        "bootstrap_servers": servers,
+def _settings(kafka: KafkaAccess) -> dict[str, Any]:
+    return kafka.aiokafka() | {
         "acks": "all",
         "compression_type": _COMPRESSION,
         "max_batch_size": _BATCH_BYTES,
@@ -72,8 +72,8 @@ class Appender:
     counts the waiting of several callers against each of them many times over.
     """
 
-    def __init__(self, servers: str) -> None:
-        self._servers = servers
+    def __init__(self, kafka: KafkaAccess) -> None:
+        self._kafka = kafka
         self._started: AIOKafkaProducer | None = None
         self._waiting: list[tuple[Records, asyncio.Future[int | None]]] = []
         self._sending: asyncio.Task[None] | None = None
@@ -85,7 +85,7 @@ class Appender:
 
     async def start(self) -> None:
         """Connect."""
-        self._started = AIOKafkaProducer(enable_idempotence=True, **_settings(self._servers))
+        self._started = AIOKafkaProducer(enable_idempotence=True, **_settings(self._kafka))
         await self._started.start()
 
     async def stop(self) -> None:
@@ -132,14 +132,14 @@ class TransactionLog:
 
     def __init__(
         self,
-        servers: str,
+        kafka: KafkaAccess,
         transactional_id: str,
         consumer_group: str,
         source: tuple[str, int],
         changelog: tuple[str, int],
     ) -> None:
         self._producer = AIOKafkaProducer(
-            transactional_id=transactional_id, transaction_timeout_ms=30_000, **_settings(servers)
+            transactional_id=transactional_id, transaction_timeout_ms=30_000, **_settings(kafka)
         )
         self._consumer_group, self._source, self._changelog = consumer_group, TopicPartition(*source), changelog
 

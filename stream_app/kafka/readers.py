@@ -7,18 +7,20 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer
 
+from stream_app.access.kafka import KafkaAccess
+
 _FETCH_BYTES: Final = 1 << 20  # aiokafka's own default; a record batch that is larger comes whole
 
 
 def new_reader(
-    servers: str, *, consumer_group: str | None = None, partition_bytes: int = _FETCH_BYTES
+    kafka: KafkaAccess, *, consumer_group: str | None = None, partition_bytes: int = _FETCH_BYTES
 ) -> AIOKafkaConsumer:
     """A consumer that is not started yet. Without a position it begins at the first record that is kept.
 
     `partition_bytes`: what one fetch brings of a partition.
     """
     return AIOKafkaConsumer(
-        bootstrap_servers=servers,
+        **kafka.aiokafka(),
         group_id=consumer_group,
         isolation_level="read_committed",
         enable_auto_commit=False,

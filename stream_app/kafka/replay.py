@@ -5,18 +5,19 @@ from typing import Final
 
 from aiokafka import TopicPartition
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.kafka.readers import new_reader
 from stream_app.ports.kafka import ChangelogLost, Replayed
 
 _FETCH_BYTES: Final = 4 << 20
 
 
-async def replay(servers: str, topic: str, stores: Mapping[int, Replayed], wanted: Callable[[], bool]) -> int:
+async def replay(kafka: KafkaAccess, topic: str, stores: Mapping[int, Replayed], wanted: Callable[[], bool]) -> int:
     """Bring stores, by partition, up to the end of a changelog; the number of records. Stops early when not `wanted` any more.
 
     `Raises` ChangelogLost. Needs batches.install.
     """
-    consumer = new_reader(servers, partition_bytes=_FETCH_BYTES)
+    consumer = new_reader(kafka, partition_bytes=_FETCH_BYTES)
     await consumer.start()
     try:
         tps = {TopicPartition(topic, p): store for p, store in stores.items()}

@@ -13,6 +13,7 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.local import downloads, ports
 from stream_app.local.errors import LocalError
 from stream_app.local.processes import Running, child_env, start, wait_ready
@@ -82,10 +83,10 @@ def launch(run: RunFolder, port: int) -> Running:
 
 
 def answers(bootstrap_servers: str) -> bool:
-    """Whether a broker lists its topics."""
+    """Whether a broker of our own, which asks for no credentials, lists its topics."""
 
     async def ask() -> None:
-        client = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=5000)
+        client = AIOKafkaAdminClient(**KafkaAccess(bootstrap_servers).aiokafka(), request_timeout_ms=5000)
         try:
             await client.start()
             await client.list_topics()

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.local.errors import LocalError
 
 
@@ -24,16 +25,16 @@ class TopicSpec:
     config: Mapping[str, str] = field(default_factory=dict)
 
 
-def create_missing(bootstrap_servers: str, topics: Sequence[TopicSpec]) -> list[str]:
+def create_missing(kafka: KafkaAccess, topics: Sequence[TopicSpec]) -> list[str]:
     """Make the topics that are missing, usable at once, and return their names. `Raises` LocalError when Kafka refuses."""
     try:
-        return asyncio.run(_create_missing(bootstrap_servers, topics))
+        return asyncio.run(_create_missing(kafka, topics))
     except KafkaError as error:
-        raise LocalError(f"Kafka at {bootstrap_servers} did not make the topics: {error}") from error
+        raise LocalError(f"Kafka at {kafka.servers} did not make the topics: {error}") from error
 
 
-async def _create_missing(bootstrap_servers: str, topics: Sequence[TopicSpec]) -> list[str]:
-    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+async def _create_missing(kafka: KafkaAccess, topics: Sequence[TopicSpec]) -> list[str]:
+    client = AIOKafkaAdminClient(**kafka.aiokafka())
     try:
         await client.start()
         there = set(await client.list_topics())
@@ -47,13 +48,13 @@ async def _create_missing(bootstrap_servers: str, topics: Sequence[TopicSpec]) -
                 raise LocalError(f"Kafka did not make the topic {answer[0]}: {error.__name__}")
     finally:
         await client.close()
-    await _wait_for_leaders(bootstrap_servers, missing)
+    await _wait_for_leaders(kafka, missing)
     return [topic.name for topic in missing]
 
 
-async def _wait_for_leaders(bootstrap_servers: str, topics: Sequence[TopicSpec]) -> None:
+async def _wait_for_leaders(kafka: KafkaAccess, topics: Sequence[TopicSpec]) -> None:
     """Return when every partition tells its end, so that nobody who starts next finds a topic half made."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers)
+    consumer = AIOKafkaConsumer(**kafka.aiokafka())
     try:
         await consumer.start()
         await consumer.end_offsets([TopicPartition(topic.name, p) for topic in topics for p in range(topic.partitions)])

@@ -6,6 +6,8 @@ from typing import Any, Literal, Self
 
 import orjson
 
+from stream_app.access.kafka import KafkaAccess
+
 VARIABLE = "STREAM_APP_MONITOR_CONF"  # of the environment; holds all of it, secrets included
 
 
@@ -13,7 +15,7 @@ VARIABLE = "STREAM_APP_MONITOR_CONF"  # of the environment; holds all of it, sec
 class Conf:
     """Names, addresses and bounds."""
 
-    kafka: str
+    kafka: KafkaAccess
     ours: Mapping[str, Sequence[str]]  # our consumer groups -> topics that each must read, whole
     others: Sequence[str]  # regular expressions of other groups
     own: str  # regular expression of the names that our groups have in any generation
@@ -52,4 +54,5 @@ class Conf:
     @classmethod
     def decoded(cls, text: str) -> Self:
         """The configuration out of the environment variable."""
-        return cls(**orjson.loads(text))
+        values = orjson.loads(text)
+        return cls(**values | {"kafka": KafkaAccess(**values["kafka"])})

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.domain.errors import Reason
 from stream_app.monitor.document import DeadLetterRow
 from stream_app.observing.follow import Follower
@@ -14,8 +15,8 @@ OTHER: Final = "other"  # the reason of a record that is no dead letter of ours
 class DeadLetterCounts:
     """Counts of the topic's dead letters, followed from look to look."""
 
-    def __init__(self, servers: str, topic: str) -> None:
-        self._follower = Follower(servers, topic, _TAIL)
+    def __init__(self, kafka: KafkaAccess, topic: str) -> None:
+        self._follower = Follower(kafka, topic, _TAIL)
         self._rows: dict[str, DeadLetterRow] = {}
 
     async def look(self) -> list[DeadLetterRow]:

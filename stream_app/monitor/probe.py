@@ -15,6 +15,7 @@ from typing import Final
 import orjson
 from confluent_kafka import KafkaException, Producer
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.domain import probe
 from stream_app.domain.cells import FigureCell
 from stream_app.domain.events import ALL
@@ -85,7 +86,7 @@ class ProbeLatency:
 class Probe:
     """Sends probes, one at a time, and watches them arrive. `push`: None where there is no token to watch the API with."""
 
-    def __init__(self, kafka: str, topic: str, readers: SinkReaders, push: Push | None) -> None:
+    def __init__(self, kafka: KafkaAccess, topic: str, readers: SinkReaders, push: Push | None) -> None:
         self._producer = Producer(
             client_settings(kafka) | {"linger.ms": 0, "acks": "all", "message.timeout.ms": 10_000}
         )

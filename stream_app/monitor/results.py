@@ -14,6 +14,7 @@ import orjson
 from clickhouse_driver.errors import Error as ClickHouseError
 from redis.exceptions import RedisError
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.formats.murmur2 import partition_for
 from stream_app.health.freshness import SINKS, Stage, Upstream, guilty, oldest
 from stream_app.health.status import Status
@@ -84,7 +85,7 @@ def upstream(group: GroupRow | None, partition: int | None = None) -> Upstream:
 class SinkReaders:
     """Readers of the as-of that is written into Redis, ClickHouse and the as-of topic."""
 
-    def __init__(self, kafka: str, topic: str, redis_url: str, clickhouse_url: str, database: str) -> None:
+    def __init__(self, kafka: KafkaAccess, topic: str, redis_url: str, clickhouse_url: str, database: str) -> None:
         self.redis: Client = connect(redis_url)
         self.clickhouse = Connections(clickhouse_url, database, connections_max=2)
         self._follower = Follower(kafka, topic, _AS_OF_TAIL)

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
 
+from stream_app.access.kafka import KafkaAccess
+
 TIMEOUT_S = 10.0  # of a request
 _RECONNECT_MS = 250, 2000  # librdkafka's own start at 100, and it logs each attempt
 
@@ -23,10 +25,9 @@ def cluster_errors() -> Iterator[None]:
         raise ClusterError(str(exc)) from exc
 
 
-def client_settings(servers: str) -> dict[str, str | int | float | bool]:
+def client_settings(kafka: KafkaAccess) -> dict[str, str | int | float | bool]:
     """Settings of every client of librdkafka."""
-    return {
-        "bootstrap.servers": servers,
+    return kafka.librdkafka() | {
         "socket.timeout.ms": int(TIMEOUT_S * 1000),
         "reconnect.backoff.ms": _RECONNECT_MS[0],
         "reconnect.backoff.max.ms": _RECONNECT_MS[1],
@@ -34,9 +35,9 @@ def client_settings(servers: str) -> dict[str, str | int | float | bool]:
     }
 
 
-def reader_settings(servers: str) -> dict[str, str | int | float | bool]:
+def reader_settings(kafka: KafkaAccess) -> dict[str, str | int | float | bool]:
     """Settings of a consumer that reads for the monitor: joins no group, commits nothing, keeps little in memory."""
-    return client_settings(servers) | {
+    return client_settings(kafka) | {
         "group.id": "crm-stats-monitor",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,

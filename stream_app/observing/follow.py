@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, TopicPartition
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.observing.client import cluster_errors, reader_settings
 
 _SECONDS_MAX = 2.0
@@ -30,11 +31,11 @@ class FollowedRecord(NamedTuple):
 class Follower:
     """A consumer of one topic that joins no group and commits nothing. `tail`: offsets of each partition to begin with."""
 
-    def __init__(self, servers: str, topic: str, tail: int) -> None:
+    def __init__(self, kafka: KafkaAccess, topic: str, tail: int) -> None:
         self._topic, self._tail = topic, tail
         self._began: dict[int, int] = {}  # by partition, the end when the follower began
         self._consumer = Consumer(
-            reader_settings(servers)
+            reader_settings(kafka)
             | {
                 "auto.offset.reset": "earliest",
                 "isolation.level": "read_committed",

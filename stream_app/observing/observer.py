@@ -34,6 +34,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.observing.answers import GroupDescription, OffsetAndTime, Offsets, TopicDescription, TopicRetention
 from stream_app.observing.client import TIMEOUT_S, ClusterError, client_settings, cluster_errors
 
@@ -50,9 +51,9 @@ _GROUPS_AT_ONCE = 16  # whose committed offsets are asked for
 class Observer:
     """The clients of one cluster. Every call may raise ClusterError; partitions are (topic, partition)."""
 
-    def __init__(self, servers: str) -> None:
-        self._servers = servers
-        self._admin = AdminClient(client_settings(servers))
+    def __init__(self, kafka: KafkaAccess) -> None:
+        self._kafka = kafka
+        self._admin = AdminClient(client_settings(kafka))
         self._client: AIOKafkaClient | None = None
         self._connecting = asyncio.Lock()
         self._refreshing: asyncio.Task[Any] | None = None
@@ -196,7 +197,7 @@ class Observer:
     async def _connected(self) -> AIOKafkaClient:
         async with self._connecting:
             if self._client is None:
-                client = AIOKafkaClient(bootstrap_servers=self._servers, request_timeout_ms=int(TIMEOUT_S * 1000))
+                client = AIOKafkaClient(**self._kafka.aiokafka(), request_timeout_ms=int(TIMEOUT_S * 1000))
                 try:
                     with cluster_errors():
                         await client.bootstrap()

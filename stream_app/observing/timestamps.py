@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.observing.answers import OffsetAndTime
 from stream_app.observing.client import cluster_errors, reader_settings
 
@@ -47,9 +48,9 @@ class TimestampLookup(Protocol):
 class ReadingLookup:
     """Timestamp lookup by reading one record of each partition."""
 
-    def __init__(self, servers: str) -> None:
+    def __init__(self, kafka: KafkaAccess) -> None:
         self._consumers: dict[bool, Consumer] = {}
-        self._settings = reader_settings(servers) | {
+        self._settings = reader_settings(kafka) | {
             "enable.partition.eof": True,
             "auto.offset.reset": "error",
             "fetch.wait.max.ms": 10,

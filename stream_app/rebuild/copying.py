@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from aiokafka import TopicPartition
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.formats.frames import FramePart, clock_frame, decode_frame, frames
 from stream_app.formats.murmur2 import partition_for
 from stream_app.kafka.readers import new_reader
@@ -51,18 +52,23 @@ class Copying:
     """
 
     def __init__(
-        self, servers: str, consumer_group: str, source: tuple[str, int], target: tuple[str, int], appender: Appender
+        self,
+        kafka: KafkaAccess,
+        consumer_group: str,
+        source: tuple[str, int],
+        target: tuple[str, int],
+        appender: Appender,
     ) -> None:
         self._topic, count = source
         self._target, self._partitions = target
         self._tps = [TopicPartition(self._topic, partition) for partition in range(count)]
         self._appender = appender
-        self._servers, self._consumer_group = servers, consumer_group
+        self._kafka, self._consumer_group = kafka, consumer_group
         self.positions: dict[int, int] = {}
 
     async def run(self, wanted: Callable[[], bool]) -> None:
         """Copy as long as `wanted` says so. `Raises` KafkaError."""
-        self._consumer = new_reader(self._servers, consumer_group=self._consumer_group)
+        self._consumer = new_reader(self._kafka, consumer_group=self._consumer_group)
         await self._consumer.start()
         try:
             self._consumer.assign(self._tps)

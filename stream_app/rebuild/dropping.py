@@ -20,7 +20,7 @@ def drop(settings: Settings, serving: Generation, others: Sequence[Generation]) 
 
     `Raises` KafkaException, as for a group in use.
     """
-    admin = AdminClient(client_settings(settings.kafka_bootstrap_servers))
+    admin = AdminClient(client_settings(settings.kafka))
     topics, groups = [], []
     for other in others:
         its = settings.of(other.number, other.events, other.partitions)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from aiokafka import TopicPartition
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.ingest.ingest import Ingest
 from stream_app.kafka.readers import new_reader
 
@@ -20,14 +21,14 @@ class Rereading:
     `done`, `todo`: records read, and to be read in all.
     """
 
-    def __init__(self, servers: str, consumer_group: str, partitions: Mapping[str, int], ingest: Ingest) -> None:
+    def __init__(self, kafka: KafkaAccess, consumer_group: str, partitions: Mapping[str, int], ingest: Ingest) -> None:
         self._partitions, self._ingest = partitions, ingest
-        self._servers, self._consumer_group = servers, consumer_group
+        self._kafka, self._consumer_group = kafka, consumer_group
         self.done = self.todo = 0
 
     async def run(self, told: Callable[[], None]) -> None:
         """Read the source topics up to those ends; `told` is called after each step. `Raises` KafkaError."""
-        self._consumer = new_reader(self._servers, consumer_group=self._consumer_group)
+        self._consumer = new_reader(self._kafka, consumer_group=self._consumer_group)
         await self._consumer.start()
         try:
             tps = [

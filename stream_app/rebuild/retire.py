@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import msgspec
 from aiokafka import TopicPartition
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.formats.rows import FORMAT, POSITION, Position, decode_position, encode_position
 from stream_app.kafka.log import TransactionLog
 from stream_app.kafka.readers import new_reader
@@ -15,25 +16,23 @@ _WINDOW = 2_000  # records at the end of a changelog; each transaction ends with
 
 
 async def retire(
-    servers: str, consumer_group: str, changelog: str, events: str, partitions: Sequence[int], by: int
+    kafka: KafkaAccess, consumer_group: str, changelog: str, events: str, partitions: Sequence[int], by: int
 ) -> dict[int, int]:
     """Fence the owners of a generation's partitions, and mark the generation as superseded by another one.
 
     Gives the offsets of the events partitions up to which the generation came. Idempotent. `Raises` KafkaError.
     """
-    found = await asyncio.gather(
-        *(_retire(servers, consumer_group, (changelog, p), (events, p), by) for p in partitions)
-    )
+    found = await asyncio.gather(*(_retire(kafka, consumer_group, (changelog, p), (events, p), by) for p in partitions))
     return dict(zip(partitions, found, strict=True))
 
 
 async def _retire(
-    servers: str, consumer_group: str, changelog: tuple[str, int], source: tuple[str, int], by: int
+    kafka: KafkaAccess, consumer_group: str, changelog: tuple[str, int], source: tuple[str, int], by: int
 ) -> int:
-    log = TransactionLog(servers, f"{consumer_group}-{source[1]}", consumer_group, source, changelog)
+    log = TransactionLog(kafka, f"{consumer_group}-{source[1]}", consumer_group, source, changelog)
     await log.open()
     try:
-        position = await last_position(servers, *changelog) or Position(FORMAT, "", 0, 0, -1, 0, 0)
+        position = await last_position(kafka, *changelog) or Position(FORMAT, "", 0, 0, -1, 0, 0)
         marked = msgspec.structs.replace(position, format=FORMAT, superseded_by=by)
         await log.commit({POSITION: encode_position(marked)}, {}, position.offset)
     finally:
@@ -41,12 +40,12 @@ async def _retire(
     return position.offset
 
 
-async def last_position(servers: str, changelog: str, partition: int) -> Position | None:
+async def last_position(kafka: KafkaAccess, changelog: str, partition: int) -> Position | None:
     """The last committed row of a partition's position.
 
     Reads from the end, further and further back, until it is found.
     """
-    consumer = new_reader(servers)
+    consumer = new_reader(kafka)
     await consumer.start()
     try:
         at = TopicPartition(changelog, partition)

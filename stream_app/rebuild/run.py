@@ -80,15 +80,15 @@ class Rebuild:
     ) -> None:
         self._settings, self._old, self._plan, self._telling = settings, old, plan, telling
         self._from_sources, self._state_dir = from_sources, state_dir
-        self._servers = settings.kafka_bootstrap_servers
+        self._kafka = settings.kafka
         self._ledger = create_ledger(settings, state_dir, muted=True)
-        self._observer, self._appender = Observer(self._servers), Appender(self._servers)
+        self._observer, self._appender = Observer(self._kafka), Appender(self._kafka)
         self._results = ResultRecords(settings.ce_type_prefix, settings.ce_source)
         topics = {table.name: settings.result_topic(table.name) for table in TABLES}
-        self._shown = ShownResults(self._servers, topics)
+        self._shown = ShownResults(self._kafka, topics)
         self._result_topics = topics
         self._copying = Copying(
-            self._servers,
+            self._kafka,
             f"{settings.app_id}-copy-{settings.events_generation}",
             (old.events, old.events_partitions),
             (settings.events, settings.events_partitions),
@@ -150,7 +150,7 @@ class Rebuild:
         conf = ingest_conf(self._settings)._replace(again=True)
         ingest = Ingest(conf, self._appender)
         rereading = Rereading(
-            self._servers,
+            self._kafka,
             f"{self._settings.app_id}-reread-{self._settings.generation}",
             await self._partitions(list(registry.by_kafka_name(registry.TEAMS, self._settings.source_topic))),
             ingest,
@@ -238,7 +238,7 @@ class Rebuild:
         if self._plan.copies_events:
             await self._move_ingest()
         retired = await retire(
-            self._servers,
+            self._kafka,
             old.ledger_group,
             changelog(old.ledger_group),
             old.events,
@@ -254,7 +254,7 @@ class Rebuild:
             for view in self._views()
             if view.partition in gone
         ]
-        await generations.write(self._servers, self._settings.topic_generations, self._plan.target.serving())
+        await generations.write(self._kafka, self._settings.topic_generations, self._plan.target.serving())
         self._ledger.lanes.unmute({} if self._plan.copies_events else retired, shown)
         stood_still_s = time.monotonic() - began
         self._telling.say(

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 from aiokafka import TopicPartition
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.domain import probe
 from stream_app.domain.cells import CellKey
 from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS
@@ -52,14 +53,14 @@ def shown(value: bytes) -> Shown:
 class ShownResults:
     """Follows the results topics. `by_name`: the records that stand, by table and key."""
 
-    def __init__(self, servers: str, topics: Mapping[str, str]) -> None:
-        self._servers = servers
+    def __init__(self, kafka: KafkaAccess, topics: Mapping[str, str]) -> None:
+        self._kafka = kafka
         self._tables = {topic: table for table, topic in topics.items()}
         self.by_name: dict[Name, Shown] = {}
 
     async def start(self, partitions: Mapping[str, int]) -> None:
         """Connect; `partitions`: how many each topic has. `Raises` KafkaError."""
-        self._consumer = new_reader(self._servers)
+        self._consumer = new_reader(self._kafka)
         await self._consumer.start()
         self._tps = [
             TopicPartition(topic, partition) for topic in self._tables for partition in range(partitions[topic])

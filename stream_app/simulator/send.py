@@ -13,6 +13,7 @@ from zlib import crc32
 
 from aiokafka.errors import KafkaError
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.kafka.log import Appender
 from stream_app.observing.client import ClusterError
 from stream_app.observing.observer import Observer
@@ -28,24 +29,24 @@ class SendError(Exception):
 class Sender:
     """A sender to the source topics; to be used as a context. `Raises` SendError."""
 
-    def __init__(self, servers: str, topics: Mapping[SourceTopic, str], ack_seconds_max: float = 60) -> None:
+    def __init__(self, kafka: KafkaAccess, topics: Mapping[SourceTopic, str], ack_seconds_max: float = 60) -> None:
         """`ack_seconds_max`: an idempotent producer retries for ever; this is more than a broker's restart takes."""
-        self._servers, self._topics, self._ack_seconds_max = servers, topics, ack_seconds_max
-        self._appender = Appender(servers)
+        self._kafka, self._topics, self._ack_seconds_max = kafka, topics, ack_seconds_max
+        self._appender = Appender(kafka)
         self._partitions: dict[SourceTopic, int] = {}
         self._anywhere = count()
 
     async def __aenter__(self) -> Self:
         try:
             await self._appender.start()
-            found = await Observer(self._servers).topics(list(self._topics.values()))
+            found = await Observer(self._kafka).topics(list(self._topics.values()))
         except (KafkaError, ClusterError):
             await self._appender.stop()
-            raise SendError(f"Kafka does not answer at {self._servers}: start it by make up") from None
+            raise SendError(f"Kafka does not answer at {self._kafka.servers}: start it by make up") from None
         missing = sorted(set(self._topics.values()) - set(found))
         if missing:
             await self._appender.stop()
-            raise SendError(f"Kafka at {self._servers} lacks {', '.join(missing)}, which make up creates")
+            raise SendError(f"Kafka at {self._kafka.servers} lacks {', '.join(missing)}, which make up creates")
         self._partitions = {topic: found[name].partitions for topic, name in self._topics.items()}
         return self
 
@@ -70,7 +71,7 @@ class Sender:
             async with asyncio.timeout(self._ack_seconds_max):
                 await self._appender.append(by_partition)
         except TimeoutError:
-            raise SendError(f"Kafka at {self._servers} stopped answering; what it took is safe") from None
+            raise SendError(f"Kafka at {self._kafka.servers} stopped answering; what it took is safe") from None
         except KafkaError as error:
-            raise SendError(f"Kafka at {self._servers} took only a part ({error})") from None
+            raise SendError(f"Kafka at {self._kafka.servers} took only a part ({error})") from None
         return int(time.time() * 1000) + 1

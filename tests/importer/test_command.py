@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from typer.testing import CliRunner
 
 from config import settings
+from stream_app.access.kafka import KafkaAccess
 from stream_app.cli import import_, load
 from stream_app.importer import run as importer_run
 from stream_app.importer.mapping import MAPPED, SourceRecord
@@ -35,7 +36,7 @@ def topics(kafka, monkeypatch):
     """Source topics of this test alone; the command finds them by its settings."""
     prefix = uuid.uuid4().hex
     names = {name: f"{prefix}.{name}" for name in NAMES}
-    create_missing(kafka, [TopicSpec(name, 2) for name in names.values()])
+    create_missing(KafkaAccess(kafka), [TopicSpec(name, 2) for name in names.values()])
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka)
     for name, topic in names.items():
         monkeypatch.setenv(f"STREAM_APP_TOPIC_{name.upper()}", topic)
@@ -194,7 +195,7 @@ async def test_missing_topics_are_named_and_not_made(kafka):
     missing = f"missing-{uuid.uuid4().hex}"
     for _ in range(2):
         with pytest.raises(SendError, match=f"lacks {missing}, which `make up` creates"):
-            async with KafkaSender(kafka, {registry.SESSIONS: missing}):
+            async with KafkaSender(KafkaAccess(kafka), {registry.SESSIONS: missing}):
                 pass
 
 
@@ -202,7 +203,9 @@ async def test_kafka_that_dies_ends_the_import_in_time(own_kafka):
     record = SourceRecord(registry.SESSIONS, b"M1", b"{}")
 
     async def import_while_it_dies():
-        async with KafkaSender(own_kafka.address, {registry.SESSIONS: "sessions"}, ack_seconds_max=2) as sender:
+        async with KafkaSender(
+            KafkaAccess(own_kafka.address), {registry.SESSIONS: "sessions"}, ack_seconds_max=2
+        ) as sender:
             await sender.send([record])
             await in_thread(own_kafka.halt)
             async with asyncio.timeout(10):

@@ -8,6 +8,7 @@ from random import Random
 import pytest
 from aiokafka.errors import KafkaError
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.kafka.log import Appender, TransactionLog
 from stream_app.ports.kafka import Fenced
 from tests.support.waiting import until
@@ -15,7 +16,7 @@ from tests.support.waiting import until
 
 @pytest.fixture
 async def appender(kafka):
-    made = Appender(kafka)
+    made = Appender(KafkaAccess(kafka))
     await made.start()
     yield made
     await made.stop()
@@ -27,7 +28,7 @@ async def new_log(kafka, caplog):
     made: list[TransactionLog] = []
 
     def make(topic: str, changelog: str) -> TransactionLog:
-        made.append(TransactionLog(kafka, f"id-{topic}", f"group-{topic}", (topic, 0), (changelog, 0)))
+        made.append(TransactionLog(KafkaAccess(kafka), f"id-{topic}", f"group-{topic}", (topic, 0), (changelog, 0)))
         return made[-1]
 
     yield make

@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.health.status import Limits
 from stream_app.local.ports import free_port
 from stream_app.monitor.document import GroupRow, PartitionRow
@@ -38,7 +39,7 @@ class Eyes:
 
     def __init__(self, kafka: str, *groups: str, timestamps: str = "log", limits: Limits = LIMITS, **more: Any) -> None:
         ours = more.pop("ours", {})
-        self.observer = Observer(kafka)
+        self.observer = Observer(KafkaAccess(kafka))
         self.looker = Looker(self.observer, ours, groups, more.pop("partitions_max", 1000))
         self.lookup = ReadingLookup(kafka) if timestamps == "log" else BisectingLookup(self.observer)
         self.watch = Watch(self.lookup, frozenset(ours), limits)

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.formats.generations import Generation
 from stream_app.kafka import generations
 from stream_app.local.ports import free_port
@@ -32,7 +33,7 @@ class World:
         }
 
     def tell(self, generation):
-        asyncio.run(generations.write(self.kafka, self.generations, generation))
+        asyncio.run(generations.write(KafkaAccess(self.kafka), self.generations, generation))
 
 
 @pytest.fixture

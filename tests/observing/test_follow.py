@@ -1,5 +1,6 @@
 """A follower on a real broker: the newest records first, then each new one."""
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.observing.follow import Follower
 from tests.support.waiting import until
 
@@ -27,7 +28,7 @@ async def test_it_begins_near_the_end_and_goes_on(kafka, new_topic, producer):
     """Of ten records the last three, which are not new; then what comes, which is."""
     topic = new_topic()
     send(producer, topic, [b"%d" % n for n in range(10)])
-    follower = Follower(kafka, topic, tail=3)
+    follower = Follower(KafkaAccess(kafka), topic, tail=3)
     assert [(r.value, r.is_new) for r in await collected(follower, 3)] == [(b"7", False), (b"8", False), (b"9", False)]
     send(producer, topic, [b"10"])
     (record,) = await collected(follower, 1)
@@ -39,12 +40,12 @@ async def test_each_partition_has_its_own_tail(kafka, new_topic, producer):
     topic = new_topic(2)
     send(producer, topic, [b"a", b"b"])
     send(producer, topic, [b"c"], partition=1)
-    assert sorted(r.value for r in await collected(Follower(kafka, topic, tail=1), 2)) == [b"b", b"c"]
+    assert sorted(r.value for r in await collected(Follower(KafkaAccess(kafka), topic, tail=1), 2)) == [b"b", b"c"]
 
 
 async def test_a_topic_that_comes_later_is_followed_from_its_start(kafka, new_topic, producer):
     """Nothing is an error before it exists."""
-    follower = Follower(kafka, "of-later", tail=10)
+    follower = Follower(KafkaAccess(kafka), "of-later", tail=10)
     assert await follower.drain() == []
     topic = new_topic(name="of-later")
     send(producer, topic, [b"first"])

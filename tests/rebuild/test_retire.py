@@ -6,6 +6,7 @@ import logging
 import msgspec
 import pytest
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.formats.rows import POSITION, decode_position, encode_position
 from stream_app.kafka.log import TransactionLog
 from stream_app.partition.positions import new_position
@@ -23,7 +24,9 @@ class Owner:
 
     def __init__(self, kafka: str, topics: tuple[str, str], group: str, partition: int = 0) -> None:
         changelog, events = topics
-        self.log = TransactionLog(kafka, f"{group}-{partition}", group, (events, partition), (changelog, partition))
+        self.log = TransactionLog(
+            KafkaAccess(kafka), f"{group}-{partition}", group, (events, partition), (changelog, partition)
+        )
 
     async def tick(self, offset: int, rows: int = 1) -> None:
         position = msgspec.structs.replace(AT, offset=offset)
@@ -74,7 +77,7 @@ async def test_a_generation_is_retired(kafka, topics, owner):
     group = f"group-{changelog}"
     await owner.tick(7)
     for _ in range(2):
-        assert await retire(kafka, group, changelog, events, range(2), by=4) == {0: 7, 1: 0}
+        assert await retire(KafkaAccess(kafka), group, changelog, events, range(2), by=4) == {0: 7, 1: 0}
         marked = [await last_position(kafka, changelog, partition) for partition in range(2)]
         assert [(found.offset, found.superseded_by) for found in marked if found is not None] == [(7, 4), (0, 4)]
     with pytest.raises(Fenced):

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import redis
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.local.ports import free_port
 from stream_app.local.topics import TopicSpec, create_missing
 from stream_app.sources import registry
@@ -51,7 +52,7 @@ def sources(kafka, tmp_path):
         "STREAM_APP_RUN": str(tmp_path),
     }
     topics = {name: env[f"STREAM_APP_TOPIC_{name.upper()}"] for name in SOURCES}
-    create_missing(kafka, [TopicSpec(topic, 3) for topic in topics.values()])
+    create_missing(KafkaAccess(kafka), [TopicSpec(topic, 3) for topic in topics.values()])
     return env, topics
 
 

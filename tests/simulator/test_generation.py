@@ -3,6 +3,7 @@
 import pytest
 
 from config.settings import load
+from stream_app.access.kafka import KafkaAccess
 from stream_app.cli.generation import generation_in_force
 from stream_app.cli.topics import topics_of
 from stream_app.formats.generations import Generation
@@ -24,7 +25,7 @@ async def test_without_a_topic_it_is_that_of_the_settings(kafka):
 async def test_it_is_the_newest_that_serves_not_one_that_is_built(kafka, new_topic):
     known = settings(kafka, topic_generations=new_topic(1, cleanup_policy="compact"))
     for told in (Generation(2, 2, 5, "building"), Generation(2, 2, 5, "serving"), Generation(3, 3, 7, "building")):
-        await generations.write(kafka, known.topic_generations, told)
+        await generations.write(KafkaAccess(kafka), known.topic_generations, told)
     found = await generation_in_force(known)
     assert (found.ledger_group, found.ingest_group) == ("crm-stats-ledger-2", "crm-stats-ingest-2")
     assert (found.events, found.events_partitions) == ("crm-stats.events-2", 5)

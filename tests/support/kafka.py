@@ -13,6 +13,7 @@ from aiokafka.consumer import fetcher
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
+from stream_app.access.kafka import KafkaAccess
 from stream_app.kafka import batches
 from stream_app.observing.observer import Observer
 from tests.oracle_room.reading import Record
@@ -38,7 +39,7 @@ async def observe() -> AsyncIterator[Callable[[str], Observer]]:
     made: list[Observer] = []
 
     def make(servers: str) -> Observer:
-        made.append(Observer(servers))
+        made.append(Observer(KafkaAccess(servers)))
         return made[-1]
 
     yield make
