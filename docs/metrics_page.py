@@ -12,10 +12,11 @@ from prometheus_client import CollectorRegistry  # noqa: E402
 from stream_app.api.observe import Metrics  # noqa: E402  # after the path that it is found on
 from stream_app.ingest.metrics import IngestMetrics  # noqa: E402
 from stream_app.monitor.metrics import METRICS  # noqa: E402
+from stream_app.partition.metrics import expose  # noqa: E402
 
 INTRO = """# Metrics
 
-Written by `make docs` from `stream_app/monitor/metrics.py`, `stream_app/api/observe.py` and `stream_app/ingest/metrics.py`.
+Written by `make docs` from `stream_app/monitor/metrics.py`, `stream_app/api/observe.py`, `stream_app/ingest/metrics.py` and `stream_app/partition/metrics.py`.
 
 All are in the format of Prometheus, with HELP. Operators are never a label: there may be any number of them.
 
@@ -35,7 +36,7 @@ API = """
 WORKER = """
 ## Workers
 
-`/metrics` at `worker_metrics_host` and `worker_metrics_port`, of each process of `stream-app worker` with ingest in it; without that port there is none. They count from the worker's start,
+`/metrics` at `worker_metrics_host` and `worker_metrics_port`, of each process of `stream-app worker`, those of ingest where it is in it; without that port there is none. They count from the worker's start,
 a record when Kafka has what came of it. `topic` is a source topic.
 """
 
@@ -62,6 +63,7 @@ def of_workers() -> list[tuple[str, str, tuple[str, ...], str]]:
     """As a worker exposes them."""
     registry = CollectorRegistry()
     IngestMetrics({}, registry)
+    expose(list, registry)
     return of_registry(registry)
 
 

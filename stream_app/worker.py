@@ -40,6 +40,7 @@ from stream_app.observing.observer import Observer
 from stream_app.partition.announcer import Announcer
 from stream_app.partition.conf import Conf, Pace, Topics
 from stream_app.partition.lanes import Lanes
+from stream_app.partition.metrics import expose
 from stream_app.partition.sink_writer import SinkWriter
 from stream_app.ports.kafka import Range, Replayed
 from stream_app.sinks.clickhouse import ClickHouseSink
@@ -157,8 +158,10 @@ class LedgerApp(NamedTuple):
     lanes: Lanes
 
 
-def create_ledger(settings: Settings, state_dir: Path, *, muted: bool = False) -> LedgerApp:
-    """The app `ledger`; `muted`: of a generation that is being built, and publishes nothing yet."""
+def create_ledger(
+    settings: Settings, state_dir: Path, metrics: CollectorRegistry | None = None, *, muted: bool = False
+) -> LedgerApp:
+    """The app `ledger`; `metrics` gets its gauges. `muted`: of a generation that is being built, and publishes nothing yet."""
     group = settings.ledger_group
     app = new_app(
         group,
@@ -199,6 +202,7 @@ def create_ledger(settings: Settings, state_dir: Path, *, muted: bool = False) -
             background.add_future(writer.run())
 
     lanes = Lanes(LedgerKafka(settings, observer), state_dir / group, settings.block_cache_mb, app.crash)
+    expose(lanes.open_lanes, metrics)
     lanes.writers = [
         SinkWriter(
             RedisSink(settings.redis_url, generation=settings.generation, partitions=settings.events_partitions),
@@ -278,7 +282,7 @@ def run(settings: Settings, state_dir: Path, only: str | None, ready_file: Path 
     if only in {None, INGEST}:
         apps.append(create_ingest(settings, state_dir, metrics))
     if only in {None, LEDGER}:
-        apps.append(create_ledger(settings, state_dir).app)
+        apps.append(create_ledger(settings, state_dir, metrics).app)
     worker = Worker(*apps, loglevel="INFO", redirect_stdouts=False)
     app = apps[-1]
 

@@ -73,7 +73,7 @@ class LateEvent(NamedTuple):
 class Frozen(NamedTuple):
     """What changed since the last freeze; None: deleted.
 
-    Cells by name of table; `dropped`: those that left retention, as they were.
+    Cells by name of table; `dropped`: those that left retention, as they last were.
     """
 
     entities: dict[bytes, Row | None]
@@ -289,8 +289,12 @@ class Ledger:
         """Give the changed cells of a table their version, and what shows them, too."""
         work, shown = self.work, Shown(version, as_of)
         groups: set[tuple[str, str]] = set()
-        table.complete(work.cells[table.name].changed, work.operators)
-        for (operator, group, _), cell in work.cells[table.name].changed.items():
+        cells = work.cells[table.name]
+        table.complete(cells.changed, work.operators)
+        table.complete(cells.last, work.operators)
+        for cell in cells.last.values():
+            cell.version, cell.as_of = version, as_of
+        for (operator, group, _), cell in cells.changed.items():
             if cell is not None:
                 cell.version, cell.as_of = version, as_of
                 groups.add((operator, group))

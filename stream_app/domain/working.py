@@ -74,7 +74,8 @@ class WorkingCells(Generic[C]):
         self._young: dict[CellKey, C] = {}
         self._old: dict[CellKey, C] = {}
         self.changed: dict[CellKey, C | None] = {}  # None: deleted
-        self.dropped: dict[CellKey, C] = {}  # those that left retention, as they were
+        self.dropped: dict[CellKey, C] = {}  # those that left retention, as they last were
+        self.last: dict[CellKey, C] = {}  # those of them that have changed since the last freeze
 
     def load(self, keys: Iterable[CellKey]) -> None:
         """Load cells before `get`; one that does not exist is made."""
@@ -98,6 +99,8 @@ class WorkingCells(Generic[C]):
         for key in keys:
             cell = changed[key] if key in changed else young.pop(key, None) or old.pop(key, None)
             if cell is not None:
+                if key in changed:
+                    self.last[key] = cell
                 self._delete(key, cell)
             elif key not in changed:
                 absent.append(key)
@@ -117,9 +120,9 @@ class WorkingCells(Generic[C]):
         return keys + [key for key, cell in changed.items() if key.operator == operator and cell is not None]
 
     def freeze(self) -> tuple[dict[CellKey, C | None], dict[CellKey, C]]:
-        """The cells that changed since the last freeze (None: deleted), and those that left retention, as they were."""
+        """The cells that changed since the last freeze (None: deleted), and those that left retention, as they last were."""
         changed, self.changed = self.changed, {}
-        dropped, self.dropped = self.dropped, {}
+        dropped, self.dropped, self.last = self.dropped, {}, {}
         if len(self._young) > CELLS_CACHED:  # only here: nothing in it is ahead of the rows
             self._young, self._old = {}, self._young
         return changed, dropped

@@ -5,6 +5,7 @@ r"""Rows of a partition's store and of its changelog. One key space, told apart 
     PREFIX operator \0 group \0 period  a cell of the table with the prefix (domain.tables)
     o operator                         Operator
     g operator \0 group                Group
+    k and the key of a cell            the cell, which left retention, until the sink that keeps it for ever has it
     p                                  Position
 Ids hold no control characters, so the separators are safe, and everything of an operator is one range by kind of row. A
 value that is empty is a deletion (in overlays; the changelog has a null).
@@ -31,7 +32,7 @@ C = TypeVar("C", bound=Cell)
 
 FORMAT: Final = 2
 POSITION: Final = b"p"
-OPERATORS, GROUPS = b"o", b"g"
+OPERATORS, GROUPS, PAST = b"o", b"g", b"k"
 DELETED: Final = b""
 _MARK: Final = bytes([FORMAT])
 _LISTS_FROM: Final = 0x80  # first bytes of format 1
@@ -114,6 +115,21 @@ def parse_cell_key(key: bytes) -> CellKey:
     """The cell that a row's key names."""
     operator, group, period = key[1:].decode().split("\0")
     return CellKey(operator, group, int(period))
+
+
+def past_key(table: Table[Any], key: CellKey) -> bytes:
+    """The key of the row of a cell that left retention."""
+    return PAST + cell_key(table, key)
+
+
+def past_prefix(table: Table[Any]) -> bytes:
+    """The prefix of the rows of cells of a table that left retention."""
+    return PAST + table.prefix.encode()
+
+
+def parse_past_key(key: bytes) -> CellKey:
+    """The cell that the key of a row of one that left retention names."""
+    return parse_cell_key(key[len(PAST) :])
 
 
 def parse_group_key(key: bytes) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from stream_app.domain.cells import Cell, CellKey, Customer, Group, Operator
 from stream_app.domain.events import Row
@@ -84,6 +84,11 @@ class FrozenRows:
         for key, value in self.scan(rows.cells_prefix(table, operator)):
             yield rows.parse_cell_key(key), table.read(decode(value))
 
+    def past_cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
+        """Cells of a table that left retention and are held, by key, filled up to today's figures."""
+        found = rows.cell_decoder(table).all(self.load([rows.past_key(table, key) for key in keys]))
+        return table.read_all(found)
+
     def operators(self) -> dict[str, Operator]:
         """All known operators by id."""
         return {key[1:].decode(): rows.decode_operator(value) for key, value in self.scan(rows.OPERATORS)}
@@ -135,6 +140,19 @@ class CommittedRows:
     def cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
         """Cells of a table, in the order asked for."""
         return self._rows.cells(table, keys)
+
+    def past(self, table: Table[Any]) -> list[CellKey]:
+        """Names of cells that left retention, and are held until the sink that keeps them for ever has them."""
+        return [rows.parse_past_key(key) for key, _ in self._rows.scan(rows.past_prefix(table))]
+
+    def last_cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
+        """Cells of a table, in the order asked for; those that left retention as they last were, while they are held."""
+        found = self._rows.cells(table, keys)
+        absent = [index for index, cell in enumerate(found) if cell is None]
+        held = self._rows.past_cells(table, [keys[index] for index in absent])
+        for index, cell in zip(absent, held, strict=True):
+            found[index] = cell
+        return found
 
     def scan_cells(self, table: Table[C], operator: str) -> Iterator[tuple[CellKey, C]]:
         """All retained cells of an operator in a table."""

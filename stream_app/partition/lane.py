@@ -13,7 +13,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from stream_app.domain.cells import CellKey
@@ -92,7 +92,10 @@ class Lane:
         names = (*topics.results.values(), topics.dead_letters)
         partitions = {topic: await self._log.partitions(topic) for topic in names}
         self.frontiers = Frontiers(position.as_of, position.offset)
-        self._state = PartitionState(self._conf, self.partition, self._rows, position, partitions, muted=self.muted)
+        keeps_past = not (self.muted and where.first)
+        self._state = PartitionState(
+            self._conf, self.partition, self._rows, position, partitions, muted=self.muted, keeps_past=keeps_past
+        )
         self.expected = self.committed = position.offset
         self.published = 0 if self._state.unpublished or self.muted else position.offset
         self.is_open = True
@@ -140,6 +143,19 @@ class Lane:
         self._state.unmute(shown)
         self.muted = False
         self._wake.set()
+
+    # -- cells past retention, for the sink that keeps them for ever
+
+    def release(self, written: Mapping[str, Iterable[CellKey]]) -> None:
+        """The sink has these, by name of table: they are held no longer."""
+        if self.is_open:
+            self._state.release(written)
+            self._wake.set()
+
+    @property
+    def past(self) -> tuple[int, int]:
+        """Cells that are held, and that were let go before the sink had them, since the start."""
+        return self._state.past
 
     # -- work
 

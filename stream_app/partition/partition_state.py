@@ -7,7 +7,7 @@ topics and dead letters, and what sinks must copy: all of one state, made withou
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
@@ -22,6 +22,7 @@ from stream_app.formats.frames import FramePart, decode_frame
 from stream_app.formats.rows import Position, version_of
 from stream_app.partition.conf import Conf
 from stream_app.partition.frozen_rows import FrozenRows, encode
+from stream_app.partition.past_cells import PastCells
 from stream_app.ports.records import Record
 from stream_app.ports.sinks import Dirty
 from stream_app.sinks.dead_letters import dead_letter
@@ -52,6 +53,9 @@ class PartitionState:
     A muted one, of a generation that is being built beside the one that serves, publishes nothing until it is unmuted:
     no results, no dead letters. It keeps the dead letters of the last frames, since they are its to send if the serving
     generation never applied those.
+
+    `keeps_past` holds cells that leave retention for the sink that keeps them for ever: not of one that is built from an
+    events topic whose beginning is gone, since months of it may be counted in part.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class PartitionState:
         partitions: dict[str, int],
         *,
         muted: bool = False,
+        keeps_past: bool = True,
     ) -> None:
         self._conf, self.partition, self._rows, self.position = conf, partition, frozen, position
         self._ledger = Ledger(frozen, conf.ledger, position.now)
@@ -73,6 +78,7 @@ class PartitionState:
         self._unpublished: dict[str, set[CellKey]] = {
             table.name: set() for table in TABLES
         }  # changed, not in the results topics yet
+        self._past = PastCells(frozen, partition) if keeps_past else None
         self._sweeping: tuple[str, tuple[bytes, str] | None] | None = None
         self.changed = False  # since the last freeze
         self.events = 0  # applied since the start
@@ -154,6 +160,8 @@ class PartitionState:
             self._show(_without_probe(frozen), records, version, as_of_ms, publish=publish)
         self.position.offset, self.position.now, self.position.as_of = offset, self._ledger.work.now, as_of_ms
         changes = encode(frozen)
+        if self._past is not None:
+            changes |= self._past.changes(_shown(frozen.dropped))
         changes[rows.POSITION] = rows.encode_position(self.position)
         self._rows.committing = changes
         published = None if self.unpublished or self.muted else offset
@@ -190,6 +198,16 @@ class PartitionState:
             self._ledger.show_currency(key, currency)
         self._recall()
         self.changed = True
+
+    @property
+    def past(self) -> tuple[int, int]:
+        """Cells past retention that are held, and that were let go before the sink that keeps them had them."""
+        return (len(self._past), self._past.let_go) if self._past is not None else (0, 0)
+
+    def release(self, written: Mapping[str, Iterable[CellKey]]) -> None:
+        """The sink that keeps cells for ever has these past retention, by name of table."""
+        if self._past is not None and self._past.release(written):
+            self.changed = True
 
     def committed(self) -> None:
         """Note that the store holds the last tick."""

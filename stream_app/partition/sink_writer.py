@@ -4,7 +4,7 @@ What changed is kept as sets of keys until it is written, so a sink that is down
 nobody. After each failure and each start a partition is compared with the sink first. As-of is written after the
 documents it speaks for: it is taken in the same moment as the keys that are about to be written. Where a sink claims an
 as-of for a partition already, which another generation's documents have reached, nothing of the partition is written
-before its own have.
+before its own have. Cells that left retention are released once a sink that keeps them for ever has written them.
 """
 
 import asyncio
@@ -12,6 +12,8 @@ import logging
 import random
 from collections.abc import Callable
 
+from stream_app.domain.cells import CellKey
+from stream_app.domain.tables import TABLES
 from stream_app.partition.lane import BEHIND_FACTOR, Lane
 from stream_app.partition.store import StoreClosed
 from stream_app.ports.sinks import Dirty, Sink, View
@@ -82,9 +84,12 @@ class SinkWriter:
         lanes = [lane for lane in lanes if as_of[lane.partition] >= self._sink.claimed_ms(lane.partition)]
         as_of = {lane.partition: as_of[lane.partition] for lane in lanes}
         taken = {lane: self._dirty.pop(lane, Dirty()) for lane in lanes}
+        past = {lane: _past(lane.view, taken[lane]) for lane in lanes if self._sink.keeps_past}
         changes: list[tuple[View, Dirty]] = [(lane.view, taken[lane]) for lane in lanes if taken[lane]]
         if changes:
             await self._sink.write(changes)
+        for lane, written in past.items():
+            lane.release(written)
         as_of = {partition: time_ms for partition, time_ms in as_of.items() if time_ms}
         emptied = await self._sink.write_as_of(as_of) if as_of else set()
         self.as_of_ms = {partition: time_ms for partition, time_ms in as_of.items() if partition not in emptied}
@@ -93,3 +98,8 @@ class SinkWriter:
     async def close(self) -> None:
         """Disconnect. What is not written yet is found by the next owner's comparison."""
         await self._sink.close()
+
+
+def _past(view: View, dirty: Dirty) -> dict[str, set[CellKey]]:
+    """The dirty cells that have left retention by now, by name of table: what is written of them is their last state."""
+    return {table.name: dirty.cells[table.name].intersection(view.past(table)) for table in TABLES}

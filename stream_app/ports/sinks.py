@@ -6,7 +6,7 @@ once.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from stream_app.domain.cells import Cell, CellKey, Group, Operator
 from stream_app.domain.tables import TABLES, Table
@@ -30,6 +30,12 @@ class View(Protocol):
 
     def cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
         """Cells of a table, in the order asked for."""
+
+    def past(self, table: Table[Any]) -> Sequence[CellKey]:
+        """Names of cells that left retention, and are held until the sink that keeps them for ever has them."""
+
+    def last_cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
+        """Cells of a table, in the order asked for; those that left retention as they last were, while they are held."""
 
     def scan_cells(self, table: Table[C], operator: str) -> Iterator[tuple[CellKey, C]]:
         """All retained cells of an operator in a table."""
@@ -67,6 +73,7 @@ class Sink(Protocol):
 
     name: str
     errors: tuple[type[Exception], ...]  # what its calls raise when the place fails, besides OSError
+    keeps_past: bool  # cells that left retention stay in it as they last were: they are held until it has them
 
     async def compare(self, view: View) -> Dirty:
         """Make missing tables, and say what of a partition's state the sink does not hold.

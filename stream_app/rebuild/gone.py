@@ -74,6 +74,15 @@ class GoneCells:
         """Cells of zeros, figures in the currencies that they were shown in."""
         return [self._zeros(table, key) for key in keys]
 
+    def past(self, table: Table[Any]) -> list[CellKey]:
+        """None: what left retention is held by the partition."""
+        del table
+        return []
+
+    def last_cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
+        """The same as `cells`."""
+        return self.cells(table, keys)
+
     def _zeros(self, table: Table[C], key: CellKey) -> C:
         cell: Any = table.new()
         cell.version, cell.as_of = self._version, self._as_of_ms

@@ -3,7 +3,8 @@
 Rows are inserted again whenever they may be missing; ReplacingMergeTree keeps the highest version of each. Operators
 and groups have tables of their own, so that answers can be made from ClickHouse alone. The view is read in the event
 loop only, the network is used in threads only. As-of goes last, and not for a partition whose tables may have lost rows
-since it was compared: another table behind the name, or blocks gone. Cells that left retention stay as they last were.
+since it was compared: another table behind the name, or blocks gone. Cells that left retention stay as they last were:
+they are held in the state until their last rows are here.
 """
 
 import asyncio
@@ -81,6 +82,7 @@ class ClickHouseSink:
 
     name = "clickhouse"
     errors: tuple[type[Exception], ...] = (ClickHouseError, EOFError, UnusableTablesError)
+    keeps_past = True
 
     def __init__(self, url: str, database: str, *, partitions: int) -> None:
         self._partitions = partitions  # in all: as-of of others, of a generation before, is dropped
@@ -90,7 +92,7 @@ class ClickHouseSink:
         self._operators: dict[int, dict[str, Row]] = {}  # partition: operator: its row
 
     async def compare(self, view: View) -> Dirty:
-        """Migrate, and find the operators whose rows differ: all cells of those are dirty.
+        """Migrate, and find the operators whose rows differ: all cells of those are dirty, and all that left retention.
 
         Rows differ in their number, in their versions, or in what the figures add up to.
         """
@@ -115,6 +117,8 @@ class ClickHouseSink:
                 if added(table, cells) != sums.of(operator_id, _first(table, operator)):
                     dirty.cells[table.name].update(key for key, _ in cells)
                 await asyncio.sleep(0)
+        for table in TABLES:
+            dirty.cells[table.name].update(view.past(table))
         return dirty
 
     def _stored(self, to: Connection, partition: int, firsts: Sequence[Sequence[str]]) -> _Stored:

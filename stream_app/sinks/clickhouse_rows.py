@@ -21,6 +21,7 @@ from stream_app.ports.sinks import View
 from stream_app.sinks.clickhouse_statements import AnyTable, column_digits, stored_figures
 
 CELLS_MAX: Final = 2_000  # in one insert: at 48 rows a day some 100,000 rows
+MONTHS_MAX: Final = 100  # in one insert: max_partitions_per_insert_block, as ClickHouse has it by default
 
 Row = tuple[Any, ...]
 Columns = list[list[Any]]
@@ -46,17 +47,29 @@ def period_of(table: AnyTable, first: date) -> int:
 
 
 def columns_of(view: View, table: AnyTable, keys: Iterable[CellKey]) -> Iterator[Columns]:
-    """Columns of the cells that are there, so many cells at a time."""
+    """Columns of the cells that are there or held, so many cells and months at a time."""
     rows = _figure_columns if isinstance(table, FigureTable) else _count_columns
-    for chunk in _chunks(sorted(keys)):
-        cells = zip(chunk, view.cells(table, chunk), strict=True)
+    for chunk in _chunks(table, keys):
+        cells = zip(chunk, view.last_cells(table, chunk), strict=True)
         found = rows(table, [(key, cell) for key, cell in cells if cell is not None], view.partition)
         if found and found[0]:
             yield found
 
 
-def _chunks(keys: list[CellKey]) -> Iterator[list[CellKey]]:
-    return (keys[at : at + CELLS_MAX] for at in range(0, len(keys), CELLS_MAX))
+def _chunks(table: AnyTable, keys: Iterable[CellKey]) -> Iterator[list[CellKey]]:
+    """Keys in order of their periods: ClickHouse refuses an insert into more than 100 of its partitions, which are months."""
+    chunk: list[CellKey] = []
+    months: set[tuple[int, int]] = set()
+    for key in sorted(keys, key=lambda key: (key.period, key)):
+        first = period_date(table, key.period)
+        month = first.year, first.month
+        if len(chunk) == CELLS_MAX or (len(months) == MONTHS_MAX and month not in months):
+            yield chunk
+            chunk, months = [], set()
+        chunk.append(key)
+        months.add(month)
+    if chunk:
+        yield chunk
 
 
 def _figure_columns(table: AnyTable, cells: Sequence[tuple[CellKey, FigureCell]], partition: int) -> Columns:

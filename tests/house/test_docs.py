@@ -193,7 +193,7 @@ def test_every_metric_of_the_api_is_described_and_no_other():
 
 def test_every_metric_of_a_worker_is_described_and_no_other():
     exposed = {name for name, *_ in of_workers()}
-    assert set(re.findall(r"\bcrm_ingest_\w+", WHOLE)) == exposed
+    assert set(re.findall(r"\bcrm_(?:ingest|ledger)_\w+", WHOLE)) == exposed
 
 
 def test_the_docs_show_the_metrics_as_they_are_and_no_other():

@@ -22,7 +22,10 @@ class SinkError(Exception):
 
 class View:
     def __init__(self, partition):
-        self.partition = partition
+        self.partition, self.held = partition, set()
+
+    def past(self, table):
+        return self.held if table is MONTHLY else ()
 
 
 class Lane:
@@ -32,7 +35,11 @@ class Lane:
 
     def __init__(self, partition, as_of_ms=1000):
         self.partition, self.is_open, self.committed = partition, True, 0
+        self.released = set()
         self.view, self.frontiers = View(partition), Frontiers(as_of_ms, 0)
+
+    def release(self, written):
+        self.released |= written[MONTHLY.name]
 
     def commits(self, writer, dirty, as_of_ms):
         """A tick is in the store, and what it holds has reached a later time."""
@@ -44,7 +51,7 @@ class Lane:
 class Sink:
     """Notes its calls. `fails`: what the next call of a name raises; `during`: what happens while one waits."""
 
-    name, errors = "the sink", (SinkError,)
+    name, errors, keeps_past = "the sink", (SinkError,), True
 
     def __init__(self):
         self.calls, self.times, self.fails, self.during = [], [], {}, {}
@@ -198,6 +205,28 @@ async def test_it_waits_longer_after_each_failure_up_to_a_limit_and_starts_anew(
     assert len(waits) == 6
     for wait, backoff in zip(waits, (0.02, 0.04, 0.08, 0.08, 0.08, 0.08), strict=True):
         assert backoff / 2 <= wait < backoff + 0.5
+
+
+async def test_cells_past_retention_are_released_once_they_are_written(world):
+    """Those that had left when the sink was given the keys: one that leaves while it writes was written as it was before."""
+    sink, lanes, writer = world
+    lanes.append(one := Lane(3))
+    await sink.until("as of", {3: 1000})
+    one.view.held = {key("a")}
+    sink.fails, sink.found = {"write": [SinkError()]}, dirty("a")
+    after_the_failure = []
+    sink.during["compare"] = lambda: after_the_failure.append(set(one.released))
+    one.commits(writer, dirty("a"), 2000)
+    await sink.until("as of", {3: 2000})
+    assert after_the_failure == [set()]
+    assert one.released == {key("a")}
+    sink.during["write"] = lambda: one.view.held.add(key("b"))
+    one.commits(writer, dirty("b"), 3000)
+    await sink.until("as of", {3: 3000})
+    assert one.released == {key("a")}
+    one.commits(writer, dirty("b"), 4000)
+    await sink.until("as of", {3: 4000})
+    assert one.released == {key("a"), key("b")}
 
 
 async def test_nothing_of_a_partition_is_written_before_it_has_reached_what_the_sink_claims_of_it(world):

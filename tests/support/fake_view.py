@@ -21,6 +21,7 @@ class FakeView:
         self.known: dict[str, Operator] = {}
         self.named: dict[str, dict[str, Group]] = {}
         self.stored: dict[str, dict[CellKey, Cell]] = {table.name: {} for table in TABLES}
+        self.held: dict[str, dict[CellKey, Cell]] = {table.name: {} for table in TABLES}
         self.months, self.days = self.stored[MONTHLY.name], self.stored[HALF_HOUR.name]
 
     # What a sink may call
@@ -35,6 +36,12 @@ class FakeView:
 
     def cells(self, table: Table, keys: Sequence[CellKey]) -> list[Cell | None]:
         return [self.stored[table.name].get(key) for key in keys]
+
+    def past(self, table: Table) -> list[CellKey]:
+        return list(self.held[table.name])
+
+    def last_cells(self, table: Table, keys: Sequence[CellKey]) -> list[Cell | None]:
+        return [self.stored[table.name].get(key, self.held[table.name].get(key)) for key in keys]
 
     def scan_cells(self, table: Table, operator: str) -> Iterator[tuple[CellKey, Cell]]:
         return iter([(key, cell) for key, cell in self.stored[table.name].items() if key.operator == operator])
