@@ -1,7 +1,6 @@
 """`stream-app import FILE`: rows of a file as records of the source topics. Thin: the rules are the importer's."""
 
 import asyncio
-import codecs
 import logging
 import sys
 from contextlib import AsyncExitStack
@@ -19,16 +18,17 @@ from rich.table import Table
 from config import settings
 from stream_app.access.kafka import KafkaAccess
 from stream_app.importer.cdr_file import CdrMapping, CdrReader
-from stream_app.importer.map_file import File, MapError, MapFile
+from stream_app.importer.guesses import written_as
+from stream_app.importer.map_file import MapError, MapFile
 from stream_app.importer.map_load import load
 from stream_app.importer.mapping import MAPPED, Mapping
-from stream_app.importer.new_map import SAMPLE_ROWS, first_map, separator_of
+from stream_app.importer.new_map import SAMPLE_ROWS, first_map
 from stream_app.importer.parquet import ParquetReader
 from stream_app.importer.read import CsvReader, FileError, Reader
 from stream_app.importer.resume import Note
 from stream_app.importer.run import Rules, run
 from stream_app.importer.send import KafkaSender, Nowhere, SendError
-from stream_app.importer.tally import Tally
+from stream_app.importer.tally import Refused, Tally
 from stream_app.sources import registry
 from stream_app.sources.registry import SourceTopic
 
@@ -80,6 +80,8 @@ def command(
     except (FileError, SendError) as error:
         _fail(str(error))
     _show(tally, topics, dry_run)
+    if tally.came_to_nothing:
+        _fail(f"nothing was taken of {file}: each of its {tally.read} rows was refused")
     if strict and tally.refused_count:
         _fail(f"{tally.refused_count} of {tally.read} rows were refused")
 
@@ -91,18 +93,16 @@ def _new_map(file: Path) -> str:
             start = opened.read(1 << 16)
     except OSError as error:
         raise FileError(f"{file} can't be read: {(error.strerror or str(error)).lower()}") from None
-    if start.startswith(b"PAR1"):
-        how = File(format="parquet")
-    else:
-        try:
-            encoding = "utf-8-sig"
-            text = codecs.getincrementaldecoder(encoding)().decode(start)
-        except UnicodeDecodeError:
-            encoding = "cp1252"
-            text = start.decode(encoding, errors="replace")
-        how = File(separator=separator_of(text.partition("\n")[0]), encoding=encoding)
+    try:
+        how = written_as(start)
+    except UnicodeError as error:
+        raise FileError(f"{file} can't be read: its first bytes are no text ({error})") from None
     with ParquetReader(file) if how.format == "parquet" else CsvReader(file, how) as reader:
         rows = [row.cells for row in islice(reader.rows(), SAMPLE_ROWS) if isinstance(row.cells, list)]
+        if rows and not any(len(row) == len(reader.header) for row in rows):
+            raise FileError(
+                f"{file} has a first line of {len(reader.header)} cells, and no row has as many: what stands before the header is to be removed"
+            )
         return first_map(reader.header, rows, how)
 
 
@@ -184,12 +184,17 @@ def _show(tally: Tally, topics: dict[SourceTopic, str], dry_run: bool) -> None:
     for topic, name in topics.items():
         counts.add_row(escape(name), str(tally.records[topic]))
     console.print(counts)
-    if tally.refused:
-        refusals = Table("refused rows", "because of", "at", "on lines", "for example", title_justify="left")
-        for (key, reason), same in sorted(tally.refused.items(), key=lambda item: -item[1].count):
-            lines = ", ".join(map(str, same.lines)) + (" …" if same.count > len(same.lines) else "")
-            refusals.add_row(str(same.count), reason, key or "the row", lines, escape(same.detail))
-        console.print(refusals)
+    for what, found in ("refused rows", tally.refused), ("rows taken without a value", tally.left_out):
+        if found:
+            console.print(_reasons(what, found))
+
+
+def _reasons(what: str, found: dict[tuple[str, str], Refused]) -> Table:
+    table = Table(what, "because of", "at", "on lines", "for example")
+    for (key, reason), same in sorted(found.items(), key=lambda item: -item[1].count):
+        lines = ", ".join(map(str, same.lines)) + (" …" if same.count > len(same.lines) else "")
+        table.add_row(str(same.count), reason, key or "the row", lines, escape(same.detail))
+    return table
 
 
 def _fail(sentence: str) -> None:

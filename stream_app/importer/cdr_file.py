@@ -1,23 +1,24 @@
 """A file of OCPI CDRs -> records, without a map: each CDR goes on as it was written, byte for byte.
 
-A JSON array, a response of OCPI (`{"data": [...]}`), or a CDR a line; read piece by piece, so memory does not grow with the file. What a
-CDR says is not judged here: the service does, and keeps what it can't use as a dead letter. Invariant: a record depends on its CDR alone.
+JSON arrays, responses of OCPI (`{"data": [...]}`) and CDRs by themselves, one after another, on lines of their own or over many; memory does not
+grow with the file. What a CDR says is not judged here: the service does, and keeps what it can't use as a dead letter. Invariant: a record depends on its CDR alone.
 """
 
 import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from stream_app.importer import json_text
 from stream_app.importer.cells import Reason
+from stream_app.importer.json_text import BLANK, JsonText, LongValueError, NoValueError
 from stream_app.importer.mapping import Refusal, SourceRecord
 from stream_app.importer.read import FileError, OpenFile, Row, unreadable
 from stream_app.sources import registry
 
-PIECE = 1 << 16  # characters; what comes before an envelope's `data` must fit
-CDR_CHARACTERS_MAX = 128 * PIECE  # more than Kafka takes; a bracket that is never closed ends here
-_BLANK = " \t\r\n"
+# What may stand between two values: the commas of a list that lost its brackets, and what begins a file or a record of others.
+_BETWEEN: Final = BLANK + ",\ufeff\x1e"
 _raw_decode = json.JSONDecoder().raw_decode
 
 
@@ -31,95 +32,106 @@ class CdrReader(OpenFile):
         self._path = path
         try:
             # The line ends stay as they are written: a CDR is sent byte for byte.
-            self._text = io.TextIOWrapper(self._bytes, encoding="utf-8-sig", errors="surrogateescape", newline="\n")
-            self._piece = self._text.read(PIECE)
+            text = io.TextIOWrapper(self._bytes, encoding="utf-8-sig", errors="surrogateescape", newline="\n")
+            self._text = JsonText(text)
+            first = self._text.skip(_BETWEEN)
         except OSError as error:
             self._bytes.close()
             raise unreadable(path, error) from None
-        self._line = 1
-        self._at = _list_start(self._piece)
-        if not self._piece.lstrip(_BLANK).startswith(("[", "{")):
+        if first not in ("[", "{"):
             self._bytes.close()
             raise FileError(f"{path} does not begin like JSON: only files of OCPI CDRs are imported without a map")
 
     def rows(self) -> Iterator[Row]:
-        """All CDRs, with the lines that they begin on."""
-        return self._of_lines() if self._at is None else self._of_list(self._at)
-
-    def _of_lines(self) -> Iterator[Row]:
-        """A CDR a line; a line that is none is refused by the mapping, and the rest is read."""
-        rest = self._piece
-        while True:
-            *lines, rest = rest.split("\n")
-            for line in lines:
-                if line.strip(_BLANK):
-                    yield Row(self._line, [line.strip(_BLANK)])
-                self._line += 1
-            piece = self._text.read(PIECE)
-            if not piece:
-                break
-            rest += piece
-        if rest.strip(_BLANK):
-            yield Row(self._line, [rest.strip(_BLANK)])
-
-    def _of_list(self, start: int) -> Iterator[Row]:
-        """The elements of the list that begins here; where it is broken, the file can't be read on."""
-        self._forget(start)
-        first = True
-        while True:
-            self._skip_blanks()
-            if self._piece[:1] == "]":
-                return
-            if not first:
-                self._expect(",")
-                self._skip_blanks()
-            first = False
-            end = self._element()
-            yield Row(self._line, [self._piece[:end]])
-            self._forget(end)
-
-    def _element(self) -> int:
-        """Where the value that begins the piece ends, with more of the file read as it is needed."""
-        while True:
+        """All CDRs, with the lines that they begin on. What is no JSON outside of a list is a row up to the end of its line, for the mapping to refuse."""
+        while sign := self._text.skip(_BETWEEN):
             try:
-                end = _raw_decode(self._piece)[1]
-                if end < len(self._piece) or not self._more():
-                    return int(end)
-            except (json.JSONDecodeError, RecursionError):
-                if len(self._piece) > CDR_CHARACTERS_MAX or not self._more():
-                    raise self._broken() from None
+                if sign == "[":
+                    yield from self._elements()
+                elif sign == "{":
+                    yield from self._object()
+                else:
+                    yield self._line()
+            except NoValueError:
+                raise self._broken("its list is no JSON, or ends too early") from None
+            except LongValueError:
+                raise self._broken(
+                    f"what begins there is longer than {json_text.VALUE_CHARACTERS_MAX} characters; a file of CDRs holds lists, "
+                    'responses of OCPI ({"data": [ … ]}) or CDRs by themselves'
+                ) from None
+
+    def _broken(self, why: str) -> FileError:
+        return FileError(f"{self._path} can't be read on from line {self._text.line}: {why}")
+
+    def _object(self) -> Iterator[Row]:
+        """A CDR, or the CDRs of a response, which is not read whole; a line when the object is broken."""
+        text = self._text
+        try:
+            data, end = self._read_object()
+        except NoValueError:
+            yield self._line()
+            return
+        if data is None:
+            yield Row(text.line, [text.take(end)])
+            return
+        text.take(data)
+        if text.skip(BLANK) == "[":
+            yield from self._elements()
+        else:
+            yield Row(text.line, [text.value()])
+        self._rest_of_response()
+
+    def _read_object(self) -> tuple[int | None, int]:
+        """Where the CDRs of the response begin that comes next, or None and where the CDR ends. `Raises` NoValueError, LongValueError."""
+        text = self._text
+        while True:
+            found = text.value_held()
+            data = _data_start(text.held, text.at) if found is None or "data" in found.value else None
+            if data is not None and text.held[data] == "[":
+                return data, 0
+            if found is not None:
+                is_one = data is not None and text.held[data] == "{" and "country_code" not in found.value
+                return data if is_one else None, found.end
+            text.grow()
+
+    def _line(self) -> Row:
+        return Row(self._text.line, [self._text.rest_of_line().strip(BLANK)])
+
+    def _elements(self) -> Iterator[Row]:
+        """The elements of a list; where it is broken, the file can't be read on. `Raises` NoValueError."""
+        text = self._text
+        self._expect("[")
+        if text.skip(BLANK) != "]":
+            while True:
+                line = text.line
+                yield Row(line, [text.value()])
+                if text.skip(BLANK) == "]":
+                    break
+                self._expect(",")
+        text.take(text.at + 1)
+
+    def _rest_of_response(self) -> None:
+        """The members behind `data`. `Raises` NoValueError."""
+        text = self._text
+        while text.skip(BLANK) != "}":
+            self._expect(",")
+            text.value()
+            self._expect(":")
+            text.value()
+        text.take(text.at + 1)
 
     def _expect(self, sign: str) -> None:
-        if self._piece[:1] != sign:
-            raise self._broken()
-        self._forget(1)
-
-    def _skip_blanks(self) -> None:
-        while True:
-            self._forget(len(self._piece) - len(self._piece.lstrip(_BLANK)))
-            if self._piece:
-                return
-            if not self._more():
-                raise self._broken()
-
-    def _forget(self, end: int) -> None:
-        self._line += self._piece.count("\n", 0, end)
-        self._piece = self._piece[end:]
-
-    def _more(self) -> bool:
-        """Read on; False at the end of the file."""
-        more = self._text.read(PIECE)
-        self._piece += more
-        return bool(more)
-
-    def _broken(self) -> FileError:
-        return FileError(
-            f"{self._path} can't be read on from line {self._line}: its list is no JSON, or ends too early"
-        )
+        """Go on behind a sign and the blanks around it. `Raises` NoValueError."""
+        if self._text.skip(BLANK) != sign:
+            raise NoValueError
+        self._text.take(self._text.at + 1)
+        self._text.skip(BLANK)
 
 
 class CdrMapping:
     """CDRs -> records of their topic, in place of a map."""
+
+    left_out: Sequence[Refusal] = ()
 
     def announcements(self) -> list[SourceRecord]:
         """None."""
@@ -142,24 +154,21 @@ class CdrMapping:
         ]
 
 
-def _list_start(piece: str) -> int | None:
-    """Just after the bracket of the array or of the envelope's `data`; None when the piece begins with a CDR of a line."""
-    at = _after_blanks(piece, 0)
-    if piece[at : at + 1] == "[":
-        return at + 1
+def _data_start(text: str, at: int) -> int | None:
+    """Where the value of the member `data` begins, of the object that begins here; None when that was not read, or there is none."""
     try:
-        while piece[at] in "{,":
-            name, at = _raw_decode(piece, _after_blanks(piece, at + 1))
-            at = _after_blanks(piece, _after_blanks(piece, at) + 1)  # over the colon
-            if name == "data" and piece[at] == "[":
-                return at + 1
-            at = _after_blanks(piece, _raw_decode(piece, at)[1])
+        while text[at] in "{,":
+            name, at = _raw_decode(text, _after_blanks(text, at + 1))
+            at = _after_blanks(text, _after_blanks(text, at) + 1)  # over the colon
+            if name == "data" and at < len(text):
+                return at
+            at = _after_blanks(text, _raw_decode(text, at)[1])
     except (ValueError, IndexError, RecursionError):
         pass
     return None
 
 
 def _after_blanks(piece: str, at: int) -> int:
-    while piece[at : at + 1] and piece[at] in _BLANK:
+    while piece[at : at + 1] and piece[at] in BLANK:
         at += 1
     return at

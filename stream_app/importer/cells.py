@@ -1,24 +1,25 @@
-"""A cell's text -> a time, an amount, an id.
+"""A cell's text -> a time, an id; its numbers and amounts are read by numbers.py.
 
 Called by mapping.py for each row. Invariant: a value is exact or refused, never guessed. Pure: no I/O, no clock.
 """
 
 import re
-from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
-from stream_app.domain.money import DIGITS
-from stream_app.importer.map_file import EPOCH_MS, EPOCH_S, ISO_8601, Money, Times
+from stream_app.domain.local_time import zone_names
+from stream_app.importer.map_file import EPOCH_MS, EPOCH_S, ISO_8601, Times
 
 LIMIT = 2**53
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _UNDECODED = re.compile("[\ud800-\udfff]")
-_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
+_OFFSET = re.compile(r"([+-])([0-9]{2}):?([0-5][0-9])")
+_DIRECTIVE = re.compile(r"%.")
+_OF_UTC = ("UTC", "GMT")
 _ZONELESS = " has no offset, and the map no zone"
 
 
@@ -38,6 +39,7 @@ class Reason(StrEnum):
     OUT_OF_RANGE = "out of range"
     UNKNOWN_STATUS = "unknown status"
     UNKNOWN_CURRENCY = "unknown currency"
+    OTHER_CURRENCY = "sign of another currency"
     RESERVED_GROUP = "the group ALL"
 
 
@@ -57,23 +59,48 @@ def zone_info(name: str) -> ZoneInfo:
         return ZoneInfo.from_file(rules, key=name)
 
 
-def instant(text: str, times: Times, not_before: datetime | None = None) -> datetime:
-    """The instant that a text names, with its offset.
+def zone_of(name: str, times: Times) -> tzinfo | None:
+    """The zone that a name in a file means; None for an unknown one.
+
+    UTC and GMT, the map's own names, an offset, or a zone of IANA that is named by its place: short names, such as CET, mean
+    different things to different people.
+    """
+    if name.upper() in _OF_UTC:
+        return UTC
+    meant = times.zones.get(name, name)
+    offset = _OFFSET.fullmatch(meant)
+    if offset:
+        minutes = int(offset[2]) * 60 + int(offset[3])
+        return timezone(timedelta(minutes=minutes if offset[1] == "+" else -minutes)) if minutes < 24 * 60 else None
+    return zone_info(meant) if meant in zone_names() and ("/" in meant or name in times.zones) else None
+
+
+def instant(text: str, times: Times, not_before: datetime | None = None, zone: str = "") -> datetime:
+    """The instant that a text names, with its offset; `zone` is the name of its zone, where the row has one.
 
     A local time that happens twice is the earlier one, unless that lies before `not_before` and the later one does not. One that
     clocks skip is read with the offset before the change. `Raises` RefusedError.
     """
     found = _parsed(text.strip(), times)
     if found.tzinfo is None:
-        if times.zone is None:
-            raise RefusedError(Reason.BAD_TIME, f"{text!r}{_ZONELESS}")
-        found = found.replace(tzinfo=zone_info(times.zone))
+        found = found.replace(tzinfo=_local(text, times, zone))
         # As numbers: datetimes of one zone are compared by their wall clocks.
         if not_before is not None and found.timestamp() < not_before.timestamp() <= found.replace(fold=1).timestamp():
             found = found.replace(fold=1)
     if found < _EPOCH:
         raise RefusedError(Reason.OUT_OF_RANGE, f"{text!r} lies before 1970")
     return found
+
+
+def _local(text: str, times: Times, zone: str) -> tzinfo:
+    if zone:
+        named = zone_of(zone, times)
+        if named is None:
+            raise RefusedError(Reason.BAD_TIME, f"{zone!r} is no zone that `times.zones` or IANA name")
+        return named
+    if times.zone is None:
+        raise RefusedError(Reason.BAD_TIME, f"{text!r}{_ZONELESS}")
+    return zone_info(times.zone)
 
 
 def _parsed(text: str, times: Times) -> datetime:
@@ -84,39 +111,39 @@ def _parsed(text: str, times: Times) -> datetime:
                 return datetime.fromisoformat(text)
             if form in (EPOCH_S, EPOCH_MS):
                 return _EPOCH + timedelta(milliseconds=int(text) * (1000 if form == EPOCH_S else 1))
-            return datetime.strptime(text, form)  # noqa: DTZ007  # the zone comes from the map
+            return _by_format(text, form, times)
         except (ValueError, OverflowError):
             continue
     raise RefusedError(Reason.BAD_TIME, f"{text!r} fits none of {', '.join(times.formats)}")
 
 
+def _by_format(text: str, form: str, times: Times) -> datetime:
+    """By a format of strptime, whose own %Z knows the names of the machine's zone, and takes no offset from any. `Raises` ValueError."""
+    if not holds_zone_name(form):
+        return datetime.strptime(text, form)  # noqa: DTZ007  # the zone comes from the map
+    for name in (*_OF_UTC, *times.zones):
+        try:
+            found = datetime.strptime(text, _with_zone(form, name))  # noqa: DTZ007  # its name is the zone
+        except ValueError:
+            continue
+        return found.replace(tzinfo=zone_of(name, times))
+    raise ValueError(text)
+
+
+@cache
+def holds_zone_name(form: str) -> bool:
+    """Whether times of this format hold the name of their zone."""
+    return "%Z" in _DIRECTIVE.findall(form)
+
+
+@cache
+def _with_zone(form: str, name: str) -> str:
+    return _DIRECTIVE.sub(lambda found: name.replace("%", "%%") if found[0] == "%Z" else found[0], form)
+
+
 def epoch_ms(when: datetime) -> int:
     """Milliseconds since 1970, rounded down, in integers."""
     return (when - _EPOCH) // timedelta(milliseconds=1)
-
-
-def number(text: str, decimal: str, thousands: str = "") -> Decimal:
-    """The number that a text names. `Raises` RefusedError."""
-    plain = text.strip()
-    if thousands:
-        plain = plain.replace(thousands, "")
-    if decimal != ".":
-        # A point is no decimal sign here: what still holds one is not a number.
-        plain = plain.replace(".", "x").replace(decimal, ".")
-    if not _NUMBER.fullmatch(plain):
-        raise RefusedError(Reason.BAD_NUMBER, f"{text!r}")
-    return Decimal(plain)
-
-
-def minor_units(text: str, currency: str, money: Money) -> int:
-    """Major units in a text -> the integer of minor ones, exact by the digits that ISO 4217 gives the currency. `Raises` RefusedError."""
-    minor = number(text, money.decimal, money.thousands).scaleb(DIGITS[currency])
-    rounded = minor.quantize(Decimal(1), ROUND_HALF_UP) if abs(minor) < LIMIT else minor
-    if not 0 <= rounded < LIMIT:
-        raise RefusedError(Reason.OUT_OF_RANGE, f"{text!r} is not from 0 to 2^53 minor units")
-    if rounded != minor and money.more_digits == "refuse":
-        raise RefusedError(Reason.TOO_MANY_DIGITS, f"{text!r} of {currency}, which has {DIGITS[currency]}")
-    return int(rounded)
 
 
 def checked_id(text: str) -> str:

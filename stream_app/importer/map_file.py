@@ -33,20 +33,25 @@ class File(Part, frozen=True):
     format: Literal["csv", "parquet"] = "csv"
     separator: Annotated[str, msgspec.Meta(min_length=1, max_length=1)] = ","
     encoding: Name = "utf-8-sig"  # UTF-8 with or without a byte order mark
+    nothing: list[str] = []  # cells that are read like empty ones, such as NA and n/a
 
 
 class Times(Part, frozen=True):
-    """The formats, tried in this order, and the zone of times without an offset."""
+    """The formats, tried in this order, the zone of times without an offset, and the names of zones that cells may hold."""
 
     formats: Annotated[list[Name], msgspec.Meta(min_length=1)]
     zone: str | None = None
+    zones: dict[Name, str] = {}  # a name, such as PST -> its offset, or a zone of IANA
+
+
+Thousands = Literal["", ".", ",", " ", "'", "’"]  # noqa: RUF001  # the apostrophe of Swiss amounts
 
 
 class Money(Part, frozen=True):
     """How amounts are written: in major units."""
 
     decimal: Literal[".", ","] = "."
-    thousands: Literal["", ".", ",", " ", "'", "’"] = ""  # noqa: RUF001  # the apostrophe of Swiss amounts
+    thousands: Thousands = ""
     more_digits: Literal["refuse", "half-up"] = "refuse"
 
 
@@ -66,11 +71,15 @@ class Customer(Part, frozen=True):
 
 
 class Time(Part, frozen=True):
-    """One column, or a column for the date and one for the time of day, joined by a blank before the formats are tried."""
+    """One column, or a column for the date and one for the time of day, joined by a blank before the formats are tried.
+
+    `zone` is the column of the zone of a time without an offset.
+    """
 
     column: str | None = None
     date: str | None = None
     time: str | None = None
+    zone: str | None = None
 
 
 class Energy(Part, frozen=True):
@@ -79,6 +88,7 @@ class Energy(Part, frozen=True):
     column: Name
     unit: Literal["kWh", "Wh"] = "kWh"
     decimal: Literal[".", ","] = "."
+    thousands: Thousands = ""
 
 
 class GroupIds(Part, frozen=True):
@@ -151,7 +161,7 @@ class MapFile(Part, frozen=True):
 
 
 _NAMING = Text | Customer | Time | Energy | GroupIds
-_COLUMN_FIELDS = {"column", "date", "time"}
+_COLUMN_FIELDS = {"column", "date", "time", "zone"}
 
 
 def columns(map_file: MapFile) -> dict[str, list[str]]:

@@ -4,7 +4,7 @@ First stop of an import. Invariant: a map that was loaded can only fail on a hea
 """
 
 import codecs
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from datetime import UTC, datetime
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from stream_app.domain.local_time import zone_names
 from stream_app.domain.money import DIGITS
 from stream_app.importer import map_file as m
+from stream_app.importer.cells import holds_zone_name, zone_of
 
 
 def load(text: bytes) -> m.MapFile:
@@ -31,9 +32,12 @@ def _check(loaded: m.MapFile) -> None:
     if not (loaded.session or loaded.payment or loaded.groups or loaded.operators):
         raise m.MapError("it makes nothing: at least one of `session`, `payment`, `groups` and `operators` is needed")
     _check_file(loaded.file)
-    _check_times(loaded.times)
+    _check_times(loaded.times, all(spec.zone is not None for spec in _times(loaded)))
     if loaded.money.decimal == loaded.money.thousands:
         raise m.MapError("`money.thousands` is the same as `money.decimal`")
+    energy = loaded.session.energy_kwh if loaded.session else None
+    if energy and energy.decimal == energy.thousands:
+        raise m.MapError("`session.energy_kwh.thousands` is the same as `session.energy_kwh.decimal`")
     for index, operator in enumerate(loaded.operators):
         _check_zone(f"operators[{index}].timezone", operator.timezone)
         _check_word(f"operators[{index}].currency", operator.currency, DIGITS, "a currency of ISO 4217")
@@ -58,7 +62,16 @@ def _check_file(file: m.File) -> None:
         raise m.MapError("`file.separator` is a quote or an end of line")
 
 
-def _check_times(times: m.Times) -> None:
+def _times(part: m.Part) -> Iterator[m.Time]:
+    for name in part.__struct_fields__:
+        value = getattr(part, name)
+        if isinstance(value, m.Time):
+            yield value
+        elif isinstance(value, m.Part):
+            yield from _times(value)
+
+
+def _check_times(times: m.Times, zones_in_rows: bool) -> None:
     for index, form in enumerate(times.formats):
         if form in (m.ISO_8601, m.EPOCH_S, m.EPOCH_MS):
             continue
@@ -66,10 +79,15 @@ def _check_times(times: m.Times) -> None:
             raise m.MapError(
                 f"`times.formats[{index}]` is {form!r}, which lacks a year, a month or a day as strptime reads them"
             )
-        if times.zone is None and "%z" not in form:
+        if times.zone is None and not zones_in_rows and "%z" not in form and not holds_zone_name(form):
             raise m.MapError(f"`times.zone` is missing: `times.formats[{index}]` ({form}) holds no offset")
     if times.zone is not None:
         _check_zone("times.zone", times.zone)
+    for name, zone in times.zones.items():
+        if zone_of(name, times) is None:
+            raise m.MapError(
+                f"`times.zones.{name}` is {zone!r}, which is neither an offset like +01:00 nor a zone of IANA"
+            )
 
 
 def _holds_a_date(form: str) -> bool:

@@ -13,7 +13,8 @@ import msgspec
 from stream_app.domain.events import ALL
 from stream_app.domain.money import DIGITS
 from stream_app.importer import map_file as m
-from stream_app.importer.cells import Reason, RefusedError, checked_id, epoch_ms, instant, minor_units, number
+from stream_app.importer.cells import Reason, RefusedError, checked_id, epoch_ms, instant
+from stream_app.importer.numbers import minor_units, number
 from stream_app.sources import registry
 from stream_app.sources.registry import SourceTopic
 
@@ -41,7 +42,10 @@ Read = Callable[[Sequence[str]], str]
 
 
 class Mapping:
-    """A map made ready for a header. `Raises` MapError when the header lacks a column that the map names."""
+    """A map made ready for a header. `Raises` MapError when the header lacks a column that the map names.
+
+    `left_out` says what of the last row was left out of its records, since it is unusable and no result needs it.
+    """
 
     def __init__(self, map_: m.MapFile, header: Sequence[str]) -> None:
         for column, keys in m.columns(map_).items():
@@ -53,6 +57,8 @@ class Mapping:
         self._map = map_
         self._index = {name: index for index, name in enumerate(header)}
         self._width = len(header)
+        self._nothing = frozenset(map_.file.nothing)
+        self.left_out: list[Refusal] = []
         self._key = ""  # of the map, of what is being read: a refusal names it
 
     def announcements(self) -> list[SourceRecord]:
@@ -64,6 +70,9 @@ class Mapping:
     def records(self, row: Sequence[str]) -> list[SourceRecord] | Refusal:
         """What a row says: groups first, so that a customer's history need not move."""
         self._key = ""
+        self.left_out = []
+        if self._nothing:
+            row = ["" if cell.strip() in self._nothing else cell for cell in row]
         try:
             return self._records(row)
         except RefusedError as refused:
@@ -181,9 +190,13 @@ class Mapping:
         text = self._text(spec, row) if spec else ""
         return minor_units(text, currency, self._map.money) if text.strip() else 0
 
-    def _energy(self, spec: m.Energy, row: Sequence[str]) -> str:
-        self._key = "session.energy_kwh"
-        energy = number(row[self._index[spec.column]], spec.decimal)
+    def _energy(self, spec: m.Energy, row: Sequence[str]) -> str | None:
+        """None for one that is no number: a session counts without."""
+        try:
+            energy = number(row[self._index[spec.column]], spec.decimal, spec.thousands, spec.unit)
+        except RefusedError as refused:
+            self.left_out.append(Refusal(refused.reason, "session.energy_kwh", refused.detail))
+            return None
         return f"{energy.scaleb(-3) if spec.unit == 'Wh' else energy:f}"
 
     def _filled(self, spec: m.Time, row: Sequence[str]) -> bool:
@@ -198,7 +211,8 @@ class Mapping:
         text = self._time_text(spec, row)
         if not text:
             raise RefusedError(Reason.EMPTY, "a time is needed")
-        return instant(text, self._map.times, not_before)
+        zone = row[self._index[spec.zone]].strip() if spec.zone is not None else ""
+        return instant(text, self._map.times, not_before, zone)
 
 
 def _record(topic: SourceTopic, operator: str, fields: dict[str, Any]) -> SourceRecord:

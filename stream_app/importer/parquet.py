@@ -3,7 +3,9 @@
 Beside read.py's CSV. Invariant: a cell is the exact text of its value, so that one map reads a value alike from both kinds of files.
 """
 
-from collections.abc import Iterator
+import math
+import struct
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +17,7 @@ import polars as pl
 from stream_app.importer.read import FileError, Row, unreadable
 
 BATCH_ROWS = 10_000
+_SINGLE = struct.Struct("f")
 
 
 class ParquetReader:
@@ -28,7 +31,9 @@ class ParquetReader:
             with path.open("rb"):  # its errors are clearer
                 pass
             frame = pl.scan_parquet(path, glob=False)
-            self.header = [name for name, kind in frame.collect_schema().items() if not kind.is_nested()]
+            kinds = {name: kind for name, kind in frame.collect_schema().items() if not kind.is_nested()}
+            self.header = list(kinds)
+            self._singles = [at for at, kind in enumerate(kinds.values()) if kind == pl.Float32]
             self._count = int(frame.select(pl.len()).collect().item())
         except OSError as error:
             raise unreadable(path, error) from None
@@ -50,7 +55,11 @@ class ParquetReader:
             for batch in self._frame.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
                 for values in batch.iter_rows():
                     self._read += 1
-                    yield Row(self._read, [_text(value) for value in values])
+                    cells = [_text(value) for value in values]
+                    for at in self._singles:
+                        if isinstance(values[at], float):
+                            cells[at] = _of_float(values[at], _single)
+                    yield Row(self._read, cells)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise FileError(f"{self._path} can't be read on after row {self._read}: {_first_line(error)}") from None
 
@@ -68,9 +77,8 @@ def _text(value: Any) -> str:  # noqa: PLR0911  # whatever a column holds
             return value
         case bool():
             return "true" if value else "false"
-        case float():  # without an exponent, where it is a number
-            exact = Decimal(repr(value))
-            return f"{exact:f}" if exact.is_finite() else repr(value)
+        case float():
+            return _of_float(value)
         case Decimal():
             return f"{value:f}"
         case datetime() | date() | time():
@@ -79,6 +87,22 @@ def _text(value: Any) -> str:  # noqa: PLR0911  # whatever a column holds
             return value.decode(errors="surrogateescape")
         case _:
             return str(value)
+
+
+def _of_float(value: float, shortest: Callable[[float], str] = repr) -> str:
+    """Without an exponent; a whole one as an integer, since integers with nulls among them are often kept as floats; NaN is nothing."""
+    if math.isnan(value):
+        return ""
+    if value.is_integer():
+        return str(int(value))
+    exact = Decimal(shortest(value))
+    return f"{exact:f}" if exact.is_finite() else repr(value)
+
+
+def _single(value: float) -> str:
+    """The fewest digits that name a float of 32 bits, as repr does for one of 64: 12.34, where the same value with all of its digits is 12.34000015258789."""
+    texts = (f"{value:.{digits}g}" for digits in range(6, 9))
+    return next((text for text in texts if _SINGLE.unpack(_SINGLE.pack(float(text)))[0] == value), f"{value:.9g}")
 
 
 def _first_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ columns: a broken line is then one refused row with its line number, and the res
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,8 @@ from typing import NamedTuple, Protocol, Self
 from stream_app.importer.cells import Reason
 from stream_app.importer.map_file import File
 from stream_app.importer.mapping import Refusal
+
+_SEPARATOR_LINE = re.compile("sep=.?", re.IGNORECASE)
 
 
 class FileError(Exception):
@@ -71,6 +74,11 @@ class OpenFile:
         return self._bytes.tell()
 
 
+def is_before_header(cells: Sequence[str], separator: str = "") -> bool:
+    """Whether a line of these cells stands before the header: a blank one, or the separator as spreadsheets are told of it."""
+    return not any(cell.strip() for cell in cells) or bool(_SEPARATOR_LINE.fullmatch(separator.join(cells)))
+
+
 class CsvReader(OpenFile):
     """A CSV file with a header line. To be used as a context. `Raises` FileError."""
 
@@ -79,10 +87,15 @@ class CsvReader(OpenFile):
         try:
             text = io.TextIOWrapper(self._bytes, encoding=how.encoding, errors="surrogateescape", newline="")
             self._csv = csv.reader(text, delimiter=how.separator, strict=True)
-            self.header = next(self._csv)
+            self.header = next(cells for cells in self._csv if not is_before_header(cells, how.separator))
         except (StopIteration, csv.Error, UnicodeError, OSError) as error:
             self._bytes.close()
             raise FileError(f"{path} has no header line{f': {error}' if str(error) else ''}") from None
+        if any("\0" in name for name in self.header):
+            self._bytes.close()
+            raise FileError(
+                f"{path} is not written in {how.encoding}, which `file.encoding` says: its header holds bytes of zero"
+            )
 
     def rows(self) -> Iterator[Row]:
         """All rows but blank lines, which are none."""

@@ -24,6 +24,10 @@ class Rules(Protocol):
     def records(self, row: Sequence[str]) -> list[SourceRecord] | Refusal:
         """The records of a row, or why it is refused."""
 
+    @property
+    def left_out(self) -> Sequence[Refusal]:
+        """What of the last row that was taken is not in its records, and why."""
+
 
 async def run(
     reader: Reader,
@@ -59,6 +63,7 @@ async def run(
             tally.refuse(line, result)
         else:
             taken.append(result)
+            tally.leave_out(line, mapping.left_out)
             if len(taken) == BATCH_ROWS:
                 await flush()
     await flush()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import uuid
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -159,6 +160,31 @@ def test_refused_rows_are_shown_with_reason_key_and_line_and_fail_a_strict_impor
     ]
     strict = command(*files, "--dry-run", "--strict")
     assert (strict.exit_code, strict.stderr) == (1, "stream-app import: 1 of 4 rows were refused\n")
+
+
+def test_a_value_that_is_left_out_is_shown(files):
+    path = Path(files[0])
+    path.write_text(csv_text([ROW, ROW | {"kwh": "NA"}]))
+    result = command(*files, "--dry-run", "--strict")
+    assert result.exit_code == 0, result.output
+    (line,) = [line for line in result.stdout.splitlines() if "session.energy_kwh" in line]
+    assert [cell.strip() for cell in line.strip("│").split("│")] == [
+        "1",
+        "not a number",
+        "session.energy_kwh",
+        "3",
+        "'NA'",
+    ]
+
+
+def test_a_file_of_which_nothing_was_taken_is_an_error(files):
+    Path(files[0]).write_text(csv_text([ROW | {"when": "soon"}] * 2))
+    result = command(*files, "--dry-run")
+    assert result.exit_code == 1
+    assert "2 rows read, 0 taken, 2 refused" in result.stdout
+    assert result.stderr == f"stream-app import: nothing was taken of {files[0]}: each of its 2 rows was refused\n"
+    Path(files[0]).write_text(csv_text([]))
+    assert command(*files, "--dry-run").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,8 @@ def test_columns_are_found_with_the_keys_that_name_them():
             '[[operators]]\noperator_id = "M1"\ntimezone = "CET/x"\ncurrency = "CHF"\n[times]',
             r"`operators\[0\].timezone` is 'CET/x'",
         ),
+        ('"iso8601"]', '"iso8601"]\nzones = { PST = "Pacific" }', "`times.zones.PST` is 'Pacific'"),
+        ('decimal = ","', 'decimal = ",", thousands = ","', "`session.energy_kwh.thousands`"),
         ("[times]", "[times", "line 2"),
     ],
 )
@@ -68,6 +70,15 @@ def test_what_is_wrong_is_named(old, new, sentence):
     assert old in MAP
     with pytest.raises(MapError, match=sentence):
         load(MAP.replace(old, new).encode())
+
+
+def test_no_zone_is_needed_where_formats_or_rows_have_one():
+    zoneless = MAP.replace('zone = "Europe/Zurich"', "")
+    assert load(zoneless.replace('"%d.%m.%Y %H:%M", "iso8601"', '"%d.%m.%Y %H:%M %Z", "%d.%m.%Y %z"').encode())
+    by_column = zoneless.replace('{ column = "when" }', '{ column = "when", zone = "off" }')
+    with pytest.raises(MapError, match=r"`times.zone` is missing"):
+        load(by_column.encode())
+    assert load(by_column.replace('{ column = "until" }', '{ column = "until", zone = "off" }').encode())
 
 
 def test_a_map_that_makes_nothing_is_refused():

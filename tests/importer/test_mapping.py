@@ -1,6 +1,7 @@
 """Rows to records."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -133,6 +134,86 @@ def test_date_and_time_in_two_columns():
     assert made["sessions"]["started_at"] == "2026-11-03T08:29:00+01:00"
 
 
+def zoned(form, zones=""):
+    """MAP with times of this format, which hold their zone."""
+    return MAP.replace('["%d.%m.%Y %H:%M", "iso8601"]', f'["{form}"]\nzones = {{ {zones} }}')
+
+
+@pytest.mark.parametrize(
+    ("when", "zones", "instant"),
+    [
+        ("Wed, 25 Apr 2018 11:08:04 GMT", "", "2018-04-25T11:08:04+00:00"),
+        ("Tue, 01 May 2018 06:30:00 GMT", "", "2018-05-01T06:30:00+00:00"),
+        ("Tue, 01 May 2018 06:30:00 UTC", 'CET = "+01:00"', "2018-05-01T06:30:00+00:00"),
+        ("Sun, 06 Nov 2016 01:30:00 PST", 'PST = "-08:00", PDT = "-07:00"', "2016-11-06T01:30:00-08:00"),
+        ("Sun, 06 Nov 2016 01:30:00 PDT", 'PST = "-08:00", PDT = "-07:00"', "2016-11-06T01:30:00-07:00"),
+        ("Sun, 06 Nov 2016 12:30:00 Pacific", 'Pacific = "America/Los_Angeles"', "2016-11-06T12:30:00-08:00"),
+    ],
+)
+@pytest.mark.parametrize("machine", ["America/Los_Angeles", "Europe/London", "UTC"])
+def test_the_name_of_a_zone_means_the_same_on_each_machine(monkeypatch, machine, when, zones, instant):
+    monkeypatch.setenv("TZ", machine)
+    time.tzset()
+    try:
+        made = values({"when": when, "until": "", "paid": ""}, zoned("%a, %d %b %Y %H:%M:%S %Z", zones))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert made["sessions"]["started_at"] == instant
+
+
+@pytest.mark.parametrize("name", ["PST", "EST", "CET", "Local", *time.tzname])
+def test_the_name_of_a_zone_that_the_map_does_not_know_is_refused(name):
+    if name not in ("UTC", "GMT"):
+        changes = {"when": f"06.11.2016 01:30 {name}"}
+        assert refusal(changes, zoned("%d.%m.%Y %H:%M %Z")) == ("not a time", "session.started_at")
+
+
+@pytest.mark.parametrize(
+    ("when", "zone", "instant"),
+    [
+        ("06.11.2016 01:30", "PDT", "2016-11-06T01:30:00-07:00"),
+        ("06.11.2016 01:30", "PST", "2016-11-06T01:30:00-08:00"),
+        ("06.11.2016 01:30", "GMT", "2016-11-06T01:30:00+00:00"),
+        ("06.11.2016 01:30", "-0730", "2016-11-06T01:30:00-07:30"),
+        ("06.11.2016 01:30", "America/Los_Angeles", "2016-11-06T01:30:00-07:00"),
+        ("06.11.2016 01:30", "", "2016-11-06T01:30:00+01:00"),  # the map's own
+        ("2016-11-06T01:30:00+05:00", "PST", "2016-11-06T01:30:00+05:00"),
+    ],
+)
+def test_a_column_may_name_the_zone_of_a_time(when, zone, instant):
+    by_column = MAP.replace('started_at = { column = "when"', 'started_at = { column = "when", zone = "club"').replace(
+        "[row]", 'zones = { PST = "-08:00", PDT = "-07:00" }\n[row]'
+    )
+    by_column = by_column[: by_column.index("[groups]")]
+    made = values({"when": when, "until": "", "paid": "", "club": zone}, by_column)
+    assert made["sessions"]["started_at"] == instant
+    assert refusal({"when": "06.11.2016 01:30", "club": "EST"}, by_column) == ("not a time", "session.started_at")
+
+
+def test_what_the_map_lists_as_nothing_is_an_empty_cell():
+    nothing = '[file]\nnothing = ["NA", "n/a", "-"]\n' + MAP
+    cells = {"until": "NA", "kwh": "n/a", "paid": " - ", "who": "NA", "club": "NA"}
+    assert values(cells, nothing) == values({"until": "", "kwh": "", "paid": "", "who": "", "club": ""})
+    assert refusal({"when": "NA"}, nothing) == ("empty cell", "session.started_at")
+    assert values({"who": "na"}, nothing)["sessions"]["customer_id"] == "na"
+
+
+@pytest.mark.parametrize("kwh", ["12.40", "NA", "much", "1 234,5"])
+def test_a_session_counts_without_an_energy_that_cannot_be_used(kwh):
+    mapping = Mapping(load(MAP.encode()), HEADER)
+    (_, session, _) = mapping.records([(ROW | {"kwh": kwh})[name] for name in HEADER])
+    assert "energy_kwh" not in json.loads(session.value)
+    assert mapping.left_out == [("not a number", "session.energy_kwh", repr(kwh))]
+    mapping.records([ROW[name] for name in HEADER])
+    assert mapping.left_out == []
+
+
+def test_groups_of_an_energy_are_read_by_its_sign():
+    grouped = MAP.replace('decimal = ","', 'decimal = ",", thousands = " "')
+    assert values({"kwh": "1\u00a0234,5"}, grouped)["sessions"]["energy_kwh"] == "1234.5"
+
+
 @pytest.mark.parametrize(
     ("currency", "money", "text", "minor"),
     [
@@ -142,6 +223,7 @@ def test_date_and_time_in_two_columns():
         ("JPY", "", "1200", 1200),
         ("KWD", "", "1.234", 1234),
         ("EUR", 'decimal = ","\nthousands = "."', "1.234,50", 123450),
+        ("EUR", 'decimal = ","\nthousands = " "', "1\u202f234,50\u00a0€", 123450),
         ("CHF", 'thousands = "’"', "1’234.5", 123450),  # noqa: RUF001
         ("CHF", 'more_digits = "half-up"', "0.125", 13),
         ("CHF", 'more_digits = "half-up"', "0.1249", 12),
@@ -176,7 +258,7 @@ def test_money_is_exact(currency, money, text, minor):
         ({"paid": "1.005"}, "more digits than the currency has", "payment.amount_received"),
         ({"back": "12.51"}, "out of range", "payment.amount_refunded"),
         ({"off": "x"}, "not a number", "payment.amount_discount"),
-        ({"kwh": "12.40"}, "not a number", "session.energy_kwh"),
+        ({"paid": "€ 12.50"}, "sign of another currency", "payment.amount_received"),
         ({"club": "vip;ALL"}, "the group ALL", "groups.group_ids"),
     ],
 )

@@ -37,6 +37,24 @@ def test_separator_and_encoding(tmp_path):
     assert rows(path, File(separator=";"))[1] == [(2, ["1", "Emot\udcec"])]
 
 
+@pytest.mark.parametrize(
+    "before", ["\n", "\r\n  \r\n", "sep=;\n", '"sep=;"\n', "SEP=;\r\n\r\n", ";;\n", "\ufeff\nsep=;\n"]
+)
+def test_what_stands_before_the_header_is_skipped(tmp_path, before):
+    path = tmp_path / "a.csv"
+    path.write_text(before + "id;kwh\n1;1,5\n", newline="")
+    assert rows(path, File(separator=";")) == (["id", "kwh"], [(before.count("\n") + 2, ["1", "1,5"])])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_read_when_the_map_says_so_and_else_one_sentence(tmp_path, encoding):
+    path = tmp_path / "a.csv"
+    path.write_text("id,who\n1,大客户\n", encoding=encoding)
+    assert rows(path, File(encoding=encoding)) == (["id", "who"], [(2, ["1", "大客户"])])
+    with pytest.raises(FileError, match=r"is not written in utf-8-sig, which `file.encoding` says"):
+        rows(path)
+
+
 def test_the_position_reaches_the_size(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("id\n" + "1\n" * 100_000)
