@@ -122,6 +122,7 @@ class Settings(BaseSettings):
     jwt_jwks_seconds: Count
     jwt_issuer: str
     jwt_audience: str
+    jwt_leeway_seconds: Annotated[int, Field(ge=0)]
     jwt_scope: Annotated[str, Field(min_length=1)]
     jwt_ops_scope: Annotated[str, Field(min_length=1)]
     jwt_scope_claim: Annotated[str, Field(min_length=1)]

@@ -120,6 +120,7 @@ def _parts(settings: Settings, found: Stores, tables: Sequence[Table[Any]]) -> _
         issuer=settings.jwt_issuer or None,
         audience=settings.jwt_audience or None,
         rate=settings.api_rate,
+        leeway_seconds=settings.jwt_leeway_seconds,
         keep_seconds=settings.jwt_jwks_seconds,
     )
     answers = Answers(
@@ -164,7 +165,10 @@ def _questions(answers: Answers, retention: Retention) -> dict[str, QuestionHand
     """The questions by path: one for each table, groups, operators."""
 
     async def groups(principal: Principal, asked: Any) -> Answer:
-        return await answers.groups(operator_of(principal, asked.operator_id))
+        operator = operator_of(principal, asked.operator_id)
+        if asked.operator_id is None:
+            await answers.check_implied(operator)
+        return await answers.groups(operator)
 
     async def operators(principal: Principal, _: Any) -> Answer:
         return await answers.operators(principal.operators)
@@ -272,7 +276,7 @@ def create_app(
         for path in [f"{PREFIX}/{name}"]
     }
     path = f"{PREFIX}/stream"
-    endpoints[path] = StreamEndpoint(path, parts.tokens, parts.rate, parts.feed)
+    endpoints[path] = StreamEndpoint(path, parts.tokens, parts.rate, parts.answers, parts.feed)
     endpoints[OPERATIONS] = OperationsEndpoint(OPERATIONS, parts.tokens, parts.rate, parts.monitor)
     app.router.routes.extend(_service_routes(parts))
     app.router.routes.extend(reference_pages.routes(document(version("crm-stats"), retention, tables)))

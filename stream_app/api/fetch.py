@@ -5,6 +5,7 @@ answer, so a service that sends byte after byte does not keep its caller waiting
 """
 
 import asyncio
+from importlib.metadata import version
 from typing import Any, Final
 
 import httpx
@@ -31,7 +32,7 @@ async def fetch_json(client: httpx.AsyncClient, url: str, *, seconds_max: float,
 def new_client(*, proxies: bool, **options: Any) -> httpx.AsyncClient:
     """A client for `fetch_json`, with a connection for each request; `proxies`: those of the environment are used."""
     return httpx.AsyncClient(
-        headers={"Accept": "application/json"},
+        headers={"Accept": "application/json", "User-Agent": f"crm-stats/{version('crm-stats')}"},
         timeout=None,  # noqa: S113  # fetch_json limits the whole
         trust_env=proxies,
         limits=httpx.Limits(max_keepalive_connections=0),

@@ -186,7 +186,7 @@ async def test_a_fault_is_50001_without_a_word_about_its_inside():
 
     documents.read = broken
     async with api(documents) as client:
-        answer = await client.post(f"{PREFIX}/groups", headers=bearer())
+        answer = await client.post(f"{PREFIX}/groups", json={"operatorId": "M1"}, headers=bearer())
     assert answer.json()["code"] == 50001
     assert answer.status_code == 500
     assert "secret" not in answer.text

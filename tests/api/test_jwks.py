@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 
 import httpx
 import pytest
@@ -33,6 +34,16 @@ ROWS = [  # the keys of the document, algorithm and key id of a token, id of the
         None,
         "P-256",
     ),
+    ("with empty members", [RSA | {"key_ops": [], "oth": [], "x5c": [], "use": "", "alg": ""}], "RS256", "r", "r"),
+    (
+        "with members of null",
+        [EC | dict.fromkeys(("key_ops", "use", "alg", "x5t", "d")), RSA],
+        "ES256",
+        "P-256",
+        "P-256",
+    ),
+    ("with members that are not of the RFC's types", [RSA | {"x5c": 5, "oth": {}, "exp": "soon"}], "RS256", "r", "r"),
+    ("beside one with a member of another type", [RSA | {"key_ops": 5}, OTHER_RSA], "RS256", "s", "s"),
     ("an empty set", [], "RS256", None, None),
 ]
 
@@ -104,6 +115,24 @@ async def test_what_is_not_a_document_is_one_of_the_errors(head, parts, error):
     with pytest.raises(error) as raised:
         await fetched(head, *parts, pause=0.05)
     assert isinstance(raised.value, FETCH_ERRORS)
+
+
+async def test_a_document_is_asked_for_in_the_name_of_the_service():
+    """Filters before an issuer refuse those of Python's libraries."""
+    heads = []
+
+    async def serve(reader, writer):
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server, new_client(proxies=False) as client:
+        await fetch_json(client, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", seconds_max=5, bytes_max=9)
+    (agent,) = re.findall(rb"(?mi)^user-agent: (.*)\r$", heads[0])
+    assert re.fullmatch(rb"crm-stats/[0-9.]+", agent)
 
 
 async def test_nobody_listening_is_one_of_the_errors():

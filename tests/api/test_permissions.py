@@ -11,7 +11,7 @@ import pytest
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from stream_app.domain import probe
-from tests.support.api import PREFIX, SECRET, FakeDocuments, api, bearer, token
+from tests.support.api import PREFIX, SECRET, FakeCells, FakeDocuments, api, bearer, token
 from tests.support.fake_view import STRANGE, example
 
 
@@ -48,6 +48,28 @@ async def test_data_permission(client, operators, asked, expected):
     assert await code(client, bearer(operators), operatorId=asked) == expected
     if isinstance(operators, str):
         assert await code(client, bearer([operators]), operatorId=asked) == expected
+
+
+async def test_an_implied_operator_that_is_unknown_is_an_error_that_quotes_the_claim():
+    """One string is one operator, whatever it holds: commas and blanks may stand in an id."""
+    view = example()
+    async with api(FakeDocuments(view), FakeCells(view)) as client:
+        for operators in ("M1,yen", "M1 yen", ["M1,yen"], "new"):
+            headers = bearer(operators)
+            for path in ("monthlyIndex", "chargingDistribute", "groups", "stream"):
+                said = (await client.get(f"{PREFIX}/{path}", headers=headers)).json()
+                assert said["code"] == 40001
+                assert repr(operators if isinstance(operators, str) else operators[0]) in said["message"]
+        assert await code(client, bearer("new"), operatorId="new") == 0
+        assert await code(client, bearer("M1")) == 0
+
+
+@pytest.mark.parametrize("down", ["redis", "clickhouse"])
+async def test_an_implied_operator_is_an_error_only_where_both_stores_say_so(down):
+    documents, cells = FakeDocuments(example()), FakeCells(example())
+    async with api(documents, cells) as client:
+        (documents if down == "redis" else cells).down = True
+        assert await code(client, bearer("new")) == 0
 
 
 async def test_a_claim_of_operators_may_be_one_string_or_missing(client):
@@ -87,6 +109,13 @@ async def test_interface_permission(client, scope, expected):
 )
 async def test_times_are_checked(client, claims):
     assert await code(client, bearer(**claims)) == 40101
+
+
+@pytest.mark.parametrize(("leeway", "ahead", "expected"), [(10, 5, 0), (10, 20, 40101), (0, 5, 40101), (60, 50, 0)])
+async def test_a_token_is_taken_a_little_before_its_time(leeway, ahead, expected):
+    async with api(FakeDocuments(example()), jwt_leeway_seconds=leeway) as client:
+        assert await code(client, bearer(nbf=time.time() + ahead)) == expected
+        assert await code(client, bearer(exp=time.time() - 0.1)) == 40101
 
 
 async def test_a_token_ends_while_it_is_known():
@@ -210,6 +239,24 @@ async def test_rs256_and_es256_by_a_jwks_that_is_asked_once(issuer):
         for kid in ("unknown-1", "unknown-2", "unknown-3"):
             assert await code(client, bearer(alg="RS256", key=other, kid=kid)) == 40101
         assert issuer.asked == 1, "a flood of unknown key ids must not reach the issuer"
+
+
+def written_anew(sent):
+    """An ES256 token with n - s in place of s in its signature, which verifies as well."""
+    signed, _, signature = sent.rpartition(".")
+    raw = base64.urlsafe_b64decode(signature + "==")
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    other = (order - int.from_bytes(raw[32:])).to_bytes(32)
+    return f"{signed}.{base64.urlsafe_b64encode(raw[:32] + other).rstrip(b'=').decode()}"
+
+
+async def test_a_token_is_one_in_the_rate_limit_however_its_signature_is_written(issuer):
+    issuer.document = {"keys": [EC.as_dict()]}
+    async with api(FakeDocuments(example()), jwt_secret=None, jwt_jwks_url=issuer.url) as client:
+        sent = token(alg="ES256", key=EC, kid="e", rate=2)
+        codes = [await code(client, {"Authorization": f"Bearer {each}"}) for each in (sent, written_anew(sent)) * 3]
+    assert codes[:2] == [0, 0]
+    assert set(codes[2:]) == {42901}
 
 
 async def test_both_ways_side_by_side_and_keys_outlive_the_issuer(issuer):

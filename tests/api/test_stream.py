@@ -99,7 +99,7 @@ async def test_both_documents_come_at_once_as_the_questions_give_them_then_as_of
         assert events.answer.status_code == 200
         headers = events.answer.headers
         assert headers["content-type"] == "text/event-stream; charset=utf-8"
-        assert (headers["cache-control"], headers["x-accel-buffering"]) == ("no-cache", "no")
+        assert (headers["cache-control"], headers["x-accel-buffering"]) == ("no-cache, no-transform", "no")
         assert headers["x-request-id"]
         name, _, monthly = await events.next()
         assert (name, monthly) == ("monthly", await default(world, "monthlyIndex"))

@@ -6,6 +6,7 @@ Redis may have been evicted there. The default answers of Redis are handed on as
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +15,7 @@ import orjson
 from stream_app.api.asking.documents import loaded, spliced
 from stream_app.api.asking.parameters import PeriodsQuery
 from stream_app.api.asking.windows import Retention, WindowedQuestion, question_of
-from stream_app.api.errors import NO_STORE, ApiError
+from stream_app.api.errors import NO_STORE, ApiError, bad_parameter
 from stream_app.api.stores.circuit import CircuitBreaker, StoreUnavailable
 from stream_app.api.stores.ports import AsOf, CellStore, DocumentStore, ReadResult
 from stream_app.domain.events import ALL
@@ -27,6 +28,7 @@ from stream_app.sinks.redis_keys import PARTITIONS, groups_key
 
 REDIS: Final = "redis"
 CLICKHOUSE: Final = "clickhouse"
+_IMPLIED_MAX: Final = 10_000
 _NEVER: Final = iso_ms(0).encode()  # of a store that has said nothing of a partition yet
 
 
@@ -70,6 +72,7 @@ class Answers:
         self._events_partitions = events_partitions  # as Redis said it last
         self._default_currency = default_currency
         self._now_quarter = now_quarter
+        self._implied: set[str] = set()  # operators that were implied and known
         self.tables = tables
         self._questions = {table.name: question_of(table, retention) for table in tables}
         self._default_lengths = {table.name: min(table.shown, retention.asked_max(table)) for table in tables}
@@ -117,6 +120,8 @@ class Answers:
     ) -> Answer:
         """From ClickHouse, with what Redis said when neither has data of the group."""
         found = known or await self._clickhouse.call(lambda: self._cells.operator(operator_id))
+        if found is None and absent and asked.operator_id is None:  # neither store knows what the token implies
+            raise _unknown(operator_id)
         subject = self._with_today(found) if found else self._unknown_operator(operator_id)
         window = question.window(subject.operator, asked)
 
@@ -150,6 +155,21 @@ class Answers:
             raise _no_store()
         data = question.zeros(operator_id, subject, group, window)
         return _composed(data | {"asOf": absent.as_of.decode(), "version": absent.version or 0}, REDIS)
+
+    async def check_implied(self, operator_id: str) -> None:
+        """Check an operator that a token names and a question does not: of a misspelt one, nothing would be taken for its results.
+
+        `Raises` ApiError for one that both stores say they do not know. Questions about tables need no check before.
+        """
+        if operator_id in self._implied:
+            return
+        with suppress(StoreUnavailable):
+            entries, _ = await self._redis.call(lambda: self._documents.operators(frozenset((operator_id,))))
+            if not entries and await self._clickhouse.call(lambda: self._cells.operator(operator_id)) is None:
+                raise _unknown(operator_id)
+            if len(self._implied) >= _IMPLIED_MAX:
+                self._implied.clear()
+            self._implied.add(operator_id)
 
     async def groups(self, operator_id: str) -> Answer:
         """The answer of `groups`. `Raises` ApiError."""
@@ -242,6 +262,13 @@ def _composed(data: Json, store: str) -> Answer:
 
 def _listed(data: bytes, as_of: bytes, store: str) -> Answer:
     return Answer(data, as_of, blake2b(data, digest_size=10).hexdigest().encode(), store)
+
+
+def _unknown(operator_id: str) -> ApiError:
+    why = (
+        f"missing, and the token's operator {operator_id!r} is not known; each operator is an entry of the claim's list"
+    )
+    return bad_parameter("operatorId", why)
 
 
 def _no_store() -> ApiError:

@@ -45,6 +45,7 @@ class TokenRules(NamedTuple):
     issuer: str | None
     audience: str | None
     rate: int  # requests a second of a token without the claim `rate`
+    leeway_seconds: int  # that a token may be used before its time, since clocks differ
     keep_seconds: float  # that a checked token is not checked again
 
 
@@ -117,7 +118,8 @@ class TokenVerifier:
             claims = jwt.decode(token, key, algorithms=[str(algorithm)]).claims
         except (JoseError, ValueError, TypeError, RecursionError):
             raise _refused("the token is malformed or wrongly signed") from None
-        return self._read(claims, sha256(token).hexdigest()[:32], now)
+        # Of what is signed: a signature can be written in more than one way (in ES256 as s or n-s, in base64 by unused bits).
+        return self._read(claims, sha256(token.rpartition(b".")[0]).hexdigest()[:32], now)
 
     async def _key(self, algorithm: object, kid: object) -> Key:
         key: Key | None = None
@@ -144,7 +146,7 @@ class TokenVerifier:
             may_operate=rules.ops_scope in scopes,
             operators=None if "*" in operators else operators,
             rate=_rate(claims.get("rate"), rules.rate),
-            begins=_time(claims, "nbf", -math.inf),
+            begins=_time(claims, "nbf", -math.inf) - rules.leeway_seconds,
             expires=_time(claims, "exp", math.inf),
             kept_until=now + rules.keep_seconds,
         )

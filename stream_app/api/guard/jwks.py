@@ -22,6 +22,7 @@ ALGORITHMS: Final = ("RS256", "ES256")
 _TIMEOUT_SECONDS: Final = 5
 _BYTES_MAX: Final = 1_000_000
 _RETRY_SECONDS: Final = 10  # between two fetches for a key that is not there, or after a failure
+_MEMBERS: Final = ("kty", "kid", "use", "key_ops", "alg", "n", "e", "crv", "x", "y", "k")  # others mean nothing here
 log = structlog.get_logger(__name__)
 
 
@@ -92,8 +93,10 @@ def key_sets(document: object) -> dict[str, KeySet]:
 
 
 def _read(entry: dict[str, Any]) -> Key | None:
+    """The public key of an entry. Of RFC 7517 all members but those of the key itself are optional: an empty one says nothing."""
+    used = {name: entry[name] for name in _MEMBERS if entry.get(name) not in (None, "", [])}
     try:
-        return JWKRegistry.import_key(entry)
+        return JWKRegistry.import_key(used)
     except (JoseError, ValueError, TypeError, KeyError):
         log.warning("a key of the JWKS can't be read", kid=entry.get("kid"))
     return None
@@ -104,6 +107,6 @@ def _verifies(key: Key, algorithm: str) -> bool:
     try:
         JWSRegistry.algorithms[algorithm].check_key(key)
         key.check_key_op("verify")
-    except JoseError:
+    except (JoseError, ValueError, TypeError):
         return False
     return True

@@ -16,6 +16,7 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from stream_app.api.asgi import NOSNIFF, body_of, header, send_error
+from stream_app.api.asking.answers import Answers
 from stream_app.api.asking.parameters import WatchQuery, parse_stream, parse_watches
 from stream_app.api.errors import FAULT, INTERNAL, UNKNOWN_METHOD, ApiError
 from stream_app.api.guard.admission import admit, operator_of
@@ -26,7 +27,7 @@ from stream_app.api.live.watched import Viewer
 
 _HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
+    (b"cache-control", b"no-cache, no-transform"),
     (b"vary", b"Authorization"),
     (b"x-accel-buffering", b"no"),  # nginx would collect events
     NOSNIFF,
@@ -62,10 +63,11 @@ class _Connection:
 class StreamEndpoint:
     """An ASGI application that sends events."""
 
-    def __init__(self, route: str, tokens: TokenVerifier, rate: RateLimiter, feed: Feed) -> None:
+    def __init__(self, route: str, tokens: TokenVerifier, rate: RateLimiter, answers: Answers, feed: Feed) -> None:
         self._route = route
         self._tokens = tokens
         self._rate = rate
+        self._answers = answers
         self._feed = feed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,12 +101,18 @@ class StreamEndpoint:
             raise ApiError(UNKNOWN_METHOD, f"{self._route} answers GET and POST", {"Allow": "GET, HEAD, POST"})
         return await admit(scope, self._tokens, self._rate)
 
+    async def _operator(self, principal: Principal, named: str | None) -> str:
+        operator = operator_of(principal, named)
+        if named is None:
+            await self._answers.check_implied(operator)
+        return operator
+
     async def _watch_one(
         self, connection: _Connection, held: AsyncExitStack, principal: Principal, scope: Scope
     ) -> None:
         asked = parse_stream(scope["query_string"])
         last_event_id = (header(scope, b"last-event-id") or b"").decode("latin-1")
-        operator = operator_of(principal, asked.operator_id)
+        operator = await self._operator(principal, asked.operator_id)
         viewer = self._feed.watch(operator, asked.group_id, last_event_id, connection.wake)
         connection.viewers.append(await held.enter_async_context(viewer))
 
@@ -113,7 +121,7 @@ class StreamEndpoint:
     ) -> None:
         async def watch(entry: WatchQuery) -> None:
             try:
-                operator = operator_of(principal, entry.operator_id)
+                operator = await self._operator(principal, entry.operator_id)
                 viewer = self._feed.watch(operator, entry.group_id, entry.last_event_id, connection.wake)
                 connection.viewers.append(await held.enter_async_context(viewer))
             except ApiError as error:
