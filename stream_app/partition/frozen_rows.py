@@ -124,6 +124,15 @@ class CommittedRows:
         self.partition = partition
         self._rows = FrozenRows(store)
 
+    @property
+    def version(self) -> int:
+        """The version of the state, 0 before any."""
+        (raw,) = self._rows.load([rows.POSITION])
+        if raw is None:
+            return 0
+        position = rows.decode_position(raw)
+        return rows.version_of(position.generation, position.offset)
+
     def operators(self) -> list[str]:
         """Ids of the known operators."""
         return list(self._rows.operators())

@@ -19,6 +19,10 @@ class View(Protocol):
 
     partition: int
 
+    @property
+    def version(self) -> int:
+        """The version of the state: nothing of it has a higher one, and an owner that comes later has none below."""
+
     def operators(self) -> Iterable[str]:
         """Ids of the known operators."""
 

@@ -37,7 +37,7 @@ class GoneCells:
 
     def __init__(self, view: View, names: Iterable[Name], version: int, as_of_ms: int) -> None:
         self.partition = view.partition
-        self._version, self._as_of_ms = version, as_of_ms
+        self.version, self._as_of_ms = version, as_of_ms
         self._currencies: dict[tuple[str, CellKey], list[str]] = {}
         self.dirty = Dirty()
         for name in names:
@@ -85,7 +85,7 @@ class GoneCells:
 
     def _zeros(self, table: Table[C], key: CellKey) -> C:
         cell: Any = table.new()
-        cell.version, cell.as_of = self._version, self._as_of_ms
+        cell.version, cell.as_of = self.version, self._as_of_ms
         if isinstance(cell, FigureCell):
             cell.payments = {currency: PAYMENT_SUMS.zeros() for currency in self._currencies[table.name, key]}
         return cell  # type: ignore[no-any-return]

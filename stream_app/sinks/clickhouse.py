@@ -31,7 +31,6 @@ from stream_app.sinks.clickhouse_rows import (
     as_columns,
     columns_of,
     group_rows,
-    newest_version,
     operator_row,
     period_date,
 )
@@ -158,7 +157,7 @@ class ClickHouseSink:
                     continue
                 row = operator_row(operator)
                 if known.get(operator_id) != row:
-                    rows.append((operator_id, *row, view.partition, newest_version(view.groups(operator_id))))
+                    rows.append((operator_id, *row, view.partition, view.version))
                     changed.append((known, operator_id, row))
         await self._insert(sql("insert_operators", self._database), as_columns(rows))
         for known, operator_id, row in changed:
@@ -172,20 +171,18 @@ class ClickHouseSink:
                 await self._write_groups_of(view, names[at : at + OPERATORS_MAX])
 
     async def _write_groups_of(self, view: View, operators: list[str]) -> None:
-        stored: dict[str, dict[str, tuple[str | None, int, int]]] = defaultdict(dict)
-        for operator_id, group_id, *row in await self._connections.use(
+        stored: dict[str, dict[str, tuple[str | None, int]]] = defaultdict(dict)
+        for operator_id, group_id, name, listed in await self._connections.use(
             lambda to: to.run("operators_groups", operators=tuple(operators))
         ):
-            stored[operator_id][group_id] = tuple(row)
+            stored[operator_id][group_id] = name, listed
         rows = []
         for operator_id in operators:
-            groups = view.groups(operator_id)
-            wanted, newest = group_rows(groups), newest_version(groups)
+            wanted = group_rows(view.groups(operator_id))
             for group_id in wanted.keys() | stored[operator_id].keys():
-                name, listed = wanted.get(group_id, (None, 0))
-                *there, version = stored[operator_id].get(group_id, (None, 0, 0))
-                if there != [name, listed]:
-                    rows.append((operator_id, group_id, name, listed, view.partition, max(version, newest)))
+                row = wanted.get(group_id, (None, 0))
+                if row != stored[operator_id].get(group_id, (None, 0)):
+                    rows.append((operator_id, group_id, *row, view.partition, view.version))
         await self._insert(sql("insert_groups", self._database), as_columns(rows))
 
     async def _insert(self, statement: str, columns: Columns) -> None:

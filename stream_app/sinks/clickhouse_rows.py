@@ -222,8 +222,3 @@ def group_rows(groups: dict[str, Group]) -> dict[str, tuple[str | None, int]]:
     """What the table of groups says of those that are shown: name, and whether something counts in a retained month."""
     rows = {group_id: (group.name, int(is_listed(group))) for group_id, group in groups.items()}
     return {group_id: row for group_id, row in rows.items() if row != (None, 0)}
-
-
-def newest_version(groups: dict[str, Group]) -> int:
-    """The highest version of an operator's documents."""
-    return max((group.version for group in groups.values()), default=0)

@@ -1,7 +1,9 @@
 """Redis: the default answers as JSON, one key one read. Who reads them is stream_app/api/stores/redis_store.py.
 
 A document is set by a script that compares versions inside Redis, so a writer that lost its partition can't put an old
-one over a new one. As-of is raised by a script that refuses when Redis may have lost documents since the partition was
+one over a new one. What bears no version (entries, lists of groups, that a document was removed) is beside one of the
+newest state that was seen of its operator, which each comparison and each such write raises: a writer with an older
+state is refused. As-of is raised by a script that refuses when Redis may have lost documents since the partition was
 compared: the mark that `compare` set before it looked is gone (emptied), or the server runs for another time (restarted
 with an older snapshot, or failed over to a replica). So as-of never runs ahead of the documents it speaks for. Must not
 hold what is dirty: that is the caller's.
@@ -27,11 +29,12 @@ from stream_app.domain.report import has_documents, iso_ms
 from stream_app.domain.tables import TABLES, Table
 from stream_app.ports.sinks import Dirty, View
 from stream_app.sinks import redis_keys as keys
-from stream_app.sinks.lua import AS_OF, BEGIN, VERSIONS
-from stream_app.sinks.redis_calls import Call, commands, connect, scripts
+from stream_app.sinks.lua import AS_OF, BEGIN, ENTRIES, PUT_ENTRIES, SEEN, VERSIONS
+from stream_app.sinks.redis_calls import Call, connect, scripts
 from stream_app.sinks.redis_documents import entry_document, groups_document, listed_groups, puts
 
 _NEVER_MS: Final = 1 << 62  # an as-of that nothing reaches
+_ENTRIES: Final = [keys.OPERATORS, keys.SEEN]
 BATCH: Final = 200  # keys a pipeline: some hundred KB, and a pause for others after each
 T = TypeVar("T")
 
@@ -74,10 +77,9 @@ class RedisSink:
         return dirty
 
     async def _compare(self, view: View, operators: list[str], dirty: Dirty) -> None:
-        entries, *documents = await commands(
-            self._client,
-            [("HMGET", keys.OPERATORS, *operators), *(("GET", keys.groups_key(operator)) for operator in operators)],
-        )
+        state = view.version
+        calls = [Call(SEEN, [keys.groups_key(operator), keys.seen_key(operator)], [state]) for operator in operators]
+        entries, *documents = await scripts(self._client, [Call(ENTRIES, _ENTRIES, [state, *operators]), *calls])
         wanted: list[_Wanted] = []
         for operator_id, entry, document in zip(operators, entries, documents, strict=True):
             operator, groups = view.operator(operator_id), view.groups(operator_id)
@@ -115,7 +117,7 @@ class RedisSink:
                 entries = [(name, operator) for name in shown if (operator := view.operator(name)) is not None]
                 fields = [part for name, operator in entries for part in (name, entry_document(name, operator))]
                 if fields:
-                    await commands(self._client, [("HSET", keys.OPERATORS, *fields)])
+                    await scripts(self._client, [Call(PUT_ENTRIES, _ENTRIES, [view.version, *fields])])
 
     async def write_as_of(self, as_of_ms: dict[int, int]) -> set[int]:
         """Raise as-of; returns partitions whose documents may be gone, or that were not compared yet."""

@@ -15,7 +15,7 @@ from stream_app.domain.tables import TABLES, Table
 from stream_app.ports.sinks import Dirty, View
 from stream_app.sinks.lua import PUT
 from stream_app.sinks.redis_calls import Call
-from stream_app.sinks.redis_keys import document_key, groups_key, updates_channel
+from stream_app.sinks.redis_keys import document_key, groups_key, seen_key, updates_channel
 
 REMOVED = b""  # what the script takes for the document when there should be none
 
@@ -64,6 +64,7 @@ def puts(view: View, dirty: Dirty) -> Iterator[Call]:
         if operator is None:
             continue
         groups, channel = view.groups(operator_id), updates_channel(operator_id)
+        state, seen = view.version, seen_key(operator_id)
         if operator.today:  # before the first clock record no window is known
             # A document is removed unless it is newer than all that this partition knows.
             newest = max((group.version for group in groups.values()), default=0)
@@ -72,6 +73,7 @@ def puts(view: View, dirty: Dirty) -> Iterator[Call]:
                     group = groups.get(group_id) or Group()
                     document = default_answer(table, view, operator_id, operator, group_id, group)
                     version = newest if document is REMOVED else group.of(table.name).version
-                    yield Call(PUT, [document_key(table, operator_id, group_id)], [document, version, channel])
+                    name = document_key(table, operator_id, group_id)
+                    yield Call(PUT, [name, seen], [document, version, state, channel])
         if operator_id in dirty.operators:
-            yield Call(PUT, [groups_key(operator_id)], [groups_document(groups), b"", channel])
+            yield Call(PUT, [groups_key(operator_id), seen], [groups_document(groups), b"", state, channel])

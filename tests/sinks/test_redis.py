@@ -32,11 +32,11 @@ async def fill(sink, view, as_of_ms=1_795_507_200_000):
 
 
 async def dump(redis):
-    """All that is there, but for what writers note of as-of."""
+    """All that is there, but for what writers note for each other."""
     found = {}
     for key in await redis.keys("*"):
         kind = await redis.type(key)
-        if not key.startswith(b"{crm:as-of}:"):
+        if key.startswith(b"crm:"):
             found[key.decode()] = await (redis.get(key) if kind == b"string" else redis.hgetall(key))
     return found
 

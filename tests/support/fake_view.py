@@ -17,7 +17,7 @@ AS_OF = 1_795_500_000_123
 
 class FakeView:
     def __init__(self, partition: int = 3) -> None:
-        self.partition = partition
+        self.partition, self.version = partition, 1 << 40
         self.known: dict[str, Operator] = {}
         self.named: dict[str, dict[str, Group]] = {}
         self.stored: dict[str, dict[CellKey, Cell]] = {table.name: {} for table in TABLES}
