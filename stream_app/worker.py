@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import faust
-import stamina
 from aiokafka.errors import KafkaError
 from faust.types import TP
 from mode import Service
@@ -25,6 +24,8 @@ from prometheus_client import CollectorRegistry, start_http_server
 from agents import ingest as ingest_agent
 from agents import ledger as ledger_agent
 from config.settings import Settings
+from stream_app.clients import client
+from stream_app.clients.waiting import until_kafka_answers
 from stream_app.domain import working
 from stream_app.domain.tables import TABLES
 from stream_app.faust_seam.app import App, new_app
@@ -34,7 +35,6 @@ from stream_app.ingest.metrics import IngestMetrics
 from stream_app.kafka import batches, generations, logs
 from stream_app.kafka.log import Appender, TransactionLog
 from stream_app.kafka.replay import replay
-from stream_app.observing.client import ClusterError
 from stream_app.observing.frontier import Frontier
 from stream_app.observing.observer import Observer
 from stream_app.partition.announcer import Announcer
@@ -52,17 +52,17 @@ from tables.ledger import LedgerTable, changelog
 log = logging.getLogger(__name__)
 
 INGEST, LEDGER = "ingest", "ledger"
-_SAME_LOG_S = 10.0  # between two lines of aiokafka that are the same but for numbers
+_LOG_S, _LINES = 60.0, 8  # aiokafka's log: of the same place in the code one line in this time, of all places so many
 _FOLLOW_AGAIN_S = 5.0
 _TOMBSTONES_MS = 24 * 3600 * 1000  # of Kafka's default delete.retention.ms
-_BROKER_S_MAX = 120.0  # a broker that restarts is waited for; one that is away longer ends the worker with an error
 
 
 class LedgerKafka:
     """Kafka as the lanes need it."""
 
-    def __init__(self, settings: Settings, observer: Observer) -> None:
+    def __init__(self, settings: Settings, observer: Observer, member_id: Callable[[], str]) -> None:
         self._kafka, self._settings, self._observer = settings.kafka, settings, observer
+        self._member_id = member_id
         self._group = settings.ledger_group
 
     def new_log(self, partition: int) -> TransactionLog:
@@ -75,23 +75,29 @@ class LedgerKafka:
             (changelog(self._group), partition),
         )
 
-    async def replay(self, topic: str, stores: Mapping[int, Replayed], wanted: Callable[[], bool]) -> int:
+    async def replay(self, topic: str, stores: Mapping[int, Replayed]) -> int:
         """Bring stores up to the end of a changelog."""
-        return await replay(self._kafka, topic, stores, wanted)
+        return await replay(self._kafka, topic, stores)
+
+    async def owns(self, partition: int) -> bool:
+        """Whether the group has given an events partition to this worker, and no rebalance is under way."""
+        groups = await until_kafka_answers(lambda: self._observer.describe_groups([self._group]), "a lost partition")
+        group = groups.get(self._group)
+        if group is None or not group.is_settled:
+            return False
+        return (self._settings.events, partition) in group.members.get(self._member_id(), frozenset())
 
     async def tombstones_ms(self, topic: str) -> int:
         """For how long a compacted topic keeps tombstones. Where its configuration may not be read: Kafka's own default."""
-        async for attempt in stamina.retry_context(on=ClusterError, attempts=None, timeout=_BROKER_S_MAX):
-            with attempt:
-                found = await self._observer.retention([topic])
+        found = await until_kafka_answers(lambda: self._observer.retention([topic]), f"the configuration of {topic}")
         return found[topic].tombstones_ms if topic in found else _TOMBSTONES_MS
 
     async def ranges(self, topic: str, partitions: Sequence[int]) -> dict[int, Range]:
         """Where partitions of a topic begin and end."""
         tps = [(topic, partition) for partition in partitions]
-        async for attempt in stamina.retry_context(on=ClusterError, attempts=None, timeout=_BROKER_S_MAX):
-            with attempt:
-                starts, ends = await self._observer.starts(tps), await self._observer.ends(tps)
+        what = f"the offsets of {topic}"
+        starts = await until_kafka_answers(lambda: self._observer.starts(tps), what)
+        ends = await until_kafka_answers(lambda: self._observer.ends(tps), what)
         return {partition: Range(starts[topic, partition], ends[topic, partition]) for partition in partitions}
 
 
@@ -178,9 +184,7 @@ def create_ledger(
 
     async def build() -> None:
         """What needs the cluster, or a running loop."""
-        async for attempt in stamina.retry_context(on=ClusterError, attempts=None, timeout=_BROKER_S_MAX):
-            with attempt:
-                found = await observer.topics([settings.events])
+        found = await until_kafka_answers(lambda: observer.topics([settings.events]), "the start")
         if settings.events not in found or found[settings.events].partitions != settings.events_partitions:
             raise RuntimeError(
                 f"the topic {settings.events} must have {settings.events_partitions} partitions: {found}"
@@ -201,7 +205,9 @@ def create_ledger(
         for writer in lanes.writers:
             background.add_future(writer.run())
 
-    lanes = Lanes(LedgerKafka(settings, observer), state_dir / group, settings.block_cache_mb, app.crash)
+    lanes = Lanes(
+        LedgerKafka(settings, observer, app.member_id), state_dir / group, settings.block_cache_mb, app.crash, app.seek
+    )
     expose(lanes.open_lanes, metrics)
     lanes.writers = [
         SinkWriter(
@@ -250,7 +256,8 @@ def _conf(settings: Settings, group: str, topic_id: str, *, muted: bool) -> Conf
 def prepare() -> None:
     """What a process needs before its first app: whole batches from Kafka, a quiet log, and a collector that fits."""
     batches.install()
-    logs.install(_SAME_LOG_S)
+    client.install()
+    logs.install(_LOG_S, _LINES)
     # A commit that takes longer than its interval is nobody's trouble.
     logging.getLogger("mode.timers").setLevel(logging.ERROR)
     # A tick makes some hundred thousand lists, none cyclic, and drops them: looking for cycles among them took an eighth of the time, 0.1 s at once.
@@ -260,9 +267,7 @@ def prepare() -> None:
 async def generation_in_force(settings: Settings) -> Settings:
     """The settings with the generation that serves; a broker that is away is waited for."""
     otherwise = Generation(settings.generation, settings.events_generation, settings.events_partitions, "serving")
-    async for attempt in stamina.retry_context(on=KafkaError, attempts=None, timeout=_BROKER_S_MAX):
-        with attempt:
-            found = await generations.read(settings.kafka, settings.topic_generations)
+    found = await until_kafka_answers(lambda: generations.read(settings.kafka, settings.topic_generations), "the start")
     serving = newest_serving(found, otherwise)
     return settings.of(serving.number, serving.events, serving.partitions)
 

@@ -15,11 +15,11 @@ from rich.table import Table
 from config import settings as config
 from stream_app.cli.generation import generation_in_force
 from stream_app.cli.topics import events_topic, topics_of
+from stream_app.clients.waiting import ClusterError
 from stream_app.formats.generations import Generation
 from stream_app.kafka import generations
 from stream_app.local.errors import LocalError
 from stream_app.local.topics import create_missing
-from stream_app.observing.client import ClusterError
 from stream_app.observing.observer import Observer
 from stream_app.rebuild.difference import Difference
 from stream_app.rebuild.dropping import drop

@@ -44,6 +44,14 @@ class App(faust.App):
         for hook in self.stops:
             await hook()
 
+    def member_id(self) -> str:
+        """Id by which the consumer group knows this app; empty while it is in none."""
+        return self.consumer.member_id()  # type: ignore[attr-defined, no-any-return]  # our Consumer
+
+    async def seek(self) -> None:
+        """Fetch every partition from where its owner says (`positions`), else from the group's offset."""
+        await self.consumer.perform_seek()
+
     def _new_transport(self) -> Any:
         return Transport(self.conf.broker_consumer, self)
 

@@ -85,6 +85,11 @@ class Consumer(driver.Consumer):
     def _new_consumer_thread(self) -> Thread:
         return Thread(self, loop=self.loop, beacon=self.beacon)
 
+    def member_id(self) -> str:
+        """Id by which the consumer group knows this consumer; empty while it is in none."""
+        thread: Thread = self._thread  # type: ignore[assignment]  # _new_consumer_thread
+        return str(thread._ensure_consumer()._coordinator.member_id)  # noqa: SLF001
+
     def _forget(self, tps: Iterable[TP]) -> None:
         for tp in tps:
             self._in_flight.pop(tp, None)

@@ -14,11 +14,13 @@ from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, 
 from aiokafka.structs import OffsetAndMetadata
 
 from stream_app.access.kafka import KafkaAccess
-from stream_app.ports.kafka import Fenced
+from stream_app.clients.waiting import passes, until_kafka_answers
+from stream_app.ports.kafka import Fenced, Interrupted
 from stream_app.ports.records import RecordFields, Records
 
 REQUEST_BYTES_MAX = 16 << 20  # a source record travels whole to the dead letters
 _BATCH_BYTES = 900_000
+_CLOSE_S = 3.0  # a producer flushes when it stops, which a broker that is away would hold up for ever
 _COMPRESSION = "zstd"  # 744 MB/s here; lz4 at aiokafka's level 228
 
 
@@ -60,14 +62,37 @@ def _settings(kafka: KafkaAccess) -> dict[str, Any]:
         "compression_type": _COMPRESSION,
         "max_batch_size": _BATCH_BYTES,
         "max_request_size": REQUEST_BYTES_MAX,
+        "request_timeout_ms": 12_000,
         "linger_ms": 0,  # delays whole batches, too
         "retry_backoff_ms": 20,  # a transaction that begins right after a commit is told to come back
     }
 
 
-class Appender:
-    """Idempotent appends, acknowledged by all replicas when `append` returns.
+async def _start(producer: AIOKafkaProducer, what: str) -> None:
+    """Connect, and get a producer id; a Kafka that is away is waited for."""
+    try:
+        await until_kafka_answers(producer.start, what)
+    except BaseException:
+        await _stop(producer)
+        raise
 
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    """Disconnect, in bounded time: what is not delivered by then is given up."""
+    stopping = asyncio.ensure_future(producer.stop())
+    done, _ = await asyncio.wait({stopping}, timeout=_CLOSE_S)
+    if not done:
+        stopping.cancel()
+        sender = producer._sender  # noqa: SLF001  # its task waits for deliveries that nobody awaits any more
+        if sender is not None and sender.sender_task is not None:
+            sender.sender_task.cancel()
+        await producer.client.close()
+
+
+class Appender:
+    """Idempotent appends, acknowledged by all replicas when `append` returns. A Kafka that is away is waited for.
+
+    A producer that can't go on is replaced, and what it had not delivered is appended again: at least once.
     What is asked for while an append is on its way goes together with the next one: aiokafka takes one batch of a partition at a time, and
     counts the waiting of several callers against each of them many times over.
     """
@@ -86,15 +111,34 @@ class Appender:
     async def start(self) -> None:
         """Connect."""
         self._started = AIOKafkaProducer(enable_idempotence=True, **_settings(self._kafka))
-        await self._started.start()
+        await _start(self._started, "appends")
 
     async def stop(self) -> None:
-        """Disconnect."""
+        """Disconnect. What is on its way may have been appended, or not."""
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.wait({self._sending})
         if self._started is not None:
-            await self._started.stop()
+            await _stop(self._started)
+
+    async def _append(self, records: Records) -> dict[tuple[str, int], tuple[Any, int]]:
+        failed = False
+
+        async def attempt() -> dict[tuple[str, int], tuple[Any, int]]:
+            nonlocal failed
+            if failed:
+                await _stop(self._producer)
+                await self.start()
+            failed = True
+            return await _send(self._producer, records)
+
+        return await until_kafka_answers(attempt, "appends")
 
     async def append(self, records: Records) -> int | None:
-        """Append; the broker's time of the append in epoch milliseconds, where a topic keeps log append time. `Raises` KafkaError."""
+        """Append; the broker's time of the append in epoch milliseconds, where a topic keeps log append time.
+
+        `Raises` KafkaError of what does not pass by itself.
+        """
         records = {at: kept for at, some in records.items() if (kept := list(some))}
         if not records:
             return None
@@ -112,19 +156,25 @@ class Appender:
                 for at, some in records.items():
                     together.setdefault(at, []).extend(some)
             try:
-                last = await _send(self._producer, together)
-            except Exception as exc:  # noqa: BLE001  # each caller hears of it
+                last = await self._append(together)
+            except (Exception, asyncio.CancelledError) as exc:  # each caller hears of it
                 for _, done in waiting:
                     if not done.done():
                         done.set_exception(exc)
+                if isinstance(exc, asyncio.CancelledError):
+                    raise
                 continue
             for records, done in waiting:
                 if not done.done():
                     done.set_result(max(int(last[at][0].result().timestamp) for at in records))
 
     async def partitions(self, topic: str) -> int:
-        """Number of partitions of a topic. `Raises` KafkaError where the topic does not exist."""
-        return len(await self._producer.partitions_for(topic))
+        """Number of partitions of a topic; one that does not exist is waited for."""
+        return await _partitions(self._producer, topic)
+
+
+async def _partitions(producer: AIOKafkaProducer, topic: str) -> int:
+    return len(await until_kafka_answers(lambda: producer.partitions_for(topic), f"the topic {topic}"))
 
 
 class TransactionLog:
@@ -145,12 +195,12 @@ class TransactionLog:
 
     async def open(self) -> None:
         """Become the owner of the transactional id: abort what an earlier owner had open, and fence that owner."""
-        await self._producer.start()
+        await _start(self._producer, f"the transactions of {self._source.topic}/{self._source.partition}")
 
     async def commit(self, rows: Mapping[bytes, bytes | None], records: Records, offset: int) -> int:
         """One transaction: changelog rows, records of other topics, and the source's next offset (for tools that show lag).
 
-        Gives the changelog position behind the rows. `Raises` Fenced, KafkaError.
+        Gives the changelog position behind the rows. `Raises` Fenced, Interrupted; KafkaError of what does not pass by itself.
         """
         try:
             await self._producer.begin_transaction()
@@ -162,13 +212,17 @@ class TransactionLog:
             await self._producer.commit_transaction()
         except (ProducerFenced, InvalidProducerEpoch) as exc:
             raise Fenced(str(exc)) from exc
+        except KafkaError as exc:
+            if not passes(exc):
+                raise
+            raise Interrupted(f"{exc!r}, {exc.__cause__!r}") from exc
         delivery, count = last[self._changelog]
         return int(delivery.result().offset) + count
 
     async def partitions(self, topic: str) -> int:
         """Number of partitions of a topic."""
-        return len(await self._producer.partitions_for(topic))
+        return await _partitions(self._producer, topic)
 
     async def close(self) -> None:
         """Disconnect; the broker aborts an open transaction after its timeout."""
-        await self._producer.stop()
+        await _stop(self._producer)

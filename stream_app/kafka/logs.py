@@ -1,40 +1,44 @@
-"""aiokafka's log, rate limited: while a broker is away, each client repeats the same line many times a second.
+"""aiokafka's log, rate limited: while a broker is away, each client repeats the same lines many times a second.
 
 One line stands for those that follow it from the same place in the code, whichever broker they name; the next line from there that passes
-tells how many were left out.
+tells how many were left out. Lines of all places together are limited, too.
 """
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 
 
 class RateLimitedLog(logging.Filter):
-    """Passes one line of a place and level in `seconds`, with the number of lines left out before it."""
+    """Passes one line of a place and level, and `most` lines of all, in `seconds`, with the number of lines left out before it."""
 
-    def __init__(self, seconds: float, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, seconds: float, most: int, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._seconds, self._now = seconds, now
         # place -> time of the last line that passed, number of lines left out since
         self._passed: dict[tuple[str, int, int], tuple[float, int]] = {}
+        self._last: deque[float] = deque([-seconds] * most, maxlen=most)  # times of the lines that passed last
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the line passes."""
         place = record.pathname, record.lineno, record.levelno
         now = self._now()
         at, left_out = self._passed.get(place, (-self._seconds, 0))
-        if now - at < self._seconds:
+        if now - at < self._seconds or now - self._last[0] < self._seconds:
             self._passed[place] = at, left_out + 1
             return False
+        self._last.append(now)
         self._passed[place] = now, 0
         if left_out:
-            record.msg, record.args = f"{record.getMessage()} (and {left_out} more in {now - at:.0f} s)", None
+            since = f" in {now - at:.0f} s" if at > 0 else ""
+            record.msg, record.args = f"{record.getMessage()} (and {left_out} more{since})", ()
         return True
 
 
-def install(seconds: float) -> None:
+def install(seconds: float, most: int) -> None:
     """Limit the loggers of all modules of aiokafka that are imported by now."""
-    limit = RateLimitedLog(seconds)
+    limit = RateLimitedLog(seconds, most)
     for name in list(logging.root.manager.loggerDict):
         if name.partition(".")[0] == "aiokafka":
             logging.getLogger(name).addFilter(limit)

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from stream_app.clients.waiting import ClusterError
 from stream_app.observing.answers import CONSUMER, READABLE, GroupDescription, Offsets, TopicDescription, TopicRetention
-from stream_app.observing.client import ClusterError
 from stream_app.observing.observer import Observer
 
 _RETENTION_LOOKS = 30  # the topics' configuration is asked for anew after so many looks

@@ -15,11 +15,11 @@ from clickhouse_driver.errors import Error as ClickHouseError
 from redis.exceptions import RedisError
 
 from stream_app.access.kafka import KafkaAccess
+from stream_app.clients.waiting import ClusterError
 from stream_app.formats.murmur2 import partition_for
 from stream_app.health.freshness import SINKS, Stage, Upstream, guilty, oldest
 from stream_app.health.status import Status
 from stream_app.monitor.document import GroupRow, OperatorRow, ResultRow, SinkState
-from stream_app.observing.client import ClusterError
 from stream_app.observing.follow import Follower
 from stream_app.sinks.clickhouse_client import Connections
 from stream_app.sinks.clickhouse_reader import as_of_ms

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from stream_app.clients.waiting import ClusterError
 from stream_app.domain import probe
 from stream_app.health.status import Limits
 from stream_app.monitor.board import Board
@@ -27,7 +28,6 @@ from stream_app.monitor.results import OperatorCounts, Results, SinkReaders
 from stream_app.monitor.server import Answer, Route, Server
 from stream_app.monitor.sources import Sources
 from stream_app.monitor.watch import Watch
-from stream_app.observing.client import ClusterError
 from stream_app.observing.observer import Observer
 from stream_app.observing.timestamps import BisectingLookup, ReadingLookup, TimestampLookup
 

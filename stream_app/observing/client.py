@@ -7,13 +7,10 @@ from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
 
 from stream_app.access.kafka import KafkaAccess
+from stream_app.clients.waiting import ClusterError
 
-TIMEOUT_S = 10.0  # of a request
+TIMEOUT_S = 3.0  # of a request
 _RECONNECT_MS = 250, 2000  # librdkafka's own start at 100, and it logs each attempt
-
-
-class ClusterError(Exception):
-    """Kafka refused a request, or did not answer in time. Asking again later may succeed."""
 
 
 @contextmanager
@@ -31,7 +28,7 @@ def client_settings(kafka: KafkaAccess) -> dict[str, str | int | float | bool]:
         "socket.timeout.ms": int(TIMEOUT_S * 1000),
         "reconnect.backoff.ms": _RECONNECT_MS[0],
         "reconnect.backoff.max.ms": _RECONNECT_MS[1],
-        "log_level": 4,  # warnings and worse: what librdkafka throws away when it is closed is nobody's news
+        "log_level": 2,  # a broker that is away is told by the errors of our calls, once
     }
 
 

@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from stream_app.clients.waiting import ClusterError
 from stream_app.observing.answers import Offsets, TopicDescription
-from stream_app.observing.client import ClusterError
 from stream_app.ports.kafka import Sample
 
 log = logging.getLogger(__name__)

@@ -8,16 +8,17 @@ the process while a group has no coordinator. aiokafka's own call takes an answe
 requests are made here.
 
 Nothing is retried here: each call is bounded, and what a client remembers of a broker that went away (leader epochs, coordinators, the
-connection) is dropped with the refusal, so that the caller's next call finds the broker that is there by then.
+connection) is dropped with the refusal, so that the caller's next call finds the broker that is there by then. librdkafka's admin client goes
+on asking the broker that it knew as leader or controller: after a call that was not answered in time a new one takes its place.
 """
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import NoError, for_code
 from aiokafka.protocol.admin import ListGroupsRequest
 from aiokafka.protocol.commit import OffsetFetchRequest
@@ -27,6 +28,7 @@ from confluent_kafka import (
     ConsumerGroupTopicPartitions,
     ConsumerGroupType,
     IsolationLevel,
+    KafkaError,
     KafkaException,
     TopicCollection,
     TopicPartition,
@@ -35,8 +37,10 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # t
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from stream_app.access.kafka import KafkaAccess
+from stream_app.clients.client import Client
+from stream_app.clients.waiting import ClusterError
 from stream_app.observing.answers import GroupDescription, OffsetAndTime, Offsets, TopicDescription, TopicRetention
-from stream_app.observing.client import TIMEOUT_S, ClusterError, client_settings, cluster_errors
+from stream_app.observing.client import TIMEOUT_S, client_settings, cluster_errors
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -46,6 +50,7 @@ _END: Final[OffsetSpec] = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _NEWEST: Final[OffsetSpec] = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]
 _PARTITIONS_AT_ONCE = 500  # in a request for offsets
 _GROUPS_AT_ONCE = 16  # whose committed offsets are asked for
+_SILENCE: Final = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)  # noqa: SLF001  # their public names
 
 
 class Observer:
@@ -54,7 +59,8 @@ class Observer:
     def __init__(self, kafka: KafkaAccess) -> None:
         self._kafka = kafka
         self._admin = AdminClient(client_settings(kafka))
-        self._client: AIOKafkaClient | None = None
+        self._renewed_at = 0.0
+        self._client: Client | None = None
         self._connecting = asyncio.Lock()
         self._refreshing: asyncio.Task[Any] | None = None
         self._coordinators: dict[str, int] = {}
@@ -71,7 +77,7 @@ class Observer:
         """Those topics that exist."""
         futures = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=TIMEOUT_S)
         out = {}
-        for name, answer in (await _answers(futures)).items():
+        for name, answer in (await self._answers(futures)).items():
             if not isinstance(answer, KafkaException):
                 out[name] = TopicDescription(str(answer.topic_id), len(answer.partitions))
             elif answer.args[0].name() != "UNKNOWN_TOPIC_OR_PART":
@@ -83,7 +89,7 @@ class Observer:
         resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
         if not resources:
             return {}
-        found = await _answers(self._admin.describe_configs(resources, request_timeout=TIMEOUT_S))
+        found = await self._answers(self._admin.describe_configs(resources, request_timeout=TIMEOUT_S))
         return {at.name: _retention(config) for at, config in found.items() if not isinstance(config, KafkaException)}
 
     # -- offsets
@@ -121,7 +127,7 @@ class Observer:
                 isolation_level=IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED,
                 request_timeout=TIMEOUT_S,
             )
-            for tp, answer in (await _answers(futures)).items():
+            for tp, answer in (await self._answers(futures)).items():
                 at = tp.topic, tp.partition
                 if isinstance(answer, KafkaException):
                     refusals.append(str(answer))
@@ -159,7 +165,7 @@ class Observer:
         """Members of groups; without groups that can't be described now. A group that does not exist has no members."""
         if not names:
             return {}
-        found = await _answers(self._admin.describe_consumer_groups(list(names), request_timeout=TIMEOUT_S))
+        found = await self._answers(self._admin.describe_consumer_groups(list(names), request_timeout=TIMEOUT_S))
         return {name: _group(answer) for name, answer in found.items() if not isinstance(answer, KafkaException)}
 
     async def committed(self, consumer_group: str) -> Offsets:
@@ -187,17 +193,39 @@ class Observer:
             consumer_group, [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
         )
         futures = self._admin.alter_consumer_group_offsets([wanted], request_timeout=TIMEOUT_S)
-        for answer in (await _answers(futures)).values():
+        for answer in (await self._answers(futures)).values():
             if isinstance(answer, KafkaException):
                 raise ClusterError(str(answer)) from answer
             refused = [tp for tp in answer.topic_partitions if tp.error is not None]
             if refused:
                 raise ClusterError(f"{consumer_group}: {refused[0].error}")
 
-    async def _connected(self) -> AIOKafkaClient:
+    # -- clients
+
+    async def _answers(self, futures: Mapping[K, Future[V]]) -> dict[K, V | KafkaException]:
+        """The admin client's answer to each question, or Kafka's refusal. `Raises` what is no refusal of Kafka's."""
+        asked_at = time.monotonic()
+        found = await asyncio.gather(*(asyncio.wrap_future(f) for f in futures.values()), return_exceptions=True)
+        out: dict[K, V | KafkaException] = {}
+        for asked, answer in zip(futures, found, strict=True):
+            if isinstance(answer, BaseException) and not isinstance(answer, KafkaException):
+                raise answer
+            out[asked] = answer
+        if asked_at >= self._renewed_at and any(_is_silence(answer) for answer in out.values()):
+            await self._renew()
+        return out
+
+    async def _renew(self) -> None:
+        """Take a new admin client. Callers whose client did not answer in time renew it once."""
+        self._renewed_at = time.monotonic()
+        before = [self._admin]
+        self._admin = AdminClient(client_settings(self._kafka))
+        await asyncio.to_thread(before.clear)  # the end of a client joins its threads
+
+    async def _connected(self) -> Client:
         async with self._connecting:
             if self._client is None:
-                client = AIOKafkaClient(**self._kafka.aiokafka(), request_timeout_ms=int(TIMEOUT_S * 1000))
+                client = Client(**self._kafka.aiokafka(), request_timeout_ms=int(TIMEOUT_S * 1000))
                 try:
                     with cluster_errors():
                         await client.bootstrap()
@@ -208,18 +236,12 @@ class Observer:
             return self._client
 
 
-async def _answers(futures: Mapping[K, Future[V]]) -> dict[K, V | KafkaException]:
-    """The admin client's answer to each question, or Kafka's refusal. `Raises` what is no refusal of Kafka's."""
-    found = await asyncio.gather(*(asyncio.wrap_future(f) for f in futures.values()), return_exceptions=True)
-    out: dict[K, V | KafkaException] = {}
-    for asked, answer in zip(futures, found, strict=True):
-        if isinstance(answer, BaseException) and not isinstance(answer, KafkaException):
-            raise answer
-        out[asked] = answer
-    return out
+def _is_silence(answer: object) -> bool:
+    """Whether a broker was asked and did not answer."""
+    return isinstance(answer, KafkaException) and answer.args[0].code() in _SILENCE
 
 
-async def _coordinator(client: AIOKafkaClient, consumer_group: str) -> int:
+async def _coordinator(client: Client, consumer_group: str) -> int:
     answer = await client.send(client.get_random_node(), FindCoordinatorRequest(consumer_group, 0))
     _check(answer.error_code)
     return int(answer.coordinator_id)

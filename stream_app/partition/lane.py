@@ -23,7 +23,7 @@ from stream_app.partition.frontiers import Frontiers
 from stream_app.partition.frozen_rows import CommittedRows, FrozenRows
 from stream_app.partition.partition_state import PartitionState, Tick
 from stream_app.partition.positions import changed_rules, new_position, renewed_position
-from stream_app.ports.kafka import Fenced, Log, Range
+from stream_app.ports.kafka import Fenced, Interrupted, Log, Range
 from stream_app.ports.records import Batch
 from stream_app.ports.sinks import Dirty
 from stream_app.ports.store import Store
@@ -35,7 +35,7 @@ _TICK_BYTES_MAX = 1_000_000  # of frames in a tick under load; an event is some 
 _QUEUED_BYTES_MAX = 2 * _TICK_BYTES_MAX
 _BEHIND_S = 5.0  # as-of older than this: catching up
 BEHIND_FACTOR = 3  # then results topics and sinks are written so much more seldom
-_FENCED_S_MAX = 60.0  # a lane that nobody takes over or gives back by then is a mistake
+_STOP_S = 5.0  # a commit that hangs when the partition is given away is left to its next owner, who ends it
 
 
 class PositionError(Exception):
@@ -49,20 +49,22 @@ class SupersededError(Exception):
 class Lane:
     """One events partition at work.
 
-    `told` is called after each committed tick, with what sinks must copy of the partition.
+    `told` is called after each committed tick, with what sinks must copy of the partition; `lost` when a transaction was refused or interrupted: the
+    lane is closed then, and the partition must be taken over again by whoever owns it.
     """
 
     def __init__(
-        self, conf: Conf, partition: int, store: Store, log_: Log, told: "Callable[[Lane, Dirty], None]", crash: Crash
+        self,
+        conf: Conf,
+        partition: int,
+        store: Store,
+        log_: Log,
+        told: "Callable[[Lane, Dirty], None]",
+        lost: "Callable[[Lane], None]",
+        crash: Crash,
     ) -> None:
-        self._conf, self.partition, self.store, self._log, self._told, self._crash = (
-            conf,
-            partition,
-            store,
-            log_,
-            told,
-            crash,
-        )
+        self._conf, self.partition, self.store, self._log = conf, partition, store, log_
+        self._told, self._lost, self._crash = told, lost, crash
         self.view = CommittedRows(partition, store)
         self._rows = FrozenRows(store)
         self._queue: deque[bytes] = deque()
@@ -70,7 +72,9 @@ class Lane:
         self._wake, self._room = asyncio.Event(), asyncio.Event()
         self._published_at = 0.0
         self._task: asyncio.Task[None] | None = None
+        self._commit_task: asyncio.Task[None] | None = None
         self._closing = False
+        self._seeks = False  # frames behind those that come next are of before the seek
         self.is_open = False
         self.muted = conf.muted
         self.expected = self.committed = self.published = (
@@ -85,8 +89,11 @@ class Lane:
         """Become the owner: Kafka refuses what an earlier one may still send."""
         await self._log.open()
 
-    async def start(self, where: Range) -> None:
-        """Go on from the row of the position, which the store has by now. `Raises` PositionError."""
+    async def start(self, where: Range, *, seeks: bool = False) -> None:
+        """Go on from the row of the position, which the store has by now. `Raises` PositionError.
+
+        `seeks`: the consumer is further on, and is told to go back; what it fetched before is dropped.
+        """
         position = self._position(where)
         topics = self._conf.topics
         names = (*topics.results.values(), topics.dead_letters)
@@ -98,7 +105,7 @@ class Lane:
         )
         self.expected = self.committed = position.offset
         self.published = 0 if self._state.unpublished or self.muted else position.offset
-        self.is_open = True
+        self._seeks, self.is_open = seeks, True
         self._task = asyncio.create_task(self._run())
 
     def _position(self, where: Range) -> Position:
@@ -121,13 +128,19 @@ class Lane:
         return renewed_position(position, conf.ledger)
 
     async def stop(self) -> None:
-        """Commit and publish what was applied, drop what was not."""
+        """Commit and publish what was applied, drop what was not; all of it where that takes too long."""
         self._closing = True
         self.is_open = False
         self._wake.set()
         self._room.set()
         if self._task is not None:
-            await self._task
+            _, late = await asyncio.wait({self._task}, timeout=_STOP_S)
+            if late:
+                log.warning("partition %d: the commit under way is left to the next owner", self.partition)
+                for task in (self._task, self._commit_task):
+                    if task is not None:
+                        task.cancel()
+                await asyncio.wait({self._task})
             self._task = None
         await self._log.close()
 
@@ -167,6 +180,9 @@ class Lane:
         if not self.is_open:
             return
         for batch in batches:
+            if self._seeks and batch.offsets[0] > self.expected:
+                continue
+            self._seeks = False
             if batch.offsets[0] > self.expected or batch.next_offset - batch.offsets[0] != len(batch):
                 raise PositionError(
                     f"{self._conf.topics.events}/{self.partition}: expected offset {self.expected}, got {batch.offsets[0]}"
@@ -181,31 +197,30 @@ class Lane:
         self._wake.set()
 
     async def _run(self) -> None:
-        commit: asyncio.Task[None] | None = None
         try:
             committed_at = 0.0
             while not self._closing:
-                if commit is not None and commit.done():
-                    await commit  # a failure must not wait for the next tick
-                    commit = None
+                if self._commit_task is not None and self._commit_task.done():
+                    await self._commit_task  # a failure must not wait for the next tick
+                    self._commit_task = None
                 await self._gather(committed_at + self._tick_s())
                 if not (self._state.changed or self._is_publish_due()):
                     due = self._published_at + self._publish_s() if self._state.unpublished else None
                     await self._sleep_until(due)
                     continue
-                if commit is not None:
-                    await commit
+                if self._commit_task is not None:
+                    await self._commit_task
                 committed_at = time.monotonic()
-                commit = asyncio.create_task(self._commit(self._freeze(publish=self._is_publish_due())))
-                commit.add_done_callback(lambda _: self._wake.set())
-            if commit is not None:
-                await commit
+                self._commit_task = asyncio.create_task(self._commit(self._freeze(publish=self._is_publish_due())))
+                self._commit_task.add_done_callback(lambda _: self._wake.set())
+            if self._commit_task is not None:
+                await self._commit_task
             if self._state.changed or self._state.unpublished:
                 await self._commit(self._freeze(publish=True))
-        except Fenced as exc:
+        except (Fenced, Interrupted) as exc:
             self._drop()
-            log.warning("partition %d: fenced, somebody else has it (%s)", self.partition, exc)
-            await self._wait_for_a_rebalance()
+            log.warning("partition %d: the transaction is lost (%s: %s)", self.partition, type(exc).__name__, exc)
+            self._lost(self)
         except Exception as exc:
             self._drop()
             log.exception("partition %d failed", self.partition)
@@ -285,12 +300,5 @@ class Lane:
     def _drop(self) -> None:
         self.is_open = False
         self._queue.clear()
+        self._queued = 0
         self._room.set()
-
-    async def _wait_for_a_rebalance(self) -> None:
-        deadline = time.monotonic() + _FENCED_S_MAX
-        while not self._closing:
-            if time.monotonic() > deadline:
-                await self._crash(RuntimeError(f"partition {self.partition} was fenced, and no rebalance followed"))
-                return
-            await asyncio.sleep(0.5)

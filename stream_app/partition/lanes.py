@@ -2,12 +2,16 @@
 
 Taking over: fence, replay the changelog, go on from the row of the position. The group's committed offset is never
 asked: it can be that of a zombie.
+
+A transaction that Kafka refused or interrupted loses its partition: another owner may have come, but the transaction may as well have timed out,
+or its coordinator be away. The consumer group knows: what it still gives to this worker is taken over again.
 """
 
 import asyncio
 import logging
+import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -28,21 +32,29 @@ log = logging.getLogger(__name__)
 _CLOCKS_FACTOR = 2
 _SUPERSEDED_S_MAX = 60.0
 _SUPERSEDED_POLL_S = 5.0
+_LOST_S_MAX = (
+    60.0  # a partition that was lost to another worker, and that no rebalance takes away by then, is a mistake
+)
+_LOST_POLL_S = 0.5
+_AGAIN_S_MAX = 10.0  # between two losses of a partition that is lost again and again
 
 
 class Lanes:
     """The lanes of the partitions that this worker owns.
 
-    `writers`: the sink writers that each lane tells of its ticks.
+    `writers`: the sink writers that each lane tells of its ticks. `seek`: tells the consumer to go on from `positions`.
     """
 
     _conf: Conf
 
-    def __init__(self, kafka: Kafka, path: Path, block_cache_mb: int, crash: Crash) -> None:
-        self._kafka, self._path, self._crash = kafka, path, crash
+    def __init__(
+        self, kafka: Kafka, path: Path, block_cache_mb: int, crash: Crash, seek: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._kafka, self._path, self._crash, self._seek = kafka, path, crash, seek
         self._cache = new_cache(block_cache_mb)
         self._lock = asyncio.Lock()
-        self._unwanted = False
+        self._taking: set[asyncio.Task[None]] = set()  # partitions that are being taken over
+        self._losses: dict[int, list[float]] = {}  # by partition, when it was lost
         self.lanes: dict[int, Lane] = {}
         self.writers: list[SinkWriter] = []
         self.recovered = asyncio.Event()  # for the first time
@@ -93,48 +105,89 @@ class Lanes:
         """
         await self.park()
         async with self._lock:
-            self._unwanted, started = False, time.monotonic()
-            self._path.mkdir(parents=True, exist_ok=True)
-            for partition in sorted(partitions):
-                self.lanes[partition] = self._new_lane(partition)
-            if self.lanes:
-                await asyncio.gather(*(lane.fence() for lane in self.lanes.values()))
-                count = await self._replay(lambda: not self._unwanted)
-                ranges = await self._kafka.ranges(self._conf.topics.events, list(self.lanes))
-                for partition, lane in self.lanes.items():
-                    if self._unwanted:
-                        return
-                    await self._start(lane, ranges[partition])
-                log.info(
-                    "recovered partitions %s: %d records in %.2f s",
-                    sorted(partitions),
-                    count,
-                    time.monotonic() - started,
-                )
-            self.recovered.set()
+            taking = self._begin(self._take(sorted(partitions)))
+            try:
+                await asyncio.wait({taking})
+            finally:
+                taking.cancel()
+            if not taking.cancelled():
+                taking.result()
+                self.recovered.set()
 
-    async def _start(self, lane: Lane, where: Range) -> None:
+    def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Work that `park` cancels."""
+        task = asyncio.create_task(work)
+        self._taking.add(task)
+        task.add_done_callback(self._taking.discard)
+        return task
+
+    async def _take(self, partitions: Sequence[int], *, seeks: bool = False) -> None:
+        """Take partitions over, whose lanes are closed or were never there."""
+        started = time.monotonic()
+        self._path.mkdir(parents=True, exist_ok=True)
+        taken = {partition: self._new_lane(partition) for partition in partitions}
+        self.lanes.update(taken)
+        if not taken:
+            return
+        await asyncio.gather(*(lane.fence() for lane in taken.values()))
+        count = await self._replay(taken)
+        ranges = await self._kafka.ranges(self._conf.topics.events, list(taken))
+        for partition, lane in taken.items():
+            await self._start(lane, ranges[partition], seeks=seeks)
+        log.info("recovered partitions %s: %d records in %.2f s", partitions, count, time.monotonic() - started)
+
+    async def _start(self, lane: Lane, where: Range, *, seeks: bool) -> None:
         """Start a lane; one of a superseded generation waits: this worker is about to end."""
         deadline = time.monotonic() + _SUPERSEDED_S_MAX
-        while not self._unwanted:
+        while True:
             try:
-                await lane.start(where)
+                return await lane.start(where, seeks=seeks)
             except SupersededError as exc:
                 if time.monotonic() > deadline:
                     raise
                 log.warning("partition %d waits: %s", lane.partition, exc)
                 await asyncio.sleep(_SUPERSEDED_POLL_S)
-            else:
-                return
+
+    # -- partitions that were lost
+
+    def _lost(self, lane: Lane) -> None:
+        """A transaction of the lane was refused or interrupted; the lane is closed."""
+        self._begin(self._take_again(lane))
+
+    async def _take_again(self, lane: Lane) -> None:
+        """Take a lost partition over again, unless the group has given it to another worker: a rebalance follows then."""
+        try:
+            await self._rest(lane.partition)
+            await self._until_owned(lane.partition)
+            await lane.stop()
+            await self._take([lane.partition], seeks=True)
+            await self._seek()
+        except Exception as exc:
+            log.exception("partition %d can't be taken over again", lane.partition)
+            await self._crash(exc)
+
+    async def _until_owned(self, partition: int) -> None:
+        deadline = time.monotonic() + _LOST_S_MAX
+        while not await self._kafka.owns(partition):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"partition {partition} was lost to another worker, and no rebalance followed")
+            await asyncio.sleep(_LOST_POLL_S)
+
+    async def _rest(self, partition: int) -> None:
+        """Wait the longer, the more often a partition was lost of late."""
+        now = time.monotonic()
+        losses = self._losses[partition] = [at for at in self._losses.get(partition, []) if now - at < 60] + [now]
+        await asyncio.sleep(min(_AGAIN_S_MAX, 0.25 * 2 ** len(losses)) * random.uniform(0.5, 1))  # noqa: S311  # hides nothing
 
     def _new_lane(self, partition: int) -> Lane:
-        store = Store(self._path / str(partition), self._cache)
-        return Lane(self._conf, partition, store, self._kafka.new_log(partition), self._told, self._crash)
+        before = self.lanes.get(partition)
+        store = Store(self._path / str(partition), self._cache) if before is None else before.store
+        return Lane(self._conf, partition, store, self._kafka.new_log(partition), self._told, self._lost, self._crash)
 
-    async def _replay(self, wanted: Callable[[], bool]) -> int:
+    async def _replay(self, lanes: Mapping[int, Lane]) -> int:
         """Bring the stores up to the end of the changelog; the number of records. One that can't be is dropped and read anew."""
         topic = self._conf.topics.changelog
-        stores = {partition: lane.store for partition, lane in self.lanes.items()}
+        stores = {partition: lane.store for partition, lane in lanes.items()}
         began_ms = int(time.time() * 1000)
         age_ms_max = await self._kafka.tombstones_ms(topic) // _CLOCKS_FACTOR
         for partition, store in stores.items():
@@ -150,14 +203,13 @@ class Lanes:
                 if not store.log:
                     store.clean_ms = began_ms
             try:
-                count = await self._kafka.replay(topic, stores, wanted)
+                count = await self._kafka.replay(topic, stores)
             except ChangelogLost as exc:
                 log.warning("partition %d: the local state is dropped and read anew: %s", exc.partition, exc)
                 stores[exc.partition].wipe()
                 continue
-            if wanted():  # else some may have stopped on the way
-                for store in stores.values():
-                    store.clean_ms = began_ms
+            for store in stores.values():
+                store.clean_ms = began_ms
             return count
 
     async def park(self) -> None:
@@ -165,8 +217,11 @@ class Lanes:
 
         Called before partitions are given away.
         """
-        self._unwanted = True
+        for task in list(self._taking):
+            task.cancel()
         async with self._lock:
+            if self._taking:
+                await asyncio.wait(self._taking)
             lanes, self.lanes = self.lanes, {}
             await asyncio.gather(*(lane.stop() for lane in lanes.values()))
             for lane in lanes.values():

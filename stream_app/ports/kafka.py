@@ -1,6 +1,6 @@
 """Kafka as ingest and the partitions need it: appends, transactions, the replay of a changelog, offsets."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from stream_app.ports.records import Records
@@ -8,6 +8,10 @@ from stream_app.ports.records import Records
 
 class Fenced(Exception):  # noqa: N818  # what it is, not what failed
     """Another owner of the transactional id has come since."""
+
+
+class Interrupted(Exception):  # noqa: N818  # what it is, not what failed
+    """A transaction failed for a reason that passes by itself, such as a coordinator that is away. It may be committed, or not."""
 
 
 class ChangelogLost(Exception):  # noqa: N818  # what it is, not what failed
@@ -43,7 +47,7 @@ class Log(Protocol):
     async def commit(self, rows: Mapping[bytes, bytes | None], records: Records, offset: int) -> int:
         """One transaction of changelog rows, records of other topics and the next offset of the events partition.
 
-        Gives the changelog position behind the rows. `Raises` Fenced.
+        Gives the changelog position behind the rows. `Raises` Fenced, Interrupted.
         """
 
     async def partitions(self, topic: str) -> int:
@@ -85,14 +89,17 @@ class Kafka(Protocol):
     def new_log(self, partition: int) -> Log:
         """The transactions of an events partition."""
 
+    async def owns(self, partition: int) -> bool:
+        """Whether the consumer group, as its coordinator knows it, has given an events partition to this worker."""
+
     async def ranges(self, topic: str, partitions: Sequence[int]) -> dict[int, Range]:
         """First and end offsets of partitions of a topic."""
 
     async def tombstones_ms(self, topic: str) -> int:
         """For how long a compacted topic keeps tombstones, in milliseconds."""
 
-    async def replay(self, topic: str, stores: Mapping[int, Replayed], wanted: Callable[[], bool]) -> int:
+    async def replay(self, topic: str, stores: Mapping[int, Replayed]) -> int:
         """Bring stores, by partition, up to the end of a changelog; the number of records read.
 
-        Stops early when not `wanted` any more. `Raises` ChangelogLost.
+        `Raises` ChangelogLost.
         """

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from config.settings import Settings
+from stream_app.clients.waiting import ClusterError
 from stream_app.domain.cells import CellKey
 from stream_app.domain.tables import TABLES
 from stream_app.formats.murmur2 import partition_for
@@ -21,7 +22,6 @@ from stream_app.formats.rows import version_of
 from stream_app.ingest.ingest import Ingest
 from stream_app.kafka import generations
 from stream_app.kafka.log import Appender
-from stream_app.observing.client import ClusterError
 from stream_app.observing.observer import Observer
 from stream_app.ports.sinks import Dirty, Sink, View
 from stream_app.rebuild.copying import Copying

@@ -14,8 +14,8 @@ from zlib import crc32
 from aiokafka.errors import KafkaError
 
 from stream_app.access.kafka import KafkaAccess
+from stream_app.clients.waiting import ClusterError
 from stream_app.kafka.log import Appender
-from stream_app.observing.client import ClusterError
 from stream_app.observing.observer import Observer
 from stream_app.ports.records import RecordFields
 from stream_app.simulator.records import SourceRecord

@@ -51,7 +51,7 @@ async def test_the_state_recovered_on_an_empty_disk_equals_the_state_before_row_
     monkeypatch.setattr(fetcher, "PartitionRecords", batches.PartitionBatches)  # for this test only
     stores = {p: Store(tmp_path / "new" / str(p), new_cache(8)) for p in range(8)}
     (tmp_path / "new").mkdir(exist_ok=True)
-    await replay(KafkaAccess(deployment.kafka), changelog, stores, lambda: True)
+    await replay(KafkaAccess(deployment.kafka), changelog, stores)
     for store in stores.values():
         store.close()
     after = {p: _rows(tmp_path / "new", p) for p in range(8)}

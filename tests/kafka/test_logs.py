@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
+from mode.utils.logging import DefaultFormatter
 
 from stream_app.kafka import logs
 from stream_app.kafka.logs import RateLimitedLog
@@ -17,7 +18,7 @@ def lines():
     """(the time, what passed) of a logger with the filter."""
     now, passed = [100.0], []
     logger, handler = logging.getLogger("seldom"), logging.Handler()
-    seldom = RateLimitedLog(10, lambda: now[0])
+    seldom = RateLimitedLog(10, 4, lambda: now[0])
     handler.emit = lambda record: passed.append(record.getMessage())
     logger.addFilter(seldom)
     logger.addHandler(handler)
@@ -46,10 +47,34 @@ def test_other_places_and_other_levels_are_said_at_once(lines):
     assert passed == ["no broker", "no broker", "another place"]
 
 
+def test_lines_of_all_places_together_are_limited(lines):
+    now, passed, logger = lines
+    for at in (100.0, 105.0, 110.0):
+        now[0] = at
+        for place in range(6):
+            line = "\n" * place + "logger.warning('place %d', place)"
+            exec(compile(line, "places", "exec"), {"logger": logger, "place": place})  # a line of its own for each
+    assert [each.partition(" (")[0] for each in passed] == [f"place {n}" for n in (0, 1, 2, 3, 0, 1, 2, 3)]
+
+
+def test_a_line_that_tells_of_others_can_be_formatted_by_faust(lines):
+    """Its handler takes arguments that are no tuple for one argument."""
+    now, _, logger = lines
+    shown = []
+    handler = logging.Handler()
+    handler.emit = lambda record: shown.append(DefaultFormatter("%(message)s").format(record))
+    logger.addHandler(handler)
+    for second in (0, 1, 11):
+        now[0] = 100.0 + second
+        logger.warning("no broker after %s s", second)
+    logger.removeHandler(handler)
+    assert shown[-1] == "no broker after 11 s (and 1 more in 11 s)"
+
+
 async def test_a_broker_that_is_away_is_told_once(caplog):
     """A real client of a port where nobody listens."""
     filters = {name: list(logging.getLogger(name).filters) for name in logging.root.manager.loggerDict}
-    logs.install(60)
+    logs.install(60, 8)
     try:
         for _ in range(5):
             producer = AIOKafkaProducer(bootstrap_servers="127.0.0.1:9", retry_backoff_ms=20)

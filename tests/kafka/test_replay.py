@@ -65,14 +65,14 @@ async def test_a_store_is_brought_up_to_the_last_stable_offset(kafka, new_topic,
 
     store = new_store()
     async with asyncio.timeout(10):
-        assert await replay(KafkaAccess(kafka), changelog, {0: store}, lambda: True) == 5
+        assert await replay(KafkaAccess(kafka), changelog, {0: store}) == 5
     assert rows(store) == {b"a": b"1", b"b": b"2"}
     assert store.log == position
     killed.abort_transaction(20)
 
     position = await log.commit({b"d": b"3"}, {}, 3)
     store.write({b"d": b"3"}, position)  # as the lane does: the control record is not in its position
-    assert await replay(KafkaAccess(kafka), changelog, {0: store}, lambda: True) == 0
+    assert await replay(KafkaAccess(kafka), changelog, {0: store}) == 0
     assert rows(store) == {b"a": b"1", b"b": b"2", b"d": b"3"}
 
 
@@ -85,11 +85,11 @@ async def test_each_partition_goes_on_from_where_its_store_stands(kafka, new_top
         position = await log.commit({b"q": b"%d" % partition}, {}, 2)
     stores = {p: new_store(str(p)) for p in range(3)}
     stores[1].write({b"own": b"row"}, position)
-    assert await replay(KafkaAccess(kafka), changelog, stores, lambda: True) == 2
+    assert await replay(KafkaAccess(kafka), changelog, stores) == 2
     assert rows(stores[0]) == {b"p": b"0", b"q": b"0"}
     assert rows(stores[1]) == {b"own": b"row"}
     assert (rows(stores[2]), stores[2].log) == ({}, 0)
-    assert await replay(KafkaAccess(kafka), changelog, stores, lambda: True) == 0
+    assert await replay(KafkaAccess(kafka), changelog, stores) == 0
 
 
 async def test_a_store_ahead_of_the_changelog_is_refused(kafka, new_topic, new_log, new_store):
@@ -99,14 +99,5 @@ async def test_a_store_ahead_of_the_changelog_is_refused(kafka, new_topic, new_l
     store = new_store()
     store.write({b"x": b"y"}, 3)
     with pytest.raises(ChangelogLost, match="ends at 2, the store stands for 3"):
-        await replay(KafkaAccess(kafka), changelog, {0: store}, lambda: True)
+        await replay(KafkaAccess(kafka), changelog, {0: store})
     assert (rows(store), store.log) == ({b"x": b"y"}, 3)
-
-
-async def test_it_ends_early_when_nobody_wants_it_any_more(kafka, new_topic, new_log, new_store):
-    """A rebalance began: the store stands where it stood."""
-    source, changelog = new_topic(), new_topic()
-    await (await new_log(source, changelog)).commit({b"a": b"1"}, {}, 1)
-    store = new_store()
-    assert await replay(KafkaAccess(kafka), changelog, {0: store}, lambda: False) == 0
-    assert (rows(store), store.log) == ({}, 0)

@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
-from stream_app.observing.client import ClusterError
+from stream_app.clients.waiting import ClusterError
 from stream_app.observing.frontier import Frontier
 from tests.support.waiting import answer, until
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from stream_app.clients.waiting import ClusterError
 from stream_app.observing.answers import TopicDescription
-from stream_app.observing.client import ClusterError
 from stream_app.observing.frontier import Frontier
 
 EVENTS = ("events", 0)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from stream_app.observing.client import ClusterError
+from stream_app.clients.waiting import ClusterError
 from tests.support.waiting import answer, until
 
 

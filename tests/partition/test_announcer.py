@@ -40,8 +40,12 @@ async def _crash(exc: Exception) -> None:
     raise exc
 
 
+def _lost(lane: Lane) -> None:
+    raise AssertionError(f"partition {lane.partition} is lost")
+
+
 async def _owner(store: MemoryStore, log: MemoryLog) -> Lane:
-    lane = Lane(conf(), 0, store, log, lambda *_: None, _crash)
+    lane = Lane(conf(), 0, store, log, lambda *_: None, _lost, _crash)
     await lane.start(Range(0, len(FRAMES)))
     return lane
 

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from stream_app.formats.rows import POSITION, Position, decode_position, encode_position, version_of
+from stream_app.partition import lane as lane_module
 from stream_app.partition.lane import Lane, PositionError, SupersededError
 from stream_app.partition.positions import new_position
-from stream_app.ports.kafka import Fenced, Range
+from stream_app.ports.kafka import Fenced, Interrupted, Range
 from tests.support.by_hand import clock, session
 from tests.support.in_memory import RESULTS, MemoryLog, MemoryStore, batch, conf, frame
 
@@ -26,7 +27,8 @@ class World:
         self.store, self.log = store or MemoryStore(), log or MemoryLog()
         self.told: list[tuple[int, set[str]]] = []
         self.crashes: list[Exception] = []
-        self.lane = Lane(conf(muted=muted), 0, self.store, self.log, self._told, self._crash)
+        self.lost: list[Lane] = []
+        self.lane = Lane(conf(muted=muted), 0, self.store, self.log, self._told, self.lost.append, self._crash)
 
     def _told(self, lane, dirty) -> None:
         assert self.store.log == len(self.log.commits), "a sink is told of what the store has"
@@ -185,12 +187,42 @@ async def test_what_was_applied_is_committed_when_a_lane_stops():
     await heir.lane.stop()
 
 
-async def test_a_fenced_lane_drops_all_and_waits(world):
-    """Somebody else has the partition: neither an error nor a commit more."""
-    world.log.fails = [Fenced("newer epoch")]
+@pytest.mark.parametrize("refusal", [Fenced("newer epoch"), Interrupted("no coordinator")])
+async def test_a_lane_whose_transaction_is_refused_drops_all_and_says_that_it_is_lost(world, refusal):
+    """Somebody else may have the partition: neither an error nor a commit more."""
+    world.log.fails = [refusal]
     await world.lane.put([batch(0, *FRAMES)])
-    await world.until(lambda: not world.lane.is_open)
+    await world.until(lambda: bool(world.lost))
+    assert (world.lost, world.lane.is_open) == ([world.lane], False)
     assert (world.log.commits, world.store.rows, world.told, world.crashes) == ([], {}, [], [])
+
+
+async def test_a_commit_that_hangs_does_not_hold_up_the_next_owner(world, monkeypatch):
+    """The partition is given away without it; whoever takes it over ends the transaction."""
+    monkeypatch.setattr(lane_module, "_STOP_S", 0.05)
+    world.log.gate.clear()
+    await world.lane.put([batch(0, *FRAMES)])
+    await world.until(lambda: world.lane.frames == len(FRAMES))
+    async with asyncio.timeout(5):
+        await world.lane.stop()
+    world.log.gate.set()
+    await asyncio.sleep(0.05)
+    assert (world.log.commits, world.store.rows, world.told, world.crashes) == ([], {}, [], [])
+
+
+async def test_after_a_seek_frames_of_before_it_are_dropped():
+    """The consumer was further on; from the frame that comes next on, a gap is an error again."""
+    world = World()
+    await world.lane.fence()
+    await world.lane.start(Range(0, 100), seeks=True)
+    await world.lane.put([batch(3, *FRAMES[3:])])
+    assert world.lane.expected == 0
+    await world.lane.put([batch(0, *FRAMES[:2])])
+    with pytest.raises(PositionError):
+        await world.lane.put([batch(3, *FRAMES[3:])])
+    await world.lane.put([batch(0, *FRAMES)])
+    await world.until(lambda: world.sessions() == 5)
+    await world.lane.stop()
 
 
 async def test_a_lane_that_fails_ends_the_worker():

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from stream_app.partition import lanes as lanes_module
 from stream_app.partition.lanes import Lanes
 from stream_app.partition.store import Store, new_cache
+from stream_app.ports.kafka import Fenced, Interrupted
 from tests.support.by_hand import clock, member, payment, session
 from tests.support.in_memory import MemoryKafka, batch, conf, frame
 
@@ -27,14 +29,18 @@ class Workers:
     def __init__(self, path, monkeypatch) -> None:
         self.path, self.kafka = path, MemoryKafka()
         self.crashes: list[Exception] = []
+        self.seeks = 0
         self.now_s = time.time()
         monkeypatch.setattr(time, "time", lambda: self.now_s)
 
     async def _crash(self, exc: Exception) -> None:
         self.crashes.append(exc)
 
+    async def _seek(self) -> None:
+        self.seeks += 1
+
     async def start(self, name: str, *partitions: int) -> Lanes:
-        lanes = Lanes(self.kafka, self.path / name, 8, self._crash)
+        lanes = Lanes(self.kafka, self.path / name, 8, self._crash, self._seek)
         lanes.configure(conf())
         await lanes.recover(set(partitions))
         return lanes
@@ -116,3 +122,68 @@ async def test_only_the_store_that_is_ahead_of_the_changelog_is_dropped(workers)
     assert sorted(workers.kafka.replayed[-2:]) == [(0, 0), (1, kept)]
     assert (lanes.lanes[0].expected, lanes.lanes[1].expected) == (0, 2)
     await lanes.park()
+
+
+LOST = [Fenced("newer epoch"), Interrupted("no coordinator")]
+
+
+@pytest.mark.parametrize("refusal", LOST)
+async def test_a_lost_partition_that_the_group_leaves_here_is_taken_over_again(refusal, workers):
+    """It goes on from what is committed, and the others don't notice: the transaction had timed out, nobody else has come."""
+    lanes = await workers.start("one", 0, 1)
+    other = lanes.lanes[1]
+    workers.kafka.logs[0][0].fails = [None, refusal]
+    await lanes.put(0, [batch(0, *FIRST)])
+    await until(lambda: lanes.lanes[0].committed == 2)
+    await lanes.put(0, [batch(2, CORRECTED)])
+    await until(lambda: workers.seeks == 1)
+    await lanes.put(0, [batch(3, LATER)])  # fetched before the seek
+    await lanes.put(0, [batch(2, CORRECTED, LATER)])
+    await until(lambda: lanes.lanes[0].committed == 4)
+    assert len(workers.kafka.logs[0]) == 2
+    assert lanes.lanes[1] is other
+    assert other.is_open
+    await lanes.park()
+    await workers.work("new")
+    assert workers.rows("one") == workers.rows("new")
+    assert not workers.crashes
+
+
+async def test_a_partition_that_was_lost_to_another_worker_waits_for_the_rebalance(workers, monkeypatch):
+    """It is not fought for. Where no rebalance follows, the worker ends."""
+    lanes = await workers.start("one", 0)
+    workers.kafka.others.add(0)
+    workers.kafka.logs[0][0].fails = [Fenced("newer epoch")]
+    await lanes.put(0, [batch(0, *FIRST)])
+    await until(lambda: not lanes.lanes[0].is_open)
+    await asyncio.sleep(1.5)
+    assert len(workers.kafka.logs[0]) == 1
+    assert not workers.crashes
+    await lanes.park()
+    monkeypatch.setattr(lanes_module, "_LOST_S_MAX", 0.1)
+    lanes = await workers.start("one", 0)
+    workers.kafka.logs[0][1].fails = [Fenced("newer epoch")]
+    await lanes.put(0, [batch(0, *FIRST)])
+    await until(lambda: bool(workers.crashes))
+    assert "no rebalance followed" in str(workers.crashes[0])
+    await lanes.park()
+
+
+async def test_a_take_over_that_hangs_does_not_hold_up_the_rebalance(workers, monkeypatch):
+    """Kafka is away while a partition is taken over, and the group gives it to another worker."""
+    hangs = asyncio.Event()
+
+    async def replay(topic, stores) -> int:
+        hangs.set()
+        await asyncio.Event().wait()
+
+    lanes = await workers.start("one")
+    with monkeypatch.context() as patch:
+        patch.setattr(workers.kafka, "replay", replay)
+        recovering = asyncio.create_task(lanes.recover({0}))
+        await hangs.wait()
+        async with asyncio.timeout(5):
+            await lanes.park()
+            await recovering
+    assert not lanes.lanes
+    await workers.work("one", *FIRST)

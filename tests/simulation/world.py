@@ -137,6 +137,10 @@ class Appender:
         return None
 
 
+def _lose(lane: Lane) -> None:
+    raise AssertionError(f"partition {lane.partition} is lost: nobody else has it")
+
+
 async def _fail(exc: Exception) -> None:
     raise exc
 
@@ -217,7 +221,13 @@ class World:
         self.kafka.replay(partition, self.disks[partition])
         events = self.kafka.events[partition]
         lane = Lane(
-            self.conf, partition, self.disks[partition], Log(self.kafka, partition), lambda _lane, _dirty: None, _fail
+            self.conf,
+            partition,
+            self.disks[partition],
+            Log(self.kafka, partition),
+            lambda _lane, _dirty: None,
+            _lose,
+            _fail,
         )
         await lane.start(Range(0, len(events)))
         count = len(events) - lane.expected
@@ -239,7 +249,7 @@ class World:
         if self.rng.random() < self.crashes:
             where, which = self.rng.choice((log, disk)), self.rng.choice(("fails_before", "fails_after"))
             setattr(where, which, True)
-        lane = Lane(self.conf, partition, disk, log, lambda _lane, _dirty: None, crash)
+        lane = Lane(self.conf, partition, disk, log, lambda _lane, _dirty: None, _lose, crash)
         await lane.fence()
         events = self.kafka.events[partition]
         await lane.start(Range(0, len(events)))

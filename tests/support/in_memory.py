@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from stream_app.domain.events import OFFSET
@@ -108,11 +108,15 @@ class MemoryKafka:
     def __init__(self) -> None:
         self.changelog: dict[int, list[tuple[bytes, bytes | None] | None]] = defaultdict(list)
         self.logs: dict[int, list[KeptLog]] = defaultdict(list)
+        self.others: set[int] = set()  # partitions that the group has given to others
         self.replayed: list[tuple[int, int]] = []  # partition, and the changelog position that its replay began at
 
     def new_log(self, partition: int) -> KeptLog:
         self.logs[partition].append(KeptLog(self.changelog[partition]))
         return self.logs[partition][-1]
+
+    async def owns(self, partition: int) -> bool:
+        return partition not in self.others
 
     async def tombstones_ms(self, topic: str) -> int:
         return 24 * 3_600_000
@@ -120,7 +124,7 @@ class MemoryKafka:
     async def ranges(self, topic: str, partitions: Sequence[int]) -> dict[int, Range]:
         return dict.fromkeys(partitions, Range(0, 1000))
 
-    async def replay(self, topic: str, stores: Mapping[int, Replayed], wanted: Callable[[], bool]) -> int:
+    async def replay(self, topic: str, stores: Mapping[int, Replayed]) -> int:
         for partition, store in stores.items():
             changelog = self.changelog[partition]
             if store.log > len(changelog):

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from stream_app.observing.client import ClusterError
+from stream_app.clients.waiting import ClusterError
 
 SECONDS_MAX = 120.0
 

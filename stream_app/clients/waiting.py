@@ -1,0 +1,74 @@
+"""Waiting for a Kafka that is away: what passes by itself is asked for again, what does not is an error of the caller's."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final, TypeVar
+
+import stamina
+from aiokafka import errors
+from aiokafka.errors import KafkaError
+from confluent_kafka import KafkaException
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+_FIRST_S, _LARGEST_S = 0.2, 3.0  # between two attempts
+# Of our own request, rights or configuration: the same request is refused again.
+_LASTING: Final = (
+    errors.TopicAuthorizationFailedError,
+    errors.GroupAuthorizationFailedError,
+    errors.ClusterAuthorizationFailedError,
+    errors.TransactionalIdAuthorizationFailed,
+    errors.SaslAuthenticationFailed,
+    errors.UnsupportedSaslMechanismError,
+    errors.UnsupportedVersionError,
+    errors.IncompatibleBrokerVersion,
+    errors.MessageSizeTooLargeError,
+    errors.RecordListTooLargeError,
+    errors.InvalidTopicError,
+    errors.IllegalStateError,
+    errors.IllegalOperation,
+)
+
+
+class ClusterError(Exception):
+    """Kafka refused a request, or did not answer in time. Asking again later may succeed."""
+
+
+def passes(exc: BaseException) -> bool:
+    """Whether it is the state of the cluster that hinders, which passes by itself; not our request, our rights or our configuration."""
+    return not any(_lasts(each) for each in _causes(exc))
+
+
+def _causes(exc: BaseException | None) -> Iterator[BaseException]:
+    while exc is not None:
+        yield exc
+        exc = exc.__cause__
+
+
+def _lasts(exc: BaseException) -> bool:
+    if isinstance(exc, KafkaException):
+        return str(exc.args[0].name()).endswith(("AUTHORIZATION_FAILED", "AUTHENTICATION"))
+    return isinstance(exc, _LASTING) or not isinstance(exc, KafkaError | ClusterError | OSError | TimeoutError)
+
+
+async def until_kafka_answers(ask: Callable[[], Awaitable[T]], what: str) -> T:
+    """What Kafka answers, once it does. `what`: who waits, for the log: one line when waiting begins, one when it ends.
+
+    `Raises` KafkaError or ClusterError of what does not pass by itself.
+    """
+    stamina.instrumentation.set_on_retry_hooks(())  # it would tell of each attempt
+    async for attempt in stamina.retry_context(
+        on=passes, attempts=None, timeout=None, wait_initial=_FIRST_S, wait_max=_LARGEST_S, wait_jitter=_FIRST_S
+    ):
+        with attempt:
+            try:
+                found = await ask()
+            except (KafkaError, ClusterError, TimeoutError) as exc:
+                if attempt.num == 1 and passes(exc):
+                    log.warning("%s: Kafka is waited for (%s)", what, exc or type(exc).__name__)
+                raise
+            if attempt.num > 1:
+                log.warning("%s: Kafka answers again", what)
+    return found
