@@ -6,9 +6,10 @@ Read by the composition roots only (cli, worker, api, monitor, importer, simulat
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -18,6 +19,8 @@ from pydantic_settings import (
 )
 
 from stream_app.access.kafka import KafkaAccess, Mechanism, Protocol
+from stream_app.access.secret_files import read_secrets
+from stream_app.access.stores import clickhouse_address, redis_address, without_password
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = Path(os.environ.get("STREAM_APP_RUN", ROOT / ".run"))  # of this checkout's local stack
@@ -43,6 +46,21 @@ def _text(secret: SecretStr | None) -> str:
     return secret.get_secret_value() if secret else ""
 
 
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Secrets, and addresses that may hold one, out of files that the environment names."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Not asked: all are given at once."""
+        raise NotImplementedError
+
+    def __call__(self) -> dict[str, Any]:
+        """Values by the names under which settings are looked for."""
+        variables = {"REDIS_URL": ["REDIS_URL", "STREAM_APP_REDIS_URL"]}
+        variables |= {"CLICKHOUSE_URL": ["CLICKHOUSE_URL", "STREAM_APP_CLICKHOUSE_URL"]}
+        variables |= {name: [f"STREAM_APP_{name.upper()}"] for name in secret_names()}
+        return dict(read_secrets(os.environ, variables))
+
+
 class Settings(BaseSettings):
     """What can be set. Meaning and units stand in defaults.toml; `Raises` pydantic.ValidationError on a bad value."""
 
@@ -53,6 +71,7 @@ class Settings(BaseSettings):
         env_file=RUN / "env",
         extra="ignore",
         populate_by_name=True,
+        hide_input_in_errors=True,  # it may be a secret
     )
 
     kafka_bootstrap_servers: str = Field(
@@ -74,8 +93,13 @@ class Settings(BaseSettings):
     kafka_ssl_cafile: str
     kafka_ssl_certfile: str
     kafka_ssl_keyfile: str
+    redis_cafile: str
+    clickhouse_cafile: str
     api_host: str
     api_port: Annotated[int, Field(ge=1, le=65535)]
+    api_ssl_certfile: str
+    api_ssl_keyfile: str
+    api_ssl_cafile: str
 
     app_id: str
     topic_sessions: str
@@ -157,6 +181,25 @@ class Settings(BaseSettings):
         default=None, description="Password of the private key in `kafka_ssl_keyfile`, where it is encrypted"
     )
 
+    redis_password: SecretStr | None = Field(
+        default=None, description="Password of the user in `redis_url`, where it does not stand there"
+    )
+    clickhouse_password: SecretStr | None = Field(
+        default=None, description="Password of the user in `clickhouse_url`, where it does not stand there"
+    )
+    api_ssl_key_password: SecretStr | None = Field(
+        default=None, description="Password of the private key in `api_ssl_keyfile`, where it is encrypted"
+    )
+
+    @model_validator(mode="after")
+    def _keep_passwords_apart(self) -> Self:
+        """A password that stands in an address would be printed with it."""
+        for url, secret in (("redis_url", "redis_password"), ("clickhouse_url", "clickhouse_password")):
+            bare, password = without_password(getattr(self, url))
+            if password:
+                self.__dict__ |= {url: bare, secret: SecretStr(password)}  # these settings are not frozen yet
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -166,10 +209,20 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, the environment, .run/env, defaults.toml: the first that says something counts."""
+        """Arguments, the environment, files it names, .run/env, defaults.toml: the first that says something counts."""
         del file_secret_settings, dotenv_settings
         run_env = DotEnvSettingsSource(settings_cls, env_file=RUN / "env")
-        return init_settings, env_settings, run_env, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, _SecretFiles(settings_cls), run_env, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def redis_address(self) -> str:
+        """Where Redis is, and as whom it is asked; with the password, so for a client only."""
+        return redis_address(self.redis_url, _text(self.redis_password), self.redis_cafile)
+
+    @property
+    def clickhouse_address(self) -> str:
+        """The same of ClickHouse."""
+        return clickhouse_address(self.clickhouse_url, _text(self.clickhouse_password), self.clickhouse_cafile)
 
     def secrets(self) -> list[str]:
         """The values of all secrets, in the order of the fields."""
@@ -231,12 +284,17 @@ class Settings(BaseSettings):
     @property
     def api_url(self) -> str:
         """Where the API of this machine is asked."""
-        return f"http://{self.api_host}:{self.api_port}"
+        return f"{'https' if self.api_ssl_certfile else 'http'}://{self.api_host}:{self.api_port}"
 
     @property
     def monitor_url(self) -> str:
         """Where the monitor is asked."""
         return self.api_monitor_url.rstrip("/") or f"http://{self.monitor_host}:{self.monitor_port}"
+
+
+def secret_names() -> list[str]:
+    """The settings that are secrets."""
+    return [name for name, field in Settings.model_fields.items() if field.annotation == SecretStr | None]
 
 
 def load() -> Settings:

@@ -23,6 +23,10 @@ What counts, first to last: the environment (the variable of the table; the thre
 """
 
 
+SECRETS = """Secrets. Each may stand in a file instead, whose path is in the variable with `_FILE` behind its name: `STREAM_APP_JWT_SECRET_FILE`; so may
+`REDIS_URL` and `CLICKHOUSE_URL`, since a password may be part of them. The variable itself counts more than its file, the file more than `.run/env`."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A setting as defaults.toml has it. `text` is its comment, else the heading it stands under."""
@@ -62,7 +66,7 @@ def page() -> str:
             lines += ["| --- | --- | --- | --- |"]
         text = entry.text.replace("|", "\\|")
         lines.append(f"| `{entry.name}` | `{entry.default}` | {text} | `STREAM_APP_{entry.name.upper()}` |")
-    lines += ["", "## Without a default", "", "| setting | what it is | variable |", "| --- | --- | --- |"]
+    lines += ["", "## Without a default", "", SECRETS, "", "| setting | what it is | variable |", "| --- | --- | --- |"]
     lines += [f"| `{name}` | {text} | `STREAM_APP_{name.upper()}` |" for name, text in secrets().items()]
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 

@@ -211,13 +211,13 @@ def create_ledger(
     expose(lanes.open_lanes, metrics)
     lanes.writers = [
         SinkWriter(
-            RedisSink(settings.redis_url, generation=settings.generation, partitions=settings.events_partitions),
+            RedisSink(settings.redis_address, generation=settings.generation, partitions=settings.events_partitions),
             settings.redis_ms / 1000,
             lanes.serving_lanes,
         ),
         SinkWriter(
             ClickHouseSink(
-                settings.clickhouse_url, settings.clickhouse_database, partitions=settings.events_partitions
+                settings.clickhouse_address, settings.clickhouse_database, partitions=settings.events_partitions
             ),
             settings.clickhouse_ms / 1000,
             lanes.serving_lanes,

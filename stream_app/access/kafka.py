@@ -6,17 +6,13 @@ no `repr`.
 
 import ssl
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from stream_app.access.oauth import TokenProvider, TokenRequest
+from stream_app.access.tls import client_context
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
-
-
-class AccessError(Exception):
-    """A server can't be reached with what is configured, and asking again would not help. The message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,26 +124,3 @@ class KafkaAccess:
 
 def _given(settings: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in settings.items() if value}
-
-
-def client_context(cafile: str, certfile: str = "", keyfile: str = "", key_password: str = "") -> ssl.SSLContext:
-    """TLS of a client that checks the server's certificate and name. `Raises` AccessError for a file that can't be used."""
-    for file in filter(None, (cafile, certfile, keyfile)):
-        try:
-            Path(file).open("rb").close()
-        except OSError as error:
-            raise AccessError(f"{file} can't be read: {error.strerror or error}") from None
-    try:
-        context = ssl.create_default_context(cafile=cafile or None)
-    except ssl.SSLError:
-        raise AccessError(f"{cafile} holds no certificates of a CA in PEM") from None
-    if certfile:
-        try:
-            # Without a password OpenSSL would ask the terminal for it.
-            context.load_cert_chain(certfile, keyfile or None, password=lambda: key_password)
-        except (ssl.SSLError, ValueError):
-            raise AccessError(
-                f"the certificate {certfile} can't be used with the key {keyfile or certfile}: "
-                "they belong to different keys, are no PEM, or the key's password is another one"
-            ) from None
-    return context

@@ -69,10 +69,10 @@ class Stores(NamedTuple):
 def stores(settings: Settings) -> Stores:
     """The stores of the settings' addresses; nothing is connected before the first question."""
     seconds = settings.api_redis_timeout_ms / 1000
-    client = connect(settings.redis_url, timed=False)
+    client = connect(settings.redis_address, timed=False)
     documents = RedisDocumentStore(client, seconds)
-    cells = ClickHouseReader(settings.clickhouse_url, settings.clickhouse_database)
-    updates = subscriber(settings.redis_url, seconds)
+    cells = ClickHouseReader(settings.clickhouse_address, settings.clickhouse_database)
+    updates = subscriber(settings.redis_address, seconds)
 
     async def close() -> None:
         await documents.close()

@@ -9,6 +9,7 @@ import sys
 
 import typer
 
+from stream_app.access.errors import AccessError
 from stream_app.local.errors import LocalError
 
 # name -> (module, what `stream-app --help` says)
@@ -42,6 +43,9 @@ def main() -> None:
         load(name)(args=arguments, prog_name=f"stream-app {name}")
     except LocalError as error:
         print(f"stream-app {name}: {error}", file=sys.stderr)
+        sys.exit(1)
+    except AccessError as error:
+        print(f"stream-app {name}: {error}.", file=sys.stderr)
         sys.exit(1)
 
 

@@ -9,6 +9,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from config.settings import Settings, load
+from stream_app.access.errors import AccessError
+from stream_app.access.tls import check_certificate
 from stream_app.api.app import create_app
 from stream_app.api.logs import configure
 from stream_app.dashboard.page import NotBuilt
@@ -45,7 +47,7 @@ def command() -> None:
         app = create_app(settings, ending=ending)
     except NotBuilt as error:
         raise LocalError(f"{error}.") from None
-    _Server(server_config(app), ending).run(sockets=[listening])
+    _Server(server_config(app, **_tls(settings)), ending).run(sockets=[listening])
 
 
 def server_config(app: ASGIApp, **more: Any) -> uvicorn.Config:
@@ -62,6 +64,22 @@ def server_config(app: ASGIApp, **more: Any) -> uvicorn.Config:
         timeout_graceful_shutdown=5,
         **more,
     )
+
+
+def _tls(settings: Settings) -> dict[str, Any]:
+    """TLS of the interface, as uvicorn takes it. `Raises` LocalError for files that can't be used."""
+    if not settings.api_ssl_certfile:
+        return {}
+    password = settings.api_ssl_key_password.get_secret_value() if settings.api_ssl_key_password else ""
+    try:
+        check_certificate(settings.api_ssl_certfile, settings.api_ssl_keyfile, password)
+    except AccessError as error:
+        raise LocalError(f"{error}.") from None
+    return {
+        "ssl_certfile": settings.api_ssl_certfile,
+        "ssl_keyfile": settings.api_ssl_keyfile or None,
+        "ssl_keyfile_password": password,
+    }
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -67,7 +67,7 @@ async def _fill(settings: config.Settings, network: Network, months: int) -> Non
         flush=True,
     )
     partitions = range((await generation_in_force(settings)).events_partitions)
-    shown = Shown(settings.redis_url)
+    shown = Shown(settings.redis_address)
     try:
         if not await shown.wait(partitions, int(time.time() * 1000), ALIVE_SECONDS_MAX):
             raise LocalError(

@@ -55,7 +55,7 @@ def _somebody(operator_id: str, group: str | None) -> str:
 async def _pay(
     settings: config.Settings, operator: str, amount: str, customer: str, group: str | None, currency: str | None
 ) -> None:
-    shown = Shown(settings.redis_url)
+    shown = Shown(settings.redis_address)
     try:
         currency = currency or await _currency_of(shown, operator)
         minor = minor_units(amount, currency)

@@ -11,6 +11,8 @@ from typing import Annotated
 import typer
 
 from config import settings as config
+from stream_app.access.secret_files import read_secrets
+from stream_app.access.stores import without_password
 from stream_app.cli.generation import generation_in_force, quiet_client
 from stream_app.cli.token import HOURS, dashboard, operations, signed
 from stream_app.cli.topics import topics_of
@@ -46,7 +48,7 @@ def command(
         if not servers_only:
             start_apps(run, _apps(run, settings, workers), env=addresses, cwd=config.ROOT)
     for name, address in addresses.items():
-        print(f"{name}={address}")
+        print(f"{name}={without_password(address)[0]}")
     if not servers_only:
         print(f"API: {settings.api_url}/docs")
         print(f"Dashboard, with a token for {HOURS:.0f} hours: {dashboard(settings)}")
@@ -60,11 +62,13 @@ def run_folder() -> RunFolder:
 
 def given_addresses() -> dict[str, str]:
     """Variable -> address of the servers that the environment names."""
-    given: dict[str, str] = {}
+    variables = {server.variable: [server.variable, f"STREAM_APP_{server.variable}"] for server in SERVERS}
+    given = read_secrets(os.environ, variables)
     for server in SERVERS:
         for variable in (server.variable, f"STREAM_APP_{server.variable}"):
             if address := os.environ.get(variable):
-                given.setdefault(server.variable, address)
+                given[server.variable] = address
+                break
     return given
 
 
@@ -84,7 +88,9 @@ def _apps(run: RunFolder, settings: config.Settings, workers: int) -> list[App]:
         apps.append(App(name, [program, "worker", "--name", name, *files], note, worker_ready(run, name)))
     # Its /readyz says that a store answers; a store of a new stack has no tables, and answers no question, until a worker wrote to it.
     question = f"{settings.api_url}/smart-bi/crm/operators"
-    apps.append(App("api", [program, "api"], note, answers_http(question, signed(settings, ["*"]))))
+    apps.append(
+        App("api", [program, "api"], note, answers_http(question, signed(settings, ["*"]), settings.api_ssl_cafile))
+    )
     alive = f"http://{settings.monitor_host}:{settings.monitor_port}/healthz"
     apps.append(App("monitor", [program, "monitor"], note, answers_http(alive)))
     return apps

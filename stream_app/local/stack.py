@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from stream_app.access.tls import client_context
 from stream_app.local import ports
 from stream_app.local.errors import LocalError
 from stream_app.local.processes import Running, child_env, find, start, stop, wait_ready
@@ -65,13 +66,20 @@ def worker_ready(run: RunFolder, name: str) -> Callable[[], bool]:
     return ready
 
 
-def answers_http(url: str, token: str | None = None) -> Callable[[], bool]:
-    """Ready when a GET of this address of loopback, with the token if there is one, is answered with 200."""
+def answers_http(url: str, token: str | None = None, cafile: str = "") -> Callable[[], bool]:
+    """Ready when a GET of this address of loopback, with the token if there is one, is answered with 200.
+
+    `cafile`: CA of an https address; "": those that the machine trusts.
+    """
     headers = {"Authorization": f"Bearer {token}"} if token else {}
+    trusted = client_context(cafile) if url.startswith("https:") else False
 
     def ready() -> bool:
         try:
-            return httpx.get(url, headers=headers, timeout=5, trust_env=False).status_code == httpx.codes.OK
+            return (
+                httpx.get(url, headers=headers, timeout=5, trust_env=False, verify=trusted).status_code
+                == httpx.codes.OK
+            )
         except httpx.HTTPError:
             return False
 

@@ -1,7 +1,7 @@
 """Configuration of the monitor's process: values out of the settings, as JSON in its environment, for the process begins without the settings' library."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 import orjson
@@ -36,14 +36,15 @@ class Conf:
     topic_as_of: str
     topic_dead_letters: str
     events_partitions: int
-    redis_url: str
-    clickhouse_url: str
+    redis_url: str = field(repr=False)  # with the password
+    clickhouse_url: str = field(repr=False)
     clickhouse_database: str
     topic_probe: str
     probe_ms: int  # between two probes; 0: none
     api_url: str  # whose stream the probe watches
+    api_cafile: str  # CA of its certificate; "": those that the machine trusts
     token_claims: Mapping[str, Any]  # what its token must say to read the probe's operator
-    jwt_secret: str | None  # to sign it with
+    jwt_secret: str | None = field(repr=False)  # to sign it with
     host: str
     port: int
 

@@ -7,6 +7,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
@@ -38,8 +39,10 @@ def _part(data: bytes) -> str:
 class Push:
     """A viewer of the API's stream of one operator. `failure`: why the stream is not open; None: it is."""
 
-    def __init__(self, url: str, operator: str, claims: Mapping[str, Any], secret: str) -> None:
+    def __init__(self, url: str, operator: str, claims: Mapping[str, Any], secret: str, cafile: str = "") -> None:
+        """`cafile`: CA of the API's certificate; "": those that the machine trusts."""
         self._url, self._operator, self._claims, self._secret = urlsplit(url), operator, claims, secret
+        self._tls = ssl.create_default_context(cafile=cafile or None) if self._url.scheme == "https" else None
         self.failure: str | None = "not connected yet"
         self.pushed: dict[
             str, float
@@ -60,11 +63,10 @@ class Push:
         return self.pushed.get(amount)
 
     async def _watch(self) -> None:
-        is_tls = self._url.scheme == "https"
-        port = self._url.port or (443 if is_tls else 80)
+        port = self._url.port or (443 if self._tls else 80)
         async with asyncio.timeout(_SILENCE_SECONDS_MAX):
             reader, writer = await asyncio.open_connection(
-                self._url.hostname, port, ssl=is_tls or None, limit=_LINE_BYTES_MAX
+                self._url.hostname, port, ssl=self._tls, limit=_LINE_BYTES_MAX
             )
         try:
             path = f"{self._url.path.rstrip('/')}/smart-bi/crm/stream?operatorId={quote(self._operator)}"

@@ -66,7 +66,11 @@ class Monitor:
         self._operators = OperatorCounts(self._readers, conf.events_partitions)
         self._sources = Sources(self._observer, conf.sources, conf.optional_sources)
         self._dead_letters = DeadLetterCounts(conf.kafka, conf.topic_dead_letters)
-        self._push = Push(conf.api_url, probe.OPERATOR, conf.token_claims, conf.jwt_secret) if conf.jwt_secret else None
+        self._push = (
+            Push(conf.api_url, probe.OPERATOR, conf.token_claims, conf.jwt_secret, conf.api_cafile)
+            if conf.jwt_secret
+            else None
+        )
         self._probe = Probe(conf.kafka, conf.topic_probe, self._readers, self._push) if conf.probe_ms else None
         if self._probe is not None:
             self.board.probes = list(self._probe.latencies.values())

@@ -321,8 +321,8 @@ class Rebuild:
         """Zeros in ClickHouse, and no documents in Redis, in place of what is gone; waits for a sink that is away."""
         settings = self._settings
         count = settings.events_partitions
-        clickhouse = ClickHouseSink(settings.clickhouse_url, settings.clickhouse_database, partitions=count)
-        redis = RedisSink(settings.redis_url, generation=settings.generation, partitions=count)
+        clickhouse = ClickHouseSink(settings.clickhouse_address, settings.clickhouse_database, partitions=count)
+        redis = RedisSink(settings.redis_address, generation=settings.generation, partitions=count)
         await self._write(clickhouse, [(view, view.dirty) for view in gone])
         await self._write(redis, [(view, view.without_documents()) for view in gone])
 

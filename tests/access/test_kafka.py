@@ -6,7 +6,9 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import ROOT, load
-from stream_app.access.kafka import AccessError, KafkaAccess, client_context
+from stream_app.access.errors import AccessError
+from stream_app.access.kafka import KafkaAccess
+from stream_app.access.tls import client_context
 from stream_app.faust_seam.app import new_app
 
 SECRET = "no-one-reads-this"

@@ -106,7 +106,7 @@ async def test_cdrs_need_no_map(kafka, tmp_path, monkeypatch):
     topic = f"{uuid.uuid4().hex}.cdrs"
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka)
     monkeypatch.setenv("STREAM_APP_TOPIC_CDRS", topic)
-    await in_thread(create_missing, kafka, [TopicSpec(topic, 2)])
+    await in_thread(create_missing, KafkaAccess(kafka), [TopicSpec(topic, 2)])
     file = tmp_path / "cdrs.json"
     file.write_text('{"data": [{"country_code": "NL", "party_id": "ALF", "id": "c-1"}, {"id": "c-2"}]}')
     result = await in_thread(command, str(file))
