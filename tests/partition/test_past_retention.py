@@ -70,7 +70,7 @@ class World:
         self.client.execute(f"DROP DATABASE IF EXISTS {DATABASE}")
 
     async def own(self, *, muted: bool = False, first: int = 0, generation: int = 3, is_away: bool = False) -> None:
-        self.lane = Lane(conf(generation, muted=muted), 0, self.store, self.log, self._told, self._crash)
+        self.lane = Lane(conf(generation, muted=muted), 0, self.store, self.log, self._told, self._lose, self._crash)
         self.sink = Switched(self._url)
         self.sink.is_away = is_away
         self.writer = SinkWriter(self.sink, 0.01, lambda: [self.lane] if self.lane.is_open else [])
@@ -79,6 +79,9 @@ class World:
 
     def _told(self, lane, dirty) -> None:
         self.writer.told(lane, dirty)
+
+    def _lose(self, lane: Lane) -> None:
+        raise AssertionError(f"partition {lane.partition} is lost")
 
     async def _crash(self, exc: Exception) -> None:
         raise exc
