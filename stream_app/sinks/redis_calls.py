@@ -1,7 +1,8 @@
 """Many commands to Redis in one go: a pipeline, or side by side in a cluster, whose pipelines take no scripts.
 
-An answer that is an error is raised after all were read. Nothing is tried again for long: whoever calls has another
-place to ask, or waits.
+An answer that is an error is raised after all were read, and connections are made anew then: the address may lead to
+another server by now, while the one that it led to is a replica that refuses what is written. Nothing is tried again
+for long: whoever calls has another place to ask, or waits.
 """
 
 import asyncio
@@ -50,7 +51,7 @@ def connect(url: str, *, timed: bool = True) -> Client:
 
 async def commands(client: Client, wanted: Sequence[tuple[Any, ...]]) -> list[Any]:
     """Answers, in order. `Raises` the first error among them."""
-    return _checked(await _all(client, wanted))
+    return await _checked(client, await _all(client, wanted))
 
 
 async def in_order(client: Client, wanted: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -73,7 +74,7 @@ async def scripts(client: Client, calls: Sequence[Call]) -> list[Any]:
         again = await _all(client, [calls[index].command() for index in unknown])
         for index, answer in zip(unknown, again, strict=True):
             answers[index] = answer
-    return _checked(answers)
+    return await _checked(client, answers)
 
 
 async def _all(client: Client, wanted: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -87,8 +88,10 @@ async def _all(client: Client, wanted: Sequence[tuple[Any, ...]]) -> list[Any]:
         return await pipeline.execute(raise_on_error=False)
 
 
-def _checked(answers: list[Any]) -> list[Any]:
+async def _checked(client: Client, answers: list[Any]) -> list[Any]:
     for answer in answers:
         if isinstance(answer, BaseException):
+            if isinstance(client, Redis):  # nodes of a cluster say themselves who took over from them
+                await client.connection_pool.disconnect(inuse_connections=False)
             raise answer
     return answers

@@ -2,12 +2,15 @@
 
 import asyncio
 import shutil
+from contextlib import suppress
 
 import orjson
 import pytest
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
+from redis.exceptions import ReadOnlyError
 
+from stream_app.api.guard.rate_window import RateRequest, RedisWindow
 from stream_app.domain.events import ALL
 from stream_app.domain.tables import HALF_HOUR, MONTHLY
 from stream_app.local import ports
@@ -16,6 +19,7 @@ from stream_app.local.redis_server import answers, install, launch
 from stream_app.local.run_folder import RunFolder
 from stream_app.ports.sinks import Dirty
 from stream_app.sinks.redis import RedisSink
+from stream_app.sinks.redis_calls import connect
 from stream_app.sinks.redis_keys import document_key
 from tests.sinks.redis_reader import RedisReader
 from tests.support.fake_view import MONTH, STRANGE, example
@@ -64,6 +68,62 @@ async def test_as_of_waits_when_the_server_came_back_with_older_data(own):
     assert orjson.loads(await redis.get(document_key(MONTHLY, "M1", ALL)))["version"] == 800
     await redis.aclose()
     await sink.close()
+
+
+@pytest.fixture
+async def moving(tmp_path, run_folder):
+    """The URL of an address, what makes it lead to another server, and the ports of two servers."""
+    folders = [RunFolder(tmp_path / name, run_folder.lib) for name in ("one", "two")]
+    port_numbers = [ports.free_port() for _ in folders]
+    running = [launch(run, port) for run, port in zip(folders, port_numbers, strict=True)]
+    leads_to, copying = port_numbers[0], set()
+
+    async def pipe(reader, writer):
+        with suppress(OSError):
+            while data := await reader.read(1 << 16):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def connected(reader, writer):
+        server_reader, server_writer = await asyncio.open_connection(ports.HOST, leads_to)
+        copying.update(
+            (asyncio.create_task(pipe(reader, server_writer)), asyncio.create_task(pipe(server_reader, writer)))
+        )
+
+    def move(port):
+        nonlocal leads_to
+        leads_to = port
+
+    proxy = await asyncio.start_server(connected, ports.HOST, 0)
+    yield f"redis://{ports.HOST}:{proxy.sockets[0].getsockname()[1]}/0", move, port_numbers
+    proxy.close()
+    await asyncio.wait(copying, timeout=5)
+    for run, process in zip(folders, running, strict=True):
+        stop(run, [process], seconds_max=10)
+
+
+async def test_after_a_failure_the_server_is_asked_that_the_address_leads_to_by_then(moving):
+    """A server that became a replica keeps its connections, and answers READONLY on them for ever."""
+    url, move, (first, second) = moving
+    sink, view, client = RedisSink(url, generation=1, partitions=8), example(), connect(url)
+    window = RedisWindow(client, 5)
+    old = Redis(host=ports.HOST, port=first)
+    try:
+        await sink.write([(view, await sink.compare(view))])
+        assert await window.take([RateRequest("t", 10, 1)]) == [1]
+        await old.execute_command("REPLICAOF", ports.HOST, second)
+        move(second)
+        for step in (lambda: sink.write_as_of({3: 1_795_507_200_000}), lambda: window.take([RateRequest("t", 10, 1)])):
+            with pytest.raises(ReadOnlyError):
+                await step()
+        await sink.write([(view, await sink.compare(view))])
+        assert await sink.write_as_of({3: 1_795_507_200_000}) == set()
+        assert await window.take([RateRequest("t", 10, 1)]) == [1]
+    finally:
+        await old.aclose()
+        await client.aclose()
+        await sink.close()
 
 
 @pytest.fixture
