@@ -41,6 +41,10 @@ def _rebuild(row: RebuildRow, serving: int) -> Text:
         f"Generation {row.generation} is being built beside {serving}, which serves: {share:.0%} of the events topic is read, "
         f"{row.lag_records:,} records are left ({row.group}, {row.events_partitions} partitions)"
     )
+    if row.rate is not None:
+        text += f", {row.rate:,.0f} a second"
+    if row.lag_records and row.catch_up_seconds is not None:
+        text += f", {span(row.catch_up_seconds)} to go"
     if row.members:
         return Text(text, style="cyan")
     return Text(
@@ -193,7 +197,7 @@ def _caught_up(row: GroupRow) -> str:
     if row.lag_records is None:
         return "?"
     if row.catch_up_seconds is None:
-        return "never"
+        return "keeps up" if row.status == "OK" else "never"
     return f"in {span(row.catch_up_seconds)}" if row.catch_up_seconds else "is"
 
 

@@ -136,6 +136,8 @@ class RebuildRow(msgspec.Struct, frozen=True):
     members: int
     lag_records: int  # of the events topic, not applied yet; and of the one before, not copied yet
     records: int  # of the events topic in all, likewise
+    rate: float | None = None  # records a second, as of the last minute; None: not known yet
+    catch_up_seconds: float | None = None  # until none is left, as things go; None: not known yet, or never
 
 
 class StatusDocument(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,10 @@
 """The topic of generations, followed: has a newer one taken the place of the one that is watched, and how far is one that is being built?"""
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Final
+
+import msgspec
 
 from stream_app.formats import generations
 from stream_app.formats.generations import Generation
@@ -11,6 +14,7 @@ from stream_app.observing.answers import Offsets
 from stream_app.observing.follow import Follower
 from stream_app.observing.observer import Observer
 
+_PACE_MS: Final = 60_000
 _TAIL: Final = 1000  # records; two of each generation are written
 
 Partitions = Iterable[tuple[str, int]]
@@ -23,6 +27,7 @@ class Generations:
         self._conf, self._observer = conf, observer
         self._follower = Follower(conf.kafka, conf.topic_generations, _TAIL)
         self._known: dict[int, Generation] = {}
+        self._pace = Pace()
         self.serving_since_ms = 0  # of the generation that is watched; 0: it was there before the topic
 
     async def look(self) -> None:
@@ -38,8 +43,12 @@ class Generations:
         """Does a newer generation serve than the one that is watched?"""
         return any(found.number > self._conf.generation and found.state == "serving" for found in self._known.values())
 
-    async def rebuild(self) -> RebuildRow | None:
+    async def rebuild(self, now_ms: int) -> RebuildRow | None:
         """How far the generation is that is being built; None: none is, or nothing is left of it. `Raises` ClusterError."""
+        row = await self._rebuild()
+        return None if row is None else self._pace.of(row, now_ms)
+
+    async def _rebuild(self) -> RebuildRow | None:
         building = [found for found in self._known.values() if found.number > self._conf.generation]
         if not building:
             return None
@@ -65,6 +74,31 @@ class Generations:
             lag_records=sum(_lag(committed[name], tps, starts, ends) for name, tps in wanted.items()),
             records=sum(ends[tp] - starts[tp] for tp in starts.keys() & ends.keys()),
         )
+
+
+class Pace:
+    """How fast a rebuild goes, from one look to the next."""
+
+    def __init__(self) -> None:
+        self._looks: deque[tuple[int, RebuildRow]] = deque()  # of the last minute, and one before
+
+    def of(self, row: RebuildRow, now_ms: int) -> RebuildRow:
+        """The row with its rate; a rebuild that nobody runs, or that is another one, has none yet."""
+        if not row.members or (self._looks and self._looks[-1][1].group != row.group):
+            self._looks.clear()
+        if not row.members:
+            return row
+        self._looks.append((now_ms, row))
+        while len(self._looks) > 2 and now_ms - self._looks[1][0] >= _PACE_MS:
+            self._looks.popleft()
+        from_ms, first = self._looks[0]
+        if now_ms <= from_ms:
+            return row
+        seconds = (now_ms - from_ms) / 1000
+        rate = max(0, (row.records - row.lag_records) - (first.records - first.lag_records)) / seconds
+        gain = (first.lag_records - row.lag_records) / seconds
+        left = 0.0 if not row.lag_records else row.lag_records / gain if gain > 0 else None
+        return msgspec.structs.replace(row, rate=rate, catch_up_seconds=left)
 
 
 def _lag(committed: Mapping[tuple[str, int], int], partitions: Partitions, starts: Offsets, ends: Offsets) -> int:

@@ -114,7 +114,7 @@ class Monitor:
                 return
             self._watch.starting_until_ms = self._generations.serving_since_ms + _STARTING_MS
             self.board.groups = await self._watch.take(look)
-            self.board.rebuild = await self._generations.rebuild()
+            self.board.rebuild = await self._generations.rebuild(look.time_ms)
         except _LOOK_ERRORS as error:
             if self.board.failure is None:
                 log.warning("Kafka does not answer: %s", error)

@@ -18,6 +18,7 @@ from stream_app.monitor.document import (
     OperatorsDocument,
     PartitionRow,
     ProbeRow,
+    RebuildRow,
     ResultRow,
     SinkState,
     SourceRow,
@@ -37,6 +38,7 @@ OF_THE_PAGE = {  # typedef of the page -> struct
     "SourceRow": SourceRow,
     "ProbeRow": ProbeRow,
     "LetterRow": DeadLetterRow,
+    "RebuildRow": RebuildRow,
     "Status": StatusDocument,
     "OperatorRow": OperatorRow,
 }

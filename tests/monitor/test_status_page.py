@@ -11,7 +11,8 @@ from stream_app.cli.status import is_well
 from stream_app.cli.status_page import page, span
 from stream_app.health.advice import STAGES
 from stream_app.health.freshness import Stage
-from stream_app.monitor.document import KafkaState, ProbeRow, decode_status
+from stream_app.health.status import Status
+from stream_app.monitor.document import KafkaState, ProbeRow, RebuildRow, decode_status
 
 RECORDED = ROOT / "tests" / "support" / "recorded"
 
@@ -66,6 +67,21 @@ def test_a_push_that_is_to_blame_is_said():
 
 def test_partitions_beyond_the_limit_are_said():
     assert "7 partitions are not watched: monitor_partitions_max" in lines(said("well", left_out=7))
+
+
+def test_a_group_that_is_well_keeps_up():
+    well = said("well").groups[0]
+    unread = {"lag_records": 1, "lag_seconds": 0.2, "catch_up_seconds": None}
+    for status, words in ((Status.OK, "keeps up"), (Status.WARN, "never")):
+        row = msgspec.structs.replace(well, status=status, **unread)
+        assert f" 1 0.2 s {words} " in " ".join(lines(said("well", groups=[row])))
+
+
+def test_a_rebuild_is_told_with_its_rate_and_time_left():
+    row = RebuildRow(2, "crm-stats-ledger-2", 8, 1, 240_000, 1_000_000, 12_345.6, 200.0)
+    shown = " ".join(lines(said("well", generation=1, rebuild=row)))
+    assert "76% of the events topic is read, 240,000 records are left" in shown
+    assert "12,346 a second, 3 min to go" in shown
 
 
 def test_probes_are_shown_with_their_quantiles():

@@ -120,6 +120,47 @@ async def test_a_stage_before_the_sinks_is_named_with_its_group_and_operators(mo
     assert bad[0].split()[:3] == ["charging.payments/0", "crm-stats-ingest", "STOP"]
 
 
+BUILDING = {
+    "generation": 2, "group": "crm-stats-ledger-2", "events_partitions": 8, "members": 1, "lag_records": 240_000, "records": 1_000_000,
+    "rate": 12_345.6, "catch_up_seconds": 200.0,
+}  # fmt: skip
+
+
+async def test_a_rebuild_is_drawn_with_its_share_rate_and_time_left(monitor, ops):
+    await (await ops.open()).until()
+    await expect(ops.page.locator("#rebuild")).to_be_hidden()
+    monitor.says = changed(WELL, lambda said: said.update(generation=1, rebuild=dict(BUILDING)))
+    await expect(ops.page.locator("#rebuild")).to_be_visible(timeout=SOON_S * 1000)
+    assert await ops.text("#rebuild") == (
+        "Generation 2 is being built beside 1, which serves 76% of the events topic is read, 240,000 records are left, 12,346 a second, 3 min to go"
+    )
+    assert await ops.page.locator("#rebuild progress").evaluate("bar => bar.value") == 0.76
+    assert await ops.text("h1") == "All results are current: 1.1 s old"
+    monitor.says = changed(
+        WELL, lambda said: said.update(generation=1, rebuild=BUILDING | {"members": 0, "rate": None})
+    )
+    await expect(ops.page.locator("#rebuild .todo")).to_have_text(
+        "Start stream-app rebuild again, or drop it: stream-app rebuild --drop.", timeout=SOON_S * 1000
+    )
+    assert "it does not run" in await ops.text("#rebuild .figures")
+    monitor.says = WELL
+    await expect(ops.page.locator("#rebuild")).to_be_hidden(timeout=SOON_S * 1000)
+
+
+async def test_a_group_that_is_well_is_not_told_that_it_never_catches_up(monitor, ops):
+    """A record that is unread in the moment of a look, and no pace to speak of: as an hourly topic has it."""
+
+    def one_unread(said):
+        said["groups"][0].update(lag_records=1, lag_seconds=0.2, catch_up_seconds=None)
+
+    monitor.says = changed(WELL, one_unread)
+    await (await ops.open()).until()
+    (row, *_) = await ops.rows("groups")
+    assert row[1:5] == ["OK Nothing is unread", "1", "0.2 s", "keeps up"]
+    monitor.says = changed(monitor.says, lambda said: said["groups"][0].update(status="WARN", reason="falling_behind"))
+    await expect(ops.page.locator("#groups")).to_contain_text("never, at this pace", timeout=SOON_S * 1000)
+
+
 async def test_a_source_that_is_silent_or_missing_does_not_look_fresh(monitor, ops):
     def silence(said):
         said["sources"][1] |= {"is_silent": True, "per_hour": 60.0, "missed": 180.2, "age_seconds": 10_800.0}

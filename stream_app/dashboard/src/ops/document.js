@@ -63,6 +63,16 @@
  * @property {string} example
  * @property {string} detail
  *
+ * @typedef {object} RebuildRow a generation that is being built beside the one that serves
+ * @property {number} generation
+ * @property {string} group
+ * @property {number} events_partitions
+ * @property {number} members 0: its rebuild does not run
+ * @property {number} lag_records
+ * @property {number} records
+ * @property {number | null} [rate] records a second
+ * @property {number | null} [catch_up_seconds]
+ *
  * @typedef {object} Status
  * @property {number} now_ms
  * @property {{is_seen: boolean, looked_ms: number, failure: string | null}} kafka
@@ -74,6 +84,8 @@
  * @property {LetterRow[]} [dead_letters]
  * @property {ProbeRow[]} [probes]
  * @property {boolean} [is_push_to_blame]
+ * @property {number} [generation] that serves
+ * @property {RebuildRow | null} [rebuild] null: none is under way
  * @property {Record<string, {means: string, todo: string}>} words
  *
  * @typedef {{operator: string, partition: number, oldest_seconds: number | null, stage: Stage | null}} OperatorRow

@@ -10,6 +10,7 @@ import { manners } from '../pickers.js';
 import { Curve } from './curve.js';
 import { Flow } from './flow.js';
 import { behindOf, verdictOf } from './reading.js';
+import { Rebuild } from './rebuild.js';
 import { Tables } from './tables.js';
 
 /** @typedef {import('../ask.js').ApiError} ApiError */
@@ -48,6 +49,7 @@ export class OpsPage {
   #again;
   #flow;
   #tables;
+  #rebuild;
   #curve = new Curve(240, 56);
   #status = h('span', { class: 'status' });
   #seen = h('time');
@@ -71,6 +73,7 @@ export class OpsPage {
     this.#again = again;
     this.#flow = new Flow(text);
     this.#tables = new Tables(text, history);
+    this.#rebuild = new Rebuild(text);
     this.#verdict = h(
       'section',
       { class: 'card verdict' },
@@ -82,6 +85,7 @@ export class OpsPage {
       'div',
       { class: 'whole' },
       this.#verdict,
+      this.#rebuild.element,
       h('section', { class: 'card way' }, h('h2', { text: text.say('flow') }), this.#flow.element),
       this.#tables.element,
     );
@@ -129,6 +133,7 @@ export class OpsPage {
     document.title = `${GLYPHS[verdict.level]} ${verdict.title}`;
     const curve = this.#curve.update(this.#history, 'age', 10, ({ now, most }) => text.say('trendAge', { now: text.span(now), most: text.span(most) }));
     setText(this.#caption, curve ? text.say('trendCaption', { time: text.clock(curve.sinceMs, Date.now()), most: text.span(curve.most) }) : '');
+    this.#rebuild.update(answer.status);
     this.#flow.update(answer);
     this.#tables.update(answer, behind);
     this.#tables.element.hidden = !answer.status;

@@ -147,10 +147,10 @@ export class Tables {
   }
 
   /** @param {GroupRow} row */
-  #caughtUp({ lag_records, catch_up_seconds }) {
+  #caughtUp({ lag_records, catch_up_seconds, status }) {
     const text = this.#text;
     if (lag_records === null) return text.say('unknown');
-    if (catch_up_seconds === null) return text.say('caughtNever');
+    if (catch_up_seconds === null) return text.say(levelOf(status) === 'good' ? 'caughtKeeps' : 'caughtNever');
     return catch_up_seconds ? text.say('caughtIn', { span: text.span(catch_up_seconds) }) : text.say('caughtIs');
   }
 
