@@ -54,6 +54,7 @@ class Position(msgspec.Struct, array_like=True, gc=False):
     retention_months: int = 0  # 0: not known
     distribution_days: int = 0
     superseded_by: int = 0  # the generation that has taken this one's place, 0: none
+    last_frame: int = 0  # checksum of the frame below `offset` and of its timestamp (formats.frames), 0: not known
 
 
 class FormatError(Exception):

@@ -1,19 +1,48 @@
 """Consumers that yield Kafka's own record batches whole: no object is made for a record.
 
-`install` replaces the one name in aiokafka that unpacks a fetch (`fetcher.PartitionRecords`); from then on every consumer of this process
-gives lists of `Batch` instead of records. Aborted transactions and control batches are stepped over, and positions with them.
+`install` replaces the two names in aiokafka that unpack a fetch (`fetcher.PartitionRecords`, `fetcher.MemoryRecords`); from then on every consumer
+of this process gives lists of `Batch` instead of records. Aborted transactions and control batches are stepped over, and positions with them.
 """
 
+import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
+from aiokafka.record.memory_records import MemoryRecords
 
 from stream_app.ports.records import NO_TIMESTAMP, Batch
 
+_HEAD: Final = struct.Struct(">qiib")  # of a batch: base offset, length behind it, leader epoch, format
+_LENGTH_AT: Final = 12  # the length counts from here
+_WITH_EPOCH: Final = 2  # the first format that has leader epochs
 
-def _batch(records: list[Any], next_offset: int) -> Batch:
+
+class BatchesWithEpochs:
+    """The batches of a fetched partition, as aiokafka's MemoryRecords holds them; `leader_epoch` of the last one, which that does not tell."""
+
+    def __init__(self, fetched: bytes) -> None:
+        self._fetched, self._records, self._next_at = fetched, MemoryRecords(fetched), 0
+        self.leader_epoch = -1
+
+    def has_next(self) -> bool:
+        """Whether there is one more whole batch."""
+        return bool(self._records.has_next())
+
+    def size_in_bytes(self) -> int:
+        """Size of what was fetched."""
+        return len(self._fetched)
+
+    def next_batch(self) -> Any:
+        """The next batch."""
+        _, length, epoch, format_ = _HEAD.unpack_from(self._fetched, self._next_at)
+        self._next_at += _LENGTH_AT + length
+        self.leader_epoch = epoch if format_ >= _WITH_EPOCH else -1
+        return self._records.next_batch()
+
+
+def _batch(records: list[Any], next_offset: int, leader_epoch: int) -> Batch:
     """A batch of these records of aiokafka's, which gives records of Kafka's first format, from before timestamps, None as theirs."""
     return Batch(
         [record.key for record in records],
@@ -21,6 +50,7 @@ def _batch(records: list[Any], next_offset: int) -> Batch:
         [record.offset for record in records],
         [NO_TIMESTAMP if record.timestamp is None else record.timestamp for record in records],
         next_offset,
+        leader_epoch,
     )
 
 
@@ -36,7 +66,11 @@ class PartitionBatches(fetcher.PartitionRecords):  # type: ignore[misc]
                 raise CorruptRecordException(f"Invalid CRC - {self._tp}")
             if self._is_visible(batch):
                 first: int = self.next_fetch_offset
-                found = _batch([record for record in batch if record.offset >= first], batch.next_offset)
+                found = _batch(
+                    [record for record in batch if record.offset >= first],
+                    batch.next_offset,
+                    self._records.leader_epoch,
+                )
                 self.next_fetch_offset = batch.next_offset
                 if found:
                     yield found
@@ -55,4 +89,4 @@ class PartitionBatches(fetcher.PartitionRecords):  # type: ignore[misc]
 
 def install() -> None:
     """Make all consumers of this process yield batches. Repeating the call changes nothing."""
-    fetcher.PartitionRecords = PartitionBatches
+    fetcher.PartitionRecords, fetcher.MemoryRecords = PartitionBatches, BatchesWithEpochs

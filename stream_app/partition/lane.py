@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from stream_app.domain.cells import CellKey
+from stream_app.formats.frames import checksum
 from stream_app.formats.rows import POSITION, Position, decode_position
 from stream_app.partition.conf import Conf, Crash
 from stream_app.partition.frontiers import Frontiers
@@ -67,7 +68,7 @@ class Lane:
         self._told, self._lost, self._crash = told, lost, crash
         self.view = CommittedRows(partition, store)
         self._rows = FrozenRows(store)
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[tuple[bytes, int]] = deque()  # frames, and the times of their appends
         self._queued = 0
         self._wake, self._room = asyncio.Event(), asyncio.Event()
         self._published_at = 0.0
@@ -99,6 +100,8 @@ class Lane:
         names = (*topics.results.values(), topics.dead_letters)
         partitions = {topic: await self._log.partitions(topic) for topic in names}
         self.frontiers = Frontiers(position.as_of, position.offset)
+        self._first, self._last_frame, self._fetched = where.first, position.last_frame, 0
+        self._leader_epoch = -1
         keeps_past = not (self.muted and where.first)
         self._state = PartitionState(
             self._conf, self.partition, self._rows, position, partitions, muted=self.muted, keeps_past=keeps_past
@@ -172,29 +175,71 @@ class Lane:
 
     # -- work
 
-    async def put(self, batches: Sequence[Batch]) -> None:
-        """Queue frames. Waits while much is queued; known ones are dropped. `Raises` PositionError for a gap."""
+    @property
+    def fetch_from(self) -> int:
+        """Where to fetch from: the frame before those that come next, by which a history that changed is found out."""
+        return max(self._first, self.expected - 1)
+
+    def reached(self, time_ms: int, end: int) -> None:
+        """Take a sample of the as-of frontier: the end of the events partition by then. `Raises` PositionError."""
+        if end < self._fetched:
+            raise self._other_history(f"it ends at {end}, and its frames up to {self._fetched} were read")
+        self._fetched = self.expected  # before the next sample is taken
+        self.frontiers.add(time_ms, end)
+
+    async def put(self, batches: Sequence[Batch]) -> bool:
+        """Queue frames. Waits while much is queued; known ones are dropped. `Raises` PositionError for a gap.
+
+        False: the partition has a new leader, which may know another history. The consumer must go back to `fetch_from` first; what it has fetched
+        till then is dropped.
+        """
         while self.is_open and self._queued >= _QUEUED_BYTES_MAX:
             self._room.clear()
             await self._room.wait()
         if not self.is_open:
-            return
+            return True
         for batch in batches:
-            if self._seeks and batch.offsets[0] > self.expected:
+            if self._seeks and batch.offsets[0] > self.fetch_from:
                 continue
             self._seeks = False
+            is_next = batch.offsets[0] == self.expected > self._first
+            if batch.leader_epoch > self._leader_epoch >= 0 and is_next:
+                self._leader_epoch, self._seeks = batch.leader_epoch, True
+                return False
+            self._leader_epoch = max(self._leader_epoch, batch.leader_epoch)
             if batch.offsets[0] > self.expected or batch.next_offset - batch.offsets[0] != len(batch):
                 raise PositionError(
                     f"{self._conf.topics.events}/{self.partition}: expected offset {self.expected}, got {batch.offsets[0]}"
                 )
-            frames = batch.values[max(0, self.expected - batch.offsets[0]) :]
+            known = max(0, self.expected - batch.offsets[0])
+            self._compare(batch, known - 1)
             self.expected = max(self.expected, batch.next_offset)
-            for frame in frames:
+            for frame, timestamp_ms in zip(batch.values[known:], batch.timestamps[known:], strict=True):
                 if frame is None:
                     raise PositionError(f"{self._conf.topics.events}/{self.partition} holds a record without a value")
-                self._queue.append(frame)
+                self._queue.append((frame, timestamp_ms))
                 self._queued += len(frame)
+            if known < len(batch):
+                self._last_frame = checksum(*self._queue[-1])
         self._wake.set()
+        return True
+
+    def _compare(self, batch: Batch, index: int) -> None:
+        """Raise PositionError if the last known frame, which the batch has at an index, if it has, is another one now."""
+        if not 0 <= index < len(batch):
+            return
+        frame = batch.values[index] or b""
+        if self._last_frame not in {0, checksum(frame, batch.timestamps[index])}:
+            raise self._other_history(
+                f"at offset {batch.offsets[index]} stands another frame than the one that was read there"
+            )
+
+    def _other_history(self, how: str) -> PositionError:
+        """What to raise when frames that were read are gone."""
+        return PositionError(
+            f"{self._conf.topics.events}/{self.partition} has lost frames that Kafka had acknowledged: {how}. "
+            "The state holds them, and not what took their place: see docs/operating.md, Another history"
+        )
 
     async def _run(self) -> None:
         try:
@@ -240,12 +285,14 @@ class Lane:
         self._state.tidy()
 
     def _apply(self) -> int:
-        frames, size = [], 0
+        frames, size, timestamp_ms = [], 0, 0
         while self._queue and size < _SLICE_BYTES:
-            frames.append(self._queue.popleft())
-            size += len(frames[-1])
+            frame, timestamp_ms = self._queue.popleft()
+            frames.append(frame)
+            size += len(frame)
         self._queued -= size
         self._state.apply(frames)
+        self._state.position.last_frame = checksum(frames[-1], timestamp_ms)
         self.frames += len(frames)
         self._room.set()
         return size

@@ -82,12 +82,12 @@ class Lanes:
 
     def positions(self) -> dict[int, int]:
         """The next offset to fetch, by events partition."""
-        return {lane.partition: lane.expected for lane in self.open_lanes()}
+        return {lane.partition: lane.fetch_from for lane in self.open_lanes()}
 
     def reached(self, sample: Sample) -> None:
-        """Hand a reached sample of the as-of frontier to the open lanes."""
+        """Hand a reached sample of the as-of frontier to the open lanes. `Raises` PositionError."""
         for lane in self.open_lanes():
-            lane.frontiers.add(sample.time_ms, sample.ends[lane.partition])
+            lane.reached(sample.time_ms, sample.ends[lane.partition])
 
     def _told(self, lane: Lane, dirty: Dirty) -> None:
         for writer in self.writers:
@@ -95,8 +95,8 @@ class Lanes:
 
     async def put(self, partition: int, batches: Sequence[Batch]) -> None:
         """Hand frames to their lane; those of one that was given away are somebody else's."""
-        if (lane := self.lanes.get(partition)) is not None:
-            await lane.put(batches)
+        if (lane := self.lanes.get(partition)) is not None and not await lane.put(batches):
+            await self._seek()
 
     async def recover(self, partitions: set[int]) -> None:
         """Own exactly these partitions, up to date with the changelog and running.

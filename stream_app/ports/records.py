@@ -25,16 +25,17 @@ class Batch:
     Timestamps are epoch milliseconds, NO_TIMESTAMP for a record that has none.
 
     `next_offset` is the position behind the batch, which may lie further on than the last record's: compaction leaves
-    gaps.
+    gaps. `leader_epoch` grows with each election of a leader of the partition, -1: not known.
     """
 
-    __slots__ = ("keys", "next_offset", "offsets", "timestamps", "values")
+    __slots__ = ("keys", "leader_epoch", "next_offset", "offsets", "timestamps", "values")
 
     keys: list[bytes | None]
     values: list[bytes | None]
     offsets: list[int]
     timestamps: list[int]
     next_offset: int
+    leader_epoch: int
 
     def __init__(
         self,
@@ -43,9 +44,10 @@ class Batch:
         offsets: list[int],
         timestamps: list[int],
         next_offset: int,
+        leader_epoch: int = -1,
     ) -> None:
         self.keys, self.values, self.offsets, self.timestamps = keys, values, offsets, timestamps
-        self.next_offset = next_offset
+        self.next_offset, self.leader_epoch = next_offset, leader_epoch
 
     @classmethod
     def joined(cls, batches: Sequence["Batch"]) -> "Batch":
@@ -58,6 +60,7 @@ class Batch:
             [offset for batch in batches for offset in batch.offsets],
             [timestamp for batch in batches for timestamp in batch.timestamps],
             batches[-1].next_offset,
+            batches[-1].leader_epoch,
         )
 
     def __len__(self) -> int:

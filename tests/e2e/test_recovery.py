@@ -4,10 +4,9 @@ import json
 import time
 from pathlib import Path
 
-from aiokafka.consumer import fetcher
+import pytest
 
 from stream_app.access.kafka import KafkaAccess
-from stream_app.kafka import batches
 from stream_app.kafka.replay import replay
 from stream_app.partition.store import Store, new_cache
 from tests.support.deployment import Deployment
@@ -34,9 +33,8 @@ def _rows(path: Path, partition: int) -> dict[bytes, bytes]:
         store.close()
 
 
-async def test_the_state_recovered_on_an_empty_disk_equals_the_state_before_row_by_row(
-    deploy, tmp_path, monkeypatch, observe
-):
+@pytest.mark.usefixtures("whole_batches")
+async def test_the_state_recovered_on_an_empty_disk_equals_the_state_before_row_by_row(deploy, tmp_path, observe):
     """All rows of all partitions, read from RocksDB as the worker left them, and from the changelog. That keeps deletions for a week."""
     deployment = deploy()
     deployment.start_worker(1)
@@ -48,7 +46,6 @@ async def test_the_state_recovered_on_an_empty_disk_equals_the_state_before_row_
     before = {p: _rows(deployment.run.state / "worker-1" / GROUP, p) for p in range(8)}
     assert sum(map(len, before.values())) > 2000
 
-    monkeypatch.setattr(fetcher, "PartitionRecords", batches.PartitionBatches)  # for this test only
     stores = {p: Store(tmp_path / "new" / str(p), new_cache(8)) for p in range(8)}
     (tmp_path / "new").mkdir(exist_ok=True)
     await replay(KafkaAccess(deployment.kafka), changelog, stores)

@@ -10,6 +10,7 @@ from stream_app.formats.frames import (
     EVENTS_MAX,
     FrameError,
     FramePart,
+    checksum,
     clock_frame,
     decode_frame,
     frames,
@@ -46,6 +47,12 @@ def test_clock_records_and_probes_are_these_bytes():
     assert decode_frame(b"\x92\x02\xce\x00\x1ei ") == (1992992, [])
     assert probe_frame() == b"\x92\x02\xc0"
     assert decode_frame(b"\x92\x02\xc0") == (None, [])
+
+
+def test_a_checksum_tells_frames_and_their_times_apart():
+    """It is kept in the state, so it stays as it is."""
+    assert checksum(b"frame", 1793693460000) == 253446944
+    assert len({checksum(frame, time_ms) for frame in (b"frame", b"frames") for time_ms in (0, 1, 1793693460000)}) == 6
 
 
 FRAMES_OF_1 = [

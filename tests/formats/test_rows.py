@@ -114,14 +114,16 @@ def test_rows_are_these_bytes(value, decode, golden):
     assert decode(golden) == value
 
 
-POSITION = Position(2, "JpOLc7tpQ4GzYm", 1, 77, (1 << 40) + 76, 1992992, 1793693460000, 2, "2026f", 13, 92, 0)
-POSITION_BYTES = b"\x9c\x02\xaeJpOLc7tpQ4GzYm\x01M\xcf\x00\x00\x01\x00\x00\x00\x00L\xce\x00\x1ei \xcf\x00\x00\x01\xa1\xa0v& \x02\xa52026f\r\\\x00"
+POSITION = Position(2, "JpOLc7tpQ4GzYm", 1, 77, (1 << 40) + 76, 1992992, 1793693460000, 2, "2026f", 13, 92, 0, 65537)
+POSITION_BYTES = b"\x9d\x02\xaeJpOLc7tpQ4GzYm\x01M\xcf\x00\x00\x01\x00\x00\x00\x00L\xce\x00\x1ei \xcf\x00\x00\x01\xa1\xa0v& \x02\xa52026f\r\\\x00\xce\x00\x01\x00\x01"
 
 
 def test_a_position_is_these_bytes():
     """Its first field is the format, in every format."""
     assert rows.encode_position(POSITION) == POSITION_BYTES
     assert rows.decode_position(POSITION_BYTES) == POSITION
+    without_checksum = b"\x9c" + POSITION_BYTES[1:-5]  # as it was first written in this format
+    assert rows.decode_position(without_checksum) == msgspec.structs.replace(POSITION, last_frame=0)
 
 
 def test_a_customer_is_these_bytes_and_what_was_not_looked_at_is_written_as_it_was_read():

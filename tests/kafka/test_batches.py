@@ -5,10 +5,11 @@ import asyncio
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 
 from stream_app.kafka import batches
+from stream_app.kafka.batches import BatchesWithEpochs
 from stream_app.ports.records import NO_TIMESTAMP
 from tests.support.waiting import until
 
@@ -127,7 +128,24 @@ async def test_a_position_inside_a_batch_cuts_it(consumer, new_topic, producer):
     (batch,) = await fetched(await consumer(topic, 7), topic, 10)
     assert (batch.offsets, batch.values) == ([7, 8, 9], [b"7", None, b"9"])
     assert batch.keys == [b"k7", b"k8", b"k9"]
-    assert (len(batch), batch.next_offset) == (3, 10)
+    assert (len(batch), batch.next_offset, batch.leader_epoch) == (3, 10, 0)
+
+
+def test_the_leader_epoch_of_each_batch_is_told():
+    """It stands in the batch's head."""
+    fetched = b""
+    for epoch in (4, 70_000):
+        builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1000)
+        builder.append(0, 7, b"key", b"value" * (epoch % 10 + 1), [])
+        batch = bytearray(builder.build())
+        batch[12:16] = epoch.to_bytes(4, "big")
+        fetched += batch
+    records, epochs = BatchesWithEpochs(fetched), []
+    while records.has_next():
+        assert [record.key for record in records.next_batch()] == [b"key"]
+        epochs.append(records.leader_epoch)
+    assert epochs == [4, 70_000]
+    assert records.size_in_bytes() == len(fetched)
 
 
 async def test_compacted_gaps_are_stepped_over(consumer, new_topic, producer, read):
@@ -159,7 +177,7 @@ def test_a_record_of_kafka_s_first_format_has_the_lowest_timestamp():
     builder = LegacyRecordBatchBuilder(magic=0, compression_type=0, batch_size=1 << 16)
     for offset in range(2):
         builder.append(offset, timestamp=None, key=b"k", value=b"v%d" % offset)
-    records = MemoryRecords(bytes(builder.build()))
+    records = BatchesWithEpochs(bytes(builder.build()))
     found = list(batches.PartitionBatches(TopicPartition("t", 0), records, [], 0, None, None, True, READ_COMMITTED))
     assert values(found) == [b"v0", b"v1"]
     assert [time for batch in found for time in batch.timestamps] == [NO_TIMESTAMP, NO_TIMESTAMP]

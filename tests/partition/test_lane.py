@@ -12,6 +12,7 @@ from stream_app.partition import lane as lane_module
 from stream_app.partition.lane import Lane, PositionError, SupersededError
 from stream_app.partition.positions import new_position
 from stream_app.ports.kafka import Fenced, Interrupted, Range
+from stream_app.ports.records import Batch
 from tests.support.by_hand import clock, session
 from tests.support.in_memory import RESULTS, MemoryLog, MemoryStore, batch, conf, frame
 
@@ -141,6 +142,73 @@ async def test_frames_are_applied_once(situation, fetches, expected, count, worl
     assert world.lane.expected == expected
     assert world.lane.published == expected
     assert not world.crashes
+
+
+def at(first: int, *frames: bytes, append_ms: int = 0, leader_epoch: int = -1) -> Batch:
+    """A record batch of frames that were appended then, under that leader."""
+    made = batch(first, *frames)
+    made.timestamps, made.leader_epoch = [append_ms] * len(made), leader_epoch
+    return made
+
+
+LOST = [
+    # what stands in the topic from offset 0 on, when it is read again after frames 0 to 3 were: the same, or other frames
+    ("the same frames", [at(0, *FRAMES[:6])], None),
+    ("… from the last one on", [at(3, *FRAMES[3:6])], None),
+    ("… of which the known ones end a batch", [at(0, *FRAMES[:4]), at(4, *FRAMES[4:])], None),
+    ("another frame in place of the last one", [at(0, *FRAMES[:3], FRAMES[5])], 3),
+    ("… which alone is read again", [at(3, FRAMES[5], FRAMES[4])], 3),
+    ("the same content, appended again", [at(0, *FRAMES[:3]), at(3, FRAMES[3], append_ms=9)], 3),
+]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize(("situation", "topic", "lost_at"), LOST)
+async def test_frames_that_kafka_lost_and_replaced_are_found_out(situation, topic, lost_at, restarts):
+    """By the lane that read them, and by the next owner of its rows: what took their place would never be applied."""
+    world = await World().start()
+    await world.lane.put([at(0, *FRAMES[:4])])
+    await world.until(lambda: world.lane.committed == 4)
+    if restarts:
+        await world.lane.stop()
+        world = await World(store=world.store, log=world.log).start()
+    assert world.lane.fetch_from == 3
+    if lost_at is None:
+        await world.lane.put(topic)
+        assert world.lane.expected == 6
+    else:
+        with pytest.raises(
+            PositionError, match=f"events/0 has lost frames .* at offset {lost_at} stands another frame"
+        ):
+            await world.lane.put(topic)
+        assert world.lane.expected == 4
+    await world.lane.stop()
+
+
+async def test_under_a_new_leader_the_last_known_frame_is_read_again_first(world):
+    """The leader may have lost it, and more were appended since: frames that follow can't tell."""
+    assert await world.lane.put([at(0, *FRAMES[:2], leader_epoch=4)])
+    moved = [at(2, FRAMES[2], leader_epoch=5), at(3, FRAMES[3], leader_epoch=5)]
+    assert not await world.lane.put(moved)
+    assert await world.lane.put([at(4, FRAMES[4], leader_epoch=5)])  # fetched before the consumer went back
+    assert (world.lane.expected, world.lane.fetch_from) == (2, 1)
+    assert await world.lane.put([at(1, FRAMES[1], leader_epoch=4), *moved])
+    assert world.lane.expected == 4
+    assert not await world.lane.put([at(4, FRAMES[4], leader_epoch=7)])
+    with pytest.raises(PositionError, match="at offset 3 stands another frame"):
+        await world.lane.put([at(3, FRAMES[2], FRAMES[4], leader_epoch=7)])
+
+
+async def test_an_end_below_what_was_read_is_found_out(world):
+    """An end that was told before the last frames were read is none."""
+    await world.lane.put([at(0, *FRAMES[:2])])
+    world.lane.reached(1000, 1)
+    await world.lane.put([at(2, *FRAMES[2:4])])
+    world.lane.reached(2000, 3)
+    with pytest.raises(
+        PositionError, match=r"events/0 has lost frames .* it ends at 3, and its frames up to 4 were read"
+    ):
+        world.lane.reached(3000, 3)
 
 
 async def test_a_gap_between_frames_is_an_error(world):

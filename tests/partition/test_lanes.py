@@ -187,3 +187,15 @@ async def test_a_take_over_that_hangs_does_not_hold_up_the_rebalance(workers, mo
             await recovering
     assert not lanes.lanes
     await workers.work("one", *FIRST)
+
+
+async def test_the_consumer_goes_back_by_a_frame_when_a_partition_has_a_new_leader(workers):
+    """It fetches from the last known frame on, as it does after each recovery."""
+    lanes = await workers.start("one", 0)
+    assert lanes.positions() == {0: 0}
+    for epoch in (1, 2):
+        made = batch(2 * epoch - 2, *FIRST)
+        made.leader_epoch = epoch
+        await lanes.put(0, [made])
+    assert (workers.seeks, lanes.positions()) == (1, {0: 1})
+    await lanes.park()

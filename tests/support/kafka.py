@@ -22,10 +22,10 @@ from tests.oracle_room.reading import Record
 @pytest.fixture
 def whole_batches() -> Iterator[None]:
     """Consumers give whole batches, in this test only."""
-    before = fetcher.PartitionRecords
+    before = fetcher.PartitionRecords, fetcher.MemoryRecords
     batches.install()
     yield
-    fetcher.PartitionRecords = before
+    fetcher.PartitionRecords, fetcher.MemoryRecords = before
 
 
 @pytest.fixture
