@@ -65,6 +65,9 @@ bench: .venv/development ## the benchmarks, peers side by side, as a table
 compare: .venv/development ## the monitor beside Burrow and Kafka's own tool, with known truth; writes docs/operations.md
 	@$(BIN)/python -m bench.compare $(ARGS)
 
+storm: .venv/development ## faults of all kinds under load, for ten minutes, then everything compared; writes docs/reliability.md
+	@$(BIN)/python -m tests.storm $(ARGS)
+
 lock: .venv/development ## pin the dependencies anew, after pyproject.toml changed
 	@"$$UV" pip compile -q --universal --generate-hashes --group dev pyproject.toml -o requirements-dev.lock
 	"$$UV" pip compile -q --universal --generate-hashes pyproject.toml -c requirements-dev.lock -o requirements.lock
@@ -126,4 +129,4 @@ chromium:
 	  echo "Chromium is missing, and make test needs it: install it (Debian: apt-get install chromium)." >&2; exit 1
 	fi
 
-.PHONY: help up down clean demo pay token quick test check bench compare lock dashboard pictures docs chromium
+.PHONY: help up down clean demo pay token quick test check bench compare storm lock dashboard pictures docs chromium

@@ -20,7 +20,8 @@ _READY_S = 90.0
 class Cluster:
     """Brokers 1 to 3 on free ports of loopback: replication 3, `min.insync.replicas` 2. They run when the cluster is made.
 
-    `advertised`: by broker, the address that clients are told in place of the broker's own, such as a proxy's. `settings`: more of the brokers'.
+    `advertised`: by broker, the address that clients are told in place of the broker's own, such as a proxy's; the brokers among themselves, and those
+    who ask at `direct`, are told the broker's own. `settings`: more of the brokers'.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Cluster:
         self._path, self._java, self._jars = path, downloads.java(lib), kafka_server.install(lib)
         self.ports = {number: free_port() for number in BROKERS}
         self._controllers = {number: free_port() for number in BROKERS}
+        self._direct = {number: free_port() for number in BROKERS}
         self._advertised = dict(advertised or {})
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._settings = dict(settings or {})
@@ -48,19 +50,25 @@ class Cluster:
         """The bootstrap servers: all three brokers."""
         return ",".join(self._advertised.get(number, f"{HOST}:{port}") for number, port in self.ports.items())
 
+    @property
+    def direct(self) -> str:
+        """Bootstrap servers of listeners that nothing stands before."""
+        return ",".join(f"{HOST}:{port}" for port in self._direct.values())
+
     def _folder(self, number: int) -> Path:
         return self._path / f"broker-{number}"
 
     def _properties(self, number: int) -> Path:
-        own = f"{HOST}:{self.ports[number]}"
+        own, direct = f"{HOST}:{self.ports[number]}", f"{HOST}:{self._direct[number]}"
         values = {
             "process.roles": "broker,controller",
             "node.id": number,
             "controller.quorum.voters": ",".join(f"{n}@{HOST}:{port}" for n, port in self._controllers.items()),
-            "listeners": f"PLAINTEXT://{own},CONTROLLER://{HOST}:{self._controllers[number]}",
-            "advertised.listeners": f"PLAINTEXT://{self._advertised.get(number, own)}",
+            "listeners": f"PLAINTEXT://{own},DIRECT://{direct},CONTROLLER://{HOST}:{self._controllers[number]}",
+            "advertised.listeners": f"PLAINTEXT://{self._advertised.get(number, own)},DIRECT://{direct}",
+            "inter.broker.listener.name": "DIRECT",
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,DIRECT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "log.dirs": self._folder(number) / "data",
             "auto.create.topics.enable": "false",
             "default.replication.factor": 3,

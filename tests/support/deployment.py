@@ -44,7 +44,8 @@ class Deployment:
     """See the module.
 
     `sources`: topics and partitions that other teams would have made; `checkout`: whose modules the processes run; `kafka`: bootstrap servers of a
-    cluster that runs already, in place of a broker of its own; settings as STREAM_APP_… has them.
+    cluster that runs already, in place of a broker of its own; `through`: gives, by variable, the addresses that the processes are told in place of
+    the servers' own, such as proxies'; settings as STREAM_APP_… has them.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Deployment:
         sources: Mapping[str, int] = SOURCES,
         checkout: Path = ROOT,
         kafka: str | None = None,
+        through: Callable[[Mapping[str, str]], Mapping[str, str]] = dict,
         **settings: str,
     ) -> None:
         self.checkout = checkout
@@ -67,7 +69,7 @@ class Deployment:
         own = {f"STREAM_APP_{name.upper()}": value for name, value in settings.items()}
         self.env = {
             **clean,
-            **self._addresses,
+            **through(self._addresses),
             "PYTHONPATH": str(checkout),
             "STREAM_APP_RUN": str(path),
             "STREAM_APP_JWT_SECRET": "a secret of the tests, long enough",
@@ -230,6 +232,10 @@ class Deployment:
         assert producer.flush(20) == 0
 
     # -- outputs
+
+    def address(self, variable: str) -> str:
+        """Of a server itself, whatever the processes are told."""
+        return self._addresses[variable]
 
     @cached_property
     def redis(self) -> "redis.Redis":

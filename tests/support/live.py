@@ -3,9 +3,9 @@
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Self
+from typing import Any, Self
 
 import redis
 from confluent_kafka import Producer
@@ -43,9 +43,11 @@ def traffic(deployment: Deployment, sends: Sequence[Send], *, per_second: int) -
     assert failed == []
 
 
-def produce(producer: Producer, send: Send) -> None:
+def produce(producer: Producer, send: Send, on_delivery: Callable[[Any, Any], None] | None = None) -> None:
     """Hand a record to a producer, which may have to wait for room."""
-    how = {} if send.timestamp_ms is None else {"timestamp": send.timestamp_ms}
+    how: dict[str, Any] = {} if send.timestamp_ms is None else {"timestamp": send.timestamp_ms}
+    if on_delivery is not None:
+        how["on_delivery"] = on_delivery
     while True:
         try:
             producer.produce(send.topic, send.value, send.key, send.partition, **how)
