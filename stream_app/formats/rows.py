@@ -7,6 +7,7 @@ r"""Rows of a partition's store and of its changelog. One key space, told apart 
     g operator \0 group                Group
     k and the key of a cell            the cell, which left retention, until the sink that keeps it for ever has it
     p                                  Position
+    x key number                       a piece of the value of another row (partition.pieces)
 Ids hold no control characters, so the separators are safe, and everything of an operator is one range by kind of row. A
 value that is empty is a deletion (in overlays; the changelog has a null).
 
@@ -32,9 +33,10 @@ C = TypeVar("C", bound=Cell)
 
 FORMAT: Final = 2
 POSITION: Final = b"p"
-OPERATORS, GROUPS, PAST = b"o", b"g", b"k"
+OPERATORS, GROUPS, PAST, PIECES = b"o", b"g", b"k", b"x"
 DELETED: Final = b""
 _MARK: Final = bytes([FORMAT])
+IN_PIECES: Final = b"\x7f"  # begins the value of a row whose value is in pieces: no format has that number
 _LISTS_FROM: Final = 0x80  # first bytes of format 1
 _IS_THE_VERSION: Final = "run the version of crm-stats that wrote it, or a newer one"
 

@@ -15,6 +15,7 @@ from stream_app.domain.events import Row
 from stream_app.domain.ledger import Frozen
 from stream_app.domain.tables import TABLES, Table
 from stream_app.formats import rows
+from stream_app.partition.pieces import Pieces, join, whole
 from stream_app.ports.store import RowStore
 
 T = TypeVar("T")
@@ -27,9 +28,24 @@ class FrozenRows:
     def __init__(self, store: RowStore) -> None:
         self.store = store
         self.committing: dict[bytes, bytes] = {}
+        self._pieces = Pieces()
+
+    def find_pieces(self) -> None:
+        """Learn which rows of the store are in pieces, once it has all rows."""
+        self._pieces.find(self.store.scan(rows.PIECES))
+
+    def freeze(self, changes: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        """Hold encoded rows as those of the tick on its way; how they are written."""
+        self.committing = self._pieces.split(changes)
+        return self.committing
 
     def load(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Values in the order of keys; empty or None where there is none."""
+        out = self._load(keys)
+        join(keys, out, self._load)
+        return out
+
+    def _load(self, keys: Sequence[bytes]) -> list[bytes | None]:
         committing = self.committing
         if not committing:
             return self.store.load(keys)
@@ -45,7 +61,7 @@ class FrozenRows:
         committing = self.committing
         own = sorted((key, value) for key, value in committing.items() if key.startswith(prefix) and key > after)
         stored = ((key, value) for key, value in self.store.scan(prefix, after) if key not in committing)
-        return (row for row in heapq.merge(own, stored) if row[1])
+        return ((key, whole(key, value, self._load)) for key, value in heapq.merge(own, stored) if value)
 
     # -- domain.working.Rows
 

@@ -70,6 +70,7 @@ class PartitionState:
         keeps_past: bool = True,
     ) -> None:
         self._conf, self.partition, self._rows, self.position = conf, partition, frozen, position
+        frozen.find_pieces()
         self._ledger = Ledger(frozen, conf.ledger, position.now)
         self._results = ResultRecords(conf.ce_type_prefix, conf.ce_source)
         self._partitions = partitions
@@ -162,8 +163,8 @@ class PartitionState:
         changes = encode(frozen)
         if self._past is not None:
             changes |= self._past.changes(_shown(frozen.dropped))
+        changes = self._rows.freeze(changes)
         changes[rows.POSITION] = rows.encode_position(self.position)
-        self._rows.committing = changes
         published = None if self.unpublished or self.muted else offset
         return Tick(changes, records, offset, published, self._dirty(frozen))
 

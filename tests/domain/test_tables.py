@@ -102,7 +102,7 @@ def test_names_and_prefixes_are_different_ones():
     for attribute in ("name", "prefix", "document", "path", "topic", "clickhouse_table"):
         assert len({getattr(table, attribute) for table in TABLES}) == len(TABLES)
     assert {len(table.prefix) for table in TABLES} == {1}
-    assert not {table.prefix for table in TABLES} & set("ecogpl")
+    assert not {table.prefix for table in TABLES} & set("ecogplx")
 
 
 def test_half_hours_have_these_slots():

@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from stream_app.domain.tables import HALF_HOUR, MONTHLY
+from stream_app.formats.rows import IN_PIECES, PIECES
+from stream_app.partition import pieces
 from stream_app.partition.frozen_rows import CommittedRows
 from tests.oracle import Clock, Truth, truth
 from tests.simulation.compare import differences
@@ -76,6 +78,27 @@ def test_a_crash_between_any_two_steps_changes_nothing(history, seed):
         )
 
     asyncio.run(play())
+
+
+@settings(SLOW, max_examples=20)
+@given(histories(max_size=60), st.integers(0, 2**32), st.sampled_from((16, 60, 200)))
+def test_rows_in_pieces_change_nothing(history, seed, bytes_max):
+    """Limits so low that most rows are in pieces, and come and go over them: written, crashed, recovered, swept."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pieces, "ROW_BYTES_MAX", bytes_max)
+
+        async def play() -> None:
+            world = World(seed, crashes=0.5, wall_now_ms=history.wall_now_ms, ocpi_operators=OCPI_OPERATORS)
+            await world.feed([Clock(history.now_ms), *history.records])
+            await _live(world)
+            now = truth(history.records, now=history.now_ms, wall_now=history.wall_now_ms, settings=history.settings)
+            _check(world, now)
+            for disk in world.disks:
+                found = {key for key in disk.rows if key.startswith(PIECES)}
+                heads = {key for key, value in disk.rows.items() if value.startswith(IN_PIECES)}
+                assert {key[1:-6] for key in found} == heads, "no piece is left behind"
+
+        asyncio.run(play())
 
 
 @SLOW
