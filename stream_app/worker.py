@@ -29,12 +29,14 @@ from stream_app.clients.waiting import until_kafka_answers
 from stream_app.domain import working
 from stream_app.domain.tables import TABLES
 from stream_app.faust_seam.app import App, new_app
+from stream_app.formats import limits
 from stream_app.formats.generations import Generation, newest_serving
 from stream_app.ingest.ingest import Ingest, IngestConf
 from stream_app.ingest.metrics import IngestMetrics
 from stream_app.kafka import batches, generations, logs
 from stream_app.kafka.log import Appender, TransactionLog
 from stream_app.kafka.replay import replay
+from stream_app.observing import record_limits
 from stream_app.observing.frontier import Frontier
 from stream_app.observing.observer import Observer
 from stream_app.partition.announcer import Announcer
@@ -272,16 +274,33 @@ async def generation_in_force(settings: Settings) -> Settings:
     return settings.of(serving.number, serving.events, serving.partitions)
 
 
+async def check_record_limits(settings: Settings) -> None:
+    """See that each topic takes what is written to it; a broker that is away is waited for. `Raises` RecordLimitError."""
+    ours = [settings.result_topic(table.name) for table in TABLES]
+    ours += [changelog(settings.ledger_group), settings.topic_as_of]
+    written = dict.fromkeys(ours, limits.BATCH_BYTES_MAX)
+    written |= dict.fromkeys((settings.events, settings.topic_dead_letters), limits.RECORD_BYTES_MAX)
+    sources = registry.by_kafka_name(registry.INGESTED, settings.source_topic)
+    observer = Observer(settings.kafka)
+    try:
+        async for attempt in stamina.retry_context(on=ClusterError, attempts=None, timeout=_BROKER_S_MAX):
+            with attempt:
+                await record_limits.check(observer, written, sources, limits.VALUE_BYTES_MAX)
+    finally:
+        await observer.close()
+
+
 def run(settings: Settings, state_dir: Path, only: str | None, ready_file: Path | None, metrics_port: int) -> None:
     """Run until a signal or an error; the process's exit code says which. `only`: `ingest` or `ledger`, None: both. `metrics_port` 0: none.
 
-    When a newer generation serves, the process becomes a worker of that one. `Raises` OSError when the port is taken.
+    When a newer generation serves, the process becomes a worker of that one. `Raises` OSError when the port is taken, RecordLimitError.
     """
     prepare()
     metrics = CollectorRegistry()
     if metrics_port:
         start_http_server(metrics_port, settings.worker_metrics_host, metrics)
     settings = asyncio.run(generation_in_force(settings))
+    asyncio.run(check_record_limits(settings))
     state_dir.mkdir(parents=True, exist_ok=True)
     apps = []
     if only in {None, INGEST}:

@@ -9,6 +9,7 @@ from config import settings as config
 from stream_app import worker
 from stream_app.local import ports
 from stream_app.local.errors import LocalError
+from stream_app.observing.record_limits import RecordLimitError
 
 
 def command(
@@ -27,4 +28,7 @@ def command(
     port = settings.worker_metrics_port if metrics_port is None else metrics_port
     if port and settings.worker_metrics_host == ports.HOST and not ports.is_free(port):
         raise LocalError(f"{ports.HOST}:{port} is in use: stop what listens there, or choose another --metrics-port.")
-    worker.run(settings, state_dir or settings.state_dir / name, only, ready_file, port)
+    try:
+        worker.run(settings, state_dir or settings.state_dir / name, only, ready_file, port)
+    except RecordLimitError as error:
+        raise LocalError(str(error)) from error

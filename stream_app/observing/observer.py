@@ -86,11 +86,27 @@ class Observer:
 
     async def retention(self, topics: Iterable[str]) -> dict[str, TopicRetention]:
         """What topics keep, of those that exist and whose configuration may be read."""
+        found = await self._configs(topics)
+        return {at: _retention(config) for at, config in found.items() if not isinstance(config, KafkaException)}
+
+    async def record_limits(self, topics: Iterable[str]) -> dict[str, int | None]:
+        """How many bytes a record of a topic may have, of those that exist; None where the right to read the configuration is missing."""
+        out: dict[str, int | None] = {}
+        for topic, found in (await self._configs(topics)).items():
+            if not isinstance(found, KafkaException):
+                out[topic] = int(found["max.message.bytes"].value)
+            elif found.args[0].name() == "TOPIC_AUTHORIZATION_FAILED":
+                out[topic] = None
+            elif found.args[0].name() != "UNKNOWN_TOPIC_OR_PART":
+                raise ClusterError(str(found)) from found
+        return out
+
+    async def _configs(self, topics: Iterable[str]) -> dict[str, Mapping[str, Any] | KafkaException]:
         resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
         if not resources:
             return {}
         found = await self._answers(self._admin.describe_configs(resources, request_timeout=TIMEOUT_S))
-        return {at.name: _retention(config) for at, config in found.items() if not isinstance(config, KafkaException)}
+        return {at.name: config for at, config in found.items()}
 
     # -- offsets
 
