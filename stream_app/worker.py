@@ -283,9 +283,9 @@ async def check_record_limits(settings: Settings) -> None:
     sources = registry.by_kafka_name(registry.INGESTED, settings.source_topic)
     observer = Observer(settings.kafka)
     try:
-        async for attempt in stamina.retry_context(on=ClusterError, attempts=None, timeout=_BROKER_S_MAX):
-            with attempt:
-                await record_limits.check(observer, written, sources, limits.VALUE_BYTES_MAX)
+        await until_kafka_answers(
+            lambda: record_limits.check(observer, written, sources, limits.VALUE_BYTES_MAX), "the start"
+        )
     finally:
         await observer.close()
 

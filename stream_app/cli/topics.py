@@ -5,13 +5,11 @@ Must not make any: `stream_app.local.topics` does.
 
 from config.settings import Settings
 from stream_app.domain.tables import TABLES
+from stream_app.formats.limits import RECORD_BYTES_MAX
 from stream_app.local.topics import TopicSpec
 from stream_app.sources import registry
 
 DAY_MS = 24 * 3600 * 1000
-# A dead letter is a source record and its headers; a source may have records of 1 MiB.
-RECORD_BYTES_MAX = 2 * 1024 * 1024
-
 
 EVENTS_CONFIG = {
     "cleanup.policy": "delete",

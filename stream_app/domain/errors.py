@@ -15,6 +15,7 @@ class Reason(StrEnum):
     MISSING_FIELD = "missing_field"
     WRONG_TYPE = "wrong_type"
     OUT_OF_RANGE = "out_of_range"  # amounts, versions, totals below zero
+    TOO_LARGE = "too_large"  # what is kept of it exceeds what Kafka takes: a name, a list of groups
     BAD_ID = "bad_id"  # empty, over 200 code points, control characters, lone surrogates
     BAD_TIME = "bad_time"  # neither RFC 3339 with an offset nor epoch milliseconds
     UNKNOWN_STATUS = "unknown_status"

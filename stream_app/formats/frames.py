@@ -5,7 +5,7 @@ One holds up to 1,000 events, so that the cost of a Kafka record is paid once pe
 A frame is msgpack: [format, clock, part, …]. `clock` is a quarter hour since 1970 (a clock record: now is at least
 that) or nil. A part is [operator, kind, ids, rows, raws, again]: ids as bytes, rows as in domain.events, raws {index:
 [source key, source value]} of events that the ledger may reject as too late, so that their dead letters hold the value
-as it came; `again` says that the records were read from their source for another time: what can't be used of them has
+as it came, cut as dead letters are (formats.limits); `again` says that the records were read from their source for another time: what can't be used of them has
 its dead letter already.
 
 Frames are written in the newest format, and read in every one that ever was: format 1 had no energy, no end of a

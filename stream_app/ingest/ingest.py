@@ -13,6 +13,7 @@ from typing import NamedTuple
 from stream_app.domain.events import ENTITIES, TIME, TIMESTAMP, SourceEvents
 from stream_app.domain.local_time import QUARTER_MS, retained_from, zone
 from stream_app.formats.frames import FramePart, Raws, clock_frame, frames, probe_frame
+from stream_app.formats.limits import KEY_BYTES_MAX, VALUE_BYTES_MAX, cut
 from stream_app.formats.murmur2 import partition_for
 from stream_app.ingest.metrics import IngestMetrics
 from stream_app.ports.kafka import Appender
@@ -157,7 +158,7 @@ def _not_in_the_future(part: SourceEvents) -> SourceEvents:
 
 def _raws(part: SourceEvents, old: int, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Raws:
     return {
-        i: [keys[index], values[index]]
+        i: [cut(keys[index], KEY_BYTES_MAX), cut(values[index], VALUE_BYTES_MAX)]
         for i, (row, index) in enumerate(zip(part.rows, part.indexes, strict=True))
         if row[TIME] < old
     }

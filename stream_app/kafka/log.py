@@ -15,11 +15,10 @@ from aiokafka.structs import OffsetAndMetadata
 
 from stream_app.access.kafka import KafkaAccess
 from stream_app.clients.waiting import passes, until_kafka_answers
+from stream_app.formats.limits import PACKED_BYTES_MAX, RECORD_BYTES_MAX
 from stream_app.ports.kafka import Fenced, Interrupted
 from stream_app.ports.records import RecordFields, Records
 
-REQUEST_BYTES_MAX = 16 << 20  # a source record travels whole to the dead letters
-_BATCH_BYTES = 900_000
 _CLOSE_S = 3.0  # a producer flushes when it stops, which a broker that is away would hold up for ever
 _COMPRESSION = "zstd"  # 744 MB/s here; lz4 at aiokafka's level 228
 
@@ -60,8 +59,8 @@ def _settings(kafka: KafkaAccess) -> dict[str, Any]:
     return kafka.aiokafka() | {
         "acks": "all",
         "compression_type": _COMPRESSION,
-        "max_batch_size": _BATCH_BYTES,
-        "max_request_size": REQUEST_BYTES_MAX,
+        "max_batch_size": PACKED_BYTES_MAX,
+        "max_request_size": RECORD_BYTES_MAX,
         "request_timeout_ms": 12_000,
         "linger_ms": 0,  # delays whole batches, too
         "retry_backoff_ms": 20,  # a transaction that begins right after a commit is told to come back

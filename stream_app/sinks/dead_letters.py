@@ -4,11 +4,15 @@ The key names the source record, so the same record read again replaces its own 
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from stream_app.domain.errors import Reason, Rejection
 from stream_app.domain.report import iso_ms
-from stream_app.ports.records import Record
+from stream_app.formats.limits import KEY_BYTES_MAX, VALUE_BYTES_MAX, cut, is_cut
+from stream_app.ports.records import Headers, Record
+
+VALUE_CUT_AT: Final = "value-cut-at"  # headers of a letter whose value, or source key, is the beginning only
+KEY_CUT_AT: Final = "source-key-cut-at"
 
 
 class DeadLetter(NamedTuple):
@@ -22,6 +26,7 @@ class DeadLetter(NamedTuple):
     reason: str
     detail: str
     failed_at: str
+    is_cut: bool  # key or value are the beginning only of those of the source record
 
 
 def dead_letter(
@@ -33,20 +38,24 @@ def dead_letter(
     rejection: Rejection,
     failed_at_ms: int,
 ) -> Record:
-    """The record of a letter. A null value becomes an empty one, for compaction would remove it."""
-    return Record(
-        f"{topic}/{partition}/{offset}".encode(),
-        value or b"",
-        [
-            ("reason", rejection.reason.value.encode()),
-            ("detail", rejection.detail.encode(errors="replace")),
-            ("source-topic", topic.encode()),
-            ("source-partition", str(partition).encode()),
-            ("source-offset", str(offset).encode()),
-            ("source-key", key),
-            ("failed-at", iso_ms(failed_at_ms).encode()),
-        ],
-    )
+    """The record of a letter. A null value becomes an empty one, for compaction would remove it.
+
+    Key and value are cut where they are too large for the topic, and headers say where: the source record has the whole.
+    """
+    headers: Headers = [
+        ("reason", rejection.reason.value.encode()),
+        ("detail", rejection.detail.encode(errors="replace")),
+        ("source-topic", topic.encode()),
+        ("source-partition", str(partition).encode()),
+        ("source-offset", str(offset).encode()),
+        ("source-key", cut(key, KEY_BYTES_MAX)),
+        ("failed-at", iso_ms(failed_at_ms).encode()),
+    ]
+    if is_cut(value, VALUE_BYTES_MAX):
+        headers.append((VALUE_CUT_AT, b"%d" % VALUE_BYTES_MAX))
+    if is_cut(key, KEY_BYTES_MAX):
+        headers.append((KEY_CUT_AT, b"%d" % KEY_BYTES_MAX))
+    return Record(f"{topic}/{partition}/{offset}".encode(), cut(value, VALUE_BYTES_MAX) or b"", headers)
 
 
 def read_dead_letter(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter | None:
@@ -65,6 +74,7 @@ def read_dead_letter(value: bytes | None, headers: Iterable[tuple[str, bytes | N
             reason=reason,
             detail=found["detail"].decode(),
             failed_at=found["failed-at"].decode(),
+            is_cut=VALUE_CUT_AT in found or KEY_CUT_AT in found,
         )
     except (KeyError, ValueError):
         return None

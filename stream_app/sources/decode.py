@@ -6,18 +6,22 @@ neighbours, and both ways agree on what the fast one accepts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
-from stream_app.domain.errors import Rejection
-from stream_app.domain.events import PARTITIONS_MAX, Row, SourceEvents
+from stream_app.domain.errors import Reason, Rejection
+from stream_app.domain.events import GROUP, MEMBERSHIP, OPERATOR, PARTITIONS_MAX, Row, SourceEvents
+from stream_app.formats.limits import MEMBERSHIP_BYTES_MAX, NAME_BYTES_MAX
 from stream_app.sources.exact import CONTROLS, Fields, UnusableError, parse
 from stream_app.sources.records import Source
 from stream_app.sources.registry import SourceTopic
 
 FUTURE_MS = 86_400_000  # how far ahead of the clock a time may be
 _DOUBTS = (msgspec.MsgspecError, RecursionError, TypeError, UnicodeDecodeError)  # TypeError: a tombstone
+# By kind of events whose size their source decides. All else that is kept of a record is bounded by the rules of its fields.
+_BYTES_MAX: Final = {MEMBERSHIP: MEMBERSHIP_BYTES_MAX, GROUP: NAME_BYTES_MAX, OPERATOR: NAME_BYTES_MAX}
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class Decoded(NamedTuple):
@@ -40,7 +44,7 @@ def decode(
     """Values of one partition of a source topic. Raises for no value; too late is not known here."""
     source, partition = topic.reader(ocpi_operators), topic.number * PARTITIONS_MAX + partition
     read, make_row, latest_ms, plain = source.read, source.row, now_ms + FUTURE_MS, _plain(values)
-    result = Decoded({}, [])
+    result, bytes_max = Decoded({}, []), _BYTES_MAX.get(topic.kind)
     appends: dict[str, tuple[Callable[[str], None], Callable[[Row], None], Callable[[int], None]]] = {}
     for index, value, offset, timestamp in zip(range(len(values)), values, offsets, timestamps, strict=True):
         try:
@@ -60,6 +64,10 @@ def decode(
                 continue
             row = make_row(record, timestamp, offset, partition, latest_ms)
             assert row is not None
+        if bytes_max and value is not None and len(value) > bytes_max and (size := len(_encode(row))) > bytes_max:
+            detail = f"what is kept of it has {size} bytes, must have {bytes_max} at most"
+            result.rejections.append((index, Rejection(Reason.TOO_LARGE, detail)))
+            continue
         operator = record.operator_id
         try:
             add_id, add_row, add_index = appends[operator]

@@ -6,12 +6,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from stream_app.domain.events import SESSION
-from stream_app.formats.frames import decode_frame
+from stream_app.formats.frames import decode_frame, frames
+from stream_app.formats.limits import KEY_BYTES_MAX, NAME_BYTES_MAX, RECORD_BYTES_MAX, VALUE_BYTES_MAX
 from stream_app.formats.murmur2 import partition_for
 from stream_app.ingest.ingest import Ingest, IngestConf
 from stream_app.ingest.metrics import IngestMetrics
 from stream_app.ports.records import NO_TIMESTAMP, Batch
-from stream_app.sources.registry import GROUPS, PAYMENTS, SESSIONS
+from stream_app.sources.registry import CUSTOMER_GROUPS, GROUPS, OPERATORS, PAYMENTS, SESSIONS
 
 NOW_MS = 1_795_500_000_000
 YEARS_AGO_MS = NOW_MS - 3 * 365 * 86_400_000
@@ -20,6 +21,8 @@ SOURCES = {
     "charging.sessions": SESSIONS,
     "charging.payments": PAYMENTS,
     "crm.groups": GROUPS,
+    "crm.operators": OPERATORS,
+    "crm.customer-groups": CUSTOMER_GROUPS,
 }
 
 
@@ -128,6 +131,49 @@ async def test_an_event_that_may_be_too_late_carries_its_source_record(topic, va
     parts, _ = await taken(topic, [value], stream_clock=stream_clock)
     ((part,),) = parts.values()
     assert part.raws == ({0: [b"key-100", value]} if carries else {}), why
+
+
+async def test_a_source_record_that_travels_along_is_cut_as_its_letter_would_be():
+    """A frame holds it in any case: it must not exceed what the events topic takes."""
+    value = session(started_at=YEARS_AGO_MS, note="x" * (4 << 20))
+    parts, _ = await taken("charging.sessions", [value], keys=[b"k" * (1 << 20)])
+    ((part,),) = parts.values()
+    assert part.raws == {0: [b"k" * KEY_BYTES_MAX, value[:VALUE_BYTES_MAX]]}
+    (frame,) = frames([part])
+    assert len(frame) < RECORD_BYTES_MAX - 4096
+
+
+@pytest.mark.parametrize(
+    ("topic", "fields", "size"),
+    [
+        ("crm.groups", {"group_id": "g", "name": "n" * (NAME_BYTES_MAX - 64)}, None),
+        ("crm.groups", {"group_id": "g", "name": "n" * NAME_BYTES_MAX}, NAME_BYTES_MAX),
+        ("crm.operators", {"timezone": "UTC", "currency": "EUR", "name": "n" * NAME_BYTES_MAX}, NAME_BYTES_MAX),
+        ("crm.customer-groups", {"customer_id": "c", "group_ids": ["g" * 200] * 9000}, None),
+        ("crm.customer-groups", {"customer_id": "c", "group_ids": [f"{n:0200}" for n in range(9000)]}, 3 << 19),
+    ],
+)
+async def test_an_event_that_exceeds_what_a_frame_takes_is_rejected(topic, fields, size):
+    """What is kept of it counts, not what came: doubled groups are one. The good ones beside it are kept."""
+    good = {
+        "operator_id": "M1",
+        "group_id": "g",
+        "customer_id": "c",
+        "name": "n",
+        "group_ids": [],
+        "timezone": "UTC",
+        "currency": "EUR",
+    }
+    parts, letters = await taken(
+        topic, [json.dumps(good).encode(), json.dumps({"operator_id": "M1"} | fields).encode()]
+    )
+    ((part,),) = parts.values()
+    assert len(part.rows) == (2 if size is None else 1)
+    if size is not None:
+        ((_, _, headers),) = letters
+        assert dict(headers)["reason"] == b"too_large"
+        assert dict(headers)["detail"].endswith(b"bytes, must have %d at most" % size)
+    assert all(len(frame) < RECORD_BYTES_MAX for frame in frames([part]))
 
 
 async def test_many_records_are_decoded_piece_by_piece_and_none_is_lost():

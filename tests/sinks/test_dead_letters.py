@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from stream_app.domain.errors import Reason, Rejection
+from stream_app.formats.limits import KEY_BYTES_MAX, RECORD_BYTES_MAX, VALUE_BYTES_MAX
 from stream_app.sinks.dead_letters import DeadLetter, dead_letter, read_dead_letter
 
 BAD = Rejection(Reason.WRONG_TYPE, "operator_id is 7 大 \ud800")
@@ -34,6 +35,33 @@ def test_a_null_value_is_an_empty_one_and_comes_back_as_null():
     assert read_dead_letter(empty.value, empty.headers).value == b""
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "cuts"),
+    [
+        (b"k", b"x" * (VALUE_BYTES_MAX - 1), set()),
+        (b"k", b"x" * VALUE_BYTES_MAX, {"value-cut-at"}),
+        (b"k", b"x" * (8 << 20), {"value-cut-at"}),
+        (b"k" * (KEY_BYTES_MAX - 1), b"x", set()),
+        (b"k" * (1 << 20), None, {"source-key-cut-at"}),
+        (b"k" * (1 << 20), b"x" * (1 << 20) * 3, {"source-key-cut-at", "value-cut-at"}),
+    ],
+)
+def test_what_is_too_large_is_cut_and_said_so(key, value, cuts):
+    """The record fits its topic, and holds the beginning as it came."""
+    record = dead_letter("t", 0, 7, key, value, BAD, 0)
+    headers = dict(record.headers)
+    assert {name for name in headers if name.endswith("cut-at")} == cuts
+    assert (value or b"").startswith(record.value)
+    assert key.startswith(headers["source-key"])
+    if "value-cut-at" in cuts:
+        assert headers["value-cut-at"] == b"%d" % len(record.value)
+    if "source-key-cut-at" in cuts:
+        assert headers["source-key-cut-at"] == b"%d" % len(headers["source-key"])
+    size = len(record.key) + len(record.value) + sum(len(name) + len(header or b"") for name, header in record.headers)
+    assert size < RECORD_BYTES_MAX - 4096
+    assert read_dead_letter(record.value, record.headers).is_cut == bool(cuts)
+
+
 @pytest.mark.parametrize("headers", [[], [("reason", b"x")], [("source-partition", b"x")]])
 def test_what_is_no_letter_is_none(headers):
     assert read_dead_letter(b"x", headers) is None
@@ -56,5 +84,13 @@ async def test_through_kafka(kafka):
     async with AIOKafkaConsumer(topic, bootstrap_servers=kafka, auto_offset_reset="earliest") as consumer:
         found = await consumer.getone()
     assert read_dead_letter(found.value, found.headers) == DeadLetter(
-        "charging.sessions", 2, 17, None, b"\xff{", "wrong_type", "operator_id is 7 大 ?", "2026-11-24T08:00:00.000Z"
+        "charging.sessions",
+        2,
+        17,
+        None,
+        b"\xff{",
+        "wrong_type",
+        "operator_id is 7 大 ?",
+        "2026-11-24T08:00:00.000Z",
+        False,
     )
