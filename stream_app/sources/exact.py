@@ -23,6 +23,18 @@ _INTEGER_DIGITS = (
     600  # what int() takes whatever the interpreter's limit; a longer one is beyond every range, cut off or not
 )
 _SHOWN = 100
+_NAMES_SHOWN = 160  # characters of the names of the fields that are there
+# Fields by which an envelope around a record is known, and what to do.
+_ENVELOPES: Final = (
+    (
+        {"schema", "payload"},
+        "that is the envelope of Kafka Connect's JsonConverter: send the payload alone (schemas.enable=false)",
+    ),
+    (
+        {"before", "after", "op"},
+        "that is Debezium's envelope: send what is after alone (transform ExtractNewRecordState)",
+    ),
+)
 
 
 class UnusableError(Exception):
@@ -99,8 +111,16 @@ class Fields:
         """A value of any type that must be there."""
         found = self._data.get(field)
         if found is None:
-            raise UnusableError(Reason.MISSING_FIELD, f"{self._above}{field} is missing")
+            raise UnusableError(Reason.MISSING_FIELD, f"{self._above}{field} is missing; {self._there()}")
         return found
+
+    def _there(self) -> str:
+        """Say which fields are there, and what it is if that is a known envelope around the record."""
+        names = [shown(name) for name, value in self._data.items() if value is not None]
+        named = ", ".join(names)
+        said = named if len(named) <= _NAMES_SHOWN else f"{named[:_NAMES_SHOWN]} (cut)"
+        hints = [hint for fields, hint in _ENVELOPES if fields <= self._data.keys()]
+        return "; ".join([f"there are {said}" if said else "there is no other", *hints])
 
     def unchecked(self, field: str) -> Any:
         """A value of any type that may be missing, and makes no record unusable."""
@@ -146,6 +166,8 @@ class Fields:
 
     def optional_id(self, field: str) -> str | None:
         """An id that may be missing."""
+        if self._data.get(field) == "":
+            self.bad(Reason.BAD_ID, field, "must have 1 character or more: leave it out, or null, where there is none")
         return self.id(field) if self.has(field) else None
 
     def one_of(self, field: str, words: Collection[str], reason: Reason, rule: str) -> str:

@@ -351,6 +351,45 @@ def test_an_empty_batch():
     assert outcomes(PAYMENT, []) == []
 
 
+@pytest.mark.parametrize(
+    ("value", "detail"),
+    [
+        ({"operator_id": "M1"}, 'session_id is missing; there are "operator_id"'),
+        ({"session_id": None}, "session_id is missing; there is no other"),
+        (
+            {"schema": {"type": "struct"}, "payload": {"session_id": "s"}},
+            (
+                'session_id is missing; there are "schema", "payload"; that is the envelope of Kafka Connect\'s JsonConverter: '
+                "send the payload alone (schemas.enable=false)"
+            ),
+        ),
+        (
+            {"before": None, "after": {"session_id": "s"}, "source": {}, "op": "c", "ts_ms": 1},
+            (
+                'session_id is missing; there are "after", "source", "op", "ts_ms"; that is Debezium\'s envelope: '
+                "send what is after alone (transform ExtractNewRecordState)"
+            ),
+        ),
+        (
+            {"sessionId": "s", "before": {}, "after": {}},
+            'session_id is missing; there are "sessionId", "before", "after"',
+        ),
+    ],
+)
+def test_the_detail_of_a_missing_field_names_what_is_there(value, detail):
+    """A new team sees at once what it sends instead."""
+    assert one(SESSION, json.dumps(value).encode()) == Rejection(Reason.MISSING_FIELD, detail)
+
+
+@pytest.mark.parametrize("kind", [SESSION, PAYMENT])
+def test_an_empty_customer_is_told_to_be_left_out(kind):
+    """It is no anonymous one: an id that went missing must not count as nobody."""
+    outcome = one(kind, sample(kind, customer_id=""))
+    assert outcome == Rejection(
+        Reason.BAD_ID, 'customer_id is "", must have 1 character or more: leave it out, or null, where there is none'
+    )
+
+
 def test_details_are_short_and_show_what_was_found():
     assert one(SESSION, sample(SESSION, status="x" * 10_000)).detail.startswith(
         'status is "' + "x" * 100 + '" (cut), must be one of ACTIVE'
