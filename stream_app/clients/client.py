@@ -7,6 +7,7 @@ aiokafka asks only the brokers that its last metadata names, waits for a broker 
 - A broker that refused a connection is tried again after a back-off with jitter, and metadata are asked for at a pace that slows down.
 - Each request has a time limit of its own; a connection that exceeds it is closed, for its broker may be paused or cut off.
 - A coordinator is looked up at any broker that can be reached; a failed lookup is tried again, never an error of the caller's.
+- A topic is never made by asking for it, where the broker would: one that is missing or misspelt is seen as such.
 
 `install` makes every producer and consumer of this process use it.
 """
@@ -90,7 +91,7 @@ class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
         self._asked = 0 if now - self._asked_at > _QUIET_S else self._asked + 1
         await asyncio.sleep(self._asked_at + back_off(self._asked, _METADATA_S) - now)
         self._asked_at = time.monotonic()
-        request = MetadataRequest(list(topics) if topics else None)
+        request = MetadataRequest(list(topics) if topics else None, allow_auto_topic_creation=False)
         for node in self._nodes():
             try:
                 metadata = await self.send(node, request)
