@@ -138,7 +138,8 @@ async def test_a_lost_partition_that_the_group_leaves_here_is_taken_over_again(r
     await lanes.put(0, [batch(2, CORRECTED)])
     await until(lambda: workers.seeks == 1)
     await lanes.put(0, [batch(3, LATER)])  # fetched before the seek
-    await lanes.put(0, [batch(2, CORRECTED, LATER)])
+    assert lanes.positions() == {0: 1, 1: 0}
+    await lanes.put(0, [batch(1, FIRST[1], CORRECTED, LATER)])
     await until(lambda: lanes.lanes[0].committed == 4)
     assert len(workers.kafka.logs[0]) == 2
     assert lanes.lanes[1] is other
