@@ -231,6 +231,7 @@ def create_ledger(
         app.tables.add(CellTable(app, cells, ledger=table, lanes=lanes))
     ledger_agent.add(app, settings.events, lanes)
     app.positions = lambda: {TP(settings.events, p): offset for p, offset in lanes.positions().items()}
+    app.full = lambda: {TP(settings.events, p) for p in lanes.full()}
     app.starts.append(build)
     app.stops += [background.stop, appender.stop, observer.close, lanes.close]
     return LedgerApp(app, lanes)

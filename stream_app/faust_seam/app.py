@@ -23,6 +23,7 @@ class App(faust.App):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.positions: Callable[[], Mapping[TP, int]] = dict  # of partitions whose owner knows where to go on
+        self.full: Callable[[], set[TP]] = set  # partitions whose owner takes no more for now
         self.running = asyncio.Event()  # tables are recovered, streams run
         self.starts: list[Hook] = []
         self.stops: list[Hook] = []

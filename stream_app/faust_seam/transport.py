@@ -104,7 +104,7 @@ class Consumer(driver.Consumer):
         """Messages, one for each partition that a fetch brought records of."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # as Faust does
-        active = self._get_active_partitions()
+        active = self._get_active_partitions() - self.app.full()  # type: ignore[attr-defined]  # our App
         if not active:
             await self.sleep(_POLL_S)
             return

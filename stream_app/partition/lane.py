@@ -70,7 +70,7 @@ class Lane:
         self._rows = FrozenRows(store)
         self._queue: deque[tuple[bytes, int]] = deque()  # frames, and the times of their appends
         self._queued = 0
-        self._wake, self._room = asyncio.Event(), asyncio.Event()
+        self._wake = asyncio.Event()
         self._published_at = 0.0
         self._task: asyncio.Task[None] | None = None
         self._commit_task: asyncio.Task[None] | None = None
@@ -135,7 +135,6 @@ class Lane:
         self._closing = True
         self.is_open = False
         self._wake.set()
-        self._room.set()
         if self._task is not None:
             _, late = await asyncio.wait({self._task}, timeout=_STOP_S)
             if late:
@@ -187,15 +186,17 @@ class Lane:
         self._fetched = self.expected  # before the next sample is taken
         self.frontiers.add(time_ms, end)
 
+    @property
+    def is_full(self) -> bool:
+        """Is so much queued that nothing more should be fetched? What has been is taken all the same, and other partitions don't wait."""
+        return self._queued >= _QUEUED_BYTES_MAX
+
     async def put(self, batches: Sequence[Batch]) -> bool:
-        """Queue frames. Waits while much is queued; known ones are dropped. `Raises` PositionError for a gap.
+        """Queue frames; known ones are dropped. `Raises` PositionError for a gap.
 
         False: the partition has a new leader, which may know another history. The consumer must go back to `fetch_from` first; what it has fetched
         till then is dropped.
         """
-        while self.is_open and self._queued >= _QUEUED_BYTES_MAX:
-            self._room.clear()
-            await self._room.wait()
         if not self.is_open:
             return True
         for batch in batches:
@@ -294,7 +295,6 @@ class Lane:
         self._state.apply(frames)
         self._state.position.last_frame = checksum(frames[-1], timestamp_ms)
         self.frames += len(frames)
-        self._room.set()
         return size
 
     @property
@@ -348,4 +348,3 @@ class Lane:
         self.is_open = False
         self._queue.clear()
         self._queued = 0
-        self._room.set()

@@ -84,6 +84,10 @@ class Lanes:
         """The next offset to fetch, by events partition."""
         return {lane.partition: lane.fetch_from for lane in self.open_lanes()}
 
+    def full(self) -> set[int]:
+        """Events partitions of which nothing should be fetched now: enough is queued."""
+        return {lane.partition for lane in self.open_lanes() if lane.is_full}
+
     def reached(self, sample: Sample) -> None:
         """Hand a reached sample of the as-of frontier to the open lanes. `Raises` PositionError."""
         for lane in self.open_lanes():

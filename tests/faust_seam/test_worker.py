@@ -7,6 +7,8 @@ import sys
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from stream_app.formats.frames import FramePart, clock_frame, frames
+from tests.support.by_hand import session
 from tests.support.deployment import ROOT, Deployment
 from tests.support.waiting import wait_until
 
@@ -78,6 +80,45 @@ app.starts.append(start)
 faust.Worker(app, loglevel="INFO", redirect_stdouts=False).execute_from_commandline()
 """
 
+STUCK = """
+import asyncio, os, signal, sys, time
+from pathlib import Path
+import faust
+from config import settings
+from stream_app import worker
+from stream_app.kafka.log import TransactionLog
+
+worker.prepare()
+app, lanes = worker.create_ledger(settings.load(), Path(sys.argv[1]))
+commit, signalled = TransactionLog.commit, []
+
+async def hang_for_one(log, rows, records, offset):
+    if log._source.partition == 0:
+        await asyncio.Event().wait()
+    return await commit(log, rows, records, offset)
+
+TransactionLog.commit = hang_for_one
+
+async def watch():
+    while lanes.full() != {0}:
+        await asyncio.sleep(0.05)
+    print("full", flush=True)
+    while lanes.lanes[1].committed < 5:
+        await asyncio.sleep(0.05)
+    print("queued in megabytes:", lanes.lanes[0]._queued // 1_000_000, flush=True)
+    signalled.append(time.monotonic())
+    os.kill(os.getpid(), signal.SIGTERM)
+
+async def start():
+    app.add_future(watch())
+
+app.starts.append(start)
+try:
+    faust.Worker(app, loglevel="INFO", redirect_stdouts=False).execute_from_commandline()
+finally:
+    print("ended in seconds:", int(time.monotonic() - signalled[0]), flush=True)
+"""
+
 
 @pytest.fixture
 def deployment(tmp_path):
@@ -145,3 +186,28 @@ def test_fausts_monitor_counts_messages_end_offsets_and_commits(deployment, tmp_
     assert 2 <= found["messages"] <= 600
     assert found["by_topic"] == {"charging.payments": found["messages"]}
     assert found["events"] == found["messages"]
+
+
+def test_a_partition_whose_commit_hangs_holds_up_nobody_else(deployment, tmp_path):
+    """Not the others' frames, which come behind 60 MB of its own; nor the end of the worker."""
+    producer = deployment.producer()
+    event = session("s1", "2026-11-03 12:00")
+    raws = {0: [b"key", bytes(200_000)]}
+    (big,) = frames([FramePart("M1", event.kind, [b"s1"], [event.row], raws)])
+    for _ in range(300):
+        producer.produce(EVENTS, big, partition=0)
+    (tmp_path / "state").mkdir()
+    arguments = [sys.executable, "-c", STUCK, str(tmp_path / "state")]
+    with subprocess.Popen(
+        arguments, env=deployment.env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "full\n"
+        for _ in range(5):
+            producer.produce(EVENTS, clock_frame(1992992), partition=1)
+        assert producer.flush(20) == 0
+        out, err = process.communicate(timeout=90)
+    assert process.returncode == 0, err[-3000:]
+    found = dict(line.rsplit(": ", 1) for line in out.splitlines())
+    assert int(found["queued in megabytes"]) < 30
+    assert int(found["ended in seconds"]) < 30

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from stream_app.partition import lane as lane_module
 from stream_app.partition import lanes as lanes_module
 from stream_app.partition.lanes import Lanes
 from stream_app.partition.store import Store, new_cache
@@ -199,4 +200,26 @@ async def test_the_consumer_goes_back_by_a_frame_when_a_partition_has_a_new_lead
         made.leader_epoch = epoch
         await lanes.put(0, [made])
     assert (workers.seeks, lanes.positions()) == (1, {0: 1})
+    await lanes.park()
+
+
+async def test_a_partition_whose_commit_hangs_takes_no_more_than_it_can_queue(workers, monkeypatch):
+    """Nobody waits for it, and the other partitions commit. It goes on when the commit does."""
+    monkeypatch.setattr(lane_module, "_QUEUED_BYTES_MAX", 300)
+    lanes = await workers.start("one", 0, 1)
+    held = workers.kafka.logs[0][0].gate
+    held.clear()
+    frames = [*FIRST, *[frame(session(f"s{n}", NOON), offset=n) for n in range(4, 40)]]
+    async with asyncio.timeout(10):
+        for n, each in enumerate(frames):
+            await lanes.put(0, [batch(n, each)])
+            await lanes.put(1, [batch(n, each)])
+        await until(lambda: lanes.lanes[1].committed == len(frames))
+    assert lanes.lanes[0].committed == 0
+    for n in range(len(frames), len(frames) + 40):  # frames that were fetched before
+        await lanes.put(0, [batch(n, frame(session(f"s{n}", NOON), offset=n))])
+    await until(lambda: lanes.full() == {0})
+    held.set()
+    await until(lambda: lanes.lanes[0].committed == len(frames) + 40)
+    assert lanes.full() == set()
     await lanes.park()
