@@ -1,0 +1,112 @@
+"""Topics and offsets, asked of the brokers that lead the partitions.
+
+A broker that is away is named at once: nothing waits for it, and its partitions are asked of whoever leads them by the next call.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from aiokafka.errors import KafkaError, NoError, UnknownTopicOrPartitionError, for_code
+
+from stream_app.clients.client import Client
+from stream_app.clients.waiting import ClusterError
+from stream_app.observing.answers import OffsetAndTime, TopicDescription
+from stream_app.observing.client import cluster_errors
+from stream_app.observing.requests import ListOffsetsRequest, MetadataRequest
+
+TopicPartition = tuple[str, int]
+
+
+class Partitions:
+    """Questions about partitions to a cluster, by the client that `connected` gives. Every call may raise ClusterError."""
+
+    def __init__(self, connected: Callable[[], Awaitable[Client]]) -> None:
+        self._connected = connected
+        self._leaders: dict[str, dict[int, int]] = {}  # by topic, by partition: the broker's id
+
+    async def topics(self, names: Sequence[str]) -> dict[str, TopicDescription]:
+        """Those topics that exist."""
+        client = await self._connected()
+        with cluster_errors():
+            answer = await client.send(client.get_random_node(), MetadataRequest(names))
+        out = {}
+        for code, name, topic_id, _, partitions, *_ in answer.topics:
+            self._leaders.pop(name, None)
+            if for_code(code) is not UnknownTopicOrPartitionError:
+                with cluster_errors():
+                    check(code)
+                self._leaders[name] = {index: leader for _, index, leader, *_ in partitions if leader >= 0}
+                out[name] = TopicDescription(str(topic_id), len(partitions))
+        return out
+
+    async def offsets(
+        self, wanted: Mapping[TopicPartition, int], *, stable: bool, missing_ok: bool
+    ) -> dict[TopicPartition, OffsetAndTime | None]:
+        """The first records that are not older than a time (or `requests.END`, `FIRST`, `NEWEST`); None: there is none.
+
+        `missing_ok`: partitions without an answer are left out, not an error.
+        """
+        unknown = {topic for topic, _ in wanted} - self._leaders.keys()
+        if unknown:
+            await self.topics(sorted(unknown))
+        client = await self._connected()
+        by_leader: dict[int | None, dict[TopicPartition, int]] = {}
+        for (topic, partition), time in wanted.items():
+            leader = self._leaders.get(topic, {}).get(partition)
+            by_leader.setdefault(leader, {})[topic, partition] = time
+        leaderless = by_leader.pop(None, {})
+        answers = await asyncio.gather(
+            *(
+                self._ask(client, leader, times, stable=stable)
+                for leader, times in by_leader.items()
+                if leader is not None
+            ),
+            return_exceptions=True,
+        )
+        found: dict[TopicPartition, OffsetAndTime | None] = {}
+        refusals = [f"{topic}/{partition} has no leader" for topic, partition in leaderless]
+        for (leader, times), answer in zip(by_leader.items(), answers, strict=True):
+            if isinstance(answer, KafkaError):
+                refusals.append(f"broker {leader}, which leads {_first(times)}: {answer or type(answer).__name__}")
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                found |= answer[0]
+                refusals += answer[1]
+        for topic in {topic for topic, _ in wanted.keys() - found.keys()}:
+            self._leaders.pop(topic, None)
+        if refusals and not missing_ok:
+            raise ClusterError(refusals[0])
+        return found
+
+    async def _ask(
+        self, client: Client, leader: int, times: Mapping[TopicPartition, int], *, stable: bool
+    ) -> tuple[dict[TopicPartition, OffsetAndTime | None], list[str]]:
+        """Answers, and refusals, of partitions that one broker leads."""
+        by_topic: dict[str, dict[int, int]] = {}
+        for (topic, partition), time in times.items():
+            by_topic.setdefault(topic, {})[partition] = time
+        answer: Any = await client.send(leader, ListOffsetsRequest(by_topic, stable=stable))
+        found: dict[TopicPartition, OffsetAndTime | None] = {}
+        refusals = []
+        for topic, partitions, _ in answer.topics:
+            for partition, code, time_ms, offset, *_ in partitions:
+                error = for_code(code)
+                if error is NoError:
+                    found[topic, partition] = None if offset < 0 else OffsetAndTime(offset, time_ms)
+                else:
+                    refusals.append(f"{topic}/{partition}: {error.__name__}")
+        return found, refusals
+
+
+def check(code: int) -> None:
+    """`Raises` the error of aiokafka's that stands for an error code."""
+    error = for_code(code)
+    if error is not NoError:
+        raise error(f"Kafka answered {error.__name__}")
+
+
+def _first(partitions: Iterable[TopicPartition]) -> str:
+    topic, partition = next(iter(partitions))
+    return f"{topic}/{partition}"
