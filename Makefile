@@ -85,6 +85,7 @@ pictures: .venv/development chromium ## take the dashboard's pictures of docs/ a
 docs: .venv/runtime ## write what of docs/ and deploy/ is made from the sources
 	@$(BIN)/python docs/settings_page.py
 	$(BIN)/python docs/metrics_page.py
+	$(BIN)/python docs/security_page.py
 	$(BIN)/python docs/results_lists.py
 	$(BIN)/python docs/dashboard_figures.py
 	$(BIN)/python deploy/grafana/dashboard.py

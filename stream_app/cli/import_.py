@@ -17,6 +17,7 @@ from rich.table import Table
 
 from config import settings
 from stream_app.access.kafka import KafkaAccess
+from stream_app.cli.access import check_kafka
 from stream_app.importer.cdr_file import CdrMapping, CdrReader
 from stream_app.importer.guesses import written_as
 from stream_app.importer.map_file import MapError, MapFile
@@ -72,6 +73,8 @@ def command(
     fed = [registry.CDRS] if map_ is None else MAPPED
     topics = {topic: chosen.source_topic(topic.name) for topic in fed}
     try:
+        if not dry_run:
+            check_kafka(chosen, "importer", [chosen.source_topic(topic.name) for topic in fed])
         loaded = None if map_ is None else _load(map_)
         to = None if dry_run else _Target(chosen.kafka, topics, settings.RUN / "state" / "imports", restart)
         tally = asyncio.run(_import(file, loaded, to))

@@ -9,6 +9,7 @@ import re
 import sys
 
 from config.settings import Settings, load
+from stream_app.cli.access import check_kafka
 from stream_app.cli.generation import in_force_if_seen
 from stream_app.cli.token import claims_of
 from stream_app.domain import probe
@@ -24,6 +25,7 @@ def command() -> None:
     if settings.monitor_host == ports.HOST and not ports.is_free(settings.monitor_port):
         where = f"{settings.monitor_host}:{settings.monitor_port}"
         raise LocalError(f"{where} is in use: stop what listens there, or set STREAM_APP_MONITOR_PORT.")
+    check_kafka(settings, "monitor")
     environment = {
         **os.environ,
         VARIABLE: conf_of(in_force_if_seen(settings)).encoded(),

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from config import settings as config
+from stream_app.cli.access import check_kafka
 from stream_app.cli.generation import generation_in_force, quiet_client
 from stream_app.cli.simulate import CUSTOMERS, OPERATORS, SEED, source_topics
 from stream_app.domain.money import major
@@ -35,10 +36,12 @@ def command(
 ) -> None:
     """Send one payment and its session, and say when the results hold it."""
     quiet_client()
+    settings = config.load()
+    check_kafka(settings, "importer")
     who = customer if customer is not None else _somebody(operator, group)
     try:
         check_ids(operator, who, group)
-        asyncio.run(_pay(config.load(), operator, amount, who, group, currency))
+        asyncio.run(_pay(settings, operator, amount, who, group, currency))
     except (PaymentError, SendError, ShownError) as error:
         raise LocalError(f"{error}.") from None
 

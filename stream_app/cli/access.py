@@ -1,0 +1,50 @@
+"""The check at the start of each program: whether the servers take its credentials, and Kafka lets it do what it has to.
+
+One sentence and the end, in place of retries. A server that is away is not asked, for it may be on its way.
+"""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from config.settings import Settings
+from stream_app.access import rights
+from stream_app.access.rights import Right
+from stream_app.cli.generation import quiet_client
+from stream_app.cli.rights import ROLES
+from stream_app.clients.waiting import ClusterError
+from stream_app.local.errors import LocalError
+from stream_app.observing.credentials import principal, prove
+from stream_app.observing.rights import missing
+
+_AGAIN_S: Final = 1.0
+
+
+def check_kafka(
+    settings: Settings, role: str, topics: Collection[str] | None = None, *, seconds_max: float = 0
+) -> None:
+    """Return when Kafka lets a program of this role work, or does not answer for so long.
+
+    `topics`: those of the role that this run needs; None: all. `Raises` AccessError, LocalError.
+    """
+    quiet_client()
+    wanted = [right for right in ROLES[role](settings) if topics is None or right.name in topics]
+    asyncio.run(_check(settings, wanted, seconds_max))
+
+
+async def _check(settings: Settings, wanted: Sequence[Right], seconds_max: float) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds_max
+    while True:
+        try:
+            if await prove(settings.kafka):
+                lacking = await missing(settings.kafka, wanted)
+                break
+        except ClusterError:
+            pass
+        if loop.time() >= deadline:
+            return
+        await asyncio.sleep(_AGAIN_S)
+    if lacking:
+        who = principal(settings.kafka)
+        raise LocalError(f"Kafka does not let {who} work: it lacks {rights.sentence(lacking)} (docs/security.md).")
