@@ -5,8 +5,8 @@ one over a new one. What bears no version (entries, lists of groups, that a docu
 newest state that was seen of its operator, which each comparison and each such write raises: a writer with an older
 state is refused. As-of is raised by a script that refuses when Redis may have lost documents since the partition was
 compared: the mark that `compare` set before it looked is gone (emptied), or the server runs for another time (restarted
-with an older snapshot, or failed over to a replica). So as-of never runs ahead of the documents it speaks for. Must not
-hold what is dirty: that is the caller's.
+with an older snapshot, or failed over to a replica); in a cluster each of the other servers is looked at before. So as-of
+never runs ahead of the documents it speaks for. Must not hold what is dirty: that is the caller's.
 
 A generation with another number of partitions moves operators between them, and a document takes its as-of from the
 partition that it names. So documents of such a generation wait until they have reached what was claimed (`claimed_ms`),
@@ -32,6 +32,7 @@ from stream_app.sinks import redis_keys as keys
 from stream_app.sinks.lua import AS_OF, BEGIN, ENTRIES, PUT_ENTRIES, SEEN, VERSIONS
 from stream_app.sinks.redis_calls import Call, connect, scripts
 from stream_app.sinks.redis_documents import entry_document, groups_document, listed_groups, puts
+from stream_app.sinks.redis_shards import Shards
 
 _NEVER_MS: Final = 1 << 62  # an as-of that nothing reaches
 _ENTRIES: Final = [keys.OPERATORS, keys.SEEN]
@@ -57,6 +58,7 @@ class RedisSink:
     def __init__(self, url: str, *, generation: int, partitions: int) -> None:
         self._client, self._generation, self._partitions = connect(url), generation, partitions
         self._marks: dict[int, tuple[str, str]] = {}  # partition: token and run of the server, of its last comparison
+        self._shards = Shards(self._client)
         self._claimed_ms: dict[int, int] = {}  # partition: as-of that its documents must have reached
 
     async def compare(self, view: View) -> Dirty:
@@ -69,6 +71,7 @@ class RedisSink:
         if not found:  # a newer generation serves
             self._claimed_ms[view.partition] = _NEVER_MS
             return dirty
+        await self._shards.begin(view.partition, token)
         run, claimed = (part.decode() for part in found)
         self._marks[view.partition] = token, run
         self._claimed_ms[view.partition] = round(datetime.fromisoformat(claimed).timestamp() * 1000) if claimed else 0
@@ -122,6 +125,7 @@ class RedisSink:
     async def write_as_of(self, as_of_ms: dict[int, int]) -> set[int]:
         """Raise as-of; returns partitions whose documents may be gone, or that were not compared yet."""
         left_out = as_of_ms.keys() - self._marks.keys()
+        left_out |= await self._shards.lost(as_of_ms.keys() - left_out)
         arguments: list[bytes | str | int] = [self._generation, self._partitions]
         for partition in as_of_ms.keys() - left_out:
             arguments += [partition, iso_ms(as_of_ms[partition]), *self._marks[partition]]

@@ -17,6 +17,11 @@ PARTITIONS: Final = "{crm:as-of}:partitions"  # how many partitions `crm:as-of` 
 MOVED: Final = "{crm:as-of}:moved"  # while they become another number: partition -> generation that has filled it
 
 
+def shard_marks(number: int) -> str:
+    """Marks on one of the other servers of a cluster: which one follows from the number."""
+    return f"{{crm:as-of.{number}}}:filled"
+
+
 def document_key(table: Table[Any], operator: str, group: str) -> str:
     """The default answer of a table."""
     return f"crm:{{{encode_id(operator)}}}:{table.document}:{encode_id(group)}"

@@ -1,14 +1,17 @@
-"""Redis servers of these tests' own: one that comes back with older data, and one in cluster mode."""
+"""Redis servers of these tests' own: one that comes back with older data, one in cluster mode, and a cluster of three."""
 
 import asyncio
+import os
 import shutil
+import signal
 from contextlib import suppress
 
 import orjson
 import pytest
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
-from redis.exceptions import ReadOnlyError
+from redis.crc import key_slot
+from redis.exceptions import ReadOnlyError, RedisError
 
 from stream_app.api.guard.rate_window import RateRequest, RedisWindow
 from stream_app.domain.events import ALL
@@ -24,7 +27,7 @@ from stream_app.sinks.redis_keys import document_key
 from tests.sinks.redis_reader import RedisReader
 from tests.support.fake_view import MONTH, STRANGE, example
 
-CLUSTER_PORT_MAX = 55_535  # its nodes talk 10,000 ports above
+BUS = 10_000  # ports above that of a node lies the one that nodes talk over
 
 
 def _dirty(key):
@@ -68,6 +71,10 @@ async def test_as_of_waits_when_the_server_came_back_with_older_data(own):
     assert orjson.loads(await redis.get(document_key(MONTHLY, "M1", ALL)))["version"] == 800
     await redis.aclose()
     await sink.close()
+
+
+def _cluster_port() -> int:
+    return next(port for port in iter(ports.free_port, None) if port + BUS < 32_768 and ports.is_free(port + BUS))
 
 
 @pytest.fixture
@@ -129,7 +136,7 @@ async def test_after_a_failure_the_server_is_asked_that_the_address_leads_to_by_
 @pytest.fixture
 async def cluster_address(own):
     """host:port of a cluster of one node, which refuses what a larger one would: scripts over several slots."""
-    port = next(port for port in iter(ports.free_port, None) if port <= CLUSTER_PORT_MAX)
+    port = _cluster_port()
     url, data = f"redis://{ports.HOST}:{port}/0", own.data / "redis"
     data.mkdir(parents=True)
     options = {"bind": ports.HOST, "port": port, "dir": data, "cluster-enabled": "yes", "save": ""}
@@ -159,5 +166,134 @@ async def test_a_cluster_takes_every_command(cluster_address, scheme):
     assert set((await reader.operators())[0]) == {"M1", "yen", STRANGE}
     await sink.write([(view, view.drop_group("M1", "vip"))])
     assert (await reader.document(MONTHLY, "M1", "vip"))[0] is None
+    await sink.close()
+    await reader.close()
+
+
+class Node:
+    """A server of a cluster, in a folder of its own."""
+
+    def __init__(self, run: RunFolder, number: int) -> None:
+        self.port = _cluster_port()
+        self.data = run.data / f"node-{number}"
+        self.data.mkdir(parents=True)
+        self._run, self._name = run, f"redis-{number}"
+        self.url = f"redis://{ports.HOST}:{self.port}/0"
+        options = {"bind": ports.HOST, "port": self.port, "dir": self.data, "cluster-enabled": "yes", "save": ""}
+        options |= {"appendonly": "yes", "cluster-node-timeout": 500, "cluster-require-full-coverage": "no"}
+        self._command = [
+            install(run.lib),
+            *(str(part) for name, value in options.items() for part in (f"--{name}", value)),
+        ]
+        self.begin()
+
+    def begin(self) -> None:
+        env = child_env()
+        self.running = start(self._run, self._name, self._command, note=self.url, env=env, cwd=self._run.root)
+        wait_ready(self._run, self.running, lambda: answers(self.url), 30)
+
+    async def ask(self, *command):
+        client = Redis.from_url(self.url)
+        try:
+            return await client.execute_command(*command)
+        finally:
+            await client.aclose()
+
+    def halt(self) -> None:
+        stop(self._run, [self.running], seconds_max=10)
+
+
+SLOTS = [(0, 5460), (5461, 10922), (10923, 16383)]
+
+
+@pytest.fixture
+async def cluster(tmp_path, run_folder):
+    """Three servers that share the slots, and a fourth that copies the one which does not hold as-of."""
+    run = RunFolder(tmp_path, run_folder.lib)
+    nodes = [Node(run, number) for number in range(4)]
+    for node, (first, last) in zip(nodes, SLOTS, strict=False):
+        await node.ask("CLUSTER", "ADDSLOTSRANGE", first, last)
+    for number, node in enumerate(nodes, 1):
+        await node.ask("CLUSTER", "SET-CONFIG-EPOCH", number)
+        await nodes[0].ask("CLUSTER", "MEET", ports.HOST, node.port)
+    for node in nodes:
+        await _until(node.ask, ("CLUSTER INFO",), lambda info: info["cluster_known_nodes"] == "4")
+        await _until(node.ask, ("CLUSTER INFO",), lambda info: info["cluster_state"] == "ok")
+    yield nodes
+    for node in nodes:
+        node.halt()
+
+
+async def _until(ask, command, wanted):
+    async with asyncio.timeout(30):
+        while not wanted(await ask(*command)):  # noqa: ASYNC110  # of another process
+            await asyncio.sleep(0.01)
+
+
+def _holder(nodes, key):
+    """The server that a key lies on."""
+    return next(
+        node for node, (first, last) in zip(nodes, SLOTS, strict=False) if first <= key_slot(key.encode()) <= last
+    )
+
+
+@pytest.mark.parametrize("how", ["fails over to a replica that was behind", "is emptied", "restarts with older data"])
+async def test_as_of_waits_when_one_server_of_a_cluster_lost_documents(cluster, how):
+    """As-of lies on another one, which lost nothing."""
+    name = document_key(MONTHLY, "yen", ALL)
+    held, spare = _holder(cluster, name), cluster[3]
+    assert held is not _holder(cluster, "crm:as-of")
+    sink, view = RedisSink(f"redis+cluster://{ports.HOST}:{cluster[0].port}", generation=1, partitions=8), example()
+    await sink.write([(view, await sink.compare(view))])
+    assert await sink.write_as_of({3: 1_795_507_200_000}) == set()
+    if how.startswith("fails"):
+        await spare.ask("CLUSTER", "REPLICATE", (await held.ask("CLUSTER", "MYID")).decode())
+        await _until(spare.ask, ("INFO", "replication"), lambda info: info["master_link_status"] == "up")
+        await _until(spare.ask, ("DBSIZE",), lambda size: size > 0)
+        os.kill(spare.running.process.pid, signal.SIGSTOP)
+        await held.ask("CLIENT", "KILL", "TYPE", "replica")
+    elif how.startswith("restarts"):
+        held.halt()
+        shutil.copytree(held.data, held.data.with_name("older"))
+        held.begin()
+        await _until(held.ask, ("CLUSTER INFO",), lambda info: info["cluster_state"] == "ok")
+    await sink.write([(view, await sink.compare(view))])
+    key = view.set_month("yen", ALL, MONTH, 800, [12, 3, 1])
+    await sink.write([(view, _dirty(key))])
+    assert await sink.write_as_of({3: 1_795_507_200_000}) == set()
+    if how == "is emptied":
+        await held.ask("FLUSHALL")
+    elif how.startswith("restarts"):
+        held.halt()
+        shutil.rmtree(held.data)
+        shutil.move(held.data.with_name("older"), held.data)
+        held.begin()
+        await _until(held.ask, ("CLUSTER INFO",), lambda info: info["cluster_state"] == "ok")
+    else:
+        held.running.process.kill()
+        os.kill(spare.running.process.pid, signal.SIGCONT)
+        await _until(spare.ask, ("INFO", "replication"), lambda info: info["master_link_status"] == "down")
+        await spare.ask("CLUSTER", "FAILOVER", "TAKEOVER")
+        for node in cluster:
+            if node is not held:
+                await _until(node.ask, ("CLUSTER INFO",), lambda info: info["cluster_state"] == "ok")
+
+    async def step():
+        """As a sink writer does: what fails is tried again."""
+        with suppress(RedisError):
+            return await sink.write_as_of({3: 1_795_507_300_000})
+
+    lost = None
+    async with asyncio.timeout(30):
+        while lost is None:
+            lost = await step()
+    assert lost == {3}
+    reader = RedisReader(f"redis+cluster://{ports.HOST}:{cluster[0].port}")
+    assert await reader.as_of() == {3: "2026-11-24T08:00:00.000Z"}
+    dirty = await sink.compare(view)
+    assert ("yen", ALL) in {key[:2] for key in dirty.cells[MONTHLY.name]}
+    await sink.write([(view, dirty)])
+    assert await sink.write_as_of({3: 1_795_507_300_000}) == set()
+    assert (await reader.document(MONTHLY, "yen", ALL))[0].version == 800
     await sink.close()
     await reader.close()

@@ -18,6 +18,6 @@ def script(package: str, name: str) -> Script:
     return Script(text, sha1(text.encode()).hexdigest())  # noqa: S324  # Redis' own choice, no secret
 
 
-PUT, VERSIONS, BEGIN, AS_OF, SEEN, ENTRIES, PUT_ENTRIES = (
-    script(__package__, name) for name in ("put", "versions", "begin", "as_of", "seen", "entries", "put_entries")
-)
+PUT, VERSIONS, BEGIN, AS_OF = (script(__package__, name) for name in ("put", "versions", "begin", "as_of"))
+SEEN, ENTRIES, PUT_ENTRIES = (script(__package__, name) for name in ("seen", "entries", "put_entries"))
+MARK, MARKED = (script(__package__, name) for name in ("mark", "marked"))
