@@ -100,7 +100,8 @@ def _now_quarter() -> int:
 
 
 def _parts(settings: Settings, found: Stores, tables: Sequence[Table[Any]]) -> _Components:
-    redis = CircuitBreaker("redis", found.documents.ping, REDIS_ERRORS)
+    opened = found.updates.connection_pool.disconnect if found.updates else None
+    redis = CircuitBreaker("redis", found.documents.ping, REDIS_ERRORS, opened=opened)
     clickhouse = CircuitBreaker(
         "clickhouse",
         found.cells.as_of_ms,

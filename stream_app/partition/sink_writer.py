@@ -10,7 +10,8 @@ before its own have. Cells that left retention are released once a sink that kee
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
 from stream_app.domain.cells import CellKey
 from stream_app.domain.tables import TABLES
@@ -21,6 +22,8 @@ from stream_app.ports.sinks import Dirty, Sink, View
 log = logging.getLogger(__name__)
 
 _BACKOFF_S = (0.25, 5.0)
+LOOK_S = 2.0  # between two looks for keys that are gone, of some hundred keys each
+_SAY_S = 60.0  # between two lines of what was found
 
 
 class SinkWriter:
@@ -31,6 +34,8 @@ class SinkWriter:
         self._dirty: dict[Lane, Dirty] = {}
         self._compared: set[Lane] = set()
         self.failing = False
+        self._look_at, self._turn = 0.0, 0
+        self._say_at, self._lost = 0.0, 0
         self.as_of_ms: dict[int, int] = {}  # by partition, for the monitor
 
     @property
@@ -94,6 +99,24 @@ class SinkWriter:
         emptied = await self._sink.write_as_of(as_of) if as_of else set()
         self.as_of_ms = {partition: time_ms for partition, time_ms in as_of.items() if partition not in emptied}
         self._compared -= {lane for lane in lanes if lane.partition in emptied}
+        await self._look_over(lanes)
+
+    async def _look_over(self, lanes: Sequence[Lane]) -> None:
+        """Find what is gone from the sink of a few keys of one of the lanes, each in turn, at a bounded pace."""
+        if time.monotonic() < self._look_at or not lanes:
+            return
+        self._look_at = time.monotonic() + LOOK_S
+        self._turn += 1
+        lane = lanes[self._turn % len(lanes)]
+        found = await self._sink.look_over(lane.view)
+        if lane not in self._compared:
+            return
+        dirty = self._dirty.setdefault(lane, Dirty())
+        self._lost += len(_without(found, dirty))
+        dirty.update(found)
+        if self._lost and time.monotonic() >= self._say_at:
+            log.warning("%s has lost %d keys: they are written again", self._sink.name, self._lost)
+            self._lost, self._say_at = 0, time.monotonic() + _SAY_S
 
     async def close(self) -> None:
         """Disconnect. What is not written yet is found by the next owner's comparison."""
@@ -103,3 +126,13 @@ class SinkWriter:
 def _past(view: View, dirty: Dirty) -> dict[str, set[CellKey]]:
     """The dirty cells that have left retention by now, by name of table: what is written of them is their last state."""
     return {table.name: dirty.cells[table.name].intersection(view.past(table)) for table in TABLES}
+
+
+def _without(found: Dirty, dirty: Dirty) -> Dirty:
+    """What of the found has not changed lately, and so should have been there."""
+    changed = {(name, *key[:2]) for name, cells in dirty.cells.items() for key in cells}
+    cells = {
+        name: {key for key in keys if (name, *key[:2]) not in changed and key.operator not in dirty.operators}
+        for name, keys in found.cells.items()
+    }
+    return Dirty(cells, found.operators - dirty.operators)

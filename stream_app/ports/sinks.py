@@ -100,5 +100,11 @@ class Sink(Protocol):
         Returns those found emptied meanwhile, which are not written: compare them again.
         """
 
+    async def look_over(self, view: View) -> Dirty:
+        """What of the next few keys of a partition the sink does not hold; comes round to all of them, call by call.
+
+        For what can go from a sink without a trace.
+        """
+
     async def close(self) -> None:
         """Give connections back."""

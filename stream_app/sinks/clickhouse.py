@@ -205,6 +205,11 @@ class ClickHouseSink:
         if any(partition >= self._partitions for partition in as_of_ms(to)):
             to.run("drop_as_of", partitions=self._partitions)
 
+    async def look_over(self, view: View) -> Dirty:
+        """Nothing: lost rows leave a trace (`write_as_of`)."""
+        del view
+        return Dirty()
+
     async def close(self) -> None:
         """Give the connection back."""
         await self._connections.close()

@@ -14,8 +14,9 @@ as-of stands still until all of them are written, and then partitions that are n
 writer of an older generation is refused by partitions that a newer one has begun.
 """
 
+import logging
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
@@ -30,9 +31,11 @@ from stream_app.domain.tables import TABLES, Table
 from stream_app.ports.sinks import Dirty, View
 from stream_app.sinks import redis_keys as keys
 from stream_app.sinks.lua import AS_OF, BEGIN, ENTRIES, PUT_ENTRIES, SEEN, VERSIONS
-from stream_app.sinks.redis_calls import Call, connect, scripts
+from stream_app.sinks.redis_calls import Call, connect, evictions, scripts
 from stream_app.sinks.redis_documents import entry_document, groups_document, listed_groups, puts
 from stream_app.sinks.redis_shards import Shards
+
+log = logging.getLogger(__name__)
 
 _NEVER_MS: Final = 1 << 62  # an as-of that nothing reaches
 _ENTRIES: Final = [keys.OPERATORS, keys.SEEN]
@@ -59,6 +62,8 @@ class RedisSink:
         self._client, self._generation, self._partitions = connect(url), generation, partitions
         self._marks: dict[int, tuple[str, str]] = {}  # partition: token and run of the server, of its last comparison
         self._shards = Shards(self._client)
+        self._walks: dict[int, AsyncIterator[Dirty]] = {}  # partition: the rest of its keys that are to be looked over
+        self._policies: set[str] = set()  # of eviction, those that were warned of
         self._claimed_ms: dict[int, int] = {}  # partition: as-of that its documents must have reached
 
     async def compare(self, view: View) -> Dirty:
@@ -75,15 +80,27 @@ class RedisSink:
         run, claimed = (part.decode() for part in found)
         self._marks[view.partition] = token, run
         self._claimed_ms[view.partition] = round(datetime.fromisoformat(claimed).timestamp() * 1000) if claimed else 0
-        for operators in _batches(list(view.operators())):
-            await self._compare(view, operators, dirty)
+        self._walks.pop(view.partition, None)
+        await self._name_policy()
+        async for found_dirty in self._differences(view):
+            dirty.update(found_dirty)
         return dirty
 
-    async def _compare(self, view: View, operators: list[str], dirty: Dirty) -> None:
+    async def _differences(self, view: View) -> AsyncIterator[Dirty]:
+        """What Redis does not hold, of so many keys at a time."""
+        for operators in _batches(list(view.operators())):
+            wanted, dirty = await self._directory(view, operators)
+            yield dirty
+            for batch in _batches(wanted):
+                yield await self._missing(view, batch)
+
+    async def _directory(self, view: View, operators: list[str]) -> tuple[list[_Wanted], Dirty]:
+        """The documents that operators should have; and those of them whose entry or list of groups is another one."""
         state = view.version
         calls = [Call(SEEN, [keys.groups_key(operator), keys.seen_key(operator)], [state]) for operator in operators]
         entries, *documents = await scripts(self._client, [Call(ENTRIES, _ENTRIES, [state, *operators]), *calls])
         wanted: list[_Wanted] = []
+        dirty = Dirty()
         for operator_id, entry, document in zip(operators, entries, documents, strict=True):
             operator, groups = view.operator(operator_id), view.groups(operator_id)
             if operator is None:
@@ -99,12 +116,38 @@ class RedisSink:
                 for table in TABLES:
                     cell = CellKey(operator_id, group_id, table.current(operator))
                     wanted.append(_Wanted(table, cell, group.of(table.name).version if there else None))
-        for batch in _batches(wanted):
-            names = [keys.document_key(table, cell.operator, cell.group) for table, cell, _ in batch]
-            stored = await scripts(self._client, [Call(VERSIONS, [key], [view.partition]) for key in names])
-            for (table, cell, version), (found,) in zip(batch, stored, strict=True):
-                if (found != b"") if version is None else (found == b"" or int(found) < version):
-                    dirty.cells[table.name].add(cell)
+        return wanted, dirty
+
+    async def _missing(self, view: View, wanted: Sequence[_Wanted]) -> Dirty:
+        """The documents that are not there at their version, or should not be there."""
+        dirty = Dirty()
+        names = [keys.document_key(table, cell.operator, cell.group) for table, cell, _ in wanted]
+        stored = await scripts(self._client, [Call(VERSIONS, [key], [view.partition]) for key in names])
+        for (table, cell, version), (found,) in zip(wanted, stored, strict=True):
+            if (found != b"") if version is None else (found == b"" or int(found) < version):
+                dirty.cells[table.name].add(cell)
+        return dirty
+
+    async def look_over(self, view: View) -> Dirty:
+        """What is gone of the next keys: evicted, or deleted by somebody."""
+        if self._claimed_ms.get(view.partition) == _NEVER_MS:
+            return Dirty()  # a newer generation serves
+        walk = self._walks.setdefault(view.partition, self._differences(view))
+        found = await anext(walk, None)
+        if found is None:
+            del self._walks[view.partition]
+        return found or Dirty()
+
+    async def _name_policy(self) -> None:
+        """Say when Redis is set to evict keys that have no expiry, as ours: at the start, and when it changes."""
+        policies = await evictions(self._client)
+        if policies and policies != self._policies:
+            log.warning(
+                "Redis evicts keys of results when its memory is full (maxmemory-policy %s): they are looked for and "
+                "written again, minutes later for many operators. Set noeviction",
+                ", ".join(sorted(policies)),
+            )
+        self._policies = policies
 
     def claimed_ms(self, partition: int) -> int:
         """As-of that documents of the partition must have reached to be written."""

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoPermissionError, NoScriptError
 
 from stream_app.sinks.lua import Script
 
@@ -95,3 +95,17 @@ async def _checked(client: Client, answers: list[Any]) -> list[Any]:
                 await client.connection_pool.disconnect(inuse_connections=False)
             raise answer
     return answers
+
+
+async def evictions(client: Client) -> set[str]:
+    """Policies of servers that evict keys without expiry when their memory is full; none where a server does not tell."""
+    try:
+        if isinstance(client, RedisCluster):
+            await client.initialize()
+            said = [await client.info("memory", target_nodes=node) for node in client.get_primaries()]
+        else:
+            said = [await client.info("memory")]
+    except NoPermissionError:
+        return set()
+    policies = {str(memory.get("maxmemory_policy", "")) for memory in said}
+    return {policy for policy in policies if policy.startswith("allkeys")}

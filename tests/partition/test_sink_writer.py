@@ -56,7 +56,7 @@ class Sink:
     def __init__(self):
         self.calls, self.times, self.fails, self.during = [], [], {}, {}
         self.found, self.emptied, self.claimed = Dirty(), set(), {}
-        self.closed = False
+        self.gone, self.closed = Dirty(), False
 
     async def _call(self, name, what):
         self.calls.append((name, what))
@@ -80,6 +80,11 @@ class Sink:
         await self._call("as of", dict(as_of_ms))
         emptied, self.emptied = self.emptied & as_of_ms.keys(), set()
         return emptied
+
+    async def look_over(self, view):
+        await self._call("look over", view.partition)
+        found, self.gone = self.gone, Dirty()
+        return found
 
     async def close(self):
         self.closed = True
@@ -179,7 +184,7 @@ async def test_after_a_failure_all_lanes_are_compared_again(world, call, exc, ca
     async with asyncio.timeout(10):
         while any(sink.fails.values()) or writer.failing:  # noqa: ASYNC110  # the writer tells nobody
             await asyncio.sleep(0.001)
-    calls = sink.calls[before:]
+    calls = [what for what in sink.calls[before:] if what[0] != "look over"]
     assert calls.count(("compare", 3)) >= 3
     again = max(i for i, what in enumerate(calls) if what == ("compare", 3))
     assert calls[again : again + 4] == [
@@ -256,6 +261,25 @@ async def test_an_emptied_partition_is_compared_again_and_claims_no_as_of(world)
     await sink.until("write", {3: {key("a")}})
     assert sink.calls.count(("compare", 5)) == 1
     await sink.until("as of", {3: 1000, 5: 1000}, times=2)
+    assert not writer.failing
+
+
+async def test_keys_that_are_gone_are_found_in_turn_and_written_again(world, monkeypatch, caplog):
+    """Each lane is looked over, at a bounded pace; what changed lately is no loss."""
+    caplog.set_level(logging.WARNING)
+    monkeypatch.setattr(sink_writer, "LOOK_S", 0.01)
+    sink, lanes, writer = world
+    lanes += [one := Lane(3), Lane(5)]
+    await sink.until("look over", 5, times=2)
+    await sink.until("look over", 3, times=2)
+    sink.during["look over"] = lambda: writer.told(one, dirty("b"))
+    sink.gone = dirty("a", "b")
+    async with asyncio.timeout(10):
+        while not any(name == "write" and key("a") in set().union(*what.values()) for name, what in sink.calls):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    looks = [at for at, (name, _) in zip(sink.times, sink.calls, strict=True) if name == "look over"]
+    assert all(later - earlier >= 0.01 for earlier, later in pairwise(looks))
+    assert "the sink has lost" in caplog.text
     assert not writer.failing
 
 

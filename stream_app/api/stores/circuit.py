@@ -7,6 +7,7 @@ connection costs milliseconds, not a pause.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import structlog
@@ -20,7 +21,10 @@ class StoreUnavailable(Exception):  # noqa: N818  # a state, not a fault
 
 
 class CircuitBreaker:
-    """Opens on an error of the given kinds or a timeout; `probe` raises while the store is down."""
+    """Opens on an error of the given kinds or a timeout; `probe` raises while the store is down.
+
+    `opened` is called whenever it opens: who only listens to the store learns nothing of a server that has been replaced.
+    """
 
     def __init__(
         self,
@@ -30,12 +34,14 @@ class CircuitBreaker:
         *,
         timeout_seconds: float | None = None,
         probe_seconds: float = 1.0,
+        opened: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self.name = name
         self._probe = probe
         self._errors: tuple[type[BaseException], ...] = (*errors, OSError, EOFError, TimeoutError)
         self._timeout_seconds = timeout_seconds
         self._probe_seconds = probe_seconds
+        self._opened = opened
         self._probing: asyncio.Task[None] | None = None
 
     @property
@@ -66,6 +72,9 @@ class CircuitBreaker:
             self._probing = asyncio.create_task(self._close_when_back(), name=f"probe-{self.name}")
 
     async def _close_when_back(self) -> None:
+        if self._opened is not None:
+            with suppress(*self._errors):
+                await self._opened()
         while True:
             try:
                 async with asyncio.timeout(self._timeout_seconds):
