@@ -24,10 +24,11 @@ from stream_app.partition.frontiers import Frontiers
 from stream_app.partition.frozen_rows import CommittedRows, FrozenRows
 from stream_app.partition.partition_state import PartitionState, Tick
 from stream_app.partition.positions import changed_rules, new_position, renewed_position
+from stream_app.partition.room import Room
 from stream_app.ports.kafka import Fenced, Interrupted, Log, Range
 from stream_app.ports.records import Batch
 from stream_app.ports.sinks import Dirty
-from stream_app.ports.store import Store
+from stream_app.ports.store import Store, StoreCorrupt
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +64,10 @@ class Lane:
         told: "Callable[[Lane, Dirty], None]",
         lost: "Callable[[Lane], None]",
         crash: Crash,
+        room: Room | None = None,
     ) -> None:
         self._conf, self.partition, self.store, self._log = conf, partition, store, log_
-        self._told, self._lost, self._crash = told, lost, crash
+        self._told, self._lost, self._crash, self._room = told, lost, crash, room or Room()
         self.view = CommittedRows(partition, store)
         self._rows = FrozenRows(store)
         self._queue: deque[tuple[bytes, int]] = deque()  # frames, and the times of their appends
@@ -191,6 +193,10 @@ class Lane:
         """Is so much queued that nothing more should be fetched? What has been is taken all the same, and other partitions don't wait."""
         return self._queued >= _QUEUED_BYTES_MAX
 
+    def look_at_store(self) -> None:
+        """Somebody who reads the store found something wrong."""
+        self._wake.set()
+
     async def put(self, batches: Sequence[Batch]) -> bool:
         """Queue frames; known ones are dropped. `Raises` PositionError for a gap.
 
@@ -246,6 +252,7 @@ class Lane:
         try:
             committed_at = 0.0
             while not self._closing:
+                self._check_store()
                 if self._commit_task is not None and self._commit_task.done():
                     await self._commit_task  # a failure must not wait for the next tick
                     self._commit_task = None
@@ -267,10 +274,18 @@ class Lane:
             self._drop()
             log.warning("partition %d: the transaction is lost (%s: %s)", self.partition, type(exc).__name__, exc)
             self._lost(self)
+        except StoreCorrupt as exc:
+            self._drop()
+            log.warning("partition %d: the local state can't be read (%s)", self.partition, exc)
+            self._lost(self)
         except Exception as exc:
             self._drop()
             log.exception("partition %d failed", self.partition)
             await self._crash(exc)
+
+    def _check_store(self) -> None:
+        if self.store.is_corrupt:
+            raise StoreCorrupt("as a sink writer found")
 
     async def _gather(self, until: float) -> None:
         """Apply what is queued, until the next tick is due or there is much."""
@@ -327,7 +342,7 @@ class Lane:
         began_ms = int(time.time() * 1000)
         log_position = await self._log.commit(tick.rows, tick.records, tick.offset)
         self.store.clean_ms = began_ms  # nobody else wrote a tombstone before
-        self.store.write(tick.rows, log_position)
+        await self._room.until(lambda: self.store.write(tick.rows, log_position))
         self._state.committed()
         self.committed = tick.offset
         if tick.published is not None:

@@ -12,6 +12,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -19,11 +20,13 @@ import msgspec
 from stream_app.domain.cells import CellKey
 from stream_app.partition.conf import Conf, Crash
 from stream_app.partition.lane import Lane, SupersededError
+from stream_app.partition.room import Room
 from stream_app.partition.sink_writer import SinkWriter
 from stream_app.partition.store import Store, new_cache
 from stream_app.ports.kafka import ChangelogLost, Kafka, Range, Sample
 from stream_app.ports.records import Batch
 from stream_app.ports.sinks import Dirty
+from stream_app.ports.store import StoreCorrupt, StoreFull
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +54,7 @@ class Lanes:
         self, kafka: Kafka, path: Path, block_cache_mb: int, crash: Crash, seek: Callable[[], Awaitable[None]]
     ) -> None:
         self._kafka, self._path, self._crash, self._seek = kafka, path, crash, seek
-        self._cache = new_cache(block_cache_mb)
+        self._cache, self._room = new_cache(block_cache_mb), Room()
         self._lock = asyncio.Lock()
         self._taking: set[asyncio.Task[None]] = set()  # partitions that are being taken over
         self._losses: dict[int, list[float]] = {}  # by partition, when it was lost
@@ -128,9 +131,9 @@ class Lanes:
     async def _take(self, partitions: Sequence[int], *, seeks: bool = False) -> None:
         """Take partitions over, whose lanes are closed or were never there."""
         started = time.monotonic()
-        self._path.mkdir(parents=True, exist_ok=True)
-        taken = {partition: self._new_lane(partition) for partition in partitions}
-        self.lanes.update(taken)
+        taken: dict[int, Lane] = {}
+        for partition in partitions:
+            taken[partition] = self.lanes[partition] = await self._new_lane(partition)
         if not taken:
             return
         await asyncio.gather(*(lane.fence() for lane in taken.values()))
@@ -151,12 +154,16 @@ class Lanes:
                     raise
                 log.warning("partition %d waits: %s", lane.partition, exc)
                 await asyncio.sleep(_SUPERSEDED_POLL_S)
+            except StoreCorrupt as exc:
+                log.warning("partition %d: the local state can't be read (%s)", lane.partition, exc)
+                await self._replay({lane.partition: lane})
 
     # -- partitions that were lost
 
     def _lost(self, lane: Lane) -> None:
-        """A transaction of the lane was refused or interrupted; the lane is closed."""
-        self._begin(self._take_again(lane))
+        """A transaction of the lane was refused or interrupted, or its store can't be read; the lane is closed."""
+        if self.lanes.get(lane.partition) is lane:  # else it is being given away
+            self._begin(self._take_again(lane))
 
     async def _take_again(self, lane: Lane) -> None:
         """Take a lost partition over again, unless the group has given it to another worker: a rebalance follows then."""
@@ -183,10 +190,11 @@ class Lanes:
         losses = self._losses[partition] = [at for at in self._losses.get(partition, []) if now - at < 60] + [now]
         await asyncio.sleep(min(_AGAIN_S_MAX, 0.25 * 2 ** len(losses)) * random.uniform(0.5, 1))  # noqa: S311  # hides nothing
 
-    def _new_lane(self, partition: int) -> Lane:
-        before = self.lanes.get(partition)
-        store = Store(self._path / str(partition), self._cache) if before is None else before.store
-        return Lane(self._conf, partition, store, self._kafka.new_log(partition), self._told, self._lost, self._crash)
+    async def _new_lane(self, partition: int) -> Lane:
+        before, path = self.lanes.get(partition), self._path / str(partition)
+        store = await self._room.until(lambda: Store(path, self._cache)) if before is None else before.store
+        new_log = self._kafka.new_log(partition)
+        return Lane(self._conf, partition, store, new_log, self._told, self._lost, self._crash, self._room)
 
     async def _replay(self, lanes: Mapping[int, Lane]) -> int:
         """Bring the stores up to the end of the changelog; the number of records. One that can't be is dropped and read anew."""
@@ -201,16 +209,25 @@ class Lanes:
                     partition,
                     time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(store.clean_ms / 1000)),
                 )
-                store.wipe()
+                await self._room.until(store.wipe)
         while True:
-            for store in stores.values():
+            for partition, store in stores.items():
+                if store.is_corrupt:
+                    log.warning("partition %d: the local state is dropped and read anew: it is corrupt", partition)
+                    await self._room.until(store.wipe)
                 if not store.log:
                     store.clean_ms = began_ms
             try:
                 count = await self._kafka.replay(topic, stores)
             except ChangelogLost as exc:
                 log.warning("partition %d: the local state is dropped and read anew: %s", exc.partition, exc)
-                stores[exc.partition].wipe()
+                await self._room.until(stores[exc.partition].wipe)
+                continue
+            except StoreCorrupt:
+                continue
+            except StoreFull:
+                for store in stores.values():
+                    await self._room.until(partial(store.write, {}, store.log))
                 continue
             for store in stores.values():
                 store.clean_ms = began_ms

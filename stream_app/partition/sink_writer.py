@@ -18,6 +18,7 @@ from stream_app.domain.tables import TABLES
 from stream_app.partition.lane import BEHIND_FACTOR, Lane
 from stream_app.partition.store import StoreClosed
 from stream_app.ports.sinks import Dirty, Sink, View
+from stream_app.ports.store import StoreCorrupt
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,11 @@ class SinkWriter:
                 self.failing, backoff = False, _BACKOFF_S[0]
                 behind = any(lane.is_behind for lane in self._lanes())
                 await asyncio.sleep(self._interval_s * (BEHIND_FACTOR if behind else 1))
+            except StoreCorrupt:
+                self._forget()
+                for lane in self._lanes():
+                    lane.look_at_store()  # the one whose it is takes the partition over again
+                await asyncio.sleep(self._interval_s)
             except StoreClosed:
                 self._forget()  # a partition was given away in the middle: nobody knows what of the others is written
                 await asyncio.sleep(self._interval_s)

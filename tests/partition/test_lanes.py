@@ -3,14 +3,19 @@
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from stream_app.partition import lane as lane_module
 from stream_app.partition import lanes as lanes_module
+from stream_app.partition import room
 from stream_app.partition.lanes import Lanes
-from stream_app.partition.store import Store, new_cache
+from stream_app.partition.sink_writer import SinkWriter
+from stream_app.partition.store import Store, StoreClosed, new_cache
 from stream_app.ports.kafka import Fenced, Interrupted
+from stream_app.ports.sinks import Dirty
+from stream_app.ports.store import StoreCorrupt
 from tests.support.by_hand import clock, member, payment, session
 from tests.support.in_memory import MemoryKafka, batch, conf, frame
 
@@ -223,3 +228,143 @@ async def test_a_partition_whose_commit_hangs_takes_no_more_than_it_can_queue(wo
     await until(lambda: lanes.lanes[0].committed == len(frames) + 40)
     assert lanes.full() == set()
     await lanes.park()
+
+
+def _garble(folder: Path, what: str, at: int) -> None:
+    for path in folder.glob(what):
+        content = bytearray(path.read_bytes())
+        content[at : at + 16] = b"\xff" * 16
+        path.write_bytes(content)
+
+
+ROT = [
+    # files of RocksDB, and from which byte on they are garbled; None: they are gone
+    ("CURRENT", 0),
+    ("MANIFEST-*", 8),
+    ("*.sst", -48),  # found when the file is opened
+    ("*.sst", 8),  # found when rows are read
+    ("*.sst", None),
+    ("CURRENT", None),
+]
+
+
+@pytest.mark.parametrize(("what", "at"), ROT)
+async def test_a_store_that_is_found_corrupt_is_read_anew(what, at, workers):
+    """Nothing of it is used, and the partition is not given up."""
+    await workers.work("old", *FIRST)
+    await workers.work("old", CORRECTED)
+    folder = workers.path / "old" / "0"
+    if at is None:
+        for path in folder.glob(what):
+            path.unlink()
+    else:
+        _garble(folder, what, at)
+    await workers.work("old", LATER)
+    await workers.work("new")
+    assert workers.rows("old") == workers.rows("new")
+    assert not workers.crashes
+
+
+class Reader:
+    """A sink that reads a store while it is compared with it (ports.sinks.Sink), and finds it corrupt, once."""
+
+    name, errors, keeps_past = "reader", (), False
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+        self.compared = 0
+
+    async def compare(self, view) -> Dirty:
+        self.compared += 1
+        if self.compared == 1:
+            self._lanes.lanes[view.partition].store.is_corrupt = True
+            raise StoreCorrupt("block checksum mismatch")
+        return Dirty()
+
+    def claimed_ms(self, partition: int) -> int:
+        return 0
+
+    async def write(self, changes) -> None:
+        pass
+
+    async def write_as_of(self, as_of_ms) -> set[int]:
+        return set()
+
+
+async def test_a_store_that_a_sink_writer_finds_corrupt_is_read_anew(workers):
+    """While its lane has nothing to do; the partition is taken over again, and the writer goes on."""
+    await workers.work("one", *FIRST)
+    lanes = await workers.start("one", 0)
+    sink = Reader(lanes)
+    writer = asyncio.create_task(SinkWriter(sink, 0.01, lanes.serving_lanes).run())
+    await until(lambda: workers.seeks == 1 and sink.compared == 2)
+    writer.cancel()
+    assert workers.kafka.replayed[-1] == (0, 0)
+    await lanes.put(0, [batch(1, FIRST[1], CORRECTED)])
+    await until(lambda: lanes.lanes[0].committed == 3)
+    await lanes.park()
+    await workers.work("new")
+    assert workers.rows("one") == workers.rows("new")
+    assert not workers.crashes
+
+
+async def test_a_full_disk_is_waited_for(workers, monkeypatch, caplog):
+    """By the partitions at work and by those that are taken over, with one line in the log; nothing is lost, and the worker can be ended."""
+    is_full, write, open_ = True, Store.write, Store._open_files
+
+    def fail_write(store, rows, log) -> None:
+        with store.errors():
+            if is_full:
+                raise OSError("IO error: No space left on device: While appending to file: 000008.sst")
+        write(store, rows, log)
+
+    def fail_open(store) -> None:
+        if is_full:
+            raise OSError("IO error: No space left on device: While appending to file: 000000.dbtmp")
+        open_(store)
+
+    monkeypatch.setattr(room, "_POLL_S", 0.01)
+    monkeypatch.setattr(lane_module, "_STOP_S", 0.1)
+    lanes = await workers.start("one", 0, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "write", fail_write)
+        patch.setattr(Store, "_open_files", fail_open)
+        for partition in (0, 1):
+            await lanes.put(partition, [batch(0, *FIRST)])
+        await until(lambda: all(workers.kafka.changelog[partition] for partition in (0, 1)))
+        await asyncio.sleep(0.1)
+        assert [lane.committed for lane in lanes.lanes.values()] == [0, 0]
+        said = [record.getMessage() for record in caplog.records if "No space left" in record.getMessage()]
+        assert len(said) == 1
+        assert said[0].startswith(f"no room on the disk of {workers.path / 'one'}")
+        assert said[0].endswith("results stand still until there is some, nothing is lost")
+        await lanes.park()
+        recovering = asyncio.create_task(lanes.recover({0, 1}))
+        await asyncio.sleep(0.1)
+        assert not recovering.done()
+        is_full = False
+        await recovering
+    for partition in (0, 1):
+        await lanes.put(partition, [batch(1, FIRST[1], CORRECTED)])
+    await until(lambda: [lane.committed for lane in lanes.lanes.values()] == [3, 3])
+    assert "waiting for room on the disk has ended" in caplog.text
+    await lanes.park()
+    await workers.work("new")
+    assert workers.rows("one") == workers.rows("new")
+    assert not workers.crashes
+
+
+async def test_a_scan_of_a_store_that_is_closed_ends_with_an_error(tmp_path):
+    """Not as if nothing followed; and it holds nothing that the next one to open the store needs."""
+    store = Store(tmp_path / "0", new_cache(8))
+    store.write({b"a1": b"1", b"a2": b"2", b"a3": b"3", b"b": b"4"}, 4)
+    assert [key for key, _ in store.scan(b"a")] == [b"a1", b"a2", b"a3"]
+    assert [key for key, _ in store.scan(b"a", b"a1")] == [b"a2", b"a3"]
+    assert [key for key, _ in store.scan(b"a", b"a11")] == [b"a2", b"a3"]
+    scan = iter(store.scan(b"a"))
+    assert next(scan) == (b"a1", b"1")
+    store.wipe()
+    with pytest.raises(StoreClosed):
+        next(scan)
+    assert (list(store.scan(b"")), store.log) == ([], 0)
+    store.close()

@@ -43,6 +43,7 @@ class Disk:
     def __init__(self) -> None:
         self.rows: dict[bytes, bytes] = {}
         self.log = self.clean_ms = 0
+        self.is_corrupt = False
         self.fails_before = self.fails_after = False
 
     def load(self, keys: Sequence[bytes]) -> list[bytes | None]:

@@ -31,6 +31,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.rows: dict[bytes, bytes] = {}
         self.log = self.clean_ms = 0
+        self.is_corrupt = False
 
     def load(self, keys: Sequence[bytes]) -> list[bytes | None]:
         return [self.rows.get(key) for key in keys]
