@@ -27,6 +27,8 @@ from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server
 from tests.support.own_server import OwnServer
 
+# Begun first where two processes share the tests, so that at the end none of their files is left for one of them alone.
+LONGEST_ROOMS = ["e2e", "monitor", "dashboard", "stack", "rebuild"]
 # What `make quick` leaves out.
 ROOMS_OF_PROCESSES = {"dashboard", "deploy", "e2e", "faust_seam", "monitor", "stack"}
 SERVER_FIXTURES = {"broker", "kafka", "redis_url", "clickhouse_url", "own_kafka", "own_redis", "deploy", "run_folder"}
@@ -41,15 +43,19 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    """With --pure: leave out rooms whose tests start processes by themselves, and tests that ask for a server."""
+    """Begin with the longest rooms. With --pure: leave out rooms whose tests start processes by themselves, and tests that ask for a server."""
+    items.sort(key=lambda item: _room(item) not in LONGEST_ROOMS)
     if config.getoption("--pure"):
         config.hook.pytest_deselected(items=[item for item in items if not _is_pure(item)])
         items[:] = filter(_is_pure, items)
 
 
 def _is_pure(item):
-    room = item.path.relative_to(Path(__file__).parent).parts[0]
-    return room not in ROOMS_OF_PROCESSES and SERVER_FIXTURES.isdisjoint(item.fixturenames)
+    return _room(item) not in ROOMS_OF_PROCESSES and SERVER_FIXTURES.isdisjoint(item.fixturenames)
+
+
+def _room(item):
+    return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
 def pytest_sessionfinish(exitstatus):

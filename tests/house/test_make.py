@@ -56,7 +56,9 @@ def test_the_whole_says_first_how_long_it_takes_and_measures_it_when_it_passes(m
     assert re.match(r"All tests take \d+ minutes on 2 cores that do nothing else\n", done.stderr)
     assert not took.exists()
     (tmp_path / "broken").unlink()
-    assert make_test().stdout == "pytest: -m pytest\n"
+    shared, alone = make_test().stdout.splitlines()
+    assert re.fullmatch(r"pytest: -m pytest -n 2 .* -m not alone", shared)
+    assert alone == "pytest: -m pytest -m alone"
     measured = took.read_text()
     assert re.fullmatch(
         r"All tests took 0 min \d s when they passed here last, on 20\d\d-\d\d-\d\d, on \d+ cores\n", measured

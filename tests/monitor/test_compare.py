@@ -15,6 +15,8 @@ from bench.compare.run import drivers, observe
 from stream_app.health.status import Limits, Status
 from tests.monitor.conftest import Eyes
 
+pytestmark = pytest.mark.alone  # a driver that gets no CPU for a second is another case than the one meant
+
 LIMITS = Limits(young_ms=2000, stall_ms=8000, unassigned_ms=5000)
 WARM_UP_S, OBSERVE_S = 10.0, 35.0
 LOOKS_MIN = 8
