@@ -22,6 +22,7 @@ Groups = tuple[str, ...]
 ANONYMOUS_GROUPS: Groups = (ALL,)
 
 _PAYMENTS_SIZE, _SESSIONS_SIZE = PAYMENT_SUMS.customer_size, SESSION_SUMS.customer_size
+_NO_PAYMENTS, _NO_SESSIONS = PAYMENT_SUMS.customer_zeros(), SESSION_SUMS.customer_zeros()
 _decode_part = msgspec.msgpack.Decoder(dict[Any, Any]).decode
 
 
@@ -91,8 +92,10 @@ class FigureRule:
         if periods is None:
             periods = currencies[currency] = {}
         own = periods.get(period)
-        if own is None or len(own) < _PAYMENTS_SIZE:
-            own = periods[period] = filled(own or [], _PAYMENTS_SIZE)
+        if own is None:
+            own = periods[period] = _NO_PAYMENTS[:]
+        elif len(own) < _PAYMENTS_SIZE:
+            own = periods[period] = filled(own, _PAYMENTS_SIZE)
         if not PAYMENT_SUMS.add(self.payments[customer.groups, period, currency], own, row, sign):
             del periods[period]
             if not periods:
@@ -108,8 +111,10 @@ class FigureRule:
         if type(periods) is not dict:
             periods = part(customer, self._sessions_part)
         own = periods.get(period)
-        if own is None or len(own) < _SESSIONS_SIZE:
-            own = periods[period] = filled(own or [], _SESSIONS_SIZE)
+        if own is None:
+            own = periods[period] = _NO_SESSIONS[:]
+        elif len(own) < _SESSIONS_SIZE:
+            own = periods[period] = filled(own, _SESSIONS_SIZE)
         if not SESSION_SUMS.add(self.sessions[customer.groups, period], own, row, sign):
             del periods[period]
 

@@ -1,6 +1,7 @@
 """What ingest counts, by source topic, for Prometheus. Source topics are few and named by the settings; operators are never a label."""
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
 from prometheus_client import CollectorRegistry, Counter
 
@@ -42,4 +43,4 @@ class IngestMetrics:
 
 
 def _unknown(rows: Sequence[list[object]]) -> int:
-    return [row[ENERGY] for row in rows].count(None)
+    return list(map(itemgetter(ENERGY), rows)).count(None)

@@ -17,7 +17,7 @@ from stream_app.access.kafka import KafkaAccess
 from stream_app.clients.waiting import passes, until_kafka_answers
 from stream_app.formats.limits import PACKED_BYTES_MAX, RECORD_BYTES_MAX
 from stream_app.ports.kafka import Fenced, Interrupted
-from stream_app.ports.records import RecordFields, Records
+from stream_app.ports.records import Headers, RecordFields, Records
 
 _CLOSE_S = 3.0  # a producer flushes when it stops, which a broker that is away would hold up for ever
 _COMPRESSION = "zstd"  # 744 MB/s here; lz4 at aiokafka's level 228
@@ -203,7 +203,8 @@ class TransactionLog:
         """
         try:
             await self._producer.begin_transaction()
-            changes: list[RecordFields] = [(key, value or None, []) for key, value in rows.items()]
+            none: Headers = []
+            changes: list[RecordFields] = [(key, value or None, none) for key, value in rows.items()]
             last = await _send(self._producer, {self._changelog: changes, **records})
             await self._producer.send_offsets_to_transaction(
                 {self._source: OffsetAndMetadata(offset, "")}, self._consumer_group

@@ -13,6 +13,8 @@ from stream_app.sources.times import LAST_MS
 
 _MOST_KWH: Final = Decimal("999999.999")
 _WATT_HOUR: Final = Decimal("0.001")
+_DIGITS: Final = 6  # of the most kilowatt-hours before the point
+_WH_DIGITS: Final = 3  # behind it, in whole watt-hours
 _PLAIN = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?")
 _DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _KEPT: Final = 100_000
@@ -34,6 +36,9 @@ def _wh(number: str) -> int | None:
     known = KNOWN_WH.get(number)
     if known is not None:
         return known
+    whole, _, part = number.partition(".")
+    if len(whole) <= _DIGITS and len(part) <= _WH_DIGITS and (digits := f"{whole}{part:0<3}").isdecimal():
+        return _keep(number, int(digits))
     try:
         kwh = Decimal(number)
     except InvalidOperation:  # an exponent that no arithmetic takes
@@ -42,10 +47,13 @@ def _wh(number: str) -> int | None:
     if not 0 <= kwh <= _MOST_KWH:
         return None
     wh = int(kwh.quantize(_WATT_HOUR, ROUND_HALF_UP).scaleb(3))
-    if _PLAIN.fullmatch(number):
-        if len(KNOWN_WH) >= _KEPT:
-            KNOWN_WH.clear()
-        KNOWN_WH[number] = wh
+    return _keep(number, wh) if _PLAIN.fullmatch(number) else wh
+
+
+def _keep(number: str, wh: int) -> int:
+    if len(KNOWN_WH) >= _KEPT:
+        KNOWN_WH.clear()
+    KNOWN_WH[number] = wh
     return wh
 
 
