@@ -32,6 +32,8 @@ Origin = Annotated[
     str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$")
 ]  # as browsers write it: lower case, no path
 
+_REPLICAS_OF_INSYNC = 3  # with two, a broker that is away would hold up every write
+
 
 def _pattern(text: str) -> str:
     """A regular expression, as it is."""
@@ -270,6 +272,11 @@ class Settings(BaseSettings):
     def result_topic(self, table: str) -> str:
         """The results topic of a table, by its name."""
         return str(getattr(self, f"topic_{table}"))
+
+    @property
+    def durability(self) -> dict[str, str]:
+        """Settings of our topics by which no acknowledged record is lost with one broker, where there are brokers enough."""
+        return {"min.insync.replicas": "2"} if self.replication_factor >= _REPLICAS_OF_INSYNC else {}
 
     @property
     def ingest_group(self) -> str:

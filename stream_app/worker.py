@@ -36,7 +36,7 @@ from stream_app.ingest.metrics import IngestMetrics
 from stream_app.kafka import batches, generations, logs
 from stream_app.kafka.log import Appender, TransactionLog
 from stream_app.kafka.replay import replay
-from stream_app.observing import record_limits
+from stream_app.observing import durability, record_limits
 from stream_app.observing.frontier import Frontier
 from stream_app.observing.observer import Observer
 from stream_app.partition.announcer import Announcer
@@ -225,7 +225,13 @@ def create_ledger(
             lanes.serving_lanes,
         ),
     ]
-    table = LedgerTable(app, source=settings.events, partitions=settings.events_partitions, lanes=lanes)
+    table = LedgerTable(
+        app,
+        source=settings.events,
+        partitions=settings.events_partitions,
+        lanes=lanes,
+        durability=settings.durability,
+    )
     app.tables.add(table)
     for cells in TABLES:
         app.tables.add(CellTable(app, cells, ledger=table, lanes=lanes))
@@ -275,8 +281,11 @@ async def generation_in_force(settings: Settings) -> Settings:
     return settings.of(serving.number, serving.events, serving.partitions)
 
 
-async def check_record_limits(settings: Settings) -> None:
-    """See that each topic takes what is written to it; a broker that is away is waited for. `Raises` RecordLimitError."""
+async def check_topics(settings: Settings) -> None:
+    """See that each topic takes what is written to it, and name those that could lose it; a broker that is away is waited for.
+
+    `Raises` RecordLimitError.
+    """
     ours = [settings.result_topic(table.name) for table in TABLES]
     ours += [changelog(settings.ledger_group), settings.topic_as_of]
     written = dict.fromkeys(ours, limits.BATCH_BYTES_MAX)
@@ -287,6 +296,7 @@ async def check_record_limits(settings: Settings) -> None:
         await until_kafka_answers(
             lambda: record_limits.check(observer, written, sources, limits.VALUE_BYTES_MAX), "the start"
         )
+        await until_kafka_answers(lambda: durability.check(observer, [*written, *sources]), "the start")
     finally:
         await observer.close()
 
@@ -301,7 +311,7 @@ def run(settings: Settings, state_dir: Path, only: str | None, ready_file: Path 
     if metrics_port:
         start_http_server(metrics_port, settings.worker_metrics_host, metrics)
     settings = asyncio.run(generation_in_force(settings))
-    asyncio.run(check_record_limits(settings))
+    asyncio.run(check_topics(settings))
     state_dir.mkdir(parents=True, exist_ok=True)
     apps = []
     if only in {None, INGEST}:

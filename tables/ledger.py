@@ -3,6 +3,7 @@
 Key and value are bytes, see stream_app.formats.rows. Changelog `<app>-ledger-changelog`, compacted, written by the transactions of the lanes.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from stream_app.faust_seam.tables import RecoveringTable
@@ -18,9 +19,9 @@ def changelog(app_id: str) -> str:
 
 
 class LedgerTable(RecoveringTable):
-    """Hands recovery to the lanes."""
+    """Hands recovery to the lanes. `durability`: settings of the changelog besides."""
 
-    def __init__(self, app: Any, *, source: str, partitions: int, lanes: Lanes) -> None:
+    def __init__(self, app: Any, *, source: str, partitions: int, lanes: Lanes, durability: Mapping[str, str]) -> None:
         super().__init__(
             app,
             source=source,
@@ -28,7 +29,7 @@ class LedgerTable(RecoveringTable):
             partitions=partitions,
             key_type=bytes,
             value_type=bytes,
-            extra_topic_configs={"delete.retention.ms": _TOMBSTONES_MS},
+            extra_topic_configs={"delete.retention.ms": _TOMBSTONES_MS, **durability},
         )
         self._lanes = lanes
 

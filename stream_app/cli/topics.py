@@ -23,7 +23,8 @@ EVENTS_CONFIG = {
 
 def events_topic(settings: Settings) -> TopicSpec:
     """The events topic of the settings' generation."""
-    return TopicSpec(settings.events, settings.events_partitions, settings.replication_factor, EVENTS_CONFIG)
+    replicas = settings.replication_factor
+    return TopicSpec(settings.events, settings.events_partitions, replicas, EVENTS_CONFIG | settings.durability)
 
 
 def topics_of(settings: Settings) -> list[TopicSpec]:
@@ -35,11 +36,15 @@ def topics_of(settings: Settings) -> list[TopicSpec]:
     }
     compacted = {"cleanup.policy": "compact"}
     replicas = settings.replication_factor
+    kept = settings.durability
     return [
         *(TopicSpec(settings.source_topic(t.name), t.partitions, replicas, t.config) for t in registry.INGESTED),
         events_topic(settings),
-        TopicSpec(settings.topic_dead_letters, 1, replicas, dead_letters),
-        *(TopicSpec(settings.result_topic(t.name), settings.events_partitions, replicas, compacted) for t in TABLES),
-        TopicSpec(settings.topic_as_of, 1, replicas, compacted),
-        TopicSpec(settings.topic_generations, 1, replicas, compacted),
+        TopicSpec(settings.topic_dead_letters, 1, replicas, dead_letters | kept),
+        *(
+            TopicSpec(settings.result_topic(t.name), settings.events_partitions, replicas, compacted | kept)
+            for t in TABLES
+        ),
+        TopicSpec(settings.topic_as_of, 1, replicas, compacted | kept),
+        TopicSpec(settings.topic_generations, 1, replicas, compacted | kept),
     ]

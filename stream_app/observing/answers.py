@@ -14,6 +14,7 @@ class TopicDescription(NamedTuple):
 
     topic_id: str
     partitions: int
+    replicas: int = 1  # of the partition that has the fewest
 
 
 class TopicRetention(NamedTuple):
@@ -23,6 +24,13 @@ class TopicRetention(NamedTuple):
     bytes: int | None
     is_compacted: bool
     tombstones_ms: int  # for how long a compacted one keeps tombstones
+
+
+class TopicDurability(NamedTuple):
+    """What a topic needs before a record is acknowledged, and whether a replica that lacks it may become leader."""
+
+    insync_min: int
+    is_unclean: bool
 
 
 class OffsetAndTime(NamedTuple):

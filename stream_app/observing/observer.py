@@ -34,7 +34,14 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # t
 from stream_app.access.kafka import KafkaAccess
 from stream_app.clients.client import Client
 from stream_app.clients.waiting import ClusterError
-from stream_app.observing.answers import GroupDescription, OffsetAndTime, Offsets, TopicDescription, TopicRetention
+from stream_app.observing.answers import (
+    GroupDescription,
+    OffsetAndTime,
+    Offsets,
+    TopicDescription,
+    TopicDurability,
+    TopicRetention,
+)
 from stream_app.observing.client import TIMEOUT_S, client_settings, cluster_errors
 from stream_app.observing.partitions import Partitions, check
 from stream_app.observing.requests import END, FIRST, NEWEST
@@ -86,6 +93,20 @@ class Observer:
             elif found.args[0].name() != "UNKNOWN_TOPIC_OR_PART":
                 raise ClusterError(str(found)) from found
         return out
+
+    async def durability(self, topics: Iterable[str]) -> dict[str, TopicDurability]:
+        """How safe acknowledged records of topics are, of those that exist and whose configuration may be read."""
+        return {
+            at: TopicDurability(
+                int(config["min.insync.replicas"].value), config["unclean.leader.election.enable"].value == "true"
+            )
+            for at, config in (await self._configs(topics)).items()
+            if not isinstance(config, KafkaException)
+        }
+
+    async def brokers(self) -> int:
+        """How many brokers the cluster has that answer."""
+        return len((await self._connected()).cluster.brokers())
 
     async def _configs(self, topics: Iterable[str]) -> dict[str, Mapping[str, Any] | KafkaException]:
         resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]

@@ -37,7 +37,8 @@ class Partitions:
                 with cluster_errors():
                     check(code)
                 self._leaders[name] = {index: leader for _, index, leader, *_ in partitions if leader >= 0}
-                out[name] = TopicDescription(str(topic_id), len(partitions))
+                replicas = min((len(each[4]) for each in partitions), default=0)
+                out[name] = TopicDescription(str(topic_id), len(partitions), replicas)
         return out
 
     async def offsets(

@@ -1,0 +1,103 @@
+"""Three replicated brokers, of which one, two in a row or all are lost under load: results go on, and every payment is counted once.
+
+Bounds are the promise of docs/reliability.md: fresh again 20 s after a broker was killed, for the cluster itself takes 9 s to notice.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.cluster import BROKERS, Cluster
+from tests.support.deployment import Deployment
+from tests.support.feed import OPERATORS, Feed, epoch_ms
+from tests.support.waiting import wait_until
+
+FRESH_S = 5.0  # age of results that is none
+KILLED_S, ORDERLY_S = 20.0, 8.0
+LINES_MAX = 20  # of the log, in a minute
+WORKERS = ("worker-1", "worker-2")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, run_folder: Any) -> Iterator[Cluster]:
+    made = Cluster(tmp_path_factory.mktemp("cluster"), run_folder.lib)
+    yield made
+    made.close()
+
+
+def age_s(deployment: Deployment) -> float:
+    """Age of the oldest result in Redis."""
+    found = deployment.as_of()
+    if len(found) < deployment.partitions:
+        return float("inf")
+    return time.time() - epoch_ms(min(found.values())) / 1000
+
+
+def fresh_again(deployment: Deployment, within_s: float, *, since: float) -> None:
+    """Results that are older than the moment `since` become fresh in so many seconds; all workers live on."""
+
+    def fresh() -> bool:
+        for name in WORKERS:
+            assert deployment.process(name).poll() is None, deployment.log(name)[-3000:]
+        found = deployment.as_of()
+        return epoch_ms(min(found.values())) / 1000 > since and age_s(deployment) < FRESH_S
+
+    wait_until(f"results are fresh again (age {age_s(deployment):.0f} s)", fresh, within_s)
+
+
+def lines(deployment: Deployment) -> list[int]:
+    return [deployment.log(name).count("\n") for name in WORKERS]
+
+
+def test_results_go_on_though_brokers_are_lost(deploy: Callable[..., Deployment], cluster: Cluster) -> None:
+    """One is killed and stays away, two are killed in a row, one is restarted in order, all are killed at once."""
+    deployment = deploy(kafka=cluster.servers, replication_factor="3")
+    for number in (1, 2):
+        deployment.start_worker(number)
+    for number in (1, 2):
+        deployment.wait_ready(number)
+    feed = Feed(deployment)
+    feed.start()
+    try:
+        fresh_again(deployment, 30, since=time.time())
+
+        before, killed = lines(deployment), time.time()
+        cluster.kill(1)
+        fresh_again(deployment, KILLED_S, since=killed)
+        time.sleep(2)  # while it is away
+        assert age_s(deployment) < FRESH_S
+        assert all(now - then <= LINES_MAX for now, then in zip(lines(deployment), before, strict=True))
+        cluster.start_all([1])
+
+        for number in (1, 2):
+            killed = time.time()
+            cluster.kill(number)
+            time.sleep(8)
+            cluster.start(number)
+            time.sleep(5)
+        fresh_again(deployment, KILLED_S, since=killed + 8)
+
+        stopped = time.time()
+        cluster.stop(3)
+        fresh_again(deployment, ORDERLY_S, since=stopped)
+        cluster.start_all([3])
+
+        for number in BROKERS:
+            cluster.kill(number)
+        time.sleep(3)
+        cluster.start_all()
+        fresh_again(deployment, KILLED_S, since=time.time())
+    finally:
+        feed.ended.set()
+        feed.join()
+    total = sum(map(len, feed.taken_ms.values()))
+
+    def counted() -> int:
+        documents = [json.loads(deployment.redis.get(f"crm:{{{o}}}:monthly:ALL") or b"{}") for o in OPERATORS]
+        return sum(month["paymentCount"] for d in documents for month in d["months"])
+
+    deployment.wait_as_of(int(time.time() * 1000), names=WORKERS)
+    assert counted() == total
