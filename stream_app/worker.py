@@ -219,7 +219,10 @@ def create_ledger(
         ),
         SinkWriter(
             ClickHouseSink(
-                settings.clickhouse_address, settings.clickhouse_database, partitions=settings.events_partitions
+                settings.clickhouse_address,
+                settings.clickhouse_database,
+                generation=settings.generation,
+                partitions=settings.events_partitions,
             ),
             settings.clickhouse_ms / 1000,
             lanes.serving_lanes,

@@ -320,9 +320,11 @@ class Rebuild:
     async def _copy_gone(self, gone: Sequence[GoneCells]) -> None:
         """Zeros in ClickHouse, and no documents in Redis, in place of what is gone; waits for a sink that is away."""
         settings = self._settings
-        count = settings.events_partitions
-        clickhouse = ClickHouseSink(settings.clickhouse_address, settings.clickhouse_database, partitions=count)
-        redis = RedisSink(settings.redis_address, generation=settings.generation, partitions=count)
+        generation, count = settings.generation, settings.events_partitions
+        clickhouse = ClickHouseSink(
+            settings.clickhouse_address, settings.clickhouse_database, generation=generation, partitions=count
+        )
+        redis = RedisSink(settings.redis_address, generation=generation, partitions=count)
         await self._write(clickhouse, [(view, view.dirty) for view in gone])
         await self._write(redis, [(view, view.without_documents()) for view in gone])
 

@@ -18,9 +18,11 @@ from clickhouse_driver.errors import Error as ClickHouseError
 from stream_app.domain.cells import Operator
 from stream_app.domain.tables import TABLES
 from stream_app.ports.sinks import Dirty, View
+from stream_app.sinks import clickhouse_moves
 from stream_app.sinks import clickhouse_statements as statements
 from stream_app.sinks.clickhouse_client import Connection, Connections, Rows
 from stream_app.sinks.clickhouse_migrations import Migrations, UnusableTablesError
+from stream_app.sinks.clickhouse_moves import Moves
 from stream_app.sinks.clickhouse_reader import as_of_ms
 from stream_app.sinks.clickhouse_rows import (
     Added,
@@ -35,12 +37,14 @@ from stream_app.sinks.clickhouse_rows import (
     period_date,
 )
 from stream_app.sinks.clickhouse_statements import AnyTable
-from stream_app.sinks.sql import OTHER_TABLES, sql
+from stream_app.sinks.sql import MOVES, OTHER_TABLES, sql
 
 OPERATORS_MAX: Final = 500  # named in one question
+_NEVER_MS: Final = 1 << 62  # an as-of that nothing reaches
 _WITH_ROWS: Final = (  # tables that must not lose rows unnoticed
     OTHER_TABLES["operators"],
     OTHER_TABLES["groups"],
+    MOVES,
     *(table.clickhouse_table for table in TABLES),
 )
 
@@ -48,8 +52,10 @@ Tables = dict[str, tuple[int, int, int]]  # table: modified, first block, last b
 
 
 class _Stored(NamedTuple):
-    """What ClickHouse holds of a partition; `sums` by name of table."""
+    """What ClickHouse holds of a partition; `sums` by name of table, `elsewhere`: operators that it holds in other ones."""
 
+    claimed_ms: int
+    elsewhere: dict[str, int]
     tables: Tables
     operators: Rows
     groups: Rows
@@ -83,12 +89,16 @@ class ClickHouseSink:
     errors: tuple[type[Exception], ...] = (ClickHouseError, EOFError, UnusableTablesError)
     keeps_past = True
 
-    def __init__(self, url: str, database: str, *, partitions: int) -> None:
+    def __init__(self, url: str, database: str, *, generation: int, partitions: int) -> None:
+        self._generation = generation
         self._partitions = partitions  # in all: as-of of others, of a generation before, is dropped
         self._connections, self._database = Connections(url, database, connections_max=1), database
         self._migrations = Migrations()
         self._tables: dict[int, Tables] = {}  # partition: the tables as they were when it was compared, and since
         self._operators: dict[int, dict[str, Row]] = {}  # partition: operator: its row
+        self._elsewhere: dict[int, dict[str, int]] = {}  # partition: operator: the partition that its row names still
+        self._claimed_ms: dict[int, int] = {}  # partition: as-of that its rows must have reached
+        self._moves, self._moves_at = Moves({}), (0, 0, 0)  # and the table that it was read from
 
     async def compare(self, view: View) -> Dirty:
         """Migrate, and find the operators whose rows differ: all cells of those are dirty, and all that left retention.
@@ -97,7 +107,12 @@ class ClickHouseSink:
         """
         self._tables.pop(view.partition, None)
         firsts = [_firsts(view, table) for table in TABLES]
-        stored = await self._connections.use(lambda to: self._stored(to, view.partition, firsts))
+        names = list(view.operators())
+        stored = await self._connections.use(lambda to: self._stored(to, view.partition, names, firsts))
+        if stored is None:  # a newer generation serves
+            self._claimed_ms[view.partition] = _NEVER_MS
+            return Dirty()
+        self._claimed_ms[view.partition], self._elsewhere[view.partition] = stored.claimed_ms, stored.elsewhere
         self._tables[view.partition] = stored.tables
         known = self._operators[view.partition] = {row[0]: row[1:] for row in stored.operators}
         groups: dict[str, dict[str, tuple[str | None, int]]] = defaultdict(dict)
@@ -120,22 +135,43 @@ class ClickHouseSink:
             dirty.cells[table.name].update(view.past(table))
         return dirty
 
-    def _stored(self, to: Connection, partition: int, firsts: Sequence[Sequence[str]]) -> _Stored:
+    def _stored(
+        self, to: Connection, partition: int, names: Sequence[str], firsts: Sequence[Sequence[str]]
+    ) -> _Stored | None:
         self._migrations.run(to)
-        return _Stored(  # the tables as they are before anything is summed: what is lost later shows
-            _tables(to),
-            to.run("partition_operators", partition=partition),
+        moves = clickhouse_moves.begin(to, self._generation, self._partitions)
+        if moves.is_superseded(self._generation):
+            return None
+        claimed = as_of_ms(to) if moves.is_under_way(self._generation) else {}
+        if claimed and partition not in claimed:  # what moves there would have none for a while
+            to.insert(sql("insert_as_of", self._database), [[partition], [min(claimed.values()) // 1000]])
+        tables = _tables(to)  # as they are before anything is summed: what is lost later shows
+        operators = to.run("partition_operators", partition=partition)
+        unknown = sorted(set(names) - {row[0] for row in operators})
+        return _Stored(
+            max(claimed.values(), default=0),
+            {
+                operator_id: other
+                for at in range(0, len(unknown), OPERATORS_MAX)
+                for operator_id, other in to.run(
+                    "operators_partitions", operators=tuple(unknown[at : at + OPERATORS_MAX])
+                )
+            },
+            tables,
+            operators,
             to.run("partition_groups", partition=partition),
             [_sums(to, table, partition, days) for table, days in zip(TABLES, firsts, strict=True)],
         )
 
     def claimed_ms(self, partition: int) -> int:
-        """Rows of any age are taken: what is served has passed all that was served before."""
-        del partition
-        return 0
+        """As-of that rows of the partition must have reached to be written."""
+        return self._claimed_ms.get(partition, 0)
 
     async def write(self, changes: Sequence[tuple[View, Dirty]]) -> None:
-        """Insert operators and groups, then cells: a window moves on before the version that speaks for it."""
+        """Insert operators and groups, then cells: a window moves on before the version that speaks for it.
+
+        An operator that comes from another partition goes on to name that one until all of its rows are here.
+        """
         await self._write_operators(changes)
         await self._write_groups(changes)
         for table in TABLES:
@@ -143,13 +179,29 @@ class ClickHouseSink:
             for view, dirty in changes:
                 for columns in columns_of(view, table, dirty.cells[table.name]):
                     await self._insert(statement, columns)
+        await self._move_operators(changes)
+
+    async def _move_operators(self, changes: Sequence[tuple[View, Dirty]]) -> None:
+        """Rows of operators that came from other partitions, and name this one from now on."""
+        rows: list[Row] = []
+        for view, _ in changes:
+            for operator_id in self._elsewhere.get(view.partition, {}):
+                operator = view.operator(operator_id)
+                if operator is not None:
+                    rows.append((operator_id, *operator_row(operator), view.partition, view.version))
+        await self._insert(sql("insert_operators", self._database), as_columns(rows))
+        for view, _ in changes:
+            self._elsewhere.pop(view.partition, None)
 
     async def _write_operators(self, changes: Sequence[tuple[View, Dirty]]) -> None:
         """Rows of operators that are concerned, if they say something new."""
         rows: list[Row] = []
         changed: list[tuple[dict[str, Row], str, Row]] = []
         for view, dirty in changes:
-            known = self._operators.setdefault(view.partition, {})
+            known = self._operators.get(view.partition)
+            if known is None:  # not compared: only what is gone is written
+                continue
+            elsewhere = self._elsewhere.get(view.partition, {})
             keys = chain.from_iterable(dirty.cells.values())
             for operator_id in dirty.operators.union(key.operator for key in keys):
                 operator = view.operator(operator_id)
@@ -157,7 +209,8 @@ class ClickHouseSink:
                     continue
                 row = operator_row(operator)
                 if known.get(operator_id) != row:
-                    rows.append((operator_id, *row, view.partition, view.version))
+                    partition = elsewhere.get(operator_id, view.partition)
+                    rows.append((operator_id, *row, partition, view.version))
                     changed.append((known, operator_id, row))
         await self._insert(sql("insert_operators", self._database), as_columns(rows))
         for known, operator_id, row in changed:
@@ -191,15 +244,35 @@ class ClickHouseSink:
 
     async def write_as_of(self, as_of_ms: dict[int, int]) -> set[int]:
         """Insert as-of; returns partitions whose rows may be gone, or that were not compared yet."""
-        now = await self._connections.use(_tables)
+        now = await self._connections.use(self._now)
         whole = {partition for partition in as_of_ms if _same(self._tables.get(partition), now)}
         for partition in whole:
             self._tables[partition] = now
-        if whole:
+        if self._moves.is_superseded(self._generation):
+            return set(as_of_ms)
+        if whole and await self._have_moved(whole):
             rows = [(partition, as_of_ms[partition] // 1000) for partition in sorted(whole)]
             await self._insert(sql("insert_as_of", self._database), as_columns(rows))
             await self._connections.use(self._drop_as_of_of_others)
         return as_of_ms.keys() - whole
+
+    def _now(self, to: Connection) -> Tables:
+        """The tables as they are, and the moves anew if somebody has noted one."""
+        now = _tables(to)
+        if MOVES in now and now[MOVES] != self._moves_at:
+            self._moves, self._moves_at = clickhouse_moves.read(to), now[MOVES]
+        return now
+
+    async def _have_moved(self, whole: set[int]) -> bool:
+        """Have all operators come to the partitions of this generation? Those of `whole` partitions have."""
+        if not self._moves.is_under_way(self._generation):
+            return True
+        _, filled = self._moves.generations[self._generation]
+        if new := whole - filled:
+            self._moves = await self._connections.use(
+                lambda to: clickhouse_moves.fill(to, self._generation, self._partitions, new)
+            )
+        return not self._moves.is_under_way(self._generation)
 
     def _drop_as_of_of_others(self, to: Connection) -> None:
         if any(partition >= self._partitions for partition in as_of_ms(to)):

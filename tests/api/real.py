@@ -25,7 +25,7 @@ async def fill(redis_url, clickhouse_url, *views):
     raw.disconnect()
     for sink, as_of_ms in (
         (RedisSink(redis_url, generation=1, partitions=8), LIVE_MS),
-        (ClickHouseSink(clickhouse_url, DATABASE, partitions=8), STORED_MS),
+        (ClickHouseSink(clickhouse_url, DATABASE, generation=1, partitions=8), STORED_MS),
     ):
         for view in views:
             await sink.write([(view, await sink.compare(view))])

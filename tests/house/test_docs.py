@@ -135,7 +135,7 @@ def test_our_topics_are_described_as_make_up_makes_them(topic):
         assert f"| `{topic.name}` |" in section(INTEGRATING, "Topics")
 
 
-@pytest.mark.parametrize("statement", [*OTHER_TABLES, RECORD])
+@pytest.mark.parametrize("statement", [*OTHER_TABLES, "moves", RECORD])
 def test_every_other_table_of_clickhouse_is_described_with_its_columns(statement):
     name = re.search(r"db\.(\w+)", sql(statement, "db"))[1]
     rows = [line.split("|") for line in section(INTEGRATING, "ClickHouse").splitlines() if line.startswith("| `")]

@@ -33,8 +33,8 @@ class Switched(ClickHouseSink):
 
     is_away = is_busy = False
 
-    def __init__(self, url):
-        super().__init__(url, DATABASE, partitions=1)
+    def __init__(self, url, generation):
+        super().__init__(url, DATABASE, generation=generation, partitions=1)
         self.answers = asyncio.Event()
         self.answers.set()
 
@@ -71,7 +71,7 @@ class World:
 
     async def own(self, *, muted: bool = False, first: int = 0, generation: int = 3, is_away: bool = False) -> None:
         self.lane = Lane(conf(generation, muted=muted), 0, self.store, self.log, self._told, self._lose, self._crash)
-        self.sink = Switched(self._url)
+        self.sink = Switched(self._url, generation)
         self.sink.is_away = is_away
         self.writer = SinkWriter(self.sink, 0.01, lambda: [self.lane] if self.lane.is_open else [])
         await self.lane.start(Range(first, 100))

@@ -58,7 +58,7 @@ def raw_clickhouse(clickhouse_url):
 
 @pytest.fixture
 async def clickhouse_sink(clickhouse_url, raw_clickhouse):
-    sink = ClickHouseSink(clickhouse_url, DATABASE, partitions=8)
+    sink = ClickHouseSink(clickhouse_url, DATABASE, generation=1, partitions=8)
     yield sink
     await sink.close()
 
@@ -68,8 +68,8 @@ async def clickhouse_sink_of(clickhouse_url, raw_clickhouse):
     """Makes the sink of a generation with so many partitions."""
     made = []
 
-    def make(partitions):
-        made.append(ClickHouseSink(clickhouse_url, DATABASE, partitions=partitions))
+    def make(partitions, generation=1):
+        made.append(ClickHouseSink(clickhouse_url, DATABASE, generation=generation, partitions=partitions))
         return made[-1]
 
     yield make

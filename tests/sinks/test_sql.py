@@ -20,7 +20,7 @@ from tests.support.fake_view import FakeView
 NAMES = sorted(
     entry.name[: -len(".sql")] for entry in files("stream_app.sinks.sql").iterdir() if entry.name.endswith(".sql")
 )
-MADE = ["database", RECORD, *OTHER_TABLES]
+MADE = ["database", RECORD, "moves", *OTHER_TABLES]
 FIRST_FIGURES = [figure for figure in FIGURES if figure.since == 1]
 ADDED = [figure.column for figure in FIGURES if figure.since > 1]
 
@@ -51,6 +51,7 @@ def rows_of(table, *changes):
 
 INSERTS = {
     "insert_migration": [(1, 0), (2, 0), (2, 0)],
+    "insert_moves": [(1, 8, 0, 0), (1, 8, 0, 1), (2, 5, 3, 0)],
     "insert_as_of": [(3, 1795507200), (3, 1795507100)],
     "insert_operators": [("M'1", None, "UTC", "EUR", "2026-11-24", "2025-11-01", "2026-08-25", 3, 9)],
     "insert_groups": [("M'1", "ALL", None, 1, 3, 8), ("M'1", "vip", "大", 0, 3, 8), ("M'1", "gone", None, 0, 3, 8)],

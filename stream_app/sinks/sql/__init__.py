@@ -12,6 +12,7 @@ OTHER_TABLES: Final = {  # statement that makes it: its name
     "operators": "ads_operation_crm_operators",
     "groups": "ads_operation_crm_groups",
 }
+MOVES: Final = "ads_operation_crm_moves"  # made by the statement `moves`
 RECORD: Final = "migrations"  # makes the table of migrations that were run
 
 
