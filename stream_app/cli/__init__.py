@@ -19,6 +19,7 @@ COMMANDS = {
     "monitor": ("stream_app.cli.monitor", "Watch consumer groups and results, and tell how far behind they are"),
     "status": ("stream_app.cli.status", "Show what the monitor sees: lag, age of results, and why"),
     "rebuild": ("stream_app.cli.rebuild", "Count all again by today's rules, beside what serves, and take its place"),
+    "dead-letters": ("stream_app.cli.dead_letters", "List records that could not be used, send them again, drop them"),
     "token": ("stream_app.cli.token", "Print a token for local use"),
     "import": ("stream_app.cli.import_", "Send records of files to the source topics"),
     "simulate": ("stream_app.cli.simulate", "Send the records of a plausible network"),

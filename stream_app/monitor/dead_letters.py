@@ -24,7 +24,9 @@ class DeadLetterCounts:
         for record in await self._follower.drain():
             letter = read_dead_letter(record.value, record.headers)
             if letter is None and record.value is None:
-                continue  # the tombstone of a dead letter that was sent again
+                continue  # a dead letter that was removed
+            if letter is not None and not letter.is_open:
+                continue  # written anew, with what became of it
             reason = letter.reason if letter is not None and letter.reason in set(Reason) else OTHER
             before = self._rows.get(reason)
             self._rows[reason] = DeadLetterRow(

@@ -13,6 +13,10 @@ from stream_app.ports.records import Headers, Record
 
 VALUE_CUT_AT: Final = "value-cut-at"  # headers of a letter whose value, or source key, is the beginning only
 KEY_CUT_AT: Final = "source-key-cut-at"
+REDRIVEN_AT: Final = "redriven-at"  # of one that was sent again, with the place that it was sent to, and whether edited
+REDRIVEN_TO: Final = "redriven-to"
+REDRIVEN_AS: Final = "redriven-as"
+DROPPED_AT: Final = "dropped-at"  # of one that needs nothing
 
 
 class DeadLetter(NamedTuple):
@@ -26,7 +30,21 @@ class DeadLetter(NamedTuple):
     reason: str
     detail: str
     failed_at: str
-    is_cut: bool  # key or value are the beginning only of those of the source record
+    is_value_cut: bool = False  # the value is the beginning only of that of the source record
+    is_key_cut: bool = False
+    redriven_at: str | None = None  # RFC 3339
+    redriven_to: str | None = None  # topic/partition/offset
+    dropped_at: str | None = None  # RFC 3339
+
+    @property
+    def name(self) -> str:
+        """The key of its record: topic/partition/offset of the source record."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing became of it yet."""
+        return self.redriven_at is None and self.dropped_at is None
 
 
 def dead_letter(
@@ -74,7 +92,30 @@ def read_dead_letter(value: bytes | None, headers: Iterable[tuple[str, bytes | N
             reason=reason,
             detail=found["detail"].decode(),
             failed_at=found["failed-at"].decode(),
-            is_cut=VALUE_CUT_AT in found or KEY_CUT_AT in found,
+            is_value_cut=VALUE_CUT_AT in found,
+            is_key_cut=KEY_CUT_AT in found,
+            redriven_at=_text(found.get(REDRIVEN_AT)),
+            redriven_to=_text(found.get(REDRIVEN_TO)),
+            dropped_at=_text(found.get(DROPPED_AT)),
         )
     except (KeyError, ValueError):
         return None
+
+
+def _text(header: bytes | None) -> str | None:
+    return None if header is None else header.decode()
+
+
+def redriven(headers: Headers, at_ms: int, to: str, *, edited: bool) -> Headers:
+    """The headers of a letter that was sent again. `to`: topic/partition/offset of the record."""
+    note: Headers = [
+        (REDRIVEN_AT, iso_ms(at_ms).encode()),
+        (REDRIVEN_TO, to.encode()),
+        (REDRIVEN_AS, b"edited" if edited else b"it came"),
+    ]
+    return [*headers, *note]
+
+
+def dropped(headers: Headers, at_ms: int) -> Headers:
+    """The headers of a letter that was dropped."""
+    return [*headers, (DROPPED_AT, iso_ms(at_ms).encode())]

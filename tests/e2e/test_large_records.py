@@ -46,9 +46,9 @@ def allow(deployment: Deployment, topic: str, record_bytes: int) -> None:
         future.result(20)
 
 
-def received(deployment: Deployment, group: str) -> str:
-    """What a group's document of NL-BIG shows as received in the months."""
-    document = json.loads(deployment.redis.get(f"crm:{{NL-BIG}}:monthly:{group}"))
+def received(deployment: Deployment, group: str, operator: str = "NL-BIG") -> str:
+    """What a group's document shows as received in the months."""
+    document = json.loads(deployment.redis.get(f"crm:{{{operator}}}:monthly:{group}"))
     return str(sum(float(month["receivedAmount"]) for month in document["months"]))
 
 
@@ -116,6 +116,12 @@ def test_large_records_become_letters_with_their_value_cut_and_large_rows_count_
     for group in ("ALL", groups[0], groups[-1]):
         assert received(running, group) == "4.0", "of the CDR that nobody took back"
 
+    edit = ("--set", "amount_received=100", "--set", f"paid_at={now}")
+    sent = running.run_command("dead-letters", "redrive", "charging.payments/2/0", *edit)
+    assert (sent.returncode, sent.stdout) == (0, "charging.payments/2/0 -> charging.payments/2/1\n"), sent.stderr
+    assert "1 letters" in (listed := running.run_command("dead-letters", "list", "--reason", "too_late")).stderr
+    assert listed.stdout.split()[1:3] == ["ocpi.cdrs/0/0", "too_late"]
+
     running.kill("worker-1")
     shutil.rmtree(running.run.state / "worker-1")
     running.start_worker(1)
@@ -128,4 +134,5 @@ def test_large_records_become_letters_with_their_value_cut_and_large_rows_count_
     running.wait_as_of(running.now_ms(), names=["worker-1"], seconds=120)
     assert received(running, "ALL") == received(running, groups[0]) == "8.0", "what the changelog brought back is whole"
     assert received(running, groups[-1]) == "0.0"
+    assert received(running, "ALL", "BIG") == "1.0", "the whole record was sent again, mended"
     assert running.stop("worker-1") == 0

@@ -33,7 +33,10 @@ LANGUAGES = {"", "sh", "console", "sql", "python", "toml"}
 def options(name):
     """The options of a command of stream-app."""
     found = typer.main.get_command(load_command(name))
-    return {option for parameter in found.params for option in [*parameter.opts, *parameter.secondary_opts]}
+    parts = [found, *getattr(found, "commands", {}).values()]
+    return {
+        option for part in parts for parameter in part.params for option in [*parameter.opts, *parameter.secondary_opts]
+    }
 
 
 def wrong(command):
