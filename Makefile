@@ -75,6 +75,13 @@ lock: .venv/development ## pin the dependencies anew, after pyproject.toml chang
 	@"$$UV" pip compile -q --universal --generate-hashes --group dev pyproject.toml -o requirements-dev.lock
 	"$$UV" pip compile -q --universal --generate-hashes pyproject.toml -c requirements-dev.lock -o requirements.lock
 
+advisories: .venv/development ## look up known advisories of all pinned packages; needs the internet
+	@$(BIN)/python deploy/advisories.py $(ARGS)
+
+sbom: .venv/development ## write .run/sbom.json: what the service is made of (CycloneDX), from requirements.lock
+	@mkdir -p .run
+	$(BIN)/python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o .run/sbom.json
+
 dashboard: .venv/runtime ## build the dashboard from its sources; needs Node, which nothing else does
 	@$(BIN)/python docs/dashboard_figures.py
 	cd stream_app/dashboard
@@ -133,4 +140,4 @@ chromium:
 	  echo "Chromium is missing, and make test needs it: install it (Debian: apt-get install chromium)." >&2; exit 1
 	fi
 
-.PHONY: help up down clean demo pay token quick test check bench compare storm lock dashboard pictures docs chromium
+.PHONY: help up down clean demo pay token quick test check bench compare storm lock advisories sbom dashboard pictures docs chromium
