@@ -32,6 +32,7 @@ from stream_app.domain.rules import Rule
 from stream_app.domain.tables import MONTHLY, TABLES, Table
 from stream_app.domain.working import Working
 
+_STEP_ROWS = 500  # of a changed zone: some milliseconds
 _PERIODS_LISTED = 200  # after a longer jump of the clock cells are looked for instead of trying each period
 
 
@@ -165,8 +166,8 @@ def _forget_months(work: Working, name: str, operator: Operator) -> None:
             del months[month]
 
 
-def rezone(work: Working, name: str, timezone: str) -> None:
-    """Count all retained history of an operator anew, in another zone."""
+def rezone(work: Working, name: str, timezone: str) -> Iterator[None]:
+    """Count all retained history of an operator anew, in another zone, in steps; nothing may be applied between them."""
     operator = work.operators[name]
     shown = {group for group, found in work.groups[name].items() if is_shown(operator, found)}
     operator.timezone = timezone
@@ -182,18 +183,24 @@ def rezone(work: Working, name: str, timezone: str) -> None:
                 table.clear(work.touch(table, key))
     _forget_months(work, name, operator)
     customers = work.customers[name]
-    for customer_name, customer in work.scan_customers(name):
+    for count_, (customer_name, customer) in enumerate(work.scan_customers(name), 1):
+        if count_ % _STEP_ROWS == 0:
+            yield
         customer.parts = {}
         customers[customer_name] = customer
         work.changed_customers[name].add(customer_name)
     rules, local = work.rules(name), zone(timezone).local
     own = [rule for _, rule in rules]
-    for kind, _, row in work.scan_entities(name):
+    for count_, (kind, _, row) in enumerate(work.scan_entities(name), 1):
+        if count_ % _STEP_ROWS == 0:
+            yield
         if row[COUNTED] and is_known(row, operator) and not (kind == CDR and row[CREDITED]):
             # One who contributes nothing to what is kept has no row.
             of = None if row[CUSTOMER] is None else customers.setdefault(row[CUSTOMER], Customer())
             count(own, kind, row, of, local, operator.horizon, 1)
+    yield
     work.fold(name, rules)
+    yield
     for key in work.cells[MONTHLY.name].keys(name):
         work.touch(MONTHLY, key)  # what is empty now is known to be
     for group in shown:

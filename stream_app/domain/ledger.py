@@ -11,13 +11,14 @@ So the outcome depends on the set of records only, but for two things that have 
 is cut: clock records, which move retention, and changed zones. Hence the same whatever the batches.
 
     apply(frames)            reads rows, changes them in memory; returns the events rejected as too late
+    applying(frames)         the same in steps, for who has other things to do meanwhile
     freeze(version, as_of)   all that changed since the last freeze
 It knows neither Kafka nor Faust nor RocksDB, and has no clock. After an exception it must be dropped: nothing that was
 not frozen counts.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from stream_app.domain import calendar
@@ -97,6 +98,12 @@ class Ledger:
 
     def apply(self, frames: Iterable[tuple[int | None, Sequence[Events]]]) -> list[LateEvent]:
         """Apply frames, each (clock, parts), in order."""
+        for _ in self.applying(frames):
+            pass
+        return self.late
+
+    def applying(self, frames: Iterable[tuple[int | None, Sequence[Events]]]) -> Iterator[None]:
+        """Apply frames, in steps: a changed zone takes long. `late` is complete at the end, and nothing may come between."""
         self.late = []
         gathered: list[Events] = []
         for clock, parts in frames:
@@ -109,11 +116,10 @@ class Ledger:
                     self._segment(gathered)
                     gathered = []
                     for row in part.rows:
-                        self._announce(part.operator, row)
+                        yield from self._announce(part.operator, row)
                 else:
                     gathered.append(part)
         self._segment(gathered)
-        return self.late
 
     def _segment(self, gathered: Sequence[Events]) -> None:
         """Apply events between which neither the clock nor a zone changes."""
@@ -243,7 +249,7 @@ class Ledger:
                 self.work.changed_groups.add((part.operator, group_id.decode()))
                 self.work.relisted.add(part.operator)
 
-    def _announce(self, name: str, row: Row) -> None:
+    def _announce(self, name: str, row: Row) -> Iterator[None]:
         work = self.work
         operator = calendar.become_known(work, name, row[TIMEZONE])
         if not is_later(row, operator.stamp):
@@ -256,7 +262,7 @@ class Ledger:
         work.changed_operators.add(name)
         work.relisted.add(name)
         if row[TIMEZONE] != operator.timezone:
-            calendar.rezone(work, name, row[TIMEZONE])
+            yield from calendar.rezone(work, name, row[TIMEZONE])
 
     # -- freezing
 

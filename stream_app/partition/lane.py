@@ -13,8 +13,10 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
+from typing import TypeVar
 
 from stream_app.domain.cells import CellKey
 from stream_app.formats.frames import checksum
@@ -29,6 +31,8 @@ from stream_app.ports.kafka import Fenced, Interrupted, Log, Range
 from stream_app.ports.records import Batch
 from stream_app.ports.sinks import Dirty
 from stream_app.ports.store import Store, StoreCorrupt
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +81,8 @@ class Lane:
         self._task: asyncio.Task[None] | None = None
         self._commit_task: asyncio.Task[None] | None = None
         self._closing = False
+        self._stepping = False  # in the middle of what nothing may come between
+        self._unmuting: Callable[[], None] | None = None  # to be done behind it
         self._seeks = False  # frames behind those that come next are of before the seek
         self.is_open = False
         self.muted = conf.muted
@@ -156,6 +162,9 @@ class Lane:
 
     def unmute(self, offset: int, shown: Iterable[tuple[CellKey, str]] = ()) -> None:
         """Serve from now on; the retired generation has applied the events partition up to this offset, and `shown` cells in these currencies."""
+        if self._stepping:
+            self._unmuting = partial(self.unmute, offset, shown)
+            return
         self._state.forget_letters(offset)
         self._state.unmute(shown)
         self.muted = False
@@ -264,12 +273,14 @@ class Lane:
                 if self._commit_task is not None:
                     await self._commit_task
                 committed_at = time.monotonic()
-                self._commit_task = asyncio.create_task(self._commit(self._freeze(publish=self._is_publish_due())))
+                self._commit_task = asyncio.create_task(
+                    self._commit(await self._freeze(publish=self._is_publish_due()))
+                )
                 self._commit_task.add_done_callback(lambda _: self._wake.set())
             if self._commit_task is not None:
                 await self._commit_task
             if self._state.changed or self._state.unpublished:
-                await self._commit(self._freeze(publish=True))
+                await self._commit(await self._freeze(publish=True))
         except (Fenced, Interrupted) as exc:
             self._drop()
             log.warning("partition %d: the transaction is lost (%s: %s)", self.partition, type(exc).__name__, exc)
@@ -292,7 +303,7 @@ class Lane:
         size = 0
         while not self._closing and size < _TICK_BYTES_MAX:
             if self._queue:
-                size += self._apply()
+                size += await self._apply()
                 await asyncio.sleep(0)
             elif self._state.changed and time.monotonic() < until:
                 await self._sleep_until(until)
@@ -300,14 +311,14 @@ class Lane:
                 break
         self._state.tidy()
 
-    def _apply(self) -> int:
+    async def _apply(self) -> int:
         frames, size, timestamp_ms = [], 0, 0
         while self._queue and size < _SLICE_BYTES:
             frame, timestamp_ms = self._queue.popleft()
             frames.append(frame)
             size += len(frame)
         self._queued -= size
-        self._state.apply(frames)
+        await self._step_through(self._state.applying(frames))
         self._state.position.last_frame = checksum(frames[-1], timestamp_ms)
         self.frames += len(frames)
         return size
@@ -333,10 +344,26 @@ class Lane:
             return False
         return time.monotonic() >= self._published_at + self._publish_s()
 
-    def _freeze(self, *, publish: bool) -> Tick:
+    async def _freeze(self, *, publish: bool) -> Tick:
         if publish:
             self._published_at = time.monotonic()
-        return self._state.freeze(self.frontiers.as_of(self._state.applied), publish=publish)
+        as_of_ms = self.frontiers.as_of(self._state.applied)
+        return await self._step_through(self._state.freezing(as_of_ms, publish=publish))
+
+    async def _step_through(self, steps: Generator[None, None, T]) -> T:
+        """Let other partitions and tasks work between steps; what the steps return."""
+        self._stepping = True
+        try:
+            while True:
+                next(steps)
+                await asyncio.sleep(0)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+        finally:
+            self._stepping = False
+            if self._unmuting is not None:
+                unmuting, self._unmuting = self._unmuting, None
+                unmuting()
 
     async def _commit(self, tick: Tick) -> None:
         began_ms = int(time.time() * 1000)

@@ -7,7 +7,7 @@ topics and dead letters, and what sinks must copy: all of one state, made withou
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
@@ -21,7 +21,7 @@ from stream_app.formats import rows
 from stream_app.formats.frames import FramePart, decode_frame
 from stream_app.formats.rows import Position, version_of
 from stream_app.partition.conf import Conf
-from stream_app.partition.frozen_rows import FrozenRows, encode
+from stream_app.partition.frozen_rows import FrozenRows, encoding
 from stream_app.partition.past_cells import PastCells
 from stream_app.ports.records import Record
 from stream_app.ports.sinks import Dirty
@@ -106,10 +106,16 @@ class PartitionState:
 
     def apply(self, frames: Sequence[bytes]) -> None:
         """Apply the frames that follow. `Raises` FrameError; then this state must be dropped."""
+        for _ in self.applying(frames):
+            pass
+
+    def applying(self, frames: Sequence[bytes]) -> Generator[None, None, None]:
+        """Apply the frames that follow, in steps: a changed zone takes long. Nothing may be frozen or tidied between them."""
         decoded = [self._events(*decode_frame(frame)) for frame in frames]
+        yield from self._ledger.applying(decoded)
         self.applied += len(frames)
         self.events += sum(len(part.ids) for _, parts in decoded for part in parts)
-        self._dead += [(self.applied, self._dead_letter(late)) for late in self._ledger.apply(decoded)]
+        self._dead += [(self.applied, self._dead_letter(late)) for late in self._ledger.late]
         self.changed = True
 
     def _events(self, clock: int | None, parts: Iterable[FramePart]) -> tuple[int | None, list[Events]]:
@@ -148,7 +154,16 @@ class PartitionState:
     # -- freezing
 
     def freeze(self, as_of_ms: int, *, publish: bool) -> Tick:
-        """All that changed since the last freeze, as one transaction.
+        """All that changed since the last freeze, as one transaction."""
+        steps = self.freezing(as_of_ms, publish=publish)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                return done.value  # type: ignore[no-any-return]
+
+    def freezing(self, as_of_ms: int, *, publish: bool) -> Generator[None, None, Tick]:
+        """The same in steps, for what is large; nothing may be applied or tidied between them.
 
         With `publish` it holds the results topics' records of all cells that changed since those were last published.
         """
@@ -160,7 +175,7 @@ class PartitionState:
         if not self.muted:
             self._show(_without_probe(frozen), records, version, as_of_ms, publish=publish)
         self.position.offset, self.position.now, self.position.as_of = offset, self._ledger.work.now, as_of_ms
-        changes = encode(frozen)
+        changes = yield from encoding(frozen)
         if self._past is not None:
             changes |= self._past.changes(_shown(frozen.dropped))
         changes = self._rows.freeze(changes)

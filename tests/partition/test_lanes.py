@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from stream_app.domain import calendar
+from stream_app.partition import frozen_rows, room
 from stream_app.partition import lane as lane_module
 from stream_app.partition import lanes as lanes_module
-from stream_app.partition import room
+from stream_app.partition.frozen_rows import FrozenRows
 from stream_app.partition.lanes import Lanes
 from stream_app.partition.sink_writer import SinkWriter
 from stream_app.partition.store import Store, StoreClosed, new_cache
 from stream_app.ports.kafka import Fenced, Interrupted
 from stream_app.ports.sinks import Dirty
 from stream_app.ports.store import StoreCorrupt
-from tests.support.by_hand import clock, member, payment, session
+from tests.support.by_hand import World, announced, clock, member, payment, session
 from tests.support.in_memory import MemoryKafka, batch, conf, frame
 
 NOON, HOUR_S = "2026-11-03 12:00", 3600.0
@@ -368,3 +370,47 @@ async def test_a_scan_of_a_store_that_is_closed_ends_with_an_error(tmp_path):
         next(scan)
     assert (list(store.scan(b"")), store.log) == ([], 0)
     store.close()
+
+
+def _shown(lanes: Lanes) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
+    """Figures and slots of operator M1, as the store of partition 0 has them."""
+    shown = World()
+    shown.rows = FrozenRows(lanes.lanes[0].store)
+    return shown.figures(), shown.slots()
+
+
+async def test_while_a_zone_changes_other_partitions_commit(workers, monkeypatch):
+    """It is counted anew in steps. What stands behind it waits, another change of the zone too, and counts once."""
+    monkeypatch.setattr(calendar, "_STEP_ROWS", 1)
+    monkeypatch.setattr(frozen_rows, "_STEP_ROWS", 1)
+    events = [*[session(f"s{n}", f"2026-11-{n % 20 + 1:02} 20:30", f"c{n}") for n in range(300)]]
+    behind = [
+        announced("Asia/Tokyo", version=1),
+        session("s1", "2026-11-02 21:30", "c7", version=2),
+        announced("America/St_Johns", version=2),
+        member("c7", "vip", version=1),
+    ]
+    expected = World(None)
+    expected.apply([clock("2026-11-24 12:00"), *events, *behind])
+    lanes = await workers.start("one", 0, 1)
+    frames = [
+        frame(clock("2026-11-24 12:00")),
+        *[frame(each, offset=n) for n, each in enumerate([*events, *behind], 1)],
+    ]
+    before = len(frames) - len(behind)
+    await lanes.put(0, [batch(0, *frames[:before])])
+    await lanes.put(1, [batch(0, frames[0])])
+    await until(lambda: [lane.committed for lane in lanes.lanes.values()] == [before, 1])
+    await lanes.put(0, [batch(before, *frames[before:])])
+    other = lanes.lanes[1]
+    async with asyncio.timeout(20):
+        while lanes.lanes[0].committed == before:
+            if other.committed == other.expected:
+                await lanes.put(
+                    1, [batch(other.expected, frame(session(f"x{other.expected}", NOON), offset=other.expected))]
+                )
+            await asyncio.sleep(0)
+    assert other.committed > 20
+    await until(lambda: lanes.lanes[0].committed == len(frames))
+    assert _shown(lanes) == (expected.figures(), expected.slots())
+    await lanes.park()
