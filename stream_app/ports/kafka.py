@@ -62,6 +62,9 @@ class Replayed(Protocol):
 
     log: int
 
+    def load(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Values in the order of keys."""
+
     def write(self, rows: Mapping[bytes, bytes | None], log: int) -> None:
         """Take rows, and stand for the changelog up to `log`."""
 

@@ -84,10 +84,10 @@ async def test_each_partition_goes_on_from_where_its_store_stands(kafka, new_top
         await log.commit({b"p": b"%d" % partition}, {}, 1)
         position = await log.commit({b"q": b"%d" % partition}, {}, 2)
     stores = {p: new_store(str(p)) for p in range(3)}
-    stores[1].write({b"own": b"row"}, position)
+    stores[1].write({b"own": b"row", b"q": b"1"}, position)
     assert await replay(KafkaAccess(kafka), changelog, stores) == 2
     assert rows(stores[0]) == {b"p": b"0", b"q": b"0"}
-    assert rows(stores[1]) == {b"own": b"row"}
+    assert rows(stores[1]) == {b"own": b"row", b"q": b"1"}
     assert (rows(stores[2]), stores[2].log) == ({}, 0)
     assert await replay(KafkaAccess(kafka), changelog, stores) == 0
 
@@ -101,3 +101,33 @@ async def test_a_store_ahead_of_the_changelog_is_refused(kafka, new_topic, new_l
     with pytest.raises(ChangelogLost, match="ends at 2, the store stands for 3"):
         await replay(KafkaAccess(kafka), changelog, {0: store})
     assert (rows(store), store.log) == ({b"x": b"y"}, 3)
+
+
+TAKEN = [
+    # what the store took last, of a changelog whose second record is b=2, or the deletion of b; is it the same history?
+    (b"2", {b"a": b"1", b"b": b"2"}, True),
+    (b"2", {b"a": b"1", b"b": b"3"}, False),
+    (b"2", {b"a": b"1"}, False),
+    (None, {b"a": b"1"}, True),
+    (None, {b"b": b"1"}, False),
+]
+
+
+@pytest.mark.parametrize(("value", "taken", "is_same"), TAKEN)
+async def test_a_changelog_that_lost_what_a_store_took_is_refused(
+    value, taken, is_same, kafka, new_topic, new_log, new_store
+):
+    """Others have the offsets of the lost records by now: the last record that the store took is read again and compared."""
+    source, changelog = new_topic(), new_topic()
+    log = await new_log(source, changelog)
+    position = await log.commit({b"a": b"1", b"b": value}, {}, 1)
+    await log.commit({b"d": b"4"}, {}, 2)
+    store = new_store()
+    store.write(taken, position)
+    if is_same:
+        assert await replay(KafkaAccess(kafka), changelog, {0: store}) == 1
+        assert rows(store) == {**taken, b"d": b"4"}
+    else:
+        with pytest.raises(ChangelogLost, match=r"at offset 1 of .* stands another record"):
+            await replay(KafkaAccess(kafka), changelog, {0: store})
+        assert (rows(store), store.log) == (taken, position)
