@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 # A tombstone must not be gone before each store has taken it: a store is dropped at half the time that tombstones are
 # kept, for the times of store and broker are told by different clocks.
 _CLOCKS_FACTOR = 2
+_FENCE_S = 10.0  # for which all partitions that are taken over wait for each other
 _SUPERSEDED_S_MAX = 60.0
 _SUPERSEDED_POLL_S = 5.0
 _LOST_S_MAX = (
@@ -119,7 +120,11 @@ class Lanes:
                 taking.cancel()
             if not taking.cancelled():
                 taking.result()
-                self.recovered.set()
+                self._note_recovered()
+
+    def _note_recovered(self) -> None:
+        if all(lane.is_open for lane in self.lanes.values()):
+            self.recovered.set()
 
     def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Work that `park` cancels."""
@@ -129,19 +134,47 @@ class Lanes:
         return task
 
     async def _take(self, partitions: Sequence[int], *, seeks: bool = False) -> None:
-        """Take partitions over, whose lanes are closed or were never there."""
-        started = time.monotonic()
+        """Take partitions over, whose lanes are closed or were never there. Those that can't be fenced soon follow by themselves."""
         taken: dict[int, Lane] = {}
         for partition in partitions:
             taken[partition] = self.lanes[partition] = await self._new_lane(partition)
         if not taken:
             return
-        await asyncio.gather(*(lane.fence() for lane in taken.values()))
+        fences = {lane.partition: asyncio.ensure_future(lane.fence()) for lane in taken.values()}
+        try:
+            await asyncio.wait(fences.values(), timeout=_FENCE_S)
+        except asyncio.CancelledError:
+            for fence in fences.values():
+                fence.cancel()
+            raise
+        for partition, fence in fences.items():
+            if not fence.done():
+                log.warning("partition %d is taken over later: Kafka does not start its transactions", partition)
+                self._begin(self._take_late(taken.pop(partition), fence))
+        for partition in taken:
+            fences[partition].result()
+        if taken:
+            await self._go_on(taken, seeks=seeks)
+
+    async def _take_late(self, lane: Lane, fence: asyncio.Future[None]) -> None:
+        """Take a partition over once it is fenced, while others work already."""
+        try:
+            await fence
+            await self._go_on({lane.partition: lane}, seeks=True)
+            await self._seek()
+            self._note_recovered()
+        except Exception as exc:
+            log.exception("partition %d can't be taken over", lane.partition)
+            await self._crash(exc)
+
+    async def _go_on(self, taken: Mapping[int, Lane], *, seeks: bool) -> None:
+        """Bring fenced lanes up to date with the changelog, and start them."""
+        started = time.monotonic()
         count = await self._replay(taken)
         ranges = await self._kafka.ranges(self._conf.topics.events, list(taken))
         for partition, lane in taken.items():
             await self._start(lane, ranges[partition], seeks=seeks)
-        log.info("recovered partitions %s: %d records in %.2f s", partitions, count, time.monotonic() - started)
+        log.info("recovered partitions %s: %d records in %.2f s", list(taken), count, time.monotonic() - started)
 
     async def _start(self, lane: Lane, where: Range, *, seeks: bool) -> None:
         """Start a lane; one of a superseded generation waits: this worker is about to end."""

@@ -414,3 +414,39 @@ async def test_while_a_zone_changes_other_partitions_commit(workers, monkeypatch
     await until(lambda: lanes.lanes[0].committed == len(frames))
     assert _shown(lanes) == (expected.figures(), expected.slots())
     await lanes.park()
+
+
+@pytest.mark.parametrize("is_given_away", [False, True])
+async def test_a_partition_that_can_not_be_fenced_holds_up_the_others_for_a_while_only(
+    is_given_away, workers, monkeypatch
+):
+    """The coordinator of its transactions is away, say. It follows when it can, and may be given away before."""
+    monkeypatch.setattr(lanes_module, "_FENCE_S", 0.1)
+    answers, new_log = asyncio.Event(), workers.kafka.new_log
+
+    def new_slow_log(partition: int):
+        log = new_log(partition)
+        if partition == 0:
+            monkeypatch.setattr(log, "open", answers.wait)
+        return log
+
+    monkeypatch.setattr(workers.kafka, "new_log", new_slow_log)
+    lanes = await workers.start("one", 0, 1)
+    assert [lane.is_open for lane in lanes.lanes.values()] == [False, True]
+    assert (lanes.positions(), lanes.recovered.is_set()) == ({1: 0}, False)
+    for partition in (0, 1):  # of the first nobody is there to take frames
+        await lanes.put(partition, [batch(0, *FIRST)])
+    await until(lambda: lanes.lanes[1].committed == 2)
+    if not is_given_away:
+        answers.set()
+        await until(lambda: workers.seeks == 1)
+        assert (lanes.positions(), lanes.recovered.is_set()) == ({0: 0, 1: 1}, True)
+        await lanes.put(0, [batch(2, LATER)])  # fetched before the seek
+        await lanes.put(0, [batch(0, *FIRST)])
+        await until(lambda: lanes.lanes[0].committed == 2)
+    async with asyncio.timeout(5):
+        await lanes.park()
+    answers.set()
+    await asyncio.sleep(0.05)
+    assert not lanes.lanes
+    assert not workers.crashes
