@@ -16,6 +16,7 @@ from stream_app.formats.murmur2 import partition_for
 from tests.support.deployment import DATABASE, Deployment
 from tests.support.growing import LISTS, Copy
 from tests.support.kafka import read_topic
+from tests.support.waiting import wait_until
 
 HOUR = 3_600_000
 MONDAY = 1_740_996_000_000  # 2025-03-03T10:00:00Z
@@ -52,42 +53,64 @@ def session(id_, version, status, customer, days, hours, seconds):
 
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory):
-    """A deployment of a copy in which all three lists were done."""
+    """A deployment to which a copy in which all three lists were done was rolled out, beside the version that served: what that had counted is counted anew."""
     copy = Copy(tmp_path_factory.mktemp("grown"))
     for heading in LISTS:
         copy.do(heading)
     copy.write_docs()
-    deployment = Deployment(tmp_path_factory.mktemp("run"), checkout=copy.root, clock="stream")
+    deployment = Deployment(tmp_path_factory.mktemp("run"), clock="stream")
     try:
         deployment.start_worker(1)
-        deployment.start_api()
         deployment.wait_ready(1)
-        send(deployment)
+        send_what_the_version_before_reads(deployment)
+        assert "minutesCharged" not in json.loads(deployment.redis.get("crm:{M1}:monthly:ALL"))["months"][0]
+        deployment.use(copy.root)
+        roll_out(deployment)
+        deployment.start_api()
+        send_what_only_the_copy_reads(deployment)
         yield deployment, copy
     finally:
         deployment.close()
 
 
-def send(deployment):
+def roll_out(deployment):
+    """As docs/operating.md says: topics that are new, the rebuild, and workers of the new version."""
+    for command in (("up", "--servers-only"), ("rebuild", "--state-dir", str(deployment.run.state / "rebuild"))):
+        done = deployment.run_command(*command)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    deployment.start_worker(2)
+    deployment.wait_ready(2)
+    before = deployment.process("worker-1")
+    wait_until("the worker of the version before has ended", lambda: before.poll() is not None)
+    assert "figures of version 3: this version knows up to 2, run the version" in deployment.log("worker-1")
+
+
+def send_records(deployment, topic, *values):
     producer = deployment.producer()
+    for value in values:
+        producer.produce(topic, json.dumps(value).encode())
+    assert producer.flush(20) == 0
 
-    def records(topic, *values):
-        for value in values:
-            producer.produce(topic, json.dumps(value).encode())
 
+def send_what_the_version_before_reads(deployment):
     operator = {"operator_id": "M1", "name": "Stadtwerke", "timezone": "Europe/Berlin", "currency": "EUR"}
-    records("crm.operators", operator)
-    records("crm.customer-groups", {"operator_id": "M1", "customer_id": "c1", "group_ids": ["vip"]})
-    records("charging.sessions", *(session(*told) for told in SESSIONS))
-    records(
-        "vendor.wall-boxes", {**WALL_BOX, "to": WALL_BOX["from"] + HOUR // 2}, {**WALL_BOX, "uid": "?", "status": "on"}
+    send_records(deployment, "crm.operators", operator)
+    send_records(deployment, "crm.customer-groups", {"operator_id": "M1", "customer_id": "c1", "group_ids": ["vip"]})
+    send_records(deployment, "charging.sessions", *(session(*told) for told in SESSIONS))
+    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"])
+
+
+def send_what_only_the_copy_reads(deployment):
+    send_records(
+        deployment,
+        "vendor.wall-boxes",
+        {**WALL_BOX, "to": WALL_BOX["from"] + HOUR // 2},
+        {**WALL_BOX, "uid": "?", "status": "on"},
     )
-    producer.flush(20)
-    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"])
+    deployment.wait_as_of(deployment.now_ms(), names=["worker-2"])
     # Now that the ledger knows how late it is.
-    records("vendor.wall-boxes", {**WALL_BOX, "uid": "w2", "from": MONDAY - 800 * 24 * HOUR})
-    producer.flush(20)
-    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"])
+    send_records(deployment, "vendor.wall-boxes", {**WALL_BOX, "uid": "w2", "from": MONDAY - 800 * 24 * HOUR})
+    deployment.wait_as_of(deployment.now_ms(), names=["worker-2"])
 
 
 def minutes(row):
@@ -252,7 +275,7 @@ def test_bad_and_late_records_of_the_source_topic_are_its_own_dead_letters(grown
     letters = {
         (headers["reason"], headers["source-topic"], headers["source-partition"], headers["source-offset"])
         for letter in read_topic(deployment.kafka, "crm-stats.dead-letters")
-        for headers in [{name: value.decode() for name, value in letter.headers}]
+        for headers in [{name: (value or b"").decode() for name, value in letter.headers}]
     }
     assert letters == {
         ("unknown_status", "vendor.wall-boxes", "0", "1"),
