@@ -168,15 +168,15 @@ class Bookkeeping:
         announced = self.latest.get(("operator", operator, ""))
         return announced.timezone if announced else "UTC"
 
-    def first_month(self, operator: str) -> str:
-        """The current month and the 12 before are kept; as long as now is unknown, all."""
-        if self.now_ms is None:
-            return "0000-00"
-        return month_plus(month_of(self.now_ms, self.zone_name(operator)), 1 - self.settings.retention_months)
+    def past_retention(self, instant_ms: int) -> bool:
+        """Does no zone on earth keep it: is its month in UTC+14 older than the first that UTC-12, where a month ends last, keeps?
 
-    def past_retention(self, operator: str, instant_ms: int) -> bool:
-        """Is its month older than the first that is kept?"""
-        return month_of(instant_ms, self.zone_name(operator)) < self.first_month(operator)
+        As long as now is unknown, all is kept.
+        """
+        if self.now_ms is None:
+            return False
+        first = month_plus(month_of(self.now_ms, "Etc/GMT+12"), 1 - self.settings.retention_months)  # POSIX signs
+        return month_of(instant_ms, "Etc/GMT-14") < first
 
     def accept(self, event: Event) -> None:
         """Keep the later one of the entity; of all, that the operator is known."""
@@ -195,10 +195,10 @@ class Bookkeeping:
             for event in self.read([item]):
                 entity = event.entity
                 timed = event.time_ms is not None
-                if timed and entity in self.latest and self.past_retention(event.operator, self.newest_ms[entity]):
+                if timed and entity in self.latest and self.past_retention(self.newest_ms[entity]):
                     del self.latest[entity], self.newest_ms[entity]
                 known = not timed or entity in self.latest
-                if not known and self.past_retention(event.operator, event.time_ms or 0):
+                if not known and self.past_retention(event.time_ms or 0):
                     self.reject(event.record, ["too_late"])
                 else:
                     self.accept(event)
@@ -206,13 +206,10 @@ class Bookkeeping:
     def in_any_order(self, records: Iterable[Record]) -> None:
         """The order does not matter: all versions of an entity are too late, or it is known from one that is not."""
         usable = self.read(records)
-        for event in usable:
-            if event.kind == "operator":
-                self.accept(event)
         if self.now_ms is None:  # on stream time: the highest event time, whatever the status or version
             self.now_ms = max((e.time_ms for e in usable if e.time_ms is not None), default=None)
         in_time = {
-            e.entity for e in usable if e.time_ms is None or not self.past_retention(e.operator, e.time_ms)
+            e.entity for e in usable if e.time_ms is None or not self.past_retention(e.time_ms)
         }  # fmt: skip
         for event in usable:
             if event.entity in in_time:

@@ -1,8 +1,10 @@
 """How results move with time: an operator's midnight, retention, a changed zone, the sweep of rows past retention.
 
-`now` moves only by clock records, so each of these has a place in the log, and a replay gives the same.
-`Operator.horizon` is the first instant that is kept. It never falls, whatever the zone: what has left retention is not
-known again, whether its row was swept or not.
+`now` moves only by clock records, so each of these has a place in the log, and a replay gives the same. Two instants
+follow from it. `Working.horizon` is the first one that some zone on earth retains: what lies before it is not known,
+and is too late when it is new, whoever its operator is; only such rows are swept. `Operator.horizon` is the first one
+that the operator's own zone retains: what lies before it is known, and counts nowhere. So what is known of an operator's
+zone, and when, changes nothing in the end: a zone that moves west brings a month back as it was.
 
 A group is *shown*, has documents, while it has a cell of the current month: ALL always, another one from its first data
 on, and at each month's end as long as something of it counts in a retained month.
@@ -41,12 +43,12 @@ def is_shown(operator: Operator, group: Group) -> bool:
     return bool(operator.today) and month_of_day(operator.today) in group.months
 
 
-def is_known(row: Row, operator: Operator) -> bool:
-    """Has the entity not left retention?
+def is_known(row: Row, horizon: int) -> bool:
+    """Has the entity not left retention everywhere, with the horizon of `Working`?
 
     A placeholder, made by a credit that came first, has version -1 and is not known.
     """
-    return bool(row[VERSION] >= 0 and (row[HOLD] or row[TIME]) >= operator.horizon)
+    return bool(row[VERSION] >= 0 and (row[HOLD] or row[TIME]) >= horizon)
 
 
 def count(
@@ -72,11 +74,6 @@ def count(
                 rule.session(customer, row, when, sign)
 
 
-def horizon_of(work: Working, timezone: str) -> int:
-    """The first retained instant in a zone: quarter hours, 0 while now is unknown."""
-    return retained_from(zone(timezone), work.now, work.settings.retention_months)[1] if work.now else 0
-
-
 def become_known(work: Working, name: str, timezone: str) -> Operator:
     """The operator, made known by its first usable record; the zone is for one that is new."""
     operator = work.operators.get(name)
@@ -88,7 +85,7 @@ def become_known(work: Working, name: str, timezone: str) -> Operator:
         work.relisted.add(name)
         if work.now:
             _set_window(work, operator)
-            operator.swept = operator.horizon
+            operator.swept = work.horizon
             work.show(name, ALL)
     return operator
 
@@ -97,7 +94,7 @@ def advance(work: Working, now: int) -> None:
     """Apply a clock record; one that is not later than the last changes nothing."""
     if now <= work.now:
         return
-    work.now = now
+    work.move_to(now)
     for name, operator in work.operators.items():
         if zone(operator.timezone).day(now) > operator.today:
             _roll(work, name, operator)
@@ -107,8 +104,7 @@ def _set_window(work: Working, operator: Operator) -> None:
     zone_ = zone(operator.timezone)
     operator.today = zone_.day(work.now)
     operator.first_day = operator.today - work.settings.distribution_days + 1
-    operator.first_month, start = retained_from(zone_, work.now, work.settings.retention_months)
-    operator.horizon = max(operator.horizon, start)
+    operator.first_month, operator.horizon = retained_from(zone_, work.now, work.settings.retention_months)
 
 
 def _roll(work: Working, name: str, operator: Operator) -> None:
@@ -171,10 +167,14 @@ def rezone(work: Working, name: str, timezone: str) -> Iterator[None]:
     operator = work.operators[name]
     shown = {group for group, found in work.groups[name].items() if is_shown(operator, found)}
     operator.timezone = timezone
+    before = {table.name: table.first_kept(operator) for table in TABLES}
     if work.now:
         _set_window(work, operator)
     operator.payments = {}
     for table in TABLES:
+        for period in _periods(table, table.first_kept(operator), before[table.name]):
+            for group in list(work.groups[name]):  # a sink may still show what left with it
+                work.touch(table, CellKey(name, group, period))
         keys = work.cells[table.name].keys(name)
         first = table.first_kept(operator)
         work.cells[table.name].drop([key for key in keys if key.period < first])
@@ -182,21 +182,23 @@ def rezone(work: Working, name: str, timezone: str) -> Iterator[None]:
             if key.period >= first:
                 table.clear(work.touch(table, key))
     _forget_months(work, name, operator)
-    customers = work.customers[name]
+    customers, changed = work.customers[name], work.changed_customers[name]
     for count_, (customer_name, customer) in enumerate(work.scan_customers(name), 1):
         if count_ % _STEP_ROWS == 0:
             yield
         customer.parts = {}
         customers[customer_name] = customer
-        work.changed_customers[name].add(customer_name)
+        changed.add(customer_name)
     rules, local = work.rules(name), zone(timezone).local
     own = [rule for _, rule in rules]
     for count_, (kind, _, row) in enumerate(work.scan_entities(name), 1):
         if count_ % _STEP_ROWS == 0:
             yield
-        if row[COUNTED] and is_known(row, operator) and not (kind == CDR and row[CREDITED]):
-            # One who contributes nothing to what is kept has no row.
-            of = None if row[CUSTOMER] is None else customers.setdefault(row[CUSTOMER], Customer())
+        if row[COUNTED] and is_known(row, work.horizon) and not (kind == CDR and row[CREDITED]):
+            of = None
+            if row[CUSTOMER] is not None:  # one who contributed nothing to what was kept has no row
+                of = customers.setdefault(row[CUSTOMER], Customer())
+                changed.add(row[CUSTOMER])
             count(own, kind, row, of, local, operator.horizon, 1)
     yield
     work.fold(name, rules)
@@ -208,7 +210,7 @@ def rezone(work: Working, name: str, timezone: str) -> Iterator[None]:
 
 
 def sweep(work: Working, name: str, after: tuple[bytes, str] | None, limit: int) -> tuple[bytes, str] | None:
-    """Delete up to `limit` rows of an operator past retention, behind `after`; where it stopped, None at the end.
+    """Delete up to `limit` rows of an operator that no zone retains, behind `after`; where it stopped, None at the end.
 
     Changes no result: what it deletes is not known already.
     """
@@ -220,7 +222,7 @@ def sweep(work: Working, name: str, after: tuple[bytes, str] | None, limit: int)
             last = row[HOLD] or row[TIME]
             if kind == CDR and row[CREDITED]:
                 last = max(last, *row[CREDITED].values())
-            if last < operator.horizon and key not in work.entities:
+            if last < work.horizon and key not in work.entities:
                 work.entities[key] = None
             entity, done = key, done + 1
     if done < limit:
@@ -232,7 +234,7 @@ def sweep(work: Working, name: str, after: tuple[bytes, str] | None, limit: int)
             customer_name, done = found, done + 1
     if done == limit:
         return entity, customer_name
-    operator.swept = operator.horizon
+    operator.swept = work.horizon
     work.changed_operators.add(name)
     return None
 

@@ -35,7 +35,7 @@ class Cdrs:
         part: Events,
         current: dict[bytes, Row],
         rules: Sequence[Rule],
-        reject: Callable[[Events, int, str], None],
+        reject: Callable[[Events, int], None],
     ) -> None:
         self._work, self._part, self._current, self._rules, self._reject = work, part, current, rules, reject
         self._operator: Operator = work.operators[part.operator]
@@ -43,12 +43,13 @@ class Cdrs:
 
     def upsert(self) -> None:
         """Apply the events in order."""
+        horizon = self._work.horizon
         for index, (cdr_id, key, event) in enumerate(
             zip(self._part.ids, self._part.keys, self._part.rows, strict=True)
         ):
             old = self._current.get(key)
             name = cdr_id.decode()
-            if old is not None and is_known(old, self._operator):
+            if old is not None and is_known(old, horizon):
                 if not later(event, old):
                     continue
                 self._add(old, -1)
@@ -57,12 +58,12 @@ class Cdrs:
                 hold = old[HOLD] or old[TIME]
                 if hold > event[TIME]:
                     event[HOLD] = hold
-            elif event[TIME] < self._operator.horizon:
-                self._reject(self._part, index, self._operator.timezone)
+            elif event[TIME] < horizon:
+                self._reject(self._part, index)
                 continue
             credited = self._current[key][CREDITED] if key in self._current else {}
-            if old is None or not is_known(old, self._operator):  # a credit that has left retention is not known either
-                credited = {by: time for by, time in credited.items() if time >= self._operator.horizon}
+            if old is None or not is_known(old, horizon):  # a credit that has left retention is not known either
+                credited = {by: time for by, time in credited.items() if time >= horizon}
             event[CREDITED] = credited
             self._store(key, event)
             self._add(event, 1)
@@ -86,7 +87,7 @@ class Cdrs:
         row = self._current.get(key)
         if row is None:
             row = placeholder()
-        if is_known(row, self._operator):
+        if is_known(row, self._work.horizon):
             self._add(row, -1)
         row[CREDITED][by] = time
         self._store(key, row)
@@ -97,6 +98,6 @@ class Cdrs:
         if row is None or by not in row[CREDITED]:
             return
         del row[CREDITED][by]
-        if is_known(row, self._operator):
+        if is_known(row, self._work.horizon):
             self._add(row, 1)
         self._store(key, row)

@@ -69,8 +69,8 @@ class Operator(msgspec.Struct, array_like=True, gc=False):
     today: int = 0  # local day number
     first_month: int = 0  # the first month that is kept
     first_day: int = 0  # the first day whose half-hours are kept
-    horizon: int = 0  # the first instant that is kept (quarter hours); never falls, whatever the zone
-    swept: int = 0  # the horizon up to which rows past retention are known to be gone
+    horizon: int = 0  # the first instant that the operator's zone keeps (quarter hours)
+    swept: int = 0  # the first instant that some zone kept when rows before it were last swept
     payments: dict[str, dict[int, int]] = {}  # currency: month: counted payments
     figures: int = VERSION  # the table of figures that all its cells were last shown by
 

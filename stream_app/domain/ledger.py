@@ -53,7 +53,7 @@ from stream_app.domain.events import (
 )
 from stream_app.domain.figures import PAYMENTS, SESSIONS
 from stream_app.domain.figures import VERSION as FIGURES_VERSION
-from stream_app.domain.local_time import date_of, zone
+from stream_app.domain.local_time import iso_quarter
 from stream_app.domain.rules import Rule, is_something
 from stream_app.domain.sums import PAYMENT_SUMS
 from stream_app.domain.tables import MONTHLY, TABLES, Table
@@ -157,10 +157,9 @@ class Ledger:
         """Make the operator of some events known, unless all of them are too late: then reject them, and say False."""
         work = self.work
         if part.operator not in work.operators:
-            horizon = calendar.horizon_of(work, "UTC")
-            if part.kind in ENTITIES and all(row[TIME] < horizon for row in part.rows):
+            if part.kind in ENTITIES and all(row[TIME] < work.horizon for row in part.rows):
                 for index in range(len(part.rows)):
-                    self._reject(part, index, "UTC")
+                    self._reject(part, index)
                 return False
             calendar.become_known(work, part.operator, "UTC")
         return True
@@ -179,21 +178,20 @@ class Ledger:
         current.update(self.work.load_entities(absent))
         return list(keys)
 
-    def _reject(self, part: Events, index: int, timezone: str) -> None:
+    def _reject(self, part: Events, index: int) -> None:
         if part.again:
             return
         row, (source_key, value) = part.rows[index], part.raws.get(index, (None, None))
-        local = zone(timezone).local(row[TIME])
         detail = (
-            f"{part.ids[index].decode()} of {part.operator} is of {date_of(local // 96)}, and new; "
-            f"kept is what is of {date_of(zone(timezone).local(calendar.horizon_of(self.work, timezone)) // 96)} or later"
+            f"{part.ids[index].decode()} of {part.operator} is of {iso_quarter(row[TIME])}, and new; "
+            f"no time zone keeps anything before {iso_quarter(self.work.horizon)}"
         )
         self.late.append(LateEvent(part.kind, row[PARTITION], row[OFFSET], source_key, value, detail))
 
     def _upsert(self, part: Events, current: dict[bytes, Row], rules: Sequence[Rule]) -> None:
         """Apply sessions, or payments: take back what each entity contributed before, add what it contributes now."""
         work, operator = self.work, self.work.operators[part.operator]
-        horizon, local = operator.horizon, work.zone(part.operator).local
+        known_from, horizon, local = work.horizon, operator.horizon, work.zone(part.operator).local
         customers, changed, out = (
             work.customers[part.operator],
             work.changed_customers[part.operator].add,
@@ -202,7 +200,7 @@ class Ledger:
         adds = _adds(part.kind, rules)
         for index, (key, event) in enumerate(zip(part.keys, part.rows, strict=True)):
             old, time = current.get(key), event[TIME]
-            if old is not None and (hold := old[HOLD] or old[TIME]) >= horizon:
+            if old is not None and (hold := old[HOLD] or old[TIME]) >= known_from:
                 if not later(event, old):
                     continue
                 if old[COUNTED] and old[TIME] >= horizon:
@@ -214,8 +212,8 @@ class Ledger:
                         add(customer, old, when, -1)
                 if hold > time:
                     event[HOLD] = hold
-            elif time < horizon:
-                self._reject(part, index, operator.timezone)
+            elif time < known_from:
+                self._reject(part, index)
                 continue
             current[key] = out[key] = event
             if event[COUNTED] and time >= horizon:
@@ -330,8 +328,8 @@ class Ledger:
         return calendar.sweep(self.work, name, after, limit)
 
     def unswept(self) -> list[str]:
-        """Operators with rows past retention."""
-        return [name for name, operator in self.work.operators.items() if operator.swept < operator.horizon]
+        """Operators with rows that no time zone retains."""
+        return [name for name, operator in self.work.operators.items() if operator.swept < self.work.horizon]
 
     def outdated(self) -> list[str]:
         """Operators with cells that were shown by an older table of figures."""

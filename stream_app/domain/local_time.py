@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 import tzdata
 
 QUARTER_MS = 900_000
+_FIRST_ZONE: Final = 14 * 4  # quarter hours: no zone is further ahead of UTC
+_LAST_ZONE: Final = -12 * 4  # nor further behind it
 ZONE_RULES: Final = tzdata.IANA_VERSION  # of the pinned package: what was added by them must be taken back by them
 EPOCH = date(1970, 1, 1)
 _FIRST_DAY, _LAST_DAY = -1, (date(9999, 12, 31) - EPOCH).days
@@ -28,6 +30,11 @@ def zone_names() -> frozenset[str]:
 def date_of(day: int) -> date:
     """The date of a day number."""
     return EPOCH + timedelta(days=day)
+
+
+def iso_quarter(quarter: int) -> str:
+    """An instant, in quarter hours, as "2026-11-24T08:15Z"."""
+    return f"{datetime.fromtimestamp(quarter * 900, UTC):%Y-%m-%dT%H:%MZ}"
 
 
 def day_of(when: date) -> int:
@@ -114,6 +121,16 @@ class Zone:
 def zone(name: str) -> Zone:
     """The zone of one of `zone_names`."""
     return Zone(name)
+
+
+def retained_anywhere_from(now: int, retention_months: int) -> int:
+    """The first instant of the months that some zone on earth retains at an instant.
+
+    The last zone on earth keeps a month longest, and a month begins earliest in the first one (UTC+14): so whatever a
+    zone retains lies behind it, summer time or not.
+    """
+    month = month_add(month_of_day((now + _LAST_ZONE) // 96), 1 - retention_months)
+    return first_day_of(month) * 96 - _FIRST_ZONE
 
 
 def retained_from(zone_: Zone, now: int, retention_months: int) -> tuple[int, int]:

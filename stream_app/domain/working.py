@@ -14,7 +14,7 @@ import msgspec
 
 from stream_app.domain.cells import Cell, CellKey, Customer, FigureCell, Group, Operator
 from stream_app.domain.events import ALL, Row
-from stream_app.domain.local_time import Zone, zone
+from stream_app.domain.local_time import Zone, retained_anywhere_from, zone
 from stream_app.domain.rules import FigureRule, Rule
 from stream_app.domain.sums import PAYMENT_SUMS
 from stream_app.domain.tables import MONTHLY, TABLES, Table
@@ -89,7 +89,16 @@ class WorkingCells(Generic[C]):
         """A cell that was loaded; a new one where there is none."""
         cell = self._young.get(key)
         if cell is None:
-            cell = self._young[key] = self._old.get(key) or self.table.new()
+            cell = self._young[key] = self._old.get(key) or self._made(key)
+        return cell
+
+    def _made(self, key: CellKey) -> C:
+        """A cell without sums; one that was dropped and is back keeps the currencies that it was shown in."""
+        cell = self.dropped.pop(key, None)
+        self.last.pop(key, None)
+        if cell is None:
+            return self.table.new()
+        self.table.clear(cell)
         return cell
 
     def drop(self, keys: Iterable[CellKey]) -> None:
@@ -129,10 +138,14 @@ class WorkingCells(Generic[C]):
 
 
 class Working:
-    """What a ledger has read and changed since the last freeze. `now`: quarter hours, 0 while unknown."""
+    """What a ledger has read and changed since the last freeze.
+
+    `now`: quarter hours, 0 while unknown. `horizon`: before which no zone on earth retains anything, 0 while unknown.
+    """
 
     def __init__(self, rows: Rows, settings: Settings, now: int) -> None:
-        self.rows, self.settings, self.now = rows, settings, now
+        self.rows, self.settings = rows, settings
+        self.move_to(now)
         self.operators = rows.operators()
         self.groups: dict[str, dict[str, Group]] = defaultdict(dict)
         for operator, group, found in rows.groups():
@@ -152,6 +165,11 @@ class Working:
     def restart(self) -> None:
         """Forget what was changed, after a freeze."""
         self._start()
+
+    def move_to(self, now: int) -> None:
+        """Note that it is so late."""
+        self.now = now
+        self.horizon = retained_anywhere_from(now, self.settings.retention_months) if now else 0
 
     def zone(self, operator: str) -> Zone:
         """The zone of an operator."""

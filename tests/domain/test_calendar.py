@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import pytest
 
+from stream_app.domain.cells import CellKey
 from stream_app.domain.events import ALL
 from stream_app.domain.tables import HALF_HOUR, MONTHLY
 from tests.support.by_hand import (
@@ -11,7 +12,6 @@ from tests.support.by_hand import (
     Event,
     World,
     announced,
-    at,
     clock,
     member,
     named,
@@ -199,14 +199,105 @@ def test_nothing_is_too_late_while_now_is_unknown():
     assert world.figures() == {"ALL 2026-11": sessions(1, 0, anonymous=1)}
 
 
-def test_what_left_retention_does_not_come_back_with_a_zone():
-    """The horizon never falls: another zone's earlier midnight brings nothing back."""
+FIRST_NIGHT = [
+    session("s1", "2025-10-31 10:00", "ann"),
+    payment("p1", "2025-10-31 20:00", "ann", 7),
+    session("s2", "2025-11-01 03:30"),
+]
+
+
+@pytest.mark.parametrize(
+    ("zone", "is_kept"),
+    [
+        ("Pacific/Kiritimati", (1, 1, 1)),
+        ("Asia/Tokyo", (0, 1, 1)),
+        ("UTC", (0, 0, 1)),
+        ("America/St_Johns", (0, 0, 1)),
+        ("Pacific/Honolulu", (0, 0, 0)),
+    ],
+)
+@pytest.mark.parametrize("place", range(4))
+def test_when_a_zone_becomes_known_changes_nothing(zone, is_kept, place):
+    """The first hours of the first retained month: kept where some zone keeps them, shown where the operator's own does."""
     world = World()
-    world.apply([announced("America/St_Johns"), session("s1", "2025-11-01 03:30")])
-    world.apply([announced("Europe/Berlin", version=1)])
-    assert world.operator().horizon == at("2025-11-01 02:30")
-    world.apply([session("s2", "2025-10-31 23:00")])
-    assert world.rejected == ["s2 of M1 is of 2025-11-01, and new; kept is what is of 2025-11-01 or later"]
+    world.apply([session("s0", NOON)])  # known already, in UTC
+    world.apply([*FIRST_NIGHT[:place], announced(zone, version=1), *FIRST_NIGHT[place:]])
+    assert world.rejected == []
+    first, paid, second = is_kept
+    shown = {"ALL 2025-11": sessions(first + second, first, anonymous=second)} if first + second else {}
+    shown |= {"ALL 2025-11 EUR": payments(1, 1, 7)} if paid else {}
+    assert world.figures() == {"ALL 2026-11": sessions(1, 0, anonymous=1)} | shown
+
+
+def test_what_no_zone_keeps_is_too_late():
+    """A new one; the place of a known one among the results follows its latest record."""
+    world = World()
+    world.apply([session("new", "2025-10-31 09:45"), session("known", "2025-10-31 10:00")])
+    assert world.rejected == [
+        "new of M1 is of 2025-10-31T09:45Z, and new; no time zone keeps anything before 2025-10-31T10:00Z"
+    ]
+    world.apply([session("known", "2025-01-01 00:00", version=1), session("known", NOON, version=2)])
+    assert world.figures() == {"ALL 2026-11": sessions(1, 0, anonymous=1)}
+    assert len(world.rejected) == 1
+
+
+@pytest.mark.parametrize("swept", [False, True])
+@pytest.mark.parametrize("together", [False, True], ids=["in two ticks", "in one tick"])
+def test_a_zone_that_moves_west_at_a_months_end_brings_the_month_back_whole(swept, together):
+    """What a month held that the operator's own midnight had dropped is still known, since another zone keeps it."""
+    history = [
+        *[
+            member("ann", "vip"),
+            session("s1", "2025-11-20 12:00", "ann", energy=5),
+            payment("p1", "2025-11-30 23:00", "ann", 9),
+        ],
+        *[session("s2", "2025-11-01 12:00"), payment("p2", "2025-11-20 12:00", received=3, currency="CHF")],
+    ]
+    west = [
+        announced("Pacific/Honolulu", version=1),
+        session("s3", "2025-11-20 12:00", "ann", energy=6),
+        session("s4", NOON),
+    ]
+    expected = World()
+    expected.apply([announced("Pacific/Honolulu", version=1), *history, clock("2026-12-01 02:00"), *west[1:]])
+    world = World()
+    world.apply([*history, clock("2026-12-01 00:00")])
+    assert not any("2025-11" in name for name in world.cells(MONTHLY))
+    if swept:
+        while world.ledger.unswept():
+            world.ledger.sweep("M1", None, 1000)
+    if together:
+        world.apply([clock("2026-12-01 02:00"), *west])
+    else:
+        world.apply([clock("2026-12-01 02:00")])
+        world.apply(west)
+    assert world.figures() == expected.figures()
+    assert world.figures()["vip 2025-11"] == sessions(2, 1, 11)
+    assert set(world.cells(MONTHLY)) >= set(expected.cells(MONTHLY))
+    world.restart()
+    world.apply([member("ann", version=1), session("s1", NOON, "ann", version=1), clock("2026-12-01 12:00")])
+    assert world.figures().keys() == {"ALL 2026-11"}
+
+
+def test_a_group_that_lost_its_customer_meanwhile_shows_zeros_in_a_month_that_is_back():
+    """A sink still shows the group with the customer: what left retention stays as it was."""
+    world = World()
+    world.apply([member("ann", "vip"), session("s1", "2025-11-20 12:00", "ann"), session("s2", NOON, "ann")])
+    world.apply([clock("2026-12-01 02:00"), member("ann", version=1)])
+    world.apply([announced("Pacific/Honolulu", version=1)])
+    assert world.figures()["ALL 2025-11"] == sessions(1, 1)
+    assert not world.frozen.cells[MONTHLY.name][CellKey("M1", "vip", 202511)].counts()
+
+
+def test_a_month_that_is_back_in_the_same_tick_keeps_the_currencies_it_was_shown_in():
+    """It was never gone for readers."""
+    world = World()
+    world.apply([payment("p1", "2025-11-20 12:00", received=3, currency="CHF"), session("s1", "2025-11-20 12:00")])
+    world.apply([payment("p1", "2025-11-20 12:00", received=3, currency="CHF", version=1, counted=False)])
+    world.apply([clock("2026-12-01 02:00"), announced("Pacific/Honolulu", version=1)])
+    back = CellKey("M1", ALL, 202511)
+    assert world.frozen.dropped[MONTHLY.name] == {}
+    assert sorted(world.frozen.cells[MONTHLY.name][back].payments) == ["CHF", "EUR"]
 
 
 def test_a_sweep_deletes_rows_past_retention_in_steps():
@@ -214,11 +305,13 @@ def test_a_sweep_deletes_rows_past_retention_in_steps():
     world = World()
     world.apply(
         [
-            *[session(f"s{i}", "2025-11-30 12:00", f"c{i}", energy=5) for i in range(3)],
+            *[session(f"s{i}", "2025-11-30 09:45", f"c{i}", energy=5) for i in range(3)],
             *[session("kept", NOON, "c0"), member("c1", "vip")],
         ]
     )
-    world.apply([clock("2026-12-01 00:00")])
+    world.apply([clock("2026-12-01 11:45")])
+    assert world.ledger.unswept() == []  # in UTC-12 it is November still
+    world.apply([clock("2026-12-01 12:00")])
     before = world.figures()
     assert world.ledger.unswept() == ["M1"]
     after, steps = None, 0

@@ -133,7 +133,7 @@ def test_a_credit_leaves_a_placeholder_for_a_cdr_that_never_came():
     world.apply([cdr("c1", START, END, credits_="k1")])
     row = world.rows.stored_entities[world.rows.entity_key("M1", CDR, "k1")]
     assert (row[VERSION], row[CREDITED], row[ENERGY]) == (-1, {"c1": at(END)}, None)
-    world.apply([clock("2027-12-01 00:00")])
+    world.apply([clock("2027-12-01 12:00")])
     assert world.ledger.sweep("M1", None, 100) is None
     world.freeze()
     assert world.rows.stored_entities == {}
@@ -143,7 +143,7 @@ def test_a_credit_past_retention_takes_nothing_back_from_a_cdr_that_comes_again(
     """What has left retention is not known, the credit as little as the CDR."""
     world = World()
     world.apply([cdr("k1", START, END, "ann", 100), cdr("c1", START, END, credits_="k1")])
-    world.apply([clock("2027-12-01 00:00"), cdr("k1", "2027-12-01 00:00", "2027-12-01 00:00", "ann", 7)])
+    world.apply([clock("2027-12-01 12:00"), cdr("k1", "2027-12-01 00:00", "2027-12-01 00:00", "ann", 7)])
     assert world.figures() == {"ALL 2027-12": sessions(1, 1), "ALL 2027-12 EUR": payments(1, 1, 7)}
 
 
@@ -152,8 +152,10 @@ def test_a_session_that_began_before_what_is_kept_leaves_its_payment():
     world = World()
     world.apply([cdr("k1", "2025-10-31 23:45", "2025-11-01 00:15", "ann", 100, energy=10)])
     assert world.figures() == {"ALL 2025-11 EUR": payments(1, 1, 100)}
-    world.apply([cdr("k2", "2025-10-31 23:00", "2025-10-31 23:45", "ann", 100)])
-    assert world.rejected == ["k2 of M1 is of 2025-10-31, and new; kept is what is of 2025-11-01 or later"]
+    world.apply([cdr("k2", "2025-10-31 09:00", "2025-10-31 09:45", "ann", 100)])
+    assert world.rejected == [
+        "k2 of M1 is of 2025-10-31T09:45Z, and new; no time zone keeps anything before 2025-10-31T10:00Z"
+    ]
 
 
 def test_a_changed_zone_leaves_out_what_is_credited():

@@ -185,27 +185,27 @@ def test_results_are_these(case, apart):
     assert world.rejected == []
 
 
-TOO_LATE = "s1 of M1 is of 2025-10-31, and new; kept is what is of 2025-11-01 or later"
+TOO_LATE = "s1 of M1 is of 2025-10-31T09:45Z, and new; no time zone keeps anything before 2025-10-31T10:00Z"
 LATE: list[tuple[str, list[Event | Clock], list[str]]] = [
-    ("a new session before the first kept month", [session("s1", "2025-10-31 23:59")], [TOO_LATE]),
-    ("the first instant of it is kept", [session("s1", "2025-11-01 00:00")], []),
+    ("a new session before the first month that is kept anywhere", [session("s1", "2025-10-31 09:59")], [TOO_LATE]),
+    ("its first instant on earth is kept", [session("s1", "2025-10-31 10:00")], []),
     (
         "a known one corrected to before it leaves",
-        [session("s1", NOON), session("s1", "2025-10-31 23:59", version=1)],
+        [session("s1", NOON), session("s1", "2025-10-31 09:59", version=1)],
         [],
     ),
-    ("an event read again has its dead letter already", [again(session("s1", "2025-10-31 23:59"))], []),
+    ("an event read again has its dead letter already", [again(session("s1", "2025-10-31 09:59"))], []),
     (
-        "the operator's zone decides",
-        [announced("Europe/Berlin"), session("s1", "2025-10-31 22:59"), session("s2", "2025-10-31 23:00")],
-        ["s1 of M1 is of 2025-10-31, and new; kept is what is of 2025-11-01 or later"],
+        "the operator's zone does not decide",
+        [announced("Pacific/Honolulu"), session("s1", "2025-10-31 09:59"), session("s2", "2025-10-31 10:00")],
+        [TOO_LATE],
     ),
 ]
 
 
 @pytest.mark.parametrize(("situation", "events", "rejected"), LATE)
 def test_what_comes_too_late_is_rejected(situation, events, rejected):
-    """With the day it is of, and the first that is kept."""
+    """With its time, and the first that is kept."""
     world = World()
     world.apply(events)
     assert world.rejected == rejected
@@ -214,7 +214,7 @@ def test_what_comes_too_late_is_rejected(situation, events, rejected):
 def test_an_operator_is_not_made_known_by_what_is_too_late():
     """Its first usable record makes it known."""
     world = World()
-    world.apply([session("s1", "2025-10-31 23:59")])
+    world.apply([session("s1", "2025-10-31 09:59")])
     assert world.rows.stored_operators == {}
     world.apply([session("s2", NOON)])
     assert list(world.rows.stored_operators) == ["M1"]

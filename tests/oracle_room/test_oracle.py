@@ -290,8 +290,10 @@ def test_lord_howe_turns_by_half_an_hour(source: Source) -> None:
 
 
 def test_thirteen_months_and_ninety_two_days_are_kept(source: Source) -> None:
-    """Now is 2026-11-24: from 2025-11-01, and from 2026-08-25."""
-    late = source.payment("p0", "2025-10-31T23:59:59.999Z", 100)
+    """Now is 2026-11-24: from 2025-11-01, and from 2026-08-25. Too late is what is not even of 2025-11-01 in UTC+14."""
+    late = source.payment("late", "2025-10-31T09:59:59.999Z", 100)
+    source.payment("not shown in UTC", "2025-10-31T10:00:00Z", 100)
+    source.payment("p0", "2025-10-31T23:59:59.999Z", 100)
     source.payment("p1", "2025-11-01T00:00:00Z", 100)
     source.session("s1", "2026-08-24T23:59:59Z")
     source.session("s2", "2026-08-25T00:00:00Z")
@@ -302,12 +304,14 @@ def test_thirteen_months_and_ninety_two_days_are_kept(source: Source) -> None:
 
 
 def test_retention_ends_by_the_operators_clock(source: Source) -> None:
-    """When it is December in Auckland, November of a year ago has left there, not in UTC."""
+    """When it is December in Auckland, November of a year ago has left there, not in UTC. It is too late when it has left everywhere."""
     source.payment("p1", "2025-11-15T00:00:00Z", 100)
     now = datetime(2026, 11, 30, 12, tzinfo=UTC)
-    assert source.truth(now=now).bad == {}
+    assert {key[2] for key in source.truth(now=now).monthly} == {"2025-11"}
     source.operator("Pacific/Auckland")
-    assert list(source.truth(now=now).bad.values()) == ["too_late"]
+    assert source.truth(now=now).monthly == {}
+    assert source.truth(now=now).bad == source.truth(now=datetime(2026, 12, 1, 11, 59, tzinfo=UTC)).bad == {}
+    assert list(source.truth(now=datetime(2026, 12, 1, 12, tzinfo=UTC)).bad.values()) == ["too_late"]
 
 
 def test_a_known_one_corrected_to_a_late_time_leaves_the_results(source: Source) -> None:
@@ -332,7 +336,7 @@ def test_one_that_has_left_retention_is_no_longer_known(source: Source) -> None:
     old = source.payment("p1", "2025-11-03T10:00:00Z", 100, version=5)
     again = source.payment("p1", "2025-11-03T10:00:00Z", 100, version=6)
     new = source.payment("p1", "2026-11-30T10:00:00Z", 700, version=1)
-    later = Clock(int(datetime(2026, 12, 1, 1, tzinfo=UTC).timestamp() * 1000))
+    later = Clock(int(datetime(2026, 12, 1, 12, tzinfo=UTC).timestamp() * 1000))
     found = truth([old, later, again, new], now=NOW, wall_now=later.now_ms, ordered=True)
     assert found.bad == {again.place: "too_late"}
     assert found.monthly["M1", "ALL", "2026-11", "EUR"]["receivedAmount"] == "7.00"

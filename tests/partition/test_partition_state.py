@@ -19,7 +19,7 @@ from tests.support.in_memory import PARTITIONS, RESULTS, MemoryStore, conf, fram
 
 NOON = "2026-11-03 12:00"
 START = clock("2026-11-24 12:00")
-LATE = session("late", "2025-10-31 12:00")
+LATE = session("late", "2025-10-31 09:45")
 
 
 class Partition:
@@ -253,7 +253,7 @@ def test_cells_of_an_older_table_of_figures_are_renewed():
 def test_rows_past_retention_are_swept():
     """In steps, and no result is published by it."""
     partition = Partition()
-    partition.tick(START, session("s1", NOON), clock("2027-12-01 00:00"))
+    partition.tick(START, session("s1", NOON), clock("2027-12-01 12:00"))
     assert [key for key in partition.store.rows if key.startswith(b"e")] != []
     while partition.state.tidy():
         assert keys(partition.tick()) == {}

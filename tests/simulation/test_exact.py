@@ -12,10 +12,10 @@ from stream_app.domain.tables import HALF_HOUR, MONTHLY
 from stream_app.formats.rows import IN_PIECES, PIECES
 from stream_app.partition import pieces
 from stream_app.partition.frozen_rows import CommittedRows
-from tests.oracle import Clock, Truth, truth
+from tests.oracle import Clock, Record, Truth, truth
 from tests.simulation.compare import differences
 from tests.simulation.world import EVENTS_PARTITIONS, World
-from tests.support.strategies import OCPI_OPERATORS, History, histories, late_histories
+from tests.support.strategies import OCPI_OPERATORS, History, histories, late_histories, month_end_histories
 
 SLOW = settings(
     deadline=None, suppress_health_check=list(HealthCheck), max_examples=60, phases=(Phase.explicit, Phase.generate)
@@ -116,6 +116,32 @@ def test_time_passes_and_what_is_late_is_rejected_as_the_oracle_does(history: Hi
         _check(world, expected)
 
     asyncio.run(play())
+
+
+@SLOW
+@given(month_end_histories(), st.randoms(use_true_random=False), st.integers(0, 2**32), st.sampled_from((0.0, 0.5)))
+def test_when_a_zone_becomes_known_or_changes_makes_no_difference(history: History, rng, seed, crashes):
+    """Announcements at other places among the same records and clock records: the same is rejected, and the same is shown."""
+
+    def is_announcement(item: Record | Clock) -> bool:
+        return isinstance(item, Record) and item.topic == "crm.operators"
+
+    moved = [item for item in history.items if not is_announcement(item)]
+    for item in filter(is_announcement, history.items):
+        moved.insert(rng.randrange(len(moved) + 1), item)
+
+    async def play(items: list[Record | Clock]) -> None:
+        world = World(seed, crashes=crashes, wall_now_ms=history.wall_now_ms, ocpi_operators=OCPI_OPERATORS)
+        world.repeats = False  # what is repeated after a clock record may be late the second time
+        for item in items:
+            await world.feed([item])
+            if world.rng.random() < 0.2:
+                await _live(world)
+        await _live(world)
+        _check(world, truth(history.items, wall_now=history.wall_now_ms, settings=history.settings, ordered=True))
+
+    asyncio.run(play(history.items))
+    asyncio.run(play(moved))
 
 
 @SLOW

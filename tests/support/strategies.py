@@ -177,12 +177,12 @@ def group_names(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 @st.composite
-def announcements(draw: st.DrawFn) -> tuple[str, bytes]:
+def announcements(draw: st.DrawFn, zones: tuple[str, ...] = ZONES) -> tuple[str, bytes]:
     """Zones and currencies change."""
     value = _value(
         {
             "operator_id": operators,
-            "timezone": st.sampled_from(ZONES),
+            "timezone": st.sampled_from(zones),
             "currency": st.sampled_from((*CURRENCIES, "CHF")),
         },
         {"version": versions, "name": st.sampled_from((None, "", "Stadtwerke"))},
@@ -305,3 +305,28 @@ def late_histories(*, max_size: int = 60) -> st.SearchStrategy[History]:
     lists = _some(st.one_of(*values, clocks), max_size)
     end = Clock(middle(last_month, 0))
     return _placed(lists).map(lambda items: History([*items, end], end.now_ms, WALL_FAR_MS))
+
+
+MONTHS_END = int(datetime(2026, 12, 1, tzinfo=UTC).timestamp() * 1000)
+FIRST_MONTHS = [int(datetime(2025, month, 1, tzinfo=UTC).timestamp() * 1000) for month in (11, 12)]
+FAR_ZONES = ("Pacific/Kiritimati", "Asia/Tokyo", "Europe/Berlin", "UTC", "Pacific/Honolulu", "Etc/GMT+12")
+
+
+@st.composite
+def month_end_histories(draw: st.DrawFn, *, max_size: int = 40) -> History:
+    """A clock runs over a month's end, from the first zone on earth to the last; zones become known, and change, at any place.
+
+    Events are of hours in which the months that leave and those that stay begin, as each zone has it, or of these days.
+    """
+    quarters = st.integers(-16 * 4, 14 * 4).map(lambda quarter: quarter * 900_000)
+    when = st.one_of(
+        st.builds(int.__add__, st.sampled_from(FIRST_MONTHS), quarters),
+        st.builds(int.__add__, st.just(MONTHS_END), quarters),
+        st.just(MONTHS_END - 380 * DAY),
+    )
+    clocks = st.builds(int.__add__, st.just(MONTHS_END), quarters)
+    values = [sessions(when), sessions(when), payments(when), payments(when), memberships(), announcements(FAR_ZONES)]
+    lists = _some(st.one_of(*values, announcements(FAR_ZONES), clocks.map(Clock)), max_size)
+    items = draw(_placed(lists))
+    start, end = Clock(MONTHS_END - 10 * DAY), Clock(MONTHS_END + draw(quarters))
+    return History([start, *items, end], end.now_ms, WALL_FAR_MS)
