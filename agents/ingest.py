@@ -7,7 +7,7 @@ from typing import Any
 from faust.types import StreamT
 from mode import CrashingSupervisor
 
-from stream_app.ingest.ingest import Ingest
+from stream_app.ingest.ingest import Ingest, NotTakenError
 
 NAME = "ingest"
 _AT_ONCE = 8  # fetches on their way
@@ -22,6 +22,8 @@ def add(app: Any, topics: Iterable[str], ingest: Ingest) -> None:
         try:
             await ingest.take(event.message.topic, event.message.partition, event.value)
             await stream.ack(event)
+        except NotTakenError:
+            return  # its next owner takes it
         except Exception as exc:  # noqa: BLE001  # whatever it is, nothing may be skipped
             await app.crash(exc)
         finally:
@@ -35,6 +37,7 @@ def add(app: Any, topics: Iterable[str], ingest: Ingest) -> None:
             task.add_done_callback(tasks.discard)
 
     async def drain() -> None:
+        ingest.refuse()
         await asyncio.gather(*tasks)
 
     app.stops.append(drain)  # before what they write to is closed

@@ -154,7 +154,7 @@ def create_ingest(settings: Settings, state_dir: Path, metrics: CollectorRegistr
     async def start_clock() -> None:
         background.add_future(ingest.run_clock())
 
-    app.starts += [ingest.start, start_clock]
+    app.starts += [ingest.start] if conf.stream_clock else [ingest.start, start_clock]
     app.stops += [background.stop, ingest.stop]
     return app
 

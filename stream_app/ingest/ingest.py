@@ -1,13 +1,14 @@
 """Ingest: source records into the events topic, by operator; clock records, by time. Stateless and at least once.
 
 What is taken is acknowledged when Kafka has it, good records in the events topic, bad ones in the dead letters. An event that the ledger may
-reject as too late carries its source record along, so that its dead letter holds the value as it came.
+reject as too late carries its source record along, so that its dead letter holds the value as it came. Nothing is taken while this machine's clock
+is off the broker's: it decides what lies in the future.
 """
 
 import asyncio
-import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from stream_app.domain.local_time import QUARTER_MS, retained_from, zone
 from stream_app.formats.frames import FramePart, Raws, clock_frame, frames, probe_frame
 from stream_app.formats.limits import KEY_BYTES_MAX, VALUE_BYTES_MAX, cut
 from stream_app.formats.murmur2 import partition_for
+from stream_app.ingest.broker_clock import BrokerClock
 from stream_app.ingest.metrics import IngestMetrics
 from stream_app.ports.kafka import Appender
 from stream_app.ports.records import NO_TIMESTAMP, Batch, RecordFields
@@ -23,12 +25,14 @@ from stream_app.sinks.dead_letters import dead_letter
 from stream_app.sources import FUTURE_MS, decode
 from stream_app.sources.registry import SourceTopic
 
-log = logging.getLogger(__name__)
-
 _CHUNK = 4000  # records decoded without letting other work in: some 20 ms
 _time = itemgetter(TIME)
 _MARGIN = 3 * 96  # quarter hours: more than zones, clocks and delays differ
 _CLOCK_POLL_S = 0.5
+
+
+class NotTakenError(Exception):
+    """Ingest was stopped while records waited for a clock that is right: they are still to be taken."""
 
 
 class IngestConf(NamedTuple):
@@ -55,17 +59,21 @@ class Ingest:
         now: Callable[[], float] = time.time,
         metrics: IngestMetrics | None = None,
     ) -> None:
-        self._conf, self._appender, self._now = conf, appender, now
+        self._conf, self._appender = conf, appender
         self._metrics = metrics or IngestMetrics(conf.sources)
-        self._time_max = 0  # the highest event time that is in the events topic, quarter hours
-        self._clock_written = 0
-        self._skewed = False
+        self._clock = BrokerClock(self._broker_ms, conf.clock_skew_ms_max, now)
+        self._clock_written = 0  # quarter hours
         self._dead_partitions = 0
+        self._stopping = asyncio.Event()
 
     async def start(self) -> None:
         """Connect."""
         await self._appender.start()
         self._dead_partitions = await self._appender.partitions(self._conf.dead_letters)
+
+    def refuse(self) -> None:
+        """Wait no more for a clock that is right: what waits for one `Raises` NotTakenError."""
+        self._stopping.set()
 
     async def stop(self) -> None:
         """Disconnect."""
@@ -74,13 +82,13 @@ class Ingest:
     # -- records
 
     async def take(self, topic: str, partition: int, batches: Sequence[Batch]) -> None:
-        """Append what the records of one source partition say; back when Kafka has all of it."""
+        """Append what the records of one source partition say; back when Kafka has all of it. `Raises` NotTakenError."""
         whole = Batch.joined(batches)  # a producer that does not linger makes batches of one record
         for start in range(0, len(whole), _CHUNK):
             await self._take(topic, partition, whole, slice(start, start + _CHUNK))
 
     async def _take(self, topic: str, partition: int, batch: Batch, chunk: slice) -> None:
-        source, now_ms = self._conf.sources[topic], int(self._now() * 1000)
+        source, now_ms = self._conf.sources[topic], await self._right_now_ms()
         keys, values, offsets = batch.keys[chunk], batch.values[chunk], batch.offsets[chunk]
         decoded = decode(
             source,
@@ -108,11 +116,22 @@ class Ingest:
             parts.setdefault(at, []).append(FramePart(operator, kind, ids, part.rows, raws, self._conf.again))
         for at, some in parts.items():
             records[self._conf.events, at] = [(None, frame, []) for frame in frames(some)]
+        clock = self._stream_clock(kind, decoded.parts.values())
+        for at in range(self._conf.events_partitions) if clock else ():
+            records.setdefault((self._conf.events, at), []).append((None, clock_frame(clock), []))
         await self._appender.append(records)
+        self._clock_written = max(self._clock_written, clock)
         self._metrics.count(topic, len(values), len(decoded.rejections), decoded.parts)
-        if self._conf.stream_clock and kind in ENTITIES:
-            latest = max((row[TIME] for part in decoded.parts.values() for row in part.rows), default=0)
-            self._time_max = max(self._time_max, latest)
+
+    def _stream_clock(self, kind: int, parts: Iterable[SourceEvents]) -> int:
+        """The event time that is to be written with these events, behind them; 0: none.
+
+        With them, so that records that are acknowledged have moved the time, whatever ends the worker then.
+        """
+        if not self._conf.stream_clock or self._conf.again or kind not in ENTITIES:
+            return 0
+        latest = max((row[TIME] for part in parts for row in part.rows), default=0)
+        return latest if latest > self._clock_written else 0
 
     def _old(self, kind: int, now_ms: int) -> int | None:
         """Before which time an event may be too late for the ledger; None where time does not matter."""
@@ -125,27 +144,28 @@ class Ingest:
     # -- time
 
     async def run_clock(self) -> None:
-        """Write clock records for ever: when a quarter of an hour has passed, of the wall clock or of event time."""
+        """Write clock records for ever, of the wall clock: when a quarter of an hour has passed. With a stream clock those go with events."""
         while True:
-            now = self._time_max if self._conf.stream_clock else int(self._now() * 1000) // QUARTER_MS
-            if now > self._clock_written and (self._conf.stream_clock or await self._is_clock_right()):
+            now_ms = await self._clock.now_ms()
+            if now_ms is not None and (now := now_ms // QUARTER_MS) > self._clock_written:
                 frame: RecordFields = (None, clock_frame(now), [])
                 partitions = range(self._conf.events_partitions)
                 await self._appender.append({(self._conf.events, at): [frame] for at in partitions})
                 self._clock_written = now
             await asyncio.sleep(_CLOCK_POLL_S)
 
-    async def _is_clock_right(self) -> bool:
-        """Does the broker, which stamps the events topic, have about the same time?"""
-        broker_ms = await self._appender.append({(self._conf.events, 0): [(None, probe_frame(), [])]})
-        skew_ms = int(self._now() * 1000) - (broker_ms or 0)
-        skewed = abs(skew_ms) > self._conf.clock_skew_ms_max
-        if skewed and not self._skewed:
-            log.error(
-                "this machine's clock is %.1f s off the broker's: it moves no time until that is mended", skew_ms / 1000
-            )
-        self._skewed = skewed
-        return not skewed
+    async def _right_now_ms(self) -> int:
+        """The time, once this machine's clock is right. `Raises` NotTakenError."""
+        while (now_ms := await self._clock.now_ms()) is None:
+            if self._stopping.is_set():
+                raise NotTakenError
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), _CLOCK_POLL_S)
+        return now_ms
+
+    async def _broker_ms(self) -> int | None:
+        """The time of the broker, which stamps the events topic."""
+        return await self._appender.append({(self._conf.events, 0): [(None, probe_frame(), [])]})
 
 
 def _not_in_the_future(part: SourceEvents) -> SourceEvents:

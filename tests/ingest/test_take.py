@@ -66,9 +66,9 @@ async def taken(topic, values, *, partition=4, stream_clock=False, keys=None, ti
         topic, partition, [Batch(keys, list(values), offsets, [timestamp] * len(values), offsets[-1] + 1)]
     )
     parts = {
-        at[1]: [part for _, frame, _ in some for part in decode_frame(frame)[1]]
+        at[1]: found
         for at, some in appender.records.items()
-        if at[0] == "events"
+        if at[0] == "events" and (found := [part for _, frame, _ in some for part in decode_frame(frame)[1]])
     }
     assert registry.get_sample_value("crm_ingest_records_total", {"topic": topic}) == len(values)
     return parts, appender.records.get(("dead-letters", 0), [])

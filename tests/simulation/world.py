@@ -159,7 +159,7 @@ class World:
         self.conf = Conf(TOPICS, Pace(0.0, 0.0), settings, 1, "topic", "test", "/test")
         self._wall_now_ms = wall_now_ms
         self._conf_ingest = IngestConf(
-            SOURCES, "events", EVENTS_PARTITIONS, "dead-letters", ocpi_operators or {}, 13, True, 0
+            SOURCES, "events", EVENTS_PARTITIONS, "dead-letters", ocpi_operators or {}, 13, False, 30_000
         )
         self.ingest = self._new_ingest(again=False)
         self.crashed = 0
