@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from tests.oracle_room.reading import DIGITS, TOPICS, Event, Record, read
 
 __all__ = ["DIGITS", "TOPICS", "Clock", "Record", "Settings", "Truth", "truth"]
 
+WIDE = Context(prec=200)  # sums may be of any size
 Entity = tuple[str, str, str]
 Place = tuple[str, int, int]
 
@@ -70,20 +71,25 @@ def slot_of(instant_ms: int, zone_name: str) -> int:
     return at.hour * 2 + at.minute // 30
 
 
+def scaled(number: int, digits: int) -> Decimal:
+    """A number of units of 10^-digits."""
+    return Decimal(number).scaleb(-digits, WIDE)
+
+
 def money(minor: int, currency: str) -> str:
     """Minor units as a decimal string in major units with the currency's digits."""
-    return f"{Decimal(minor).scaleb(-DIGITS[currency]):.{DIGITS[currency]}f}"
+    return f"{scaled(minor, DIGITS[currency]):.{DIGITS[currency]}f}"
 
 
 def kilowatt_hours(watt_hours: int) -> str:
     """Watt-hours as a decimal string in kilowatt-hours."""
-    return f"{Decimal(watt_hours).scaleb(-3):.3f}"
+    return f"{scaled(watt_hours, 3):.3f}"
 
 
 def average(total: Decimal, number: int, digits: int) -> str:
     """A decimal string rounded half-up; with nobody to divide by, zero with those digits."""
-    quotient = total / number if number else Decimal(0)
-    return str(quotient.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
+    quotient = WIDE.divide(total, Decimal(number)) if number else Decimal(0)
+    return str(quotient.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, WIDE))
 
 
 @dataclass
@@ -116,12 +122,12 @@ class Cell:
             "refundedAmount": money(sum(p.refunded for p in payments), currency),
             "paymentCount": len(payments),
             "payingCustomers": len(payers),
-            "perCapitaPayment": average(Decimal(received - anonymous).scaleb(-digits), len(payers), digits),
+            "perCapitaPayment": average(scaled(received - anonymous, digits), len(payers), digits),
             "sessionCount": len(self.sessions),
             "chargingCustomers": len(chargers),
             "perCapitaFrequency": average(Decimal(len(self.sessions) - anonymous_sessions), len(chargers), 2),
             "energyKwh": kilowatt_hours(energy),
-            "perCapitaEnergy": average(Decimal(energy - anonymous_energy).scaleb(-3), len(chargers), 3),
+            "perCapitaEnergy": average(scaled(energy - anonymous_energy, 3), len(chargers), 3),
             "anonymousAmount": money(anonymous, currency),
             "anonymousSessionCount": anonymous_sessions,
             "anonymousEnergyKwh": kilowatt_hours(anonymous_energy),

@@ -16,6 +16,7 @@ from stream_app.domain.cells import Cell, CountCell, Customer, FigureCell
 from stream_app.domain.events import ALL, CURRENCY, Row
 from stream_app.domain.figures import PAYMENTS, SESSIONS, Basis
 from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS, Sums, filled
+from stream_app.domain.wide import ext_hook
 
 C = TypeVar("C", bound=Cell)
 Groups = tuple[str, ...]
@@ -23,7 +24,7 @@ ANONYMOUS_GROUPS: Groups = (ALL,)
 
 _PAYMENTS_SIZE, _SESSIONS_SIZE = PAYMENT_SUMS.customer_size, SESSION_SUMS.customer_size
 _NO_PAYMENTS, _NO_SESSIONS = PAYMENT_SUMS.customer_zeros(), SESSION_SUMS.customer_zeros()
-_decode_part = msgspec.msgpack.Decoder(dict[Any, Any]).decode
+_decode_part = msgspec.msgpack.Decoder(dict[Any, Any], ext_hook=ext_hook).decode
 
 
 def part(customer: Customer, name: str) -> dict[Any, Any]:

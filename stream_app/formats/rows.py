@@ -11,7 +11,8 @@ r"""Rows of a partition's store and of its changelog. One key space, told apart 
 Ids hold no control characters, so the separators are safe, and everything of an operator is one range by kind of row. A
 value that is empty is a deletion (in overlays; the changelog has a null).
 
-A value begins with the number of its format; one of format 1 with what msgpack makes of a list, a byte from 0x80 on.
+A value begins with the number of its format, or with the mark of a row of the newest one that holds integers beyond 64
+bits (domain.wide), which no older version can read; one of format 1 with what msgpack makes of a list, a byte from 0x80 on.
 Rows are written in the newest format, and read in each that ever was, so an older one is written anew when it is
 touched. The row Position has the number as its first field, in every format, and with it what else the rows were made
 by: a version that knows less of it must not go on.
@@ -26,6 +27,7 @@ import msgspec
 from stream_app.domain.cells import Cell, CellKey, CountCell, Customer, FigureCell, Group, Operator
 from stream_app.domain.events import Row
 from stream_app.domain.tables import Table
+from stream_app.domain.wide import ext_hook, widened
 from stream_app.formats import older
 
 T = TypeVar("T")
@@ -37,6 +39,7 @@ OPERATORS, GROUPS, PAST, PIECES = b"o", b"g", b"k", b"x"
 DELETED: Final = b""
 _MARK: Final = bytes([FORMAT])
 IN_PIECES: Final = b"\x7f"  # begins the value of a row whose value is in pieces: no format has that number
+_WIDE: Final = 0x7E  # begins a row with integers beyond 64 bits: no format either
 _LISTS_FROM: Final = 0x80  # first bytes of format 1
 _IS_THE_VERSION: Final = "run the version of crm-stats that wrote it, or a newer one"
 
@@ -146,20 +149,30 @@ encode_position = _encode = msgspec.msgpack.Encoder().encode
 
 def encode(value: object) -> bytes:
     """The value of any row but the row Position."""
-    return _MARK + _encode(value)
+    try:
+        return _MARK + _encode(value)
+    except OverflowError:
+        return bytes([_WIDE]) + _encode(widened(value))
 
 
 def encode_all(rows: Iterable[tuple[bytes, object]]) -> dict[bytes, bytes]:
     """Values of rows by key; empty for None, which is a deletion."""
-    mark, encode_ = _MARK, _encode
-    return {key: DELETED if value is None else mark + encode_(value) for key, value in rows}
+    mark, encode_, out = _MARK, _encode, {}
+    for key, value in rows:
+        try:
+            out[key] = DELETED if value is None else mark + encode_(value)
+        except OverflowError:  # a sum beyond 64 bits
+            out[key] = encode(value)
+    return out
 
 
 class Decoder(Generic[T]):
-    """Reads the values of one kind of row, of every format."""
+    """Reads the values of one kind of row, of every format. `wide`: those with integers beyond 64 bits, if other than `newest`."""
 
-    def __init__(self, newest: Callable[[bytes], T], of_1: Callable[[bytes], T]) -> None:
-        self._newest, self._of_1 = newest, of_1
+    def __init__(
+        self, newest: Callable[[bytes], T], of_1: Callable[[bytes], T], wide: Callable[[bytes], T] | None = None
+    ) -> None:
+        self._newest, self._of_1, self._wide = newest, of_1, wide or newest
 
     def __call__(self, raw: bytes) -> T:
         """The value. `Raises` FormatError for one of a newer format."""
@@ -173,7 +186,16 @@ class Decoder(Generic[T]):
     def _other(self, raw: bytes) -> T:
         if raw[0] >= _LISTS_FROM:
             return self._of_1(raw)
+        if raw[0] == _WIDE:
+            return self._wide(raw[1:])
         raise FormatError(f"a row of format {raw[0]}: this version reads up to {FORMAT}, {_IS_THE_VERSION}")
+
+
+_decode_wide = msgspec.msgpack.Decoder(ext_hook=ext_hook).decode
+
+
+def _wide_figure_cell(raw: bytes) -> FigureCell:
+    return msgspec.convert(_decode_wide(raw), FigureCell)
 
 
 decode_entity = Decoder[Row](msgspec.msgpack.Decoder(Row).decode, older.entity_of_1)
@@ -181,7 +203,7 @@ decode_customer = Decoder(msgspec.msgpack.Decoder(Customer).decode, older.custom
 decode_operator = Decoder(msgspec.msgpack.Decoder(Operator).decode, older.operator_of_1)
 decode_group = Decoder(msgspec.msgpack.Decoder(Group).decode, older.group_of_1)
 _decode_cell: dict[type[Cell], Decoder[Any]] = {
-    FigureCell: Decoder(msgspec.msgpack.Decoder(FigureCell).decode, older.figure_cell_of_1),
+    FigureCell: Decoder(msgspec.msgpack.Decoder(FigureCell).decode, older.figure_cell_of_1, _wide_figure_cell),
     CountCell: Decoder(msgspec.msgpack.Decoder(CountCell).decode, older.count_cell_of_1),
 }
 

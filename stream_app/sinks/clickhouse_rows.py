@@ -6,7 +6,7 @@ a cell of counts one for each slot. Amounts travel as decimal strings: the drive
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, localcontext
 from functools import cache, lru_cache
 from typing import Any, Final
 
@@ -27,14 +27,27 @@ Row = tuple[Any, ...]
 Columns = list[list[Any]]
 Added = tuple[int | Decimal, ...]  # number of rows, their versions as ClickHouse sums them, and each column of values
 _MODULUS: Final = 2**64  # of sums of UInt64
+_EXACT: Final = Context(prec=76, traps=[Inexact])  # twice the digits that a column has
 
-_date_of = lru_cache(10_000)(date_of)
+_LAST_DAY: Final = day_of(date(2105, 12, 31))  # of a Date in 18.16; today's ends later
+
+
+@lru_cache(10_000)
+def _date_of(day: int) -> date:
+    """A day that a Date can hold: the nearest one to a day number."""
+    return date_of(min(max(day, 0), _LAST_DAY))
 
 
 @lru_cache(10_000)
 def period_date(table: AnyTable, period: int) -> date:
-    """A period's first day; 0, where none is known, as 1970-01-01."""
-    return date_of(table.period.first_day(period)) if period else EPOCH
+    """A period's first day, as near as a Date can hold it; 0, where none is known, as 1970-01-01."""
+    return _date_of(table.period.first_day(period)) if period else EPOCH
+
+
+@lru_cache(10_000)
+def has_date(table: AnyTable, period: int) -> bool:
+    """Can a Date hold the period's first day? Cells of others, which only a stream clock can keep, have no rows."""
+    return 0 <= table.period.first_day(period) <= _LAST_DAY
 
 
 @lru_cache(10_000)
@@ -49,7 +62,7 @@ def period_of(table: AnyTable, first: date) -> int:
 def columns_of(view: View, table: AnyTable, keys: Iterable[CellKey]) -> Iterator[Columns]:
     """Columns of the cells that are there or held, so many cells and months at a time."""
     rows = _figure_columns if isinstance(table, FigureTable) else _count_columns
-    for chunk in _chunks(table, keys):
+    for chunk in _chunks(table, [key for key in keys if has_date(table, key.period)]):
         cells = zip(chunk, view.last_cells(table, chunk), strict=True)
         found = rows(table, [(key, cell) for key, cell in cells if cell is not None], view.partition)
         if found and found[0]:
@@ -116,7 +129,8 @@ def as_columns(rows: Sequence[Row]) -> Columns:
 
 def added(table: AnyTable, cells: Iterable[tuple[CellKey, Any]]) -> Added:
     """What the rows of an operator's cells add up to, as `added_rows` has it of the rows that ClickHouse holds."""
-    return _added_figures(cells) if isinstance(table, FigureTable) else _added_counts(cells)
+    kept = (found for found in cells if has_date(table, found[0].period))
+    return _added_figures(kept) if isinstance(table, FigureTable) else _added_counts(kept)
 
 
 def _added_figures(cells: Iterable[tuple[CellKey, FigureCell]]) -> Added:
@@ -163,7 +177,8 @@ def _of_column(total: int, digits: int) -> int | Decimal:
 def added_rows(table: AnyTable, sums: Iterable[Row]) -> Added:
     """The sums of what `sum_rows` found by age of one operator's rows; zeros of nothing."""
     width = 2 + (len(FIGURES) if isinstance(table, FigureTable) else 1)
-    totals = [sum(column) for column in zip(*sums, strict=True)] or [0] * width
+    with localcontext(_EXACT):
+        totals = [sum(column) for column in zip(*sums, strict=True)] or [0] * width
     return tuple(total if isinstance(total, Decimal) else total % _MODULUS for total in totals)
 
 
@@ -177,7 +192,7 @@ def figure_cells(table: FigureTable, rows: Iterable[Row]) -> dict[int, FigureCel
         cell = cells.setdefault(period_of(table, first), table.new())
         payments, sessions = PAYMENT_SUMS.zeros(), SESSION_SUMS.zeros()
         for (is_payment, at, figure), value in zip(_STORED, values, strict=True):
-            (payments if is_payment else sessions)[at] = int(value * 10 ** figure.digits(currency))
+            (payments if is_payment else sessions)[at] = int(_EXACT.scaleb(value, figure.digits(currency)))
         cell.payments[currency] = payments
         if version >= cell.version:  # a row of an insert that is under way may be older
             cell.version, cell.as_of, cell.sessions = version, as_of_seconds * 1000, sessions

@@ -138,6 +138,30 @@ def test_a_customer_is_these_bytes_and_what_was_not_looked_at_is_written_as_it_w
     assert rows.encode(Customer()) == b"\x02\x93\x91\xa3ALL\x95\xff\x00\x00\x00\x00\x80"
 
 
+def test_a_row_with_integers_beyond_64_bits_is_these_bytes():
+    """Marked, so that a version that can't read it says so; what fits stays as it is in every other row."""
+    cell = FigureCell(5, 6, {"EUR": [2**64, 2**64 - 1, -(2**63) - 1, 1, 1, 0]}, [0, 0, 0, 0, 0])
+    golden = (
+        b"\x7e\x94\x05\x06\x81\xa3EUR\x96\xc7\x09\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\xcf\xff\xff\xff\xff\xff\xff\xff\xff"
+        b"\xc7\x09\x01\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x01\x01\x00\x95\x00\x00\x00\x00\x00"
+    )
+    assert rows.encode(cell) == golden
+    assert rows.encode_all([(b"k", cell), (b"gone", None)]) == {b"k": golden, b"gone": b""}
+    assert rows.cell_decoder(MONTHLY)(golden) == cell
+    assert rows.cell_decoder(MONTHLY).all([golden, None]) == [cell, None]
+
+
+@given(st.integers(-(2**200), 2**200) | st.sampled_from((2**64, 2**63, -(2**63) - 1, 2**71 - 1, 2**71, -(2**71))))
+def test_an_integer_of_any_size_stays_in_a_customers_part(number):
+    """And so does what was not looked at beside it."""
+    found = rows.decode_customer(
+        rows.encode(Customer(("ALL",), STAMP, {"mp": {"EUR": {202611: [number, 1]}}, "h": {3: 1}}))
+    )
+    again = rows.decode_customer(rows.encode(found))
+    assert part(again, "mp") == {"EUR": {202611: [number, 1]}}
+    assert bytes(rows.decode_customer(rows.encode(again)).parts["h"]) == msgspec.msgpack.encode({3: 1})
+
+
 # -- older formats: what they were when they were written, and the value of today that they are read as
 
 STAMP_1 = (1, 2, 3, 4)

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from stream_app.domain.events import ALL
+from stream_app.domain.figures import MONEY
 from stream_app.domain.report import groups_data
 from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS
 from stream_app.domain.tables import HALF_HOUR, MONTHLY, TABLES, FigureTable
@@ -57,7 +58,9 @@ async def test_default_answers_of_any_view(seed, redis_sink, clickhouse_sink, re
             for month in MONTHLY.default_periods(view.known[operator_id]):
                 if dice.random() < 0.7:
                     money = {
-                        currency: [dice.randrange(10**9) for _ in range(PAYMENT_SUMS.size)]
+                        currency: [
+                            dice.randrange(2**90 if figure.unit is MONEY else 10**9) for figure in PAYMENT_SUMS.figures
+                        ]
                         for currency in ("EUR", "USD", "JPY", "KWD")
                         if dice.random() < 0.5
                     }
