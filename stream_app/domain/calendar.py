@@ -171,16 +171,7 @@ def rezone(work: Working, name: str, timezone: str) -> Iterator[None]:
     if work.now:
         _set_window(work, operator)
     operator.payments = {}
-    for table in TABLES:
-        for period in _periods(table, table.first_kept(operator), before[table.name]):
-            for group in list(work.groups[name]):  # a sink may still show what left with it
-                work.touch(table, CellKey(name, group, period))
-        keys = work.cells[table.name].keys(name)
-        first = table.first_kept(operator)
-        work.cells[table.name].drop([key for key in keys if key.period < first])
-        for key in keys:
-            if key.period >= first:
-                table.clear(work.touch(table, key))
+    _clear(work, name, before)
     _forget_months(work, name, operator)
     customers, changed = work.customers[name], work.changed_customers[name]
     for count_, (customer_name, customer) in enumerate(work.scan_customers(name), 1):
@@ -207,6 +198,21 @@ def rezone(work: Working, name: str, timezone: str) -> Iterator[None]:
         work.touch(MONTHLY, key)  # what is empty now is known to be
     for group in shown:
         work.show(name, group)
+
+
+def _clear(work: Working, name: str, before: dict[str, int]) -> None:
+    """Drop the cells that an operator's new window has no longer, and empty all others; `before`: what was kept from, by table."""
+    operator = work.operators[name]
+    for table in TABLES:
+        first = table.first_kept(operator)
+        for period in _periods(table, first, before[table.name]):
+            for group in list(work.groups[name]):  # a sink may still show what left with it
+                work.touch(table, CellKey(name, group, period))
+        keys = work.cells[table.name].keys(name)
+        work.cells[table.name].drop([key for key in keys if key.period < first])
+        for key in keys:
+            if key.period >= first:
+                table.clear(work.touch(table, key))
 
 
 def sweep(work: Working, name: str, after: tuple[bytes, str] | None, limit: int) -> tuple[bytes, str] | None:

@@ -15,6 +15,7 @@ from stream_app.domain.money import DIGITS
 from stream_app.sources.exact import (
     ID_LENGTH,
     MOST_AMOUNT,
+    MOST_GROUPS,
     MOST_VERSION,
     Fields,
     Fractional,
@@ -175,12 +176,14 @@ def _exact_membership(fields: Fields, _latest_ms: int) -> Membership:
             raise UnusableError(
                 Reason.RESERVED_GROUP, f'group_ids has "{ALL}", which everything belongs to, and must not be listed'
             )
+    if (count := len(set(record.group_ids))) > MOST_GROUPS:
+        raise UnusableError(Reason.OUT_OF_RANGE, f"group_ids has {count} groups, must have {MOST_GROUPS} at most")
     return record
 
 
 def _membership_row(record: Membership, timestamp: int, offset: int, partition: int, _latest_ms: int) -> Row | None:
     groups = record.group_ids
-    if ALL in groups:
+    if ALL in groups or (len(groups) > MOST_GROUPS and len(set(groups)) > MOST_GROUPS):
         return None
     return [
         record.version or 0,

@@ -15,6 +15,9 @@ from stream_app.sources.times import LAST_MS
 
 MOST_VERSION: Final = 2**53
 MOST_AMOUNT: Final = 2**53 - 1
+MOST_GROUPS: Final = (
+    2_000  # of a customer: each event touches a cell in each of them, a change of groups all their periods
+)
 ID_LENGTH: Final = 200
 CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 _NOT_IN_IDS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")

@@ -150,7 +150,11 @@ async def test_a_source_record_that_travels_along_is_cut_as_its_letter_would_be(
         ("crm.groups", {"group_id": "g", "name": "n" * NAME_BYTES_MAX}, NAME_BYTES_MAX),
         ("crm.operators", {"timezone": "UTC", "currency": "EUR", "name": "n" * NAME_BYTES_MAX}, NAME_BYTES_MAX),
         ("crm.customer-groups", {"customer_id": "c", "group_ids": ["g" * 200] * 9000}, None),
-        ("crm.customer-groups", {"customer_id": "c", "group_ids": [f"{n:0200}" for n in range(9000)]}, 3 << 19),
+        (
+            "crm.customer-groups",
+            {"customer_id": "c", "group_ids": [f"{n:04}{'😀' * 196}" for n in range(2000)]},
+            3 << 19,
+        ),
     ],
 )
 async def test_an_event_that_exceeds_what_a_frame_takes_is_rejected(topic, fields, size):

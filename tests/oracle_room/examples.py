@@ -166,6 +166,7 @@ def bad_examples(now_ms: int, *, late: bool = True) -> list[Example]:
     add("operator", "wrong_type", "a number as name", name=5)
     add("group", "reserved_group", "a name for ALL", group_id="ALL")
     add("membership", "reserved_group", "member of ALL", group_ids=["vip", "ALL"])
+    add("membership", "out_of_range", "member of 2,001 groups", group_ids=[f"g{n}" for n in range(2001)])
     for groups in ("vip", {"vip": 1}, [1], [["vip"]], ["vip", True]):
         add("membership", "wrong_type", f"groups {groups!r}", group_ids=groups)
     for wrong in BAD_IDS:

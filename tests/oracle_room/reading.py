@@ -310,6 +310,9 @@ def payment(fields: Fields, record: Record) -> Event:
     )  # fmt: skip
 
 
+MOST_GROUPS = 2000
+
+
 def membership(fields: Fields, record: Record) -> Event:
     """The set of a customer's groups; ALL in it is a bad record."""
     groups = fields.required("group_ids")
@@ -323,6 +326,8 @@ def membership(fields: Fields, record: Record) -> Event:
             fields.fault("bad_id")
         elif group_id == "ALL":
             fields.fault("reserved_group")
+    if len({group_id for group_id in groups if isinstance(group_id, str)}) > MOST_GROUPS:
+        fields.fault("out_of_range")
     return Event(
         record, "membership", fields.id("operator_id") or "", fields.id("customer_id") or "", fields.version(),
         group_ids=frozenset(g for g in groups if isinstance(g, str)),

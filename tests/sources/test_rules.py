@@ -274,6 +274,9 @@ def test_memberships():
         rejected(MEMBERSHIP, Reason.BAD_ID, group_ids=["vip", bad])
     for bad in ("vip", {}, 1, True, [1], [None], [["vip"]]):
         rejected(MEMBERSHIP, Reason.WRONG_TYPE, group_ids=bad)
+    most = [f"g{n:04d}" for n in range(2000)]
+    assert row(MEMBERSHIP, group_ids=[*most, *most])[GROUP_IDS] == most
+    rejected(MEMBERSHIP, Reason.OUT_OF_RANGE, group_ids=[*most, "vip"])
 
 
 def test_groups():
