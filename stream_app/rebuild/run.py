@@ -24,6 +24,7 @@ from stream_app.kafka import generations
 from stream_app.kafka.log import Appender
 from stream_app.observing.observer import Observer
 from stream_app.ports.sinks import Dirty, Sink, View
+from stream_app.rebuild.catching_up import CatchingUp
 from stream_app.rebuild.copying import Copying
 from stream_app.rebuild.difference import Difference, difference
 from stream_app.rebuild.gone import GoneCells, tombstones
@@ -160,12 +161,12 @@ class Rebuild:
         )
 
     async def _catch_up(self, copy: "asyncio.Task[None] | None") -> None:
-        """Wait until this generation has applied each partition up to its end of a moment before."""
+        """Wait until this generation has applied each partition up to its end of some seconds before."""
         await self._ledger.lanes.recovered.wait()
         events, partitions = self._settings.events, range(self._settings.events_partitions)
         tps = [(events, partition) for partition in partitions]
         old = [(self._old.events, partition) for partition in range(self._old.events_partitions)]
-        before: dict[tuple[str, int], int] | None = None
+        catching_up = CatchingUp()
         first: int | None = None
         while True:
             if copy is not None and copy.done():
@@ -178,9 +179,8 @@ class Rebuild:
                 todo = sum(ends[tp] for tp in tps)
                 counted = sum(lane.events for lane in lanes)
                 self._telling.phase("Applying events", done - first, max(todo - first, 1), counted)
-                if before is not None and self._has_passed(before):
+                if catching_up.is_done(time.monotonic(), ends, self._has_passed):
                     return
-                before = ends
             await asyncio.sleep(_POLL_S)
 
     async def _settle(self) -> None:
