@@ -10,6 +10,7 @@ from stream_app.access.kafka import KafkaAccess
 from stream_app.formats.rows import FORMAT, POSITION, Position, decode_position, encode_position
 from stream_app.kafka.log import TransactionLog
 from stream_app.kafka.readers import new_reader
+from stream_app.ports.kafka import Fenced
 from stream_app.ports.records import Batch
 
 _WINDOW = 2_000  # records at the end of a changelog; each transaction ends with the position
@@ -29,15 +30,21 @@ async def retire(
 async def _retire(
     kafka: KafkaAccess, consumer_group: str, changelog: tuple[str, int], source: tuple[str, int], by: int
 ) -> int:
-    log = TransactionLog(kafka, f"{consumer_group}-{source[1]}", consumer_group, source, changelog)
-    await log.open()
-    try:
-        position = await last_position(kafka, *changelog) or Position(FORMAT, "", 0, 0, -1, 0, 0)
-        marked = msgspec.structs.replace(position, format=FORMAT, superseded_by=by)
-        await log.commit({POSITION: encode_position(marked)}, {}, position.offset)
-    finally:
-        await log.close()
-    return position.offset
+    while True:
+        log = TransactionLog(kafka, f"{consumer_group}-{source[1]}", consumer_group, source, changelog)
+        await log.open()
+        try:
+            position = await last_position(kafka, *changelog) or Position(FORMAT, "", 0, 0, -1, 0, 0)
+            marked = msgspec.structs.replace(position, format=FORMAT, superseded_by=by)
+            await log.commit({POSITION: encode_position(marked)}, {}, position.offset)
+        except Fenced:
+            # The owner, which was fenced, has taken its partition over again before it could see the mark. It waits the
+            # longer, the more often that happens.
+            continue
+        else:
+            return position.offset
+        finally:
+            await log.close()
 
 
 async def last_position(kafka: KafkaAccess, changelog: str, partition: int) -> Position | None:

@@ -60,15 +60,15 @@ async def test_the_last_position_is_found_behind_any_number_of_rows(rows, kafka,
         await owner.tick(offset, rows)
     if rows:  # a transaction of rows alone, so that the position lies deep
         await owner.log.commit({b"r%d" % n: b"row" for n in range(rows)}, {}, 11)
-    found = await last_position(kafka, topics[0], 0)
+    found = await last_position(KafkaAccess(kafka), topics[0], 0)
     assert found == msgspec.structs.replace(AT, offset=11)
 
 
 async def test_a_changelog_without_a_position_has_none(kafka, topics, owner):
     """Whether it is empty or holds rows."""
-    assert await last_position(kafka, topics[0], 1) is None
+    assert await last_position(KafkaAccess(kafka), topics[0], 1) is None
     await owner.log.commit({b"e": b"row"}, {}, 1)
-    assert await last_position(kafka, topics[0], 0) is None
+    assert await last_position(KafkaAccess(kafka), topics[0], 0) is None
 
 
 async def test_a_generation_is_retired(kafka, topics, owner):
@@ -78,9 +78,37 @@ async def test_a_generation_is_retired(kafka, topics, owner):
     await owner.tick(7)
     for _ in range(2):
         assert await retire(KafkaAccess(kafka), group, changelog, events, range(2), by=4) == {0: 7, 1: 0}
-        marked = [await last_position(kafka, changelog, partition) for partition in range(2)]
+        marked = [await last_position(KafkaAccess(kafka), changelog, partition) for partition in range(2)]
         assert [(found.offset, found.superseded_by) for found in marked if found is not None] == [(7, 4), (0, 4)]
     with pytest.raises(Fenced):
         await owner.tick(9)
-    position = await last_position(kafka, changelog, 0)
+    position = await last_position(KafkaAccess(kafka), changelog, 0)
     assert position == decode_position(encode_position(msgspec.structs.replace(AT, offset=7, superseded_by=4)))
+
+
+async def test_an_owner_that_takes_its_partition_over_again_is_retired_all_the_same(kafka, topics, owner, monkeypatch):
+    """What it commits until then counts as its own, and is what the next generation has to reach."""
+    changelog, events = topics
+    group = f"group-{changelog}"
+    again = Owner(kafka, topics, group)
+    await owner.tick(7)
+    found_before = []
+
+    async def found(access: KafkaAccess, topic: str, partition: int):
+        position = await last_position(access, topic, partition)
+        found_before.append(position.offset)
+        if len(found_before) == 1:
+            await again.log.open()
+            await again.tick(8)
+        return position
+
+    monkeypatch.setattr(retiring, "last_position", found)
+    try:
+        assert await retire(KafkaAccess(kafka), group, changelog, events, range(1), by=4) == {0: 8}
+        assert found_before == [7, 8]
+        with pytest.raises(Fenced):
+            await again.tick(9)
+    finally:
+        await again.log.close()
+    position = await last_position(KafkaAccess(kafka), changelog, 0)
+    assert (position.offset, position.superseded_by) == (8, 4)
