@@ -26,6 +26,7 @@ GROUPS = {
     "restart": ("bench.restart", "from start to ready, with the state that `whole` makes"),
     "endpoints": ("bench.endpoints", "one API process, beside its framework and beside the report from raw orders"),
     "viewers": ("bench.viewers", "a thousand viewers of the stream on one API process"),
+    "rebuild": ("bench.rebuild", "a rebuild of what `whole` loads, beside live traffic"),
     "sources": ("bench.decoding", "reading source records, without Kafka"),
 }
 
