@@ -7,7 +7,7 @@ is harmless, for ids and versions are the same; so there is no transaction.
 import asyncio
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -15,6 +15,8 @@ from aiokafka.errors import KafkaError
 from stream_app.access.kafka import KafkaAccess
 from stream_app.importer.mapping import SourceRecord
 from stream_app.sources.registry import SourceTopic
+
+_REQUEST_BYTES_MAX: Final = 1 << 30  # how large a record may be is the topic's to say
 
 
 class SendError(Exception):
@@ -46,7 +48,11 @@ class KafkaSender:
 
     async def __aenter__(self) -> Self:
         self._producer = AIOKafkaProducer(
-            **self._kafka.aiokafka(), enable_idempotence=True, acks="all", compression_type="zstd"
+            **self._kafka.aiokafka(),
+            enable_idempotence=True,
+            acks="all",
+            compression_type="zstd",
+            max_request_size=_REQUEST_BYTES_MAX,
         )
         try:
             await self._producer.start()

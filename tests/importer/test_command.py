@@ -1,7 +1,9 @@
 """`stream-app import` as a user sees it, with a real Kafka."""
 
 import asyncio
+import base64
 import json
+import random
 import uuid
 from pathlib import Path
 
@@ -225,6 +227,20 @@ async def test_missing_topics_are_named_and_not_made(kafka):
                 pass
 
 
+async def test_how_large_a_record_may_be_is_the_topic_s_to_say(kafka):
+    """Not the client's: a CDR with its signed meter values has more than a mebibyte."""
+    value = json.dumps(base64.b64encode(random.Random(7).randbytes(3 << 20)).decode()).encode()
+    large, usual = f"large-{uuid.uuid4().hex}", f"usual-{uuid.uuid4().hex}"
+    specs = [TopicSpec(large, 2, config={"max.message.bytes": str(8 << 20)}), TopicSpec(usual, 1)]
+    await in_thread(create_missing, KafkaAccess(kafka), specs)
+    async with KafkaSender(KafkaAccess(kafka), {registry.CDRS: large}) as sender:
+        await sender.send([SourceRecord(registry.CDRS, b"M1", value)])
+    assert (await arrived(kafka, {"large": large}))["large"]
+    with pytest.raises(SendError, match="MessageSizeTooLarge"):
+        async with KafkaSender(KafkaAccess(kafka), {registry.CDRS: usual}) as sender:
+            await sender.send([SourceRecord(registry.CDRS, b"M1", value)])
+
+
 async def test_kafka_that_dies_ends_the_import_in_time(own_kafka):
     record = SourceRecord(registry.SESSIONS, b"M1", b"{}")
 
@@ -237,7 +253,7 @@ async def test_kafka_that_dies_ends_the_import_in_time(own_kafka):
             async with asyncio.timeout(10):
                 await sender.send([record] * 1000)
 
-    await in_thread(create_missing, own_kafka.address, [TopicSpec("sessions", 1)])
+    await in_thread(create_missing, KafkaAccess(own_kafka.address), [TopicSpec("sessions", 1)])
     async with asyncio.timeout(40):
         with pytest.raises(SendError, match="stopped answering"):
             await import_while_it_dies()
