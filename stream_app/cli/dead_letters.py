@@ -1,6 +1,7 @@
 """`stream-app dead-letters`: list letters, show one, send some again, drop some. Thin: what happens is stream_app.redrive's."""
 
 import asyncio
+import logging
 import shlex
 import subprocess
 import sys
@@ -249,6 +250,8 @@ def _edited(choice: Choice) -> bytes:
 
 def _run(asked: Coroutine[Any, Any, T]) -> T:
     quiet_client()
+    # Of a transaction that is refused, aiokafka leaves the batches' futures to asyncio, which logs each.
+    logging.getLogger("asyncio").addHandler(logging.NullHandler())
     try:
         return asyncio.run(asked)
     except (LetterError, AccessError) as error:
