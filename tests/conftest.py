@@ -31,7 +31,17 @@ from tests.support.own_server import OwnServer
 LONGEST_ROOMS = ["e2e", "monitor", "dashboard", "stack", "rebuild"]
 # What `make quick` leaves out.
 ROOMS_OF_PROCESSES = {"dashboard", "deploy", "e2e", "faust_seam", "monitor", "stack"}
-SERVER_FIXTURES = {"broker", "kafka", "redis_url", "clickhouse_url", "own_kafka", "own_redis", "deploy", "run_folder"}
+SERVER_FIXTURES = {
+    "broker",
+    "secured_clickhouse",
+    "kafka",
+    "redis_url",
+    "clickhouse_url",
+    "own_kafka",
+    "own_redis",
+    "deploy",
+    "run_folder",
+}
 
 pytest_plugins = ["tests.support.kafka", "tests.support.deployment"]
 

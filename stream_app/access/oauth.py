@@ -15,12 +15,14 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka.abc import AbstractTokenProvider
 
+from stream_app.access.errors import AccessError
+
 _TIMEOUT_S: Final = 10.0
 _USED_UP: Final = 0.8  # of its life, after which a token is asked for anew
 _BYTES_MAX: Final = 1 << 20
 
 
-class TokenRefusedError(Exception):
+class TokenRefusedError(AccessError):
     """The issuer gives no token to this client; the message is one sentence without secrets."""
 
 
@@ -67,6 +69,7 @@ def fetch(request: TokenRequest) -> dict[str, Any]:
         with urllib.request.urlopen(asked, timeout=_TIMEOUT_S, context=context) as response:  # noqa: S310
             answer = json.loads(response.read(_BYTES_MAX))
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code >= 500:
             raise OSError(f"the token endpoint {request.url} answers {error.code}") from None
         raise TokenRefusedError(

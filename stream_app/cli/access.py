@@ -4,6 +4,7 @@ One sentence and the end, in place of retries. A server that is away is not aske
 """
 
 import asyncio
+import logging
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -16,6 +17,7 @@ from stream_app.clients.waiting import ClusterError
 from stream_app.local.errors import LocalError
 from stream_app.observing.credentials import principal, prove
 from stream_app.observing.rights import missing
+from stream_app.sinks.credentials import prove_to_clickhouse, prove_to_redis
 
 _AGAIN_S: Final = 1.0
 
@@ -30,6 +32,22 @@ def check_kafka(
     quiet_client()
     wanted = [right for right in ROLES[role](settings) if topics is None or right.name in topics]
     asyncio.run(_check(settings, wanted, seconds_max))
+
+
+def check_stores(settings: Settings) -> None:
+    """Return when Redis and ClickHouse take the credentials, or do not answer. `Raises` AccessError."""
+    logging.getLogger("clickhouse_driver").addHandler(
+        logging.NullHandler()
+    )  # the driver reports on its own, with a traceback
+    asyncio.run(_check_stores(settings))
+
+
+async def _check_stores(settings: Settings) -> None:
+    found = await asyncio.gather(
+        prove_to_redis(settings.redis_address), prove_to_clickhouse(settings.clickhouse_address), return_exceptions=True
+    )
+    for error in filter(None, found):
+        raise error
 
 
 async def _check(settings: Settings, wanted: Sequence[Right], seconds_max: float) -> None:

@@ -13,6 +13,7 @@ from stream_app.access.errors import AccessError
 from stream_app.access.tls import check_certificate
 from stream_app.api.app import create_app
 from stream_app.api.logs import configure
+from stream_app.cli.access import check_stores
 from stream_app.dashboard.page import NotBuilt
 from stream_app.local.errors import LocalError
 
@@ -40,6 +41,8 @@ def command() -> None:
         raise LocalError(
             "nothing to check tokens with: set STREAM_APP_JWT_SECRET or STREAM_APP_JWT_JWKS_URL, or run make up."
         )
+    tls = _tls(settings)
+    check_stores(settings)
     listening = _listen(settings)
     configure(settings.api_log_level)
     ending = asyncio.Event()
@@ -47,7 +50,7 @@ def command() -> None:
         app = create_app(settings, ending=ending)
     except NotBuilt as error:
         raise LocalError(f"{error}.") from None
-    _Server(server_config(app, **_tls(settings)), ending).run(sockets=[listening])
+    _Server(server_config(app, **tls), ending).run(sockets=[listening])
 
 
 def server_config(app: ASGIApp, **more: Any) -> uvicorn.Config:

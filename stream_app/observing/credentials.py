@@ -7,7 +7,7 @@ nobody: the clients wait for it.
 import asyncio
 from typing import Final
 
-from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.conn import AIOKafkaConnection, collect_hosts
 from aiokafka.errors import (
     AuthenticationFailedError,
     IllegalSaslStateError,
@@ -29,6 +29,7 @@ _REFUSALS: Final = (
 # ApiVersions, version 0, without a client id: what every broker answers.
 _GREETING: Final = bytes.fromhex("0000000a 0012 0000 00000000 ffff")
 _TIMEOUT_MS: Final = 10_000
+_CLOSE_S: Final = 1.0
 
 
 async def prove(kafka: KafkaAccess) -> bool:
@@ -40,16 +41,30 @@ async def prove(kafka: KafkaAccess) -> bool:
             if context is not None:
                 place = Place(what, host, port, kafka.ssl_cafile, kafka.ssl_certfile)
                 await asyncio.to_thread(shake_hands, place, context, _GREETING)
-            settings = kafka.aiokafka() | {"request_timeout_ms": _TIMEOUT_MS}
-            del settings["bootstrap_servers"]
-            connection = await create_conn(host, port, **settings)
+            await _connect(kafka, host, port)
         except _REFUSALS as error:
             raise AccessError(f"{what} refuses {principal(kafka)}: {_reason(error)}") from None
         except (OSError, KafkaError, TimeoutError):
             continue
-        connection.close()
         return True
     return False
+
+
+async def _connect(kafka: KafkaAccess, host: str, port: int) -> None:
+    """Connect, authenticate, and disconnect."""
+    settings = kafka.aiokafka() | {"request_timeout_ms": _TIMEOUT_MS}
+    del settings["bootstrap_servers"]
+    connection = AIOKafkaConnection(host, port, **settings)
+    was_open = True
+    try:
+        await connection.connect()
+    except OSError:
+        was_open = False
+        raise
+    finally:
+        closed = connection.close()
+        if was_open:
+            await asyncio.wait([closed], timeout=_CLOSE_S)
 
 
 def principal(kafka: KafkaAccess) -> str:

@@ -51,7 +51,7 @@ def connect(url: str, *, timed: bool = True) -> Client:
 
 async def commands(client: Client, wanted: Sequence[tuple[Any, ...]]) -> list[Any]:
     """Answers, in order. `Raises` the first error among them."""
-    return await _checked(client, await _all(client, wanted))
+    return await _checked(client, wanted, await _all(client, wanted))
 
 
 async def in_order(client: Client, wanted: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -74,7 +74,7 @@ async def scripts(client: Client, calls: Sequence[Call]) -> list[Any]:
         again = await _all(client, [calls[index].command() for index in unknown])
         for index, answer in zip(unknown, again, strict=True):
             answers[index] = answer
-    return await _checked(client, answers)
+    return await _checked(client, [call.command() for call in calls], answers)
 
 
 async def _all(client: Client, wanted: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -88,8 +88,11 @@ async def _all(client: Client, wanted: Sequence[tuple[Any, ...]]) -> list[Any]:
         return await pipeline.execute(raise_on_error=False)
 
 
-async def _checked(client: Client, answers: list[Any]) -> list[Any]:
-    for answer in answers:
+async def _checked(client: Client, wanted: Sequence[tuple[Any, ...]], answers: list[Any]) -> list[Any]:
+    for command, answer in zip(wanted, answers, strict=True):
+        if isinstance(answer, NoPermissionError):  # of keys Redis does not say which
+            keys = command[3 : 3 + command[2]] if command[0] == "EVALSHA" else command[1:2]
+            raise NoPermissionError(f"{answer}: {command[0]} {' '.join(map(str, keys))}")
         if isinstance(answer, BaseException):
             if isinstance(client, Redis):  # nodes of a cluster say themselves who took over from them
                 await client.connection_pool.disconnect(inuse_connections=False)

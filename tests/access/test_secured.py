@@ -1,11 +1,17 @@
 """The product against a Kafka with an authorizer, with exactly the rights of the list, and with each one missing."""
 
 import json
+import re
+import ssl
 import urllib.request
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
 
 import pytest
+from clickhouse_driver import Client
 from pydantic import SecretStr
 
 from config.settings import ROOT, Settings, load
@@ -17,7 +23,10 @@ from stream_app.local.errors import LocalError
 from stream_app.observing.rights import missing
 from tables.ledger import changelog
 from tests.support.deployment import Deployment
-from tests.support.secured import Grant, SecuredBroker
+from tests.support.issuer import SCOPE, Issuer
+from tests.support.secured import KEY_PASSWORD, Authority, Certificate, Grant, SecuredBroker
+from tests.support.secured_clickhouse import SecuredClickHouse
+from tests.support.tls import tls_proxy
 from tests.support.waiting import wait_until
 
 SETTINGS = load()
@@ -25,14 +34,45 @@ LACKING = [(role, number) for role, rights in ROLES.items() for number in range(
 USERS = {name: f"password-of-{name}" for name in (*ROLES, *(f"{role}-{number}" for role, number in LACKING), "nobody")}
 
 
+PAGE = ROOT / "docs" / "security.md"
+
+
+class Stores(NamedTuple):
+    """Redis behind TLS, and ClickHouse."""
+
+    redis_port: int
+    clickhouse: SecuredClickHouse
+    cafile: Path
+    password: str
+
+    def environment(self, user: str) -> dict[str, str]:
+        return {
+            "REDIS_URL": f"rediss://{user}@127.0.0.1:{self.redis_port}/0",
+            "STREAM_APP_REDIS_PASSWORD": self.password,
+            "STREAM_APP_REDIS_CAFILE": str(self.cafile),
+            "CLICKHOUSE_URL": f"clickhouses://{user}@127.0.0.1:{self.clickhouse.port}",
+            "STREAM_APP_CLICKHOUSE_PASSWORD": self.password,
+            "STREAM_APP_CLICKHOUSE_CAFILE": str(self.cafile),
+        }
+
+
 def grants(principal: str, rights: list[Right]) -> list[Grant]:
     return [Grant(principal, r.operation, r.resource, r.prefix or r.name, bool(r.prefix)) for r in rights]
 
 
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
+def issuer(ca: Authority) -> Iterator[Issuer]:
+    made = Issuer(USERS, ca.issue("issuer"))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def broker(ca: Authority, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
     """A broker that lets each role do what it must, and `ROLE-n` all of that but the n-th right."""
-    made = SecuredBroker(tmp_path_factory.mktemp("secured"), ROOT / ".run" / "lib", USERS)
+    made = SecuredBroker(tmp_path_factory.mktemp("secured"), ROOT / ".run" / "lib", USERS, jwks=issuer.jwks_url, ca=ca)
     for role, rights in ROLES.items():
         made.grant(grants(f"User:{role}", rights(SETTINGS)))
     for role, number in LACKING:
@@ -42,6 +82,37 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture(scope="session")
+def clients(ca: Authority) -> dict[str, Certificate]:
+    """Certificates of clients, whose keys are encrypted."""
+    return {name: ca.issue(name, encrypted=True) for name in ROLES}
+
+
+def by_token(broker: SecuredBroker, issuer: Issuer, user: str) -> dict[str, str]:
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": broker.address("SASLTLS"),
+        "STREAM_APP_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "STREAM_APP_KAFKA_SSL_CAFILE": str(broker.ca.file),
+        "STREAM_APP_KAFKA_SASL_MECHANISM": "OAUTHBEARER",
+        "STREAM_APP_KAFKA_SASL_OAUTH_TOKEN_URL": issuer.token_url,
+        "STREAM_APP_KAFKA_SASL_OAUTH_CLIENT_ID": user,
+        "STREAM_APP_KAFKA_SASL_OAUTH_CLIENT_SECRET": broker.users[user],
+        "STREAM_APP_KAFKA_SASL_OAUTH_SCOPE": SCOPE,
+        "STREAM_APP_KAFKA_SASL_OAUTH_CAFILE": str(broker.ca.file),
+    }
+
+
+def by_certificate(broker: SecuredBroker, certificate: Certificate) -> dict[str, str]:
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": broker.address("TLS"),
+        "STREAM_APP_KAFKA_SECURITY_PROTOCOL": "SSL",
+        "STREAM_APP_KAFKA_SSL_CAFILE": str(broker.ca.file),
+        "STREAM_APP_KAFKA_SSL_CERTFILE": str(certificate.cert),
+        "STREAM_APP_KAFKA_SSL_KEYFILE": str(certificate.key),
+        "STREAM_APP_KAFKA_SSL_KEY_PASSWORD": KEY_PASSWORD,
+    }
 
 
 def sasl(broker: SecuredBroker, user: str, **more: str) -> dict[str, str]:
@@ -76,41 +147,102 @@ def settings_of(broker: SecuredBroker, user: str, **changes: object) -> Settings
     return load().model_copy(update=told | changes)
 
 
-def test_the_whole_path_runs_with_the_rights_of_the_list(broker, deployment):
-    base = dict(deployment.env)
-    deployment.env = base | sasl(broker, "worker")
-    deployment.start_worker(1)
-    deployment.wait_ready(1)
-    deployment.env = base | sasl(broker, "monitor")
+@pytest.fixture(scope="session")
+def stores(
+    ca: Authority,
+    store_certificate: Certificate,
+    secured_clickhouse: SecuredClickHouse,
+    deployment: Deployment,
+    store_password: str,
+) -> Iterator[Stores]:
+    """Redis behind TLS with the users of the page, and ClickHouse with TLS and users."""
+    for line in PAGE.read_text().splitlines():
+        if line.startswith("ACL SETUSER"):
+            deployment.redis.execute_command(*line.replace(">PASSWORD", f">{store_password}").split())
+    with tls_proxy(store_certificate, urlsplit(deployment.env["REDIS_URL"]).port) as port:
+        yield Stores(port, secured_clickhouse, ca.file, store_password)
+
+
+def test_the_whole_path_runs_with_the_rights_of_the_page_by_each_way_to_authenticate(
+    broker, issuer, clients, deployment, stores, ca, tmp_path
+):
+    serving = ca.issue("api", encrypted=True)
+    password = tmp_path / "password"
+    password.write_text(f"{broker.users['monitor']}\n")
+    base = deployment.env | {
+        "STREAM_APP_API_SSL_CERTFILE": str(serving.cert),
+        "STREAM_APP_API_SSL_KEYFILE": str(serving.key),
+        "STREAM_APP_API_SSL_KEY_PASSWORD": KEY_PASSWORD,
+        "STREAM_APP_API_SSL_CAFILE": str(ca.file),
+        "STREAM_APP_MONITOR_PROBE_MS": "1000",
+    }
+    over_tls = {
+        "KAFKA_BOOTSTRAP_SERVERS": broker.address("SASLTLS"),
+        "STREAM_APP_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "STREAM_APP_KAFKA_SSL_CAFILE": str(ca.file),
+    }
+    ways = [
+        by_token(broker, issuer, "worker"),
+        by_certificate(broker, clients["worker"]),
+        sasl(broker, "worker", STREAM_APP_KAFKA_SASL_MECHANISM="SCRAM-SHA-512", **over_tls),
+    ]
+    workers = [f"worker-{number}" for number in range(1, len(ways) + 1)]
+    before = dict(deployment.env)
+    for number, way in enumerate(ways, 1):
+        deployment.env = base | stores.environment("worker") | way
+        deployment.start_worker(number)
+    for number in range(1, len(ways) + 1):
+        deployment.wait_ready(number)
+    deployment.env = base | stores.environment("api")
+    deployment.start("api", "api")
+    deployment.env = base | stores.environment("monitor") | sasl(broker, "monitor")
+    del deployment.env["STREAM_APP_KAFKA_SASL_PASSWORD"]
+    deployment.env["STREAM_APP_KAFKA_SASL_PASSWORD_FILE"] = str(password)
     deployment.start("monitor", "monitor")
-    deployment.env = base | sasl(broker, "importer")
+    deployment.env = before | sasl(broker, "importer", STREAM_APP_KAFKA_SASL_MECHANISM="SCRAM-SHA-256")
     done = deployment.run_command("simulate", "--months", "1", "--customers", "5", "--operators", "1")
     assert done.returncode == 0, done.stderr
-    deployment.env = base
-    deployment.wait_as_of(deployment.now_ms(), names=["worker-1", "monitor"])
-    assert b"M1" in deployment.redis.hkeys("crm:operators")
+    deployment.env = before
+    token = deployment.token("--operator", "M1")
+    trusted = ssl.create_default_context(cafile=ca.file)
 
-    def document() -> dict[str, Any]:
-        address = f"http://127.0.0.1:{deployment.env['STREAM_APP_MONITOR_PORT']}/status"
+    def ask(address: str, **how: Any) -> Any:
+        headers = {"Authorization": f"Bearer {token}"} if how else {}
         try:
-            with urllib.request.urlopen(address, timeout=5) as answer:
+            with urllib.request.urlopen(urllib.request.Request(address, None, headers), timeout=5, **how) as answer:
                 return json.load(answer)
+        except HTTPError as error:
+            error.close()
         except OSError:
-            return {}
+            pass
+        return {}
 
-    def is_well() -> bool:
-        groups = document().get("groups", [])
-        return len(groups) == 2 and all(group["status"] == "OK" for group in groups)
+    api = f"{deployment.api.replace('http:', 'https:')}/smart-bi/crm"
+    months = wait_until(
+        "the API answers", lambda: ask(f"{api}/monthlyIndex?operatorId=M1", context=trusted).get("data")
+    )
+    assert len(months["months"]) == 6
+    status = f"http://127.0.0.1:{deployment.env['STREAM_APP_MONITOR_PORT']}/status"
 
-    wait_until("the monitor sees both groups well", is_well)
-    seen = document()
+    def is_well() -> Any:
+        for name in (*workers, "api", "monitor"):
+            assert deployment.process(name).poll() is None, deployment.log(name)[-3000:]
+        seen = ask(status)
+        groups, probes = seen.get("groups", []), seen.get("probes", [])
+        is_seen = len(groups) == 2 and all(group["status"] == "OK" for group in groups)
+        return is_seen and len(probes) == 3 and all(probe["count"] for probe in probes) and seen
+
+    seen = wait_until("the monitor sees both groups well, and probes arrive everywhere", is_well)
     assert seen["kafka"]["failure"] is None
-    for name in ("worker-1", "monitor"):
-        assert deployment.process(name).poll() is None
-    deployment.stop("monitor")
-    deployment.stop("worker-1")
-    said = "".join(path.read_text(errors="replace") for path in deployment.run.root.glob("*.log"))
-    assert [secret for secret in broker.users.values() if secret in said + json.dumps(seen)] == []
+    clickhouse = Client.from_url(stores.clickhouse.url)
+    ((rows,),) = clickhouse.execute("SELECT count() FROM energy_smart_bi.ads_operation_crm_monthly_current")
+    clickhouse.disconnect()
+    assert rows > 0
+    for name in (*workers, "api", "monitor"):
+        deployment.stop(name)
+    said = "".join(path.read_text(errors="replace") for path in deployment.run.root.glob("*.log")) + json.dumps(seen)
+    assert "NOPERM" not in said
+    assert [secret for secret in (*broker.users.values(), KEY_PASSWORD, stores.password) if secret in said] == []
 
 
 @pytest.mark.parametrize(("role", "number"), LACKING)
@@ -161,3 +293,54 @@ def test_a_wrong_password_is_one_sentence(broker, mechanism):
         check_kafka(chosen, "worker")
     assert "no-one-reads" not in str(caught.value)
     check_kafka(settings_of(broker, "worker", kafka_sasl_mechanism=mechanism), "worker")
+
+
+def test_a_wrong_secret_of_a_client_is_one_sentence(broker, issuer):
+    chosen = settings_of(
+        broker, "", kafka_sasl_mechanism="OAUTHBEARER", kafka_sasl_oauth_token_url=issuer.token_url,
+        kafka_sasl_oauth_client_id="worker", kafka_sasl_oauth_client_secret=SecretStr("no-one-reads-this"),
+        kafka_sasl_oauth_scope=SCOPE, kafka_sasl_oauth_cafile=str(broker.ca.file),
+    )  # fmt: skip
+    sentence = f"the token endpoint {issuer.token_url} refuses the client worker: it answers 401"
+    with pytest.raises(AccessError, match=f"^{re.escape(sentence)}$"):
+        check_kafka(chosen, "worker")
+
+
+def by_tls(broker: SecuredBroker, certificate: Certificate | None, cafile: Path, password: str = "") -> Settings:
+    told = {
+        "kafka_bootstrap_servers": broker.address("TLS"),
+        "kafka_security_protocol": "SSL",
+        "kafka_ssl_cafile": str(cafile),
+    }
+    if certificate is not None:
+        told |= {"kafka_ssl_certfile": str(certificate.cert), "kafka_ssl_keyfile": str(certificate.key)}
+    return load().model_copy(update=told | {"kafka_ssl_key_password": SecretStr(password)})
+
+
+@pytest.mark.parametrize("kind", ["none", "foreign", "expired"])
+def test_a_certificate_of_a_client_that_the_broker_refuses_is_one_sentence(broker, tmp_path, kind):
+    issuing = {"foreign": Authority(tmp_path, "other"), "expired": broker.ca}.get(kind)
+    certificate = issuing and issuing.issue(f"{kind}-client", days=-1 if kind == "expired" else 30)
+    who = f"the certificate {certificate.cert}" if certificate else "a client without a certificate"
+    with pytest.raises(AccessError, match=f"^Kafka at {broker.address('TLS')} refuses {who}: [a-z ]+$"):
+        check_kafka(by_tls(broker, certificate, broker.ca.file), "worker")
+
+
+def test_a_broker_of_a_foreign_ca_is_one_sentence(broker, tmp_path):
+    other = Authority(tmp_path, "other")
+    with pytest.raises(
+        AccessError, match=f"^the certificate of Kafka at {broker.address('TLS')} is signed by no CA that "
+    ):
+        check_kafka(by_tls(broker, None, other.file), "worker")
+
+
+@pytest.mark.parametrize("command", ["worker", "monitor", "simulate"])
+def test_a_program_with_a_wrong_password_ends_at_once_with_one_sentence(broker, deployment, command):
+    base = dict(deployment.env)
+    deployment.env = base | sasl(broker, "worker", STREAM_APP_KAFKA_SASL_PASSWORD="no-one-reads-this")
+    done = deployment.run_command(command)
+    deployment.env = base
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"stream-app {command}: Kafka at {broker.address('SASL')} refuses the user worker: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert "no-one-reads" not in done.stderr + done.stdout

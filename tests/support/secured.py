@@ -108,11 +108,11 @@ class SecuredBroker:
     """See the module. `users`: passwords by name, for PLAIN and SCRAM; `jwks`: address of the keys that sign tokens."""
 
     def __init__(
-        self, path: Path, lib: Path, users: Mapping[str, str], *, jwks: str = "", expired: bool = False
+        self, path: Path, lib: Path, users: Mapping[str, str], *, jwks: str = "", ca: Authority | None = None
     ) -> None:
         self._path, self._lib, self.users = path, lib, users
-        self.ca = Authority(path / "tls")
-        self.server = self.ca.issue("broker", days=-1 if expired else 30)
+        self.ca = Authority(path / "tls") if ca is None else ca
+        self.server = self.ca.issue("broker")
         self._jwks = jwks
         self._ports = {name: free_port() for name in ("ADMIN", "SASL", "TLS", "SASLTLS", "CONTROLLER")}
         java, jars = downloads.java(lib), kafka_server.install(lib)
@@ -147,7 +147,7 @@ class SecuredBroker:
         listeners = ",".join(f"{name}://{HOST}:{port}" for name, port in self._ports.items())
         known = " ".join(f'user_{name}="{password}"' for name, password in self.users.items())
         module = "org.apache.kafka.common.security"
-        keystore = self._path / "tls" / "broker-both.pem"
+        keystore = self._path / "broker-both.pem"
         keystore.write_bytes(self.server.key.read_bytes() + self.server.cert.read_bytes())
         values: dict[str, object] = {
             "process.roles": "broker,controller",
@@ -188,6 +188,7 @@ class SecuredBroker:
                     f"{at}.oauthbearer.sasl.server.callback.handler.class": f"{module}.oauthbearer.OAuthBearerValidatorCallbackHandler",
                     f"{at}.oauthbearer.sasl.oauthbearer.jwks.endpoint.url": self._jwks,
                     f"{at}.oauthbearer.sasl.oauthbearer.expected.audience": "kafka",
+                    f"{at}.oauthbearer.sasl.oauthbearer.expected.issuer": "https://issuer.example",
                 }
         path = self._path / "server.properties"
         path.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
