@@ -12,7 +12,7 @@ from stream_app.cli.rights import ROLES  # noqa: E402
 
 REDIS = {
     "worker": "~crm:* ~{crm:*}:* ~{*}:crm:seen &crm:* +evalsha +script|load +info +get +set +del +hget +hset +hsetnx +hdel +hgetall +hkeys +hvals +publish",
-    "api": "%R~crm:* ~crm-rate:* &crm:* +mget +hgetall +hmget +hlen +evalsha +script|load +time +hset +pexpire +subscribe +unsubscribe +ping",
+    "api": "%R~crm:* ~crm-rate:* &crm:* +mget +hgetall +hmget +evalsha +script|load +time +hset +pexpire +subscribe +unsubscribe +ping",
     "monitor": "%R~crm:* +get +hgetall +hkeys",
 }
 GRANTS = {

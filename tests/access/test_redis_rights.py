@@ -115,3 +115,11 @@ async def test_each_right_that_is_taken_away_is_named(users, role, right):
         await WORK[role](users(role, right))
     named = {"+": right[1:].replace("|", "."), "~": "crm", "%": "crm", "&": "channel"}[right[0]]
     assert re.search(rf"permission.*{named}|ACL failure in script.*{named}", str(caught.value)), str(caught.value)
+
+
+@pytest.mark.parametrize("right", ["+hgetall", "+hmget", "+mget", "%R~crm:*"])
+async def test_the_api_finds_redis_down_while_it_may_not_read_there(users, right):
+    """Else each request would find it out anew, and say so."""
+    async with connected(users("api", right)) as client:
+        with pytest.raises(RedisError, match="permission"):
+            await RedisDocumentStore(client, 5).ping()

@@ -14,9 +14,10 @@ from redis.asyncio.cluster import RedisCluster
 from stream_app.api.stores.ports import AsOf, ReadResult
 from stream_app.api.stores.timeout import pause_tolerant_timeout
 from stream_app.sinks.redis_calls import Client, commands, in_order
-from stream_app.sinks.redis_keys import AS_OF, OPERATORS
+from stream_app.sinks.redis_keys import AS_OF, OPERATORS, groups_key
 
 _BATCH_MAX: Final = 200  # keys in one round trip: some 500 KB
+_NOBODYS: Final = groups_key("")  # a key that is never there
 _UNDER_WAY_MAX: Final = 1  # more would only make the batches smaller
 
 
@@ -103,9 +104,10 @@ class RedisDocumentStore:
         return {name: entry for name, entry in zip(names, entries, strict=True) if entry is not None}, as_of
 
     async def ping(self) -> None:
-        """Return when Redis answers a command that a request needs, not only a ping (which one that loads does)."""
+        """Return when Redis answers each command that requests need: a ping is answered while it loads, and to who may not read."""
         async with pause_tolerant_timeout(self._timeout_seconds):
-            await commands(self._client, [("HLEN", AS_OF)])
+            await self._commands([_NOBODYS])
+            await commands(self._client, [("HMGET", OPERATORS, "")])
 
     async def close(self) -> None:
         """Wait for what is under way and give connections back."""
