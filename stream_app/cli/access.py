@@ -24,14 +24,14 @@ _AGAIN_S: Final = 1.0
 
 def check_kafka(
     settings: Settings, role: str, topics: Collection[str] | None = None, *, seconds_max: float = 0
-) -> None:
-    """Return when Kafka lets a program of this role work, or does not answer for so long.
+) -> bool:
+    """Return when Kafka lets a program of this role work, or does not answer for so long; whether it answers.
 
     `topics`: those of the role that this run needs; None: all. `Raises` AccessError, LocalError.
     """
     quiet_client()
     wanted = [right for right in ROLES[role](settings) if topics is None or right.name in topics]
-    asyncio.run(_check(settings, wanted, seconds_max))
+    return asyncio.run(_check(settings, wanted, seconds_max))
 
 
 def check_stores(settings: Settings) -> None:
@@ -50,7 +50,7 @@ async def _check_stores(settings: Settings) -> None:
         raise error
 
 
-async def _check(settings: Settings, wanted: Sequence[Right], seconds_max: float) -> None:
+async def _check(settings: Settings, wanted: Sequence[Right], seconds_max: float) -> bool:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds_max
     while True:
@@ -61,8 +61,9 @@ async def _check(settings: Settings, wanted: Sequence[Right], seconds_max: float
         except ClusterError:
             pass
         if loop.time() >= deadline:
-            return
+            return False
         await asyncio.sleep(_AGAIN_S)
     if lacking:
         who = principal(settings.kafka)
         raise LocalError(f"Kafka does not let {who} work: it lacks {rights.sentence(lacking)} (docs/security.md).")
+    return True

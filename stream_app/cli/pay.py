@@ -37,7 +37,8 @@ def command(
     """Send one payment and its session, and say when the results hold it."""
     quiet_client()
     settings = config.load()
-    check_kafka(settings, "importer")
+    if not check_kafka(settings, "importer"):
+        raise LocalError(f"Kafka does not answer at {settings.kafka_bootstrap_servers}: start it by make up.")
     who = customer if customer is not None else _somebody(operator, group)
     try:
         check_ids(operator, who, group)

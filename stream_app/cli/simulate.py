@@ -47,7 +47,8 @@ def command(
     settings, network = config.load(), build(seed, operators, customers)
 
     quiet_client()
-    check_kafka(settings, "importer")
+    if not check_kafka(settings, "importer"):
+        raise LocalError(f"Kafka does not answer at {settings.kafka_bootstrap_servers}: start it by make up.")
     try:
         asyncio.run(_send(settings, network, months if history else 0, (rate, seconds) if live else None, ready_file))
     except SendError as error:

@@ -28,7 +28,7 @@ _REFUSALS: Final = (
 )
 # ApiVersions, version 0, without a client id: what every broker answers.
 _GREETING: Final = bytes.fromhex("0000000a 0012 0000 00000000 ffff")
-_TIMEOUT_MS: Final = 10_000
+_TIMEOUT_MS: Final = 5_000
 _CLOSE_S: Final = 1.0
 
 
