@@ -65,6 +65,7 @@ KAFKA = """## Least rights in Kafka
 Options of `kafka-acls.sh --bootstrap-server … --command-config …`, one call a line. Names are those of the defaults; `User:worker` is who the broker takes the worker for: the name of a user, the name in a certificate
 by `ssl.principal.mapping.rules`, the claim `sub` of a token. The API has no right in Kafka: it asks Redis and ClickHouse only. Topics are made beforehand ([operating.md](operating.md#topics)), but for the changelog, which
 the first worker makes: without its right to Create, make the changelog, too. Prefixes are there for the next generation of a rebuild.
+Not in these lists, and not tried with less than all rights: `rebuild`, `up`, and `dead-letters`, which reads and writes the dead letters and source topics by the transactional id `crm-stats-dead-letters`.
 
 """
 
