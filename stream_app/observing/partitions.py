@@ -38,7 +38,7 @@ class Partitions:
                     check(code)
                 self._leaders[name] = {index: leader for _, index, leader, *_ in partitions if leader >= 0}
                 replicas = min((len(each[4]) for each in partitions), default=0)
-                out[name] = TopicDescription(str(topic_id), len(partitions), replicas)
+                out[name] = TopicDescription(topic_id, len(partitions), replicas)
         return out
 
     async def offsets(

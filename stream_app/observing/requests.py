@@ -3,9 +3,9 @@
 Fields and versions are those of Kafka's protocol (Metadata 12, ListOffsets 7; Kafka 3.1 and newer answer both).
 """
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
-from uuid import UUID
 
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
@@ -25,16 +25,21 @@ _TAGS = ("tags", TaggedFields)
 _NAME = CompactString("utf-8")
 
 
-class _Uuid(AbstractType):  # type: ignore[misc]  # aiokafka has no types
-    """A UUID, as 16 bytes."""
+_ANY_TOPIC = bytes(16)
+
+
+class TopicId(AbstractType):  # type: ignore[misc]  # aiokafka has no types
+    """A topic's id, 16 bytes; read as the text by which librdkafka names it: rows of the position hold that."""
 
     @classmethod
-    def encode(cls, value: UUID) -> bytes:
-        return value.bytes
+    def encode(cls, value: bytes) -> bytes:
+        """The id as it is sent."""
+        return value
 
     @classmethod
-    def decode(cls, data: Any) -> UUID:
-        return UUID(bytes=data.read(16))
+    def decode(cls, data: Any) -> str:
+        """The id's text."""
+        return b64encode(data.read(16)).rstrip(b"=").decode()
 
 
 class _MetadataResponse(Response):  # type: ignore[misc]
@@ -50,7 +55,7 @@ class _MetadataResponse(Response):  # type: ignore[misc]
             CompactArray(
                 ("error_code", Int16),
                 ("name", _NAME),
-                ("topic_id", _Uuid),
+                ("topic_id", TopicId),
                 ("is_internal", Boolean),
                 (
                     "partitions",
@@ -79,7 +84,7 @@ class _MetadataStruct(RequestStruct):  # type: ignore[misc]
     API_VERSION = 12
     RESPONSE_TYPE = _MetadataResponse
     SCHEMA = Schema(
-        ("topics", CompactArray(("topic_id", _Uuid), ("name", _NAME), _TAGS)),
+        ("topics", CompactArray(("topic_id", TopicId), ("name", _NAME), _TAGS)),
         ("allow_auto_topic_creation", Boolean),
         ("include_topic_authorized_operations", Boolean),
         _TAGS,
@@ -96,7 +101,7 @@ class MetadataRequest(Request[_MetadataStruct]):  # type: ignore[misc]
 
     def build(self, request_struct_class: type[_MetadataStruct]) -> _MetadataStruct:
         """The request as it is sent."""
-        return request_struct_class([(UUID(int=0), name, {}) for name in self._topics], False, False, {})
+        return request_struct_class([(_ANY_TOPIC, name, {}) for name in self._topics], False, False, {})
 
 
 class _ListOffsetsResponse(Response):  # type: ignore[misc]
