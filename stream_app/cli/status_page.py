@@ -6,7 +6,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from stream_app.monitor.document import GroupRow, RebuildRow, StatusDocument
+from stream_app.monitor.document import BrokerRow, GroupRow, RebuildRow, StatusDocument
 
 _COLOURS = {"OK": "green", "WARN": "yellow", "UNSUPPORTED": "dim"}  # all others: red
 _PARTITIONS_SHOWN = 12
@@ -17,6 +17,7 @@ def page(shown: StatusDocument) -> Group:
     parts: list[Any] = []
     if not shown.kafka.is_seen:
         parts.append(Text(f"Kafka is not seen: {shown.kafka.failure or 'not yet'}", style="bold red"))
+    parts += [_broker(row, shown.now_ms) for row in shown.brokers]
     if shown.rebuild is not None:
         parts.append(_rebuild(shown.rebuild, shown.generation))
     parts.append(_groups(shown))
@@ -32,6 +33,14 @@ def page(shown: StatusDocument) -> Group:
     if shown.left_out:
         parts.append(Text(f"{shown.left_out} partitions are not watched: monitor_partitions_max", style="yellow"))
     return Group(*parts)
+
+
+def _broker(row: BrokerRow, now_ms: int) -> Text:
+    """A broker that is away, and what stands still."""
+    text = f"Broker {row.broker} ({row.address or 'address not known'}) is away for {span((now_ms - row.since_ms) / 1000)}: "
+    if row.topics:
+        return Text(f"{text}partitions of {', '.join(row.topics)} stand still", style="bold red")
+    return Text(f"{text}others lead its partitions, nothing stands still", style="yellow")
 
 
 def _rebuild(row: RebuildRow, serving: int) -> Text:

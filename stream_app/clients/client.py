@@ -71,6 +71,11 @@ class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
     def _is_refused(self, node: Any) -> bool:
         return node in self._refused and self._refused[node][1] > time.monotonic()
 
+    def refused(self) -> list[int]:
+        """Ids of the cluster's brokers whose last connection was refused, or not answered in time."""
+        known = {broker.nodeId for broker in self.cluster.brokers()}
+        return [node for node in self._refused if node in known]
+
     def get_random_node(self) -> Any:
         """A broker that refused no connection lately, where there is one."""
         nodes = [broker.nodeId for broker in self.cluster.brokers()]

@@ -1,8 +1,9 @@
 """How old a shown result is, and which stage is to blame. Pure: ages come in seconds, nothing here knows a clock.
 
 A partition's as-of in a sink says up to when its results hold there. The stages stand in a row: ingest, ledger, then each sink by itself,
-then push. So a sink that is old while another is fresh is to blame itself; when all are old the cause lies before them, the earliest
-stage that is not well; with both well it is as-of itself that is held (a source topic made anew, or nobody who samples).
+then push. So a sink that is old while another is fresh is to blame itself, unless it is hardly behind the other and a stage before them is not
+well: all are about to be old then. When all are old the cause lies before them, the earliest stage that is not well; with both well it is as-of
+itself that is held (a source topic made anew, or nobody who samples).
 """
 
 from collections.abc import Mapping
@@ -56,12 +57,15 @@ def guilty(ages_s: Mapping[Stage, float | None], ingest: Upstream, ledger: Upstr
     old = {sink: age for sink, age in ages_s.items() if is_old(age)}
     if not old:
         return None
-    if len(old) < len(ages_s):
+    freshest = min((age for age in ages_s.values() if age is not None), default=0.0)
+    by_itself = len(old) < len(ages_s)
+    if not (by_itself and any(is_old(None if age is None else age - freshest) for age in old.values())):
+        if not ingest.is_well():
+            return Stage.INGEST
+        if not ledger.is_well():
+            return Stage.LEDGER
+    if by_itself:
         return max(old, key=lambda sink: float("inf") if old[sink] is None else float(old[sink] or 0))
-    if not ingest.is_well():
-        return Stage.INGEST
-    if not ledger.is_well():
-        return Stage.LEDGER
     return Stage.AS_OF if any(age is not None for age in ages_s.values()) else next(iter(old))
 
 

@@ -1,12 +1,13 @@
 """What the monitor knows at this moment: the loops put it on the board, /status and /metrics show it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from stream_app.health.advice import ADVICE, SILENT, STAGES, Advice
 from stream_app.health.freshness import Stage, is_push_guilty
 from stream_app.monitor.document import (
+    BrokerRow,
     DeadLetterRow,
     GroupRow,
     KafkaState,
@@ -18,6 +19,7 @@ from stream_app.monitor.document import (
     StatusDocument,
 )
 from stream_app.monitor.probe import ProbeLatency
+from stream_app.observing.answers import AwayBroker
 
 OLD_MS: Final = 30_000  # after which what was seen last is not shown any more as if it were so
 _WORDS: Final[dict[str, Advice]] = {
@@ -47,6 +49,15 @@ class Board:
     probes: Sequence[ProbeLatency] = field(default=())  # none where nothing is probed
 
     rebuild: RebuildRow | None = None
+    brokers: Sequence[BrokerRow] = field(default=())  # that are away
+
+    def miss(self, away: Mapping[int, AwayBroker], now_ms: int) -> None:
+        """Note the brokers that are away now."""
+        since = {row.broker: row.since_ms for row in self.brokers}
+        self.brokers = [
+            BrokerRow(broker, found.address, since.get(broker, now_ms), sorted(found.topics))
+            for broker, found in away.items()
+        ]
 
     def group(self, name: str) -> GroupRow | None:
         """What was seen of a group last."""
@@ -80,5 +91,6 @@ class Board:
             generation=self.generation,
             ours=self.ours,
             rebuild=self.rebuild,
+            brokers=self.brokers,
             words=_WORDS,
         )

@@ -120,6 +120,15 @@ class KafkaState(msgspec.Struct, frozen=True):
     failure: str | None
 
 
+class BrokerRow(msgspec.Struct, frozen=True):
+    """A broker of Kafka that is away. `topics`: of which partitions stand still because of it; none: other brokers lead all of them."""
+
+    broker: int
+    address: str | None
+    since_ms: int
+    topics: Sequence[str]
+
+
 class OurGroups(msgspec.Struct, frozen=True):
     """Names of the consumer groups of our stages, in the generation that serves."""
 
@@ -161,6 +170,7 @@ class StatusDocument(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 0  # that serves; 0: the monitor does not say it
     ours: OurGroups | None = None
     rebuild: RebuildRow | None = None  # None: none is under way
+    brokers: Sequence[BrokerRow] = ()  # that are away
 
 
 class OperatorRow(msgspec.Struct, frozen=True):

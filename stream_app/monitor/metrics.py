@@ -61,6 +61,7 @@ METRICS: Final = {
             "crm_monitor_partitions_left_out",
             "Partitions of groups beyond monitor_partitions_max, which nobody watches",
         ),
+        Metric("crm_kafka_broker_away_seconds", "How long a broker that is away has been away", ("broker",)),
         Metric("crm_group_status", "1 at the status that the group has", (*_GROUP, "status")),
         Metric("crm_group_partitions", "Partitions of the group by their status", (*_GROUP, "status")),
         Metric("crm_group_members", "Members of the group", _GROUP),
@@ -133,6 +134,10 @@ class BoardCollector(Collector):
             ("crm_monitor_partitions_left_out", board.left_out),
         ):
             families[name].add_metric((), value)
+        for row in board.brokers:
+            families["crm_kafka_broker_away_seconds"].add_metric(
+                (str(row.broker),), (self._now_ms() - row.since_ms) / 1000
+            )
 
 
 def _results(families: dict[str, Family], board: Board) -> None:

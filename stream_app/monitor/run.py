@@ -121,6 +121,8 @@ class Monitor:
             self.board.failures += 1
             self.board.failure = f"{type(error).__name__}: {error}"
             return
+        finally:
+            self.board.miss(self._observer.away(), now_ms())
         if self.board.failure is not None:
             log.warning("Kafka answers again")
         self.board.looked_ms, self.board.left_out, self.board.failure = look.time_ms, look.left_out, None

@@ -26,6 +26,13 @@ class TopicRetention(NamedTuple):
     tombstones_ms: int  # for how long a compacted one keeps tombstones
 
 
+class AwayBroker(NamedTuple):
+    """A broker that does not answer, or that the cluster misses. `address`: host:port, where it is known."""
+
+    address: str | None
+    topics: frozenset[str]  # of which partitions stand still, for no other broker leads them
+
+
 class TopicDurability(NamedTuple):
     """What a topic needs before a record is acknowledged, and whether a replica that lacks it may become leader."""
 

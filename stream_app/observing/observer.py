@@ -35,6 +35,7 @@ from stream_app.access.kafka import KafkaAccess
 from stream_app.clients.client import Client
 from stream_app.clients.waiting import ClusterError
 from stream_app.observing.answers import (
+    AwayBroker,
     GroupDescription,
     OffsetAndTime,
     Offsets,
@@ -103,6 +104,10 @@ class Observer:
             for at, config in (await self._configs(topics)).items()
             if not isinstance(config, KafkaException)
         }
+
+    def away(self) -> dict[int, AwayBroker]:
+        """Brokers by id that did not answer lately, or that the cluster misses, and what stands still because of them."""
+        return self._partitions.away(self._client.refused() if self._client is not None else ())
 
     async def brokers(self) -> int:
         """How many brokers the cluster has that answer."""

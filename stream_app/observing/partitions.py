@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError, NoError, UnknownTopicOrPartitionError, f
 
 from stream_app.clients.client import Client
 from stream_app.clients.waiting import ClusterError
-from stream_app.observing.answers import OffsetAndTime, TopicDescription
+from stream_app.observing.answers import AwayBroker, OffsetAndTime, TopicDescription
 from stream_app.observing.client import cluster_errors
 from stream_app.observing.requests import ListOffsetsRequest, MetadataRequest
 
@@ -24,22 +24,41 @@ class Partitions:
     def __init__(self, connected: Callable[[], Awaitable[Client]]) -> None:
         self._connected = connected
         self._leaders: dict[str, dict[int, int]] = {}  # by topic, by partition: the broker's id
+        self._replicas: dict[
+            str, list[tuple[int, list[int], list[int]]]
+        ] = {}  # by topic: leader, replicas, those that are offline
+        self._addresses: dict[int, str] = {}  # of brokers that were ever seen
 
     async def topics(self, names: Sequence[str]) -> dict[str, TopicDescription]:
         """Those topics that exist."""
         client = await self._connected()
         with cluster_errors():
             answer = await client.send(client.get_random_node(), MetadataRequest(names))
+        self._addresses |= {node: f"{host}:{port}" for node, host, port, *_ in answer.brokers}
         out = {}
         for code, name, topic_id, _, partitions, *_ in answer.topics:
             self._leaders.pop(name, None)
+            self._replicas.pop(name, None)
             if for_code(code) is not UnknownTopicOrPartitionError:
                 with cluster_errors():
                     check(code)
                 self._leaders[name] = {index: leader for _, index, leader, *_ in partitions if leader >= 0}
+                self._replicas[name] = [(each[2], each[4], each[6]) for each in partitions]
                 replicas = min((len(each[4]) for each in partitions), default=0)
                 out[name] = TopicDescription(topic_id, len(partitions), replicas)
         return out
+
+    def away(self, unreachable: Iterable[int]) -> dict[int, AwayBroker]:
+        """Brokers by id that refuse connections, or are offline to the cluster, as of the last answers about topics."""
+        partitions = [(topic, each) for topic, some in self._replicas.items() for each in some]
+        ids = {node for _, (_, _, offline) in partitions for node in offline} | set(unreachable)
+        return {
+            node: AwayBroker(
+                self._addresses.get(node),
+                frozenset(t for t, (leader, all_, _) in partitions if leader == node or (leader < 0 and node in all_)),
+            )
+            for node in sorted(ids)
+        }
 
     async def offsets(
         self, wanted: Mapping[TopicPartition, int], *, stable: bool, missing_ok: bool

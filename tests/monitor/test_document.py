@@ -11,6 +11,7 @@ from stream_app.health.freshness import Stage
 from stream_app.health.status import Reason, Status
 from stream_app.monitor.board import Board
 from stream_app.monitor.document import (
+    BrokerRow,
     DeadLetterRow,
     GroupRow,
     KafkaState,
@@ -39,6 +40,7 @@ OF_THE_PAGE = {  # typedef of the page -> struct
     "ProbeRow": ProbeRow,
     "LetterRow": DeadLetterRow,
     "RebuildRow": RebuildRow,
+    "BrokerRow": BrokerRow,
     "Status": StatusDocument,
     "OperatorRow": OperatorRow,
 }
@@ -104,7 +106,7 @@ def test_the_page_knows_no_other_row():
 def test_what_a_monitor_said_is_a_document(name):
     """Nothing is lost: what was recorded, before there were probes, comes out again field by field."""
     recorded = (RECORDED / f"{name}.json").read_bytes()
-    later = {"probes": [], "is_push_to_blame": False, "generation": 0, "ours": None, "rebuild": None}
+    later = {"probes": [], "is_push_to_blame": False, "generation": 0, "ours": None, "rebuild": None, "brokers": []}
     assert json.loads(encode(decode_status(recorded))) == later | json.loads(recorded)
 
 

@@ -120,6 +120,23 @@ async def test_a_stage_before_the_sinks_is_named_with_its_group_and_operators(mo
     assert bad[0].split()[:3] == ["charging.payments/0", "crm-stats-ingest", "STOP"]
 
 
+AWAY = {"broker": 2, "address": "kafka-2:9092", "topics": []}
+
+
+async def test_a_broker_that_is_away_is_named_with_what_stands_still(monitor, ops):
+    await (await ops.open()).until()
+    for topics, why in (
+        ([], "It does not answer; others lead its partitions, nothing stands still"),
+        (["charging.payments"], "It does not answer; partitions of charging.payments stand still"),
+    ):
+        row = AWAY | {"since_ms": WELL["now_ms"] - 30_000, "topics": topics}
+        monitor.says = changed(WELL, lambda said, row=row: said.update(brokers=[row]))
+        await expect(ops.page.locator("#behind")).to_contain_text(why, timeout=SOON_S * 1000)
+        said = await ops.text("#behind")
+        assert "Broker 2" in said
+        assert "kafka-2:9092" in said
+
+
 BUILDING = {
     "generation": 2, "group": "crm-stats-ledger-2", "events_partitions": 8, "members": 1, "lag_records": 240_000, "records": 1_000_000,
     "rate": 12_345.6, "catch_up_seconds": 200.0,

@@ -73,6 +73,12 @@
  * @property {number | null} [rate] records a second
  * @property {number | null} [catch_up_seconds]
  *
+ * @typedef {object} BrokerRow a broker of Kafka that is away
+ * @property {number} broker
+ * @property {string | null} address
+ * @property {number} since_ms
+ * @property {string[]} topics of which partitions stand still because of it
+ *
  * @typedef {object} Status
  * @property {number} now_ms
  * @property {{is_seen: boolean, looked_ms: number, failure: string | null}} kafka
@@ -86,6 +92,7 @@
  * @property {boolean} [is_push_to_blame]
  * @property {number} [generation] that serves
  * @property {RebuildRow | null} [rebuild] null: none is under way
+ * @property {BrokerRow[]} [brokers] that are away
  * @property {Record<string, {means: string, todo: string}>} words
  *
  * @typedef {{operator: string, partition: number, oldest_seconds: number | null, stage: Stage | null}} OperatorRow

@@ -64,7 +64,7 @@ function byStage({ results = [] }) {
 
 /** All that is behind or not well, the results first. @param {OpsText} text @param {Status} status @returns {Behind[]} */
 export function behindOf(text, status) {
-  return [...kafka(text, status), ...results(text, status), ...push(text, status), ...sinks(text, status), ...groups(text, status), ...sources(text, status), ...leftOut(text, status)];
+  return [...kafka(text, status), ...brokers(text, status), ...results(text, status), ...push(text, status), ...sinks(text, status), ...groups(text, status), ...sources(text, status), ...leftOut(text, status)];
 }
 
 /** @param {OpsText} text @param {Status} status @returns {Behind[]} */
@@ -72,6 +72,20 @@ function kafka(text, { kafka: { is_seen, looked_ms, failure } }) {
   if (is_seen) return [];
   const why = text.deaf(failure);
   return [{ key: 'kafka', level: 'bad', what: 'Kafka', detail: '', by: '', sinceMs: looked_ms || null, why, todo: '' }];
+}
+
+/** Those that are away. @param {OpsText} text @param {Status} status @returns {Behind[]} */
+function brokers(text, { brokers: away = [] }) {
+  return away.map(({ broker, address, since_ms, topics }) => ({
+    key: `broker ${broker}`,
+    level: topics.length ? 'bad' : 'warn',
+    what: text.say('broker', { broker }),
+    detail: address ?? '',
+    by: '',
+    sinceMs: since_ms,
+    why: topics.length ? text.say('brokerHolds', { topics: topics.join(', ') }) : text.say('brokerAway'),
+    todo: text.say('brokerTodo'),
+  }));
 }
 
 /** @param {OpsText} text @param {Status} status @returns {Behind[]} */
