@@ -7,17 +7,23 @@ goes on is for its owner to say (`App.positions`); the group's offset is asked o
 """
 
 import asyncio
+import logging
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from stream_app.clients.waiting import passes, until_kafka_answers
+
+log = logging.getLogger(__name__)
+
 _POLL_S = 0.2  # how long a fetch waits for records, so that positions past control records are seen soon
+_FAILED_S = 1.0  # rest after a fetch that failed
 _FETCH_WAIT_MS = 100  # a waiting fetch holds up all partitions of its broker; Faust fixes 1,500
 
 
@@ -45,7 +51,14 @@ class Thread(driver.AIOKafkaConsumerThread):
         return await self.call_thread(self._fetch, self._ensure_consumer(), active, timeout_s)  # type: ignore[no-any-return]
 
     async def _fetch(self, consumer: Any, active: set[TP], timeout_s: float) -> Fetched:
-        records = await self._fetch_records(consumer, active, timeout=timeout_s)
+        try:
+            records = await self._fetch_records(consumer, active, timeout=timeout_s)
+        except KafkaError as exc:  # the consumer hands on what its coordinator answered, and goes on
+            if not passes(exc):
+                raise
+            log.warning("a fetch failed, and is tried again: %s", exc)
+            await asyncio.sleep(_FAILED_S)
+            records = {}
         positions = {}
         assignment = consumer._subscription.subscription and consumer._subscription.subscription.assignment  # noqa: SLF001
         if assignment is not None:
@@ -61,9 +74,11 @@ class Thread(driver.AIOKafkaConsumerThread):
 
     async def _seek_all(self, consumer: Any, own: Mapping[TP, int]) -> dict[TP, int | None]:
         others = [tp for tp in consumer.assignment() if ensure_TP(tp) not in own]
-        found = dict(zip(others, await asyncio.gather(*map(consumer.committed, others)), strict=True))
+        what = "the positions of a consumer"
+        committed = await until_kafka_answers(lambda: asyncio.gather(*map(consumer.committed, others)), what)
+        found = dict(zip(others, committed, strict=True))
         fresh = [tp for tp, offset in found.items() if offset is None]
-        first = await consumer.beginning_offsets(fresh) if fresh else {}
+        first = await until_kafka_answers(lambda: consumer.beginning_offsets(fresh), what) if fresh else {}
         # From here on nothing may come between: a fetch belongs to the time before all seeks, or after them.
         for tp in consumer.assignment():
             if ensure_TP(tp) in own:

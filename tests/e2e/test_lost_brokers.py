@@ -101,3 +101,18 @@ def test_results_go_on_though_brokers_are_lost(deploy: Callable[..., Deployment]
 
     deployment.wait_as_of(int(time.time() * 1000), names=WORKERS)
     assert counted() == total
+
+
+def test_a_worker_starts_and_ends_while_brokers_are_away(deploy: Callable[..., Deployment], cluster: Cluster) -> None:
+    """It takes partitions over without the broker that is away; without any it waits, says so, and ends when it is told to."""
+    deployment = deploy(kafka=cluster.servers, replication_factor="3", sources={})
+    cluster.kill(1)
+    deployment.start_worker(1)
+    deployment.wait_ready(1)
+    for number in (2, 3):
+        cluster.kill(number)
+    deployment.start_worker(2)
+    wait_until("it says that it waits", lambda: "Kafka is waited for" in deployment.log("worker-2"))
+    assert deployment.stop("worker-1") == 0
+    cluster.start_all()
+    deployment.wait_ready(2)

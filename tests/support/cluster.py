@@ -42,8 +42,12 @@ class Cluster:
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         formats = [self._format(number, cluster_id) for number in BROKERS]
         for each in formats:
-            assert each.wait(60) == 0, "the brokers' folders can't be made"
-        self.start_all()
+            assert each.wait(_READY_S) == 0, "the brokers' folders can't be made"
+        try:
+            self.start_all()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def servers(self) -> str:

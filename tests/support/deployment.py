@@ -82,7 +82,8 @@ class Deployment:
         self.partitions = 8  # of the events topic
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.admin = AdminClient({"bootstrap.servers": self.kafka})
-        self.make_topics(sources)
+        if sources:
+            self.make_topics(sources)
         self.run_command("up", "--servers-only").check_returncode()  # our topics
 
     # -- processes
