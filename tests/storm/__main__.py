@@ -1,4 +1,4 @@
-"""`python -m tests.storm`: a storm, a hundred kills, or an overload; prints what it found, keeps it, and writes docs/reliability.md.
+"""`python -m tests.storm`: a storm, lost brokers, a hundred kills, or an overload; prints what it found, keeps it, and writes docs/reliability.md.
 
 Ends with 1 when anything was wrong.
 """
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 from tests.storm import page
+from tests.storm.brokers import lose_brokers
 from tests.storm.faults import FAULTS
 from tests.storm.kills import kill_workers
 from tests.storm.overload import overload
@@ -27,11 +28,13 @@ RUN = ROOT / ".run" / "storm"
 def main(words: Sequence[str]) -> int:
     """See the module."""
     parser = argparse.ArgumentParser(prog="make storm", description="ARGS of make storm")
-    parser.add_argument("what", nargs="?", default="storm", choices=("storm", "kills", "overload", "page"))
+    parser.add_argument("what", nargs="?", default="storm", choices=("storm", "brokers", "kills", "overload", "page"))
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[1], help="of storms, one after the other, or of the kills"
     )
-    parser.add_argument("--seconds", type=float, help="of each storm (600), or of the overload (1200)")
+    parser.add_argument(
+        "--seconds", type=float, help="of each storm (600), of the overload (1200), or that a broker is away (60)"
+    )
     parser.add_argument("--rate", type=float, default=40, help="records a second in a storm")
     parser.add_argument("--only", default="", help="kinds of faults that hold this text")
     parser.add_argument("--times", type=int, default=100, help="kills")
@@ -44,6 +47,10 @@ def main(words: Sequence[str]) -> int:
             found = storm(Plan(seed, asked.seconds or 600, asked.rate, kinds), _folder(f"storm-{seed}"), _say)
             page.keep(f"storm-{seed}", found)
             wrong += [f"seed {seed}: {line}" for line in found.all_wrong]
+    elif asked.what == "brokers":
+        losses = lose_brokers(_folder("brokers"), asked.seconds or 60, _say)
+        page.keep("brokers", losses)
+        wrong += losses.wrong
     elif asked.what == "kills":
         kills = kill_workers(_folder("kills"), asked.seeds[0], asked.times, _say)
         page.keep("kills", kills)

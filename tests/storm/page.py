@@ -9,6 +9,7 @@ import msgspec
 import psutil
 
 from stream_app.local import kafka_server
+from tests.storm.brokers import Losses
 from tests.storm.kills import Kills
 from tests.storm.overload import Look, Overload
 from tests.storm.storm import Found, summaries
@@ -37,6 +38,8 @@ def write() -> None:
     storms = [_read(path, Found) for path in sorted(RESULTS.glob("storm-*.json"))]
     if storms:
         put("storm", _storms(storms))
+    if (path := RESULTS / "brokers.json").exists():
+        put("brokers", _brokers(*_read(path, Losses)))
     if (path := RESULTS / "kills.json").exists():
         put("kills", _kills(*_read(path, Kills)))
     if (path := RESULTS / "overload.json").exists():
@@ -94,6 +97,22 @@ def _storms(kept: Sequence[tuple[str, Found]]) -> str:
 
 def _count(found: Found, what: str) -> int:
     return sum(what in line for line in found.wrong["seen by readers"])
+
+
+def _brokers(day: str, found: Losses) -> str:
+    return "\n".join([
+        _where([day]),
+        "",
+        *table(
+            ["lost", "oldest result shown", "fresh again after", "processor cores of our processes", "lines of a log in a minute"],
+            [
+                [loss.what, _seconds(loss.oldest_s), _seconds(loss.fresh_s) if loss.fresh_s else "never old", f"{loss.cores:.2f}", loss.lines]
+                for loss in found.losses
+            ],
+        ),
+        "",
+        f"{found.sent:,} payments sent, {found.counted:,} counted; {sum(loss.ended for loss in found.losses)} processes ended.",
+    ])  # fmt: skip
 
 
 def _kills(day: str, found: Kills) -> str:

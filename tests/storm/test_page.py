@@ -3,6 +3,7 @@
 import pytest
 
 from tests.storm import page
+from tests.storm.brokers import Loss, Losses
 from tests.storm.kills import Kill, Kills
 from tests.storm.overload import Look, Overload
 from tests.storm.storm import Found, Plan, Recovery
@@ -20,6 +21,11 @@ KILLS = Kills(3, [Kill(5.0, 400, 400, 400), Kill(7.0, 800, 799, 800), Kill(None,
 LOOKS = [Look(n * 60.0, 1000 * n, 900 * n, 6.0 * n, 300.0 + n, 0) for n in range(1, 21)]
 
 
+LOSSES = Losses(
+    [Loss("none", 15.0, 0.6, 0.0, 0.25, 0, 0), Loss("broker 1 killed", 60.0, 13.4, 14.0, 0.3, 9, 1)], 900, 899
+)
+
+
 @pytest.fixture
 def written(tmp_path, monkeypatch):
     """The page after these runs."""
@@ -28,6 +34,7 @@ def written(tmp_path, monkeypatch):
     monkeypatch.setattr(page, "PAGE", sheet)
     monkeypatch.setattr(page, "RESULTS", tmp_path / "results")
     page.keep("storm-7", FOUND)
+    page.keep("brokers", LOSSES)
     page.keep("kills", KILLS)
     page.keep("overload", Overload(LOOKS, 12.0, 20_000, 20_000, 20_000))
     page.write()
@@ -41,6 +48,13 @@ def test_a_storm_is_a_row_of_its_seed_and_its_faults_rows_of_their_kinds(written
     assert (
         "Of 40 answers of HTTP that were composed from ClickHouse while Redis was away, 2 mixed two versions" in written
     )
+
+
+def test_lost_brokers_are_rows_of_their_cases_and_what_was_wrong_is_said(written):
+    assert "| none | 0.6 s | never old | 0.25 | 0 |" in written
+    assert "| broker 1 killed | 13.4 s | 14.0 s | 0.30 | 9 |" in written
+    assert "900 payments sent, 899 counted; 1 processes ended." in written
+    assert LOSSES.wrong == ["broker 1 killed: 1 processes ended", "900 payments sent, 899 counted"]
 
 
 def test_kills_are_summed_up_and_what_was_wrong_is_said(written):
