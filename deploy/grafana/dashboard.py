@@ -254,6 +254,12 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             (Query("max(crm_monitor_look_seconds)", "look"),),
         ),
         Panel(
+            "Brokers that are away",
+            "How long each has been away, as the monitor sees it.",
+            (Query("max by (broker) (crm_kafka_broker_away_seconds)", "broker {{broker}}"),),
+            "s",
+        ),
+        Panel(
             "Looks that failed",
             "In 5 minutes.",
             (Query("sum(increase(crm_monitor_look_failures_total[5m]))", "failed"),),
