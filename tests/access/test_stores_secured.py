@@ -67,7 +67,9 @@ def clickhouse(server, user, password, cafile):
 
 
 async def test_clickhouse_is_filled_and_read_by_tls_as_users_with_their_rights(secured_clickhouse, ca, store_password):
-    sink = ClickHouseSink(clickhouse(secured_clickhouse, "worker", store_password, ca.file), "of_users", partitions=8)
+    sink = ClickHouseSink(
+        clickhouse(secured_clickhouse, "worker", store_password, ca.file), "of_users", generation=1, partitions=8
+    )
     view = example()
     await sink.write([(view, await sink.compare(view))])
     await sink.write_as_of({view.partition: 1_795_507_200_000})
