@@ -4,7 +4,7 @@ Reads the view, never the network.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -60,20 +60,38 @@ def puts(view: View, dirty: Dirty) -> Iterator[Call]:
         for table in TABLES:
             concerned.setdefault(operator_id, {}).setdefault(table.name, set()).add(ALL)
     for operator_id, by_table in concerned.items():
-        operator = view.operator(operator_id)
-        if operator is None:
-            continue
-        groups, channel = view.groups(operator_id), updates_channel(operator_id)
-        state, seen = view.version, seen_key(operator_id)
-        if operator.today:  # before the first clock record no window is known
-            # A document is removed unless it is newer than all that this partition knows.
-            newest = max((group.version for group in groups.values()), default=0)
-            for table in TABLES:
-                for group_id in by_table.get(table.name, ()):
-                    group = groups.get(group_id) or Group()
-                    document = default_answer(table, view, operator_id, operator, group_id, group)
-                    version = newest if document is REMOVED else group.of(table.name).version
-                    name = document_key(table, operator_id, group_id)
-                    yield Call(PUT, [name, seen], [document, version, state, channel])
+        own = _State.of(view, operator_id)
+        channel, seen = updates_channel(operator_id), seen_key(operator_id)
+        for table in TABLES:
+            for group_id in by_table.get(table.name, ()):
+                if view.version != own.version:  # a tick was committed while the calls before were on their way
+                    own = _State.of(view, operator_id)
+                if own.operator is None or not own.operator.today:  # before the first clock record no window is known
+                    continue
+                group = own.groups.get(group_id) or Group()
+                document = default_answer(table, view, operator_id, own.operator, group_id, group)
+                # A document is removed unless it is newer than all that this partition knows.
+                version = own.newest if document is REMOVED else group.of(table.name).version
+                name = document_key(table, operator_id, group_id)
+                yield Call(PUT, [name, seen], [document, version, own.version, channel])
         if operator_id in dirty.operators:
-            yield Call(PUT, [groups_key(operator_id), seen], [groups_document(groups), b"", state, channel])
+            own = _State.of(view, operator_id)
+            if own.operator is not None:
+                listed = groups_document(own.groups)
+                yield Call(PUT, [groups_key(operator_id), seen], [listed, b"", own.version, channel])
+
+
+class _State(NamedTuple):
+    """What documents of an operator are made of besides cells, all of one state of the partition, whose version it has."""
+
+    version: int
+    operator: Operator | None
+    groups: dict[str, Group]
+    newest: int  # version of the operator's documents
+
+    @classmethod
+    def of(cls, view: View, operator_id: str) -> "_State":
+        """As the view is now."""
+        groups = view.groups(operator_id)
+        newest = max((group.version for group in groups.values()), default=0)
+        return cls(view.version, view.operator(operator_id), groups, newest)

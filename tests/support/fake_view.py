@@ -32,7 +32,7 @@ class FakeView:
         return self.known.get(operator)
 
     def groups(self, operator: str) -> dict[str, Group]:
-        return self.named.get(operator, {})
+        return dict(self.named.get(operator, {}))
 
     def cells(self, table: Table, keys: Sequence[CellKey]) -> list[Cell | None]:
         return [self.stored[table.name].get(key) for key in keys]
