@@ -30,7 +30,7 @@ from tests.support.own_server import OwnServer
 # Begun first where two processes share the tests, so that at the end none of their files is left for one of them alone.
 LONGEST_ROOMS = ["e2e", "monitor", "dashboard", "stack", "rebuild"]
 # What `make quick` leaves out.
-ROOMS_OF_PROCESSES = {"dashboard", "deploy", "e2e", "faust_seam", "monitor", "stack"}
+ROOMS_OF_PROCESSES = {"dashboard", "deploy", "e2e", "faust_seam", "monitor", "stack", "storm"}
 SERVER_FIXTURES = {
     "broker",
     "secured_clickhouse",

@@ -17,7 +17,7 @@ from tests.oracle import Truth
 from tests.oracle_room.differences import MONTHLY_COLUMNS
 from tests.storm.faults import FAULTS, Fault, Place
 from tests.storm.load import Load
-from tests.storm.prefixes import Prefixes
+from tests.storm.prefixes import Versions
 from tests.storm.readers import ClickHouseReader, Freshness, HttpReader, Notes, Reader, RedisReader, Seen
 from tests.storm.site import Site
 from tests.support import outputs
@@ -28,7 +28,7 @@ from tests.support.scenario import OPERATORS, build
 WORKERS: Final = (1, 2)
 RECOVERY_S_MAX: Final = 120.0  # for results to be fresh again after a fault
 _TOGETHER: Final = 0.25  # of faults, the share that begins while another one lasts
-_COMPARED_MAX: Final = 1500  # versions that are held against the oracle
+_COMPARED_MAX: Final = 600  # versions that are held against the oracle
 _RECORDS_OF_ENTITY: Final = 2.0  # of the scenario, about
 
 
@@ -227,15 +227,15 @@ class _Storm:
             time.sleep(1)
         found.wrong["outputs"] = differences
         found.compared = values(wanted)
-        prefixes = Prefixes(read_topic(deployment.kafka, "crm-stats.events-1"), records, load.taken_ms)
+        versions = Versions(read_topic(deployment.kafka, "crm-stats.events-1"), records, load.taken_ms)
         kept = sorted(self._notes.kept, key=lambda seen: (seen.name.operator, seen.version))
         if len(kept) > _COMPARED_MAX:
             kept = sorted(self._rng.sample(kept, _COMPARED_MAX), key=lambda seen: (seen.name.operator, seen.version))
         found.versions_compared = len(kept)
-        found.wrong["versions"] = [line for seen in kept for line in prefixes.wrong(seen)]
+        found.wrong["versions"] = [line for seen in kept for line in versions.wrong(seen)]
         composed = [seen for seen in composed if seen.version]
         found.composed = len(composed)
-        found.composed_mixed = sum(bool(prefixes.wrong(seen._replace(as_of_ms=0))) for seen in composed)
+        found.composed_mixed = sum(bool(versions.wrong(seen._replace(as_of_ms=0))) for seen in composed)
 
 
 def values(wanted: Truth) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.oracle import Record, truth
-from tests.storm.prefixes import Prefixes
+from tests.storm.prefixes import Versions
 from tests.storm.readers import Falls, Freshness, Name, Notes, Seen
 from tests.storm.storm import Recovery, summaries
 from tests.support.by_hand import NOW, at, clock, payment
@@ -46,9 +46,9 @@ def document(count: int) -> Any:
     return truth(RECORDS[:count], now=NOW_MS).monthly_index("M1")
 
 
-def prefixes(*taken_ms: int) -> Prefixes:
+def versions(*taken_ms: int) -> Versions:
     """With the times at which Kafka had taken the records."""
-    return Prefixes(EVENTS, RECORDS, {record.place: ms for record, ms in zip(RECORDS, taken_ms, strict=True)})
+    return Versions(EVENTS, RECORDS, {record.place: ms for record, ms in zip(RECORDS, taken_ms, strict=True)})
 
 
 @pytest.mark.parametrize(
@@ -67,15 +67,15 @@ def test_a_version_shows_exactly_the_records_before_its_place_and_all_that_its_a
     offset, shown, as_of_ms, is_right
 ):
     seen = Seen(MONTHLY, GENERATION + offset, shown, as_of_ms)
-    assert (prefixes(1000, 2000).wrong(seen) == []) is is_right
+    assert (versions(1000, 2000).wrong(seen) == []) is is_right
 
 
 def test_a_row_of_clickhouse_is_compared_figure_by_figure():
     name = Name("row", "M1", "ALL", "2026-11", "EUR")
     zeros = ["0.00", 0, 0, "0.00", 0, 0, "0.00", "0.000", "0.000"]
     right = ["1.25", "0.0000", "0.00", 2, 0, "0.00", *zeros[4:5], 0, "0.00", "0.000", "0.000", "1.2500", 0, "0.000"]
-    assert prefixes(0, 0).wrong(Seen(name, GENERATION + 3, right, 0)) == []
-    assert len(prefixes(0, 0).wrong(Seen(name, GENERATION + 2, right, 0))) == 3
+    assert versions(0, 0).wrong(Seen(name, GENERATION + 3, right, 0)) == []
+    assert len(versions(0, 0).wrong(Seen(name, GENERATION + 2, right, 0))) == 3
 
 
 def test_one_version_has_one_content_and_a_version_that_is_nothing_counts_as_none():
