@@ -46,6 +46,13 @@ class Thread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = _FETCH_WAIT_MS  # noqa: SLF001
         return consumer
 
+    async def on_thread_stop(self) -> None:
+        """Stop the consumer. One that rests between two fetches hands the cancellation of its own task on, and Faust would wait for the thread for ever."""
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:
+            await self._ensure_consumer()._client.close()  # noqa: SLF001
+
     async def fetch(self, active: set[TP], timeout_s: float) -> Fetched:
         """Records, positions and epoch of one moment: read in the thread that moves them."""
         return await self.call_thread(self._fetch, self._ensure_consumer(), active, timeout_s)  # type: ignore[no-any-return]
