@@ -42,7 +42,9 @@ async def _send(producer: AIOKafkaProducer, records: Records) -> dict[tuple[str,
                 sent.append(await producer.send_batch(batch, topic, partition=partition))
                 last[topic, partition] = sent[-1], batch.record_count()
     except (IllegalOperation, KafkaError) as exc:
-        raise (await _cause(sent) or exc) from exc
+        if (cause := await _cause(sent)) is None or cause is exc:
+            raise
+        raise cause from cause.__cause__  # not from the refusal, which says nothing of what will pass
     await asyncio.gather(*sent)
     return last
 
