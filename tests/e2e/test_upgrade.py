@@ -104,7 +104,7 @@ def test_workers_are_replaced_one_by_one_and_energy_is_exact_once_the_sources_we
 
 def test_a_worker_of_the_first_version_that_is_left_running_harms_nothing(deploy, tree):
     """Two of them, in truth: each goes on with its partitions until it meets a frame that it can't read. Then others have them."""
-    before, meanwhile = _parts(2, 0, 0.5)
+    before, meanwhile, later = _parts(2, 0, 0.5, 0.85)
     deployment = _begin(deploy, tree, before)
     with Watch(deployment) as watch:
         with traffic(deployment, meanwhile, per_second=PER_SECOND):
@@ -114,6 +114,7 @@ def test_a_worker_of_the_first_version_that_is_left_running_harms_nothing(deploy
             deployment.wait_ready(4)
             for name in ("worker-1", "worker-2"):
                 wait_until(f"{name} has met what it can't read", lambda: SENTENCE in deployment.log(name))  # noqa: B023
+        send(deployment.kafka, later)
         deployment.start_api()
         _check(deployment, ["worker-3", "worker-4"], is_read_again=False)
     assert watch.falls == []
