@@ -200,6 +200,7 @@ def create_ledger(
             settings.ingest_group,
             settings.events,
             settings.events_partitions,
+            [settings.source_topic(topic.name) for topic in registry.INGESTED if topic.is_optional],
         )
         await appender.start()
         background.add_future(announcer.run())

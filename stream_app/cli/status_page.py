@@ -133,7 +133,7 @@ def _sources(shown: StatusDocument) -> Table:
     for row in shown.sources:
         status = Text("OK", style="green")
         if not row.exists:
-            status = Text("is missing", style="bold red")
+            status = Text(row.failure or "is missing", style="bold red")
         elif row.is_silent:
             status = Text(f"SILENT: {shown.words['silent'].means}", style="bold red")
         table.add_row(

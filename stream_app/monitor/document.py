@@ -85,6 +85,7 @@ class SourceRow(msgspec.Struct, frozen=True):
     per_hour: float | None  # at this time of day
     missed: float  # records that should have come since the last one
     is_silent: bool
+    failure: str | None = None  # why it can't be seen whether it exists
 
 
 class DeadLetterRow(msgspec.Struct, frozen=True):

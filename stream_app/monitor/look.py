@@ -7,6 +7,7 @@ partitions, our groups' first. What does not answer is left out; a cluster that 
 import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from stream_app.clients.waiting import ClusterError
@@ -71,8 +72,11 @@ class Looker:
             self._observer.describe_groups(classic), asyncio.gather(*(self._committed(name) for name in readable))
         )
         committed = {name: found for name, found in zip(readable, offsets, strict=True) if found is not None}
-        topics = await self._observer.topics(sorted(self._topics(states.values(), committed.values())))
-        concerned, left_out = self._concerned(states, committed, topics)
+        named = sorted(self._topics(states.values(), committed.values()))
+        found = await self._observer.topics(named, denied_ok=True)
+        topics = {topic: state for topic, state in found.items() if not state.is_denied}
+        left = await self._left(states, committed)
+        concerned, left_out = self._concerned(states, committed, topics, left)
         if self._looks % _RETENTION_LOOKS == 0 or not topics.keys() <= self._retention.keys():
             self._retention = await self._observer.retention(topics)
         self._looks += 1
@@ -95,6 +99,27 @@ class Looker:
         except ClusterError:
             return None
 
+    async def _left(
+        self, states: Mapping[str, GroupDescription], committed: Mapping[str, Offsets]
+    ) -> dict[str, frozenset[str]]:
+        """Topics that groups have offsets of and subscribe to no more: Kafka keeps such offsets for a week.
+
+        By the members' subscriptions where nobody owns a part of a topic; the new protocol's coordinator leaves no topic without owners.
+        """
+        found = {}
+        for name, state in states.items():
+            if name in self._ours or not state.members or not state.is_settled:
+                continue
+            owned = {topic for some in state.members.values() for topic, _ in some}
+            unowned = frozenset(topic for topic, _ in committed.get(name, {})) - owned
+            if unowned and not state.is_kip_848:
+                with suppress(ClusterError):
+                    subscribed = await self._observer.subscription(name)
+                    found[name] = unowned - subscribed if subscribed is not None else frozenset()
+            elif unowned:
+                found[name] = unowned
+        return found
+
     def _topics(self, states: Iterable[GroupDescription], committed: Iterable[Offsets]) -> set[str]:
         found = {topic for topics in self._ours.values() for topic in topics}
         found |= {topic for offsets in committed for topic, _ in offsets}
@@ -105,15 +130,17 @@ class Looker:
         states: Mapping[str, GroupDescription],
         committed: Mapping[str, Offsets],
         topics: Mapping[str, TopicDescription],
+        left: Mapping[str, frozenset[str]],
     ) -> tuple[dict[str, frozenset[tuple[str, int]]], int]:
-        """What each group reads: what it committed or owns, and the rest of each topic of which a member owns a part."""
+        """What each group reads: what it committed or owns, and the rest of each topic of which a member owns a part; no topic that it left."""
         concerned, count, left_out = {}, 0, 0
         for name, offsets in committed.items():
             owned = {tp for some in states[name].members.values() for tp in some} if name in states else set()
             whole = set(self._ours[name]) if name in self._ours else {topic for topic, _ in owned}
             found = {(topic, p) for topic in whole & topics.keys() for p in range(topics[topic].partitions)}
             if name not in self._ours:
-                found |= {tp for tp in offsets.keys() | owned if tp[0] in topics}
+                gone = left.get(name, frozenset())
+                found |= {tp for tp in offsets.keys() | owned if tp[0] in topics and tp[0] not in gone}
             if count + len(found) > self._partitions_max:
                 left_out += len(found)
                 continue

@@ -7,6 +7,8 @@ records of the hour up to now, and of the day, on each of the last seven days. A
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from stream_app.health.silence import DAYS, judge_silence
 from stream_app.monitor.document import SourceRow
 from stream_app.observing.answers import OffsetAndTime, Offsets
@@ -15,6 +17,7 @@ from stream_app.observing.observer import Observer
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * _HOUR_MS
 _COUNT_MS: Final = 600_000
+_DENIED: Final = "the right to describe it is missing"
 
 Counts = tuple[list[int | None], list[int | None]]  # of the hours, of the days; the latest first
 
@@ -32,7 +35,8 @@ class Sources:
 
     async def look(self, now_ms: int) -> list[SourceRow]:
         """A row for each topic. `Raises` ClusterError."""
-        found = await self._observer.topics(self._topics)
+        known = await self._observer.topics(self._topics, denied_ok=True)
+        found = {topic: state for topic, state in known.items() if not state.is_denied}
         partitions = [(topic, p) for topic, state in found.items() for p in range(state.partitions)]
         ends = await self._observer.ends(partitions, missing_ok=True)
         sums = _by_topic(ends)
@@ -51,7 +55,11 @@ class Sources:
             self._counts = await self._count(now_ms, ends)
             self._counted_ms = now_ms
         shown = [topic for topic in self._topics if topic in found or topic not in self._optional]
-        return [self._row(topic, now_ms, exists=topic in found) for topic in shown]
+        rows = [self._row(topic, now_ms, exists=topic in found) for topic in shown]
+        return [
+            msgspec.structs.replace(row, failure=_DENIED) if row.topic in known.keys() - found.keys() else row
+            for row in rows
+        ]
 
     def _row(self, topic: str, now_ms: int, *, exists: bool) -> SourceRow:
         last_ms = self._last_ms.get(topic) if exists else None

@@ -10,11 +10,15 @@ READABLE = frozenset({"", CONSUMER, "connect", "streams"})  # those whose groups
 
 
 class TopicDescription(NamedTuple):
-    """A topic that exists. A topic that is deleted and made anew has another id."""
+    """A topic that exists. A topic that is deleted and made anew has another id.
+
+    `is_denied`: the right to describe it is missing, and nothing is known of it, nor whether it exists.
+    """
 
     topic_id: str
     partitions: int
     replicas: int = 1  # of the partition that has the fewest
+    is_denied: bool = False
 
 
 class TopicRetention(NamedTuple):

@@ -11,7 +11,8 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from stream_app.clients.waiting import ClusterError
@@ -24,8 +25,8 @@ log = logging.getLogger(__name__)
 class Cluster(Protocol):
     """What the frontier asks of Kafka; stream_app.observing.observer.Observer answers. Every call may raise ClusterError."""
 
-    async def topics(self, names: Sequence[str]) -> dict[str, TopicDescription]:
-        """Those topics that exist."""
+    async def topics(self, names: Sequence[str], *, denied_ok: bool) -> dict[str, TopicDescription]:
+        """Those topics that exist; with `denied_ok` also those that may not be described."""
 
     async def ends(self, partitions: Sequence[tuple[str, int]]) -> Offsets:
         """End offsets of all these partitions, open transactions included."""
@@ -35,12 +36,21 @@ class Cluster(Protocol):
 
 
 class Frontier:
-    """Takes samples, and tells which of them ingest has reached. `sources`: topics; `consumer_group`: of ingest."""
+    """Takes samples, and tells which of them ingest has reached. `sources`: topics; `consumer_group`: of ingest.
+
+    `optional`: sources that nobody needs to be given the right to read.
+    """
 
     def __init__(
-        self, cluster: Cluster, sources: Sequence[str], consumer_group: str, events: str, events_partitions: int
+        self,
+        cluster: Cluster,
+        sources: Sequence[str],
+        consumer_group: str,
+        events: str,
+        events_partitions: int,
+        optional: Collection[str] = (),
     ) -> None:
-        self._cluster = cluster
+        self._cluster, self._optional = cluster, frozenset(optional)
         self._sources, self._consumer_group = tuple(sources), consumer_group
         self._events = [(events, partition) for partition in range(events_partitions)]
         self._pending: deque[tuple[int, Offsets]] = deque()
@@ -62,10 +72,13 @@ class Frontier:
 
     async def step(self, now_ms: int) -> Sample | None:
         """Take a sample, and return the newest one that was reached."""
-        topics = await self._cluster.topics(self._sources)
+        described = await self._cluster.topics(self._sources, denied_ok=True)
+        topics = {topic: state for topic, state in described.items() if not state.is_denied}
         for topic in self._sources:
-            if topic not in topics:
+            if topic not in described:
                 self._say(topic, "the source topic %s does not exist; it is waited for", topic)
+        if not self._may_go_on_without(described.keys() - topics.keys()):
+            return None
         partitions = [(topic, p) for topic, state in topics.items() for p in range(state.partitions)]
         if self._committed is None:
             self._committed = await self._cluster.committed(self._consumer_group)
@@ -83,6 +96,16 @@ class Frontier:
             return None
         found = await self._cluster.ends(self._events)
         return Sample(reached, {partition: end for (_, partition), end in found.items()})
+
+    def _may_go_on_without(self, denied: AbstractSet[str]) -> bool:
+        """Whether all topics that may not be described are optional ones; these are left out of samples."""
+        for topic in sorted(denied):
+            why = "is left out" if topic in self._optional else "as-of is held"
+            self._say(f"{topic}?", "the right to describe the source topic %s is missing: %s", topic, why)
+        if denied:
+            kept = [(at, {tp: end for tp, end in ends.items() if tp[0] not in denied}) for at, ends in self._pending]
+            self._pending = deque(kept)
+        return denied <= self._optional
 
     def _made_anew(self, topics: dict[str, TopicDescription], ends: Offsets, committed: Offsets) -> bool:
         held = False

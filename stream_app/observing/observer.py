@@ -18,7 +18,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
-from aiokafka.protocol.admin import ListGroupsRequest
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
+from aiokafka.protocol.admin import DescribeGroupsRequest, ListGroupsRequest
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from confluent_kafka import (
@@ -74,9 +75,9 @@ class Observer:
 
     # -- topics
 
-    async def topics(self, names: Sequence[str]) -> dict[str, TopicDescription]:
-        """Those topics that exist."""
-        return await self._partitions.topics(names)
+    async def topics(self, names: Sequence[str], *, denied_ok: bool = False) -> dict[str, TopicDescription]:
+        """Those topics that exist. `denied_ok`: one that may not be described is an answer, not an error."""
+        return await self._partitions.topics(names, denied_ok=denied_ok)
 
     async def retention(self, topics: Iterable[str]) -> dict[str, TopicRetention]:
         """What topics keep, of those that exist and whose configuration may be read."""
@@ -166,17 +167,23 @@ class Observer:
         found = await self._answers(self._admin.describe_consumer_groups(list(names), request_timeout=TIMEOUT_S))
         return {name: _group(answer) for name, answer in found.items() if not isinstance(answer, KafkaException)}
 
+    async def subscription(self, consumer_group: str) -> frozenset[str] | None:
+        """Topics that the members of a group of the classic protocol subscribe to now; None: not known, as while it rebalances."""
+        async with self._room:
+            with cluster_errors():
+                answer = await self._of_coordinator(consumer_group, DescribeGroupsRequest([consumer_group]))
+                (code, _, state, _, _, members, *_) = answer.groups[0]
+                check(code)
+        if state != "Stable":
+            return None
+        subscribed = (ConsumerProtocolMemberMetadata.decode(metadata).subscription for _, _, _, metadata, *_ in members)
+        return frozenset(topic for topics in subscribed for topic in topics)
+
     async def committed(self, consumer_group: str) -> Offsets:
         """All committed offsets of a group; a group that does not exist has none."""
         async with self._room:
-            client = await self._connected()
-            node = self._coordinators.pop(consumer_group, None)  # put back by an answer
             with cluster_errors():
-                if node is None:
-                    node = await _coordinator(client, consumer_group)
-                answer = await client.send(node, OffsetFetchRequest(consumer_group, None))
-                check(answer.error_code)
-                self._coordinators[consumer_group] = node
+                answer = await self._of_coordinator(consumer_group, OffsetFetchRequest(consumer_group, None))
                 found = {}
                 for topic, partitions in answer.topics:
                     for partition, offset, _, code in partitions:
@@ -184,6 +191,16 @@ class Observer:
                         if offset >= 0:
                             found[topic, partition] = offset
         return found
+
+    async def _of_coordinator(self, consumer_group: str, request: Any) -> Any:
+        client = await self._connected()
+        node = self._coordinators.pop(consumer_group, None)  # put back by an answer
+        if node is None:
+            node = await _coordinator(client, consumer_group)
+        answer = await client.send(node, request)
+        check(getattr(answer, "error_code", 0))
+        self._coordinators[consumer_group] = node
+        return answer
 
     async def set_committed(self, consumer_group: str, offsets: Offsets) -> None:
         """Commit offsets for a group without members."""

@@ -7,7 +7,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from aiokafka.errors import KafkaError, NoError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    NoError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from stream_app.clients.client import Client
 from stream_app.clients.waiting import ClusterError
@@ -29,8 +35,8 @@ class Partitions:
         ] = {}  # by topic: leader, replicas, those that are offline
         self._addresses: dict[int, str] = {}  # of brokers that were ever seen
 
-    async def topics(self, names: Sequence[str]) -> dict[str, TopicDescription]:
-        """Those topics that exist."""
+    async def topics(self, names: Sequence[str], *, denied_ok: bool = False) -> dict[str, TopicDescription]:
+        """Those topics that exist. `denied_ok`: one that may not be described is an answer, not an error."""
         client = await self._connected()
         with cluster_errors():
             answer = await client.send(client.get_random_node(), MetadataRequest(names))
@@ -39,7 +45,11 @@ class Partitions:
         for code, name, topic_id, _, partitions, *_ in answer.topics:
             self._leaders.pop(name, None)
             self._replicas.pop(name, None)
-            if for_code(code) is not UnknownTopicOrPartitionError:
+            if for_code(code) is TopicAuthorizationFailedError:
+                if not denied_ok:
+                    raise ClusterError(f"the right to describe the topic {name} is missing")
+                out[name] = TopicDescription("", 0, is_denied=True)
+            elif for_code(code) is not UnknownTopicOrPartitionError:
                 with cluster_errors():
                     check(code)
                 self._leaders[name] = {index: leader for _, index, leader, *_ in partitions if leader >= 0}

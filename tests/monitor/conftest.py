@@ -41,7 +41,7 @@ class Eyes:
         ours = more.pop("ours", {})
         self.observer = Observer(KafkaAccess(kafka))
         self.looker = Looker(self.observer, ours, groups, more.pop("partitions_max", 1000))
-        self.lookup = ReadingLookup(kafka) if timestamps == "log" else BisectingLookup(self.observer)
+        self.lookup = ReadingLookup(KafkaAccess(kafka)) if timestamps == "log" else BisectingLookup(self.observer)
         self.watch = Watch(self.lookup, frozenset(ours), limits)
 
     async def look(self) -> dict[str, GroupRow]:

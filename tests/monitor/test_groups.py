@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException, ShareConsumer, TopicPartition
 
 from config.settings import Settings
 from stream_app.health.status import Limits, Reason, Status
-from tests.monitor.conftest import Eyes
+from tests.monitor.conftest import LIMITS, Eyes
 from tests.support.waiting import until
 
 HOUR_MS = 3_600_000
@@ -433,3 +433,44 @@ async def test_rebalances_are_counted(eyes, group, new_topic, member):
     await until("both read", lambda: poll_both() or (first.assignment() and second.assignment()))
     found = await looking.until("two are there", lambda rows: rows[group].members == 2 and rows[group].unassigned == 0)
     assert found[group].rebalances > before
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+async def test_a_group_is_judged_by_what_it_subscribes_to_now(
+    eyes, group, new_topic, producer, commit, member, protocol
+):
+    """Offsets of a topic that it left stay for a week: nobody owns its partitions, and nobody should."""
+    topic, left = new_topic(2), new_topic(2)
+    for partition in range(2):
+        commit(group, left, 0, partition)
+    send(producer, left, [now_ms() - HOUR_MS] * 5)
+    reader = member(group, topic, group_protocol=protocol)
+    reader.commit(offsets=[TopicPartition(topic, 0, 0)], asynchronous=False)
+    looking = eyes(group)
+    found = await looking.until("it is settled", lambda rows: rows[group].members == 1 and rows[group].unassigned == 0)
+    assert {row.topic for row in found[group].partitions} == {topic}
+    await asyncio.sleep(LIMITS.unassigned_ms / 1000)
+    row = (await looking.look())[group]
+    assert (row.status, row.unassigned, row.lag_records) == (Status.OK, 0, 0)
+
+
+async def test_a_topic_that_is_subscribed_to_and_owned_by_nobody_is_missed(
+    eyes, group, new_topic, producer, commit, member
+):
+    """As by an assignor of one's own: the member subscribes to both topics, and gives itself the partitions of one."""
+    topic, other = new_topic(1), new_topic(1)
+    commit(group, other, 0)
+    send(producer, other, [now_ms()])
+    reader = member(group, topic)
+    looking = eyes(group)
+    await looking.until("it is settled", lambda rows: rows[group].members == 1)
+    subscription = looking.observer.subscription
+    assert await subscription(group) == {topic}
+
+    async def both(name):
+        return await subscription(name) | {other}
+
+    looking.observer.subscription = both
+    found = await looking.until("nobody reads the other", is_(Status.ERR, Reason.UNASSIGNED, group))
+    assert found[group].unassigned == 1
+    reader.close()

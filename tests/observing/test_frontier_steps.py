@@ -14,11 +14,14 @@ class Cluster:
 
     def __init__(self):
         self.source, self.read, self.events, self.topic_id, self.fails = [0, 0], [0, 0], 0, "id", False
+        self.denied = set()
 
-    async def topics(self, names):
+    async def topics(self, names, *, denied_ok):
+        assert denied_ok
         if self.fails:
             raise ClusterError("away")
-        return {name: TopicDescription(self.topic_id, len(self.source)) for name in names}
+        known = TopicDescription(self.topic_id, len(self.source))
+        return {name: TopicDescription("", 0, is_denied=True) if name in self.denied else known for name in names}
 
     async def ends(self, partitions):
         return {tp: self.events if tp == EVENTS else self.source[tp[1]] for tp in partitions}
@@ -87,12 +90,29 @@ async def test_a_broker_that_does_not_answer_holds_as_of_and_is_said_once(cluste
     answers = iter([True, True, False])
     topics = cluster.topics
 
-    async def topics_once_away(names):
+    async def topics_once_away(names, *, denied_ok):
         cluster.fails = next(answers)
-        return await topics(names)
+        return await topics(names, denied_ok=denied_ok)
 
     cluster.topics = topics_once_away
     with pytest.raises(KeyboardInterrupt):
         await frontier.run(0.001, publish)
     assert len(reached) == 1
     assert caplog.text.count("as-of is held: Kafka does not answer (away)") == 1
+
+
+async def test_an_optional_source_that_may_not_be_described_is_left_out_and_a_required_one_named(cluster, caplog):
+    frontier = Frontier(cluster, ["source", "names"], "ingest", "events", 1, ["names"])
+    cluster.source, cluster.read = [5, 0], [4, 0]
+    assert await frontier.step(1) is None  # of "names" nothing is read, and the right to see it is taken away then
+    cluster.denied, cluster.read = {"names"}, [5, 0]
+    assert (await frontier.step(2)).time_ms == 2
+    cluster.denied = {"names", "source"}
+    for time_ms in (3, 4):
+        assert await frontier.step(time_ms) is None
+    cluster.denied = {"names"}
+    assert (await frontier.step(5)).time_ms == 5
+    assert [record.getMessage() for record in caplog.records] == [
+        "the right to describe the source topic names is missing: is left out",
+        "the right to describe the source topic source is missing: as-of is held",
+    ]

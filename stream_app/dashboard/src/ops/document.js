@@ -44,6 +44,7 @@
  * @property {number | null} per_hour
  * @property {number} missed
  * @property {boolean} is_silent
+ * @property {string | null} [failure] why it can't be seen whether it exists
  *
  * @typedef {object} ProbeRow a record of the monitor's own, from append to a place
  * @property {'redis' | 'clickhouse' | 'push'} stage

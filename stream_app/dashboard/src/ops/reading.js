@@ -166,8 +166,8 @@ function sources(text, status) {
       detail: '',
       by: missed ? text.say('missed', { records: text.many('records', missed) }) : '',
       sinceMs: row.last_ms,
-      why: row.exists ? silent.means : text.say('missingWhy'),
-      todo: row.exists ? silent.todo : text.say('missingTodo'),
+      why: row.exists ? silent.means : text.say(row.failure ? 'deniedWhy' : 'missingWhy'),
+      todo: row.exists ? silent.todo : text.say(row.failure ? 'deniedTodo' : 'missingTodo'),
     };
   });
 }

@@ -189,7 +189,7 @@ export class Tables {
     this.#sources.update(
       sources.map((row) => {
         const bad = isBad(row);
-        const state = row.exists ? (row.is_silent ? 'stateSilent' : 'stateGood') : 'stateMissing';
+        const state = row.exists ? (row.is_silent ? 'stateSilent' : 'stateGood') : row.failure ? 'stateDenied' : 'stateMissing';
         return {
           key: row.topic,
           level: bad ? 'bad' : 'good',
