@@ -120,7 +120,7 @@ def _results(shown: StatusDocument) -> Table:
             sink,
             span(max(ages)) if ages and len(ages) == len(shown.results) else "?",
             Text(", ".join(str(row.partition) for row in old), style="red"),
-            Text(", ".join(shown.words[stage].means for stage in stages), style="red"),
+            Text(", ".join(shown.advice_of(stage).means for stage in stages), style="red"),
             Text("yes", style="green") if state.failure is None else Text(state.failure, style="red"),
         )
     return table
@@ -196,7 +196,7 @@ def _old_results(shown: StatusDocument) -> list[tuple[str, str]]:
     return [
         (
             "all partitions" if len(old) == len(shown.results) else f"partition {', '.join(old)}",
-            shown.words[stage].todo,
+            shown.advice_of(stage).todo,
         )
         for stage, old in by_stage.items()
     ]

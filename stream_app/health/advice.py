@@ -59,7 +59,7 @@ STAGES: Final = {
     ),
     Stage.AS_OF: Advice(
         "all is read, and as-of stands still",
-        "look in the workers' logs for a topic that was made anew; restart the workers",
+        "see what the workers' logs say that holds it: a topic that was made anew needs a restart, a missing right must be granted",
     ),
     Stage.TOPICS: Advice("the results topics are not written", "look in the workers' logs"),
     Stage.REDIS: Advice("Redis is not written", "see whether Redis answers, has memory left and takes writes"),

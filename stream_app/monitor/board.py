@@ -10,6 +10,7 @@ from stream_app.monitor.document import (
     BrokerRow,
     DeadLetterRow,
     GroupRow,
+    HeldRow,
     KafkaState,
     OurGroups,
     RebuildRow,
@@ -49,6 +50,7 @@ class Board:
     probes: Sequence[ProbeLatency] = field(default=())  # none where nothing is probed
 
     rebuild: RebuildRow | None = None
+    held: Sequence[HeldRow] = field(default=())
     brokers: Sequence[BrokerRow] = field(default=())  # that are away
 
     def miss(self, away: Mapping[int, AwayBroker], now_ms: int) -> None:
@@ -92,5 +94,6 @@ class Board:
             ours=self.ours,
             rebuild=self.rebuild,
             brokers=self.brokers,
+            held=self.held,
             words=_WORDS,
         )

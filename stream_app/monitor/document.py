@@ -137,6 +137,21 @@ class OurGroups(msgspec.Struct, frozen=True):
     ledger: str
 
 
+class HeldRow(msgspec.Struct, frozen=True):
+    """A partition of a source topic that an open transaction keeps from being read. `producer_id` None: Kafka does not say whose it is."""
+
+    topic: str
+    partition: int
+    start_offset: int  # of the transaction: up to there the partition is read
+    since_ms: int  # as the monitor saw it
+    producer_id: int | None
+
+    def said(self, now_ms: int) -> str:
+        """In words."""
+        by = "" if self.producer_id is None else f" by producer id {self.producer_id}"
+        return f"{self.topic}/{self.partition} for {(now_ms - self.since_ms) / 1000:.0f} s{by}"
+
+
 class RebuildRow(msgspec.Struct, frozen=True):
     """A generation that is being built beside the one that serves. `members` 0: its rebuild was interrupted."""
 
@@ -172,6 +187,18 @@ class StatusDocument(msgspec.Struct, frozen=True, kw_only=True):
     ours: OurGroups | None = None
     rebuild: RebuildRow | None = None  # None: none is under way
     brokers: Sequence[BrokerRow] = ()  # that are away
+    held: Sequence[HeldRow] = ()  # for a while already, the longest first
+
+    def advice_of(self, stage: str) -> Advice:
+        """What a stage that is to blame means, and what to do: where transactions hold as-of, which."""
+        if stage != Stage.AS_OF or not self.held:
+            return self.words[stage]
+        first, held = self.held[0], ", ".join(row.said(self.now_ms) for row in self.held)
+        return Advice(
+            f"an open transaction of a producer keeps records from being read: {held}",
+            f"have its owner end it, or abort it: kafka-transactions.sh abort --topic {first.topic} "
+            f"--partition {first.partition} --start-offset {first.start_offset}",
+        )
 
 
 class OperatorRow(msgspec.Struct, frozen=True):

@@ -27,6 +27,7 @@ from stream_app.monitor.results import ERRORS as RESULT_ERRORS
 from stream_app.monitor.results import OperatorCounts, Results, SinkReaders
 from stream_app.monitor.server import Answer, Route, Server
 from stream_app.monitor.sources import Sources
+from stream_app.monitor.transactions import Transactions
 from stream_app.monitor.watch import Watch
 from stream_app.observing.observer import Observer
 from stream_app.observing.timestamps import BisectingLookup, ReadingLookup, TimestampLookup
@@ -65,6 +66,7 @@ class Monitor:
         self._results = Results(conf.events_partitions, self._readers.read())
         self._operators = OperatorCounts(self._readers, conf.events_partitions)
         self._sources = Sources(self._observer, conf.sources, conf.optional_sources)
+        self._transactions = Transactions(self._observer, conf.sources)
         self._dead_letters = DeadLetterCounts(conf.kafka, conf.topic_dead_letters)
         self._push = (
             Push(conf.api_url, probe.OPERATOR, conf.token_claims, conf.jwt_secret, conf.api_cafile)
@@ -114,6 +116,7 @@ class Monitor:
                 return
             self._watch.starting_until_ms = self._generations.serving_since_ms + _STARTING_MS
             self.board.groups = await self._watch.take(look)
+            self.board.held = await self._transactions.look(look)
             self.board.rebuild = await self._generations.rebuild(look.time_ms)
         except _LOOK_ERRORS as error:
             if self.board.failure is None:

@@ -46,6 +46,7 @@ from stream_app.observing.answers import (
 )
 from stream_app.observing.client import TIMEOUT_S, client_settings, cluster_errors
 from stream_app.observing.partitions import Partitions, check
+from stream_app.observing.producers import OpenTransaction
 from stream_app.observing.requests import END, FIRST, NEWEST
 
 K = TypeVar("K")
@@ -146,6 +147,10 @@ class Observer:
     ) -> dict[tuple[str, int], OffsetAndTime | None]:
         """The first records that are not older than a time; None: there is none up to the end. Partitions without an answer are left out."""
         return await self._partitions.offsets(times_ms, stable=stable, missing_ok=True)
+
+    async def open_transactions(self, partition: tuple[str, int]) -> list[OpenTransaction]:
+        """Transactions to a partition that are neither committed nor aborted, by their first offsets."""
+        return await self._partitions.open_transactions(partition)
 
     # -- consumer groups
 

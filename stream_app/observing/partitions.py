@@ -19,6 +19,7 @@ from stream_app.clients.client import Client
 from stream_app.clients.waiting import ClusterError
 from stream_app.observing.answers import AwayBroker, OffsetAndTime, TopicDescription
 from stream_app.observing.client import cluster_errors
+from stream_app.observing.producers import DescribeProducers, OpenTransaction, open_transactions
 from stream_app.observing.requests import ListOffsetsRequest, MetadataRequest
 
 TopicPartition = tuple[str, int]
@@ -108,6 +109,20 @@ class Partitions:
             self._leaders.pop(topic, None)
         if refusals and not missing_ok:
             raise ClusterError(refusals[0])
+        return found
+
+    async def open_transactions(self, partition: TopicPartition) -> list[OpenTransaction]:
+        """Transactions to a partition that are neither committed nor aborted, by their first offsets."""
+        topic, number = partition
+        if topic not in self._leaders:
+            await self.topics([topic])
+        leader = self._leaders.get(topic, {}).get(number)
+        if leader is None:
+            raise ClusterError(f"{topic}/{number} has no leader")
+        client = await self._connected()
+        with cluster_errors():
+            code, found = open_transactions(await client.send(leader, DescribeProducers(topic, number)))
+            check(code)
         return found
 
     async def _ask(

@@ -12,7 +12,7 @@ from stream_app.cli.status_page import page, span
 from stream_app.health.advice import STAGES
 from stream_app.health.freshness import Stage
 from stream_app.health.status import Status
-from stream_app.monitor.document import KafkaState, ProbeRow, RebuildRow, decode_status
+from stream_app.monitor.document import HeldRow, KafkaState, ProbeRow, RebuildRow, decode_status
 
 RECORDED = ROOT / "tests" / "support" / "recorded"
 
@@ -75,6 +75,15 @@ def test_a_group_that_is_well_keeps_up():
     for status, words in ((Status.OK, "keeps up"), (Status.WARN, "never")):
         row = msgspec.structs.replace(well, status=status, **unread)
         assert f" 1 0.2 s {words} " in " ".join(lines(said("well", groups=[row])))
+
+
+def test_an_open_transaction_that_holds_as_of_is_named():
+    shown = said("ingest")
+    results = [msgspec.structs.replace(row, stage=Stage.AS_OF) for row in shown.results]
+    held = [HeldRow("charging.payments", 3, 99, shown.now_ms - 60_000, 4711)]
+    words = " ".join(lines(msgspec.structs.replace(shown, results=results, held=held)))
+    assert "charging.payments/3 for 60 s by producer id 4711" in words
+    assert "kafka-transactions.sh abort --topic charging.payments --partition 3 --start-offset 99" in words
 
 
 def test_a_rebuild_is_told_with_its_rate_and_time_left():

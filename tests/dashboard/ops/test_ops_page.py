@@ -262,6 +262,33 @@ async def test_as_of_that_is_held_is_a_stage_of_its_own(monitor, ops):
     assert (await ops.text(".verdict .detail")).startswith("All is read, and as-of stands still, since")
 
 
+async def test_an_open_transaction_that_holds_as_of_is_named(monitor, ops):
+    held = {
+        "topic": "charging.payments",
+        "partition": 3,
+        "start_offset": 99,
+        "since_ms": INGEST["now_ms"] - 60_000,
+        "producer_id": 4711,
+    }
+
+    def change(said):
+        said["held"] = [held, held | {"partition": 4, "producer_id": None}]
+        for row in said["results"]:
+            row["stage"] = "as_of"
+
+    monitor.says = changed(INGEST, change)
+    await (await ops.open()).until()
+    words = await ops.text("#behind")
+    assert re.search(
+        r"An open transaction of a producer keeps records from being read: charging\.payments/3 since [0-9:]+ by producer id 4711, charging\.payments/4 since [0-9:]+",
+        words,
+    )
+    abort = "kafka-transactions.sh abort --topic charging.payments --partition 3 --start-offset 99"
+    assert abort in words
+    assert abort in await ops.text(".verdict .todo")
+    assert "restart" not in words
+
+
 async def test_results_that_were_never_there_are_missing_not_old(monitor, ops):
     def never(said):
         for row in said["results"][:2]:

@@ -80,6 +80,13 @@
  * @property {number} since_ms
  * @property {string[]} topics of which partitions stand still because of it
  *
+ * @typedef {object} HeldRow that an open transaction keeps from being read
+ * @property {string} topic
+ * @property {number} partition
+ * @property {number} start_offset
+ * @property {number} since_ms
+ * @property {number | null} producer_id null: Kafka does not say whose it is
+ *
  * @typedef {object} Status
  * @property {number} now_ms
  * @property {{is_seen: boolean, looked_ms: number, failure: string | null}} kafka
@@ -94,6 +101,7 @@
  * @property {number} [generation] that serves
  * @property {RebuildRow | null} [rebuild] null: none is under way
  * @property {BrokerRow[]} [brokers] that are away
+ * @property {HeldRow[]} [held] of source topics, for a while already
  * @property {Record<string, {means: string, todo: string}>} words
  *
  * @typedef {{operator: string, partition: number, oldest_seconds: number | null, stage: Stage | null}} OperatorRow

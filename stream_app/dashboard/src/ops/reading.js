@@ -53,6 +53,17 @@ function since(stage, rows) {
   return times.length && !times.includes(null) ? Math.min(.../** @type {number[]} */ (times)) : null;
 }
 
+/** What a stage that is to blame means, and what to do: where transactions hold as-of, which. @param {OpsText} text @param {Status} status @param {Stage} stage */
+function adviceOf(text, { words, held = [], now_ms }, stage) {
+  const [first] = held;
+  if (stage !== 'as_of' || !first) return text.advice(words, stage);
+  const list = held.map(({ topic, partition, producer_id, since_ms }) =>
+    text.say(producer_id === null ? 'heldPartition' : 'heldPartitionBy', { partition: `${topic}/${partition}`, producer: producer_id ?? '', time: text.clock(since_ms, now_ms) }),
+  );
+  const { topic, partition, start_offset } = first;
+  return { means: text.say('heldWhy', { list: list.join(text.say('listSign')) }), todo: text.say('heldTodo', { topic, partition, offset: start_offset }) };
+}
+
 /** Results by who is to blame for their age, the most operators first. @param {Status} status */
 function byStage({ results = [] }) {
   /** @type {Map<Stage, ResultRow[]>} */
@@ -92,7 +103,7 @@ function brokers(text, { brokers: away = [] }) {
 function results(text, status) {
   const all = status.results ?? [];
   return byStage(status).map(([stage, rows]) => {
-    const { means, todo } = text.advice(status.words, stage);
+    const { means, todo } = adviceOf(text, status, stage);
     const list = text.many('partitionList', rows.length, { list: rows.map((row) => row.partition).join(', ') });
     const failure = status.sinks?.find((sink) => sink.stage === stage)?.failure;
     return {
@@ -191,7 +202,7 @@ export function verdictOf(text, answer, behind) {
   const [guilty] = byStage(status);
   if (guilty) {
     const [stage, rows] = guilty;
-    const { means, todo } = text.advice(status.words, stage);
+    const { means, todo } = adviceOf(text, status, stage);
     const [who, age, sinceMs] = [whose(text, rows, all), greatest(rows.map((row) => row.oldest_seconds)), since(stage, rows)];
     const why = text.sentence(means);
     const said = sinceMs === null ? text.say('oldTextNever', { why }) : text.say('oldText', { why, time: text.clock(sinceMs, status.now_ms) });
