@@ -75,7 +75,7 @@ function byMonth(text, layout, sides, today) {
       label: progress ? text.say('monthInProgress', { month: name, ...progress }) : name,
       tick: text.monthName(month, 'short'),
       below: index === 0 || month.endsWith('-01') ? month.slice(0, 4) : '',
-      partial: progress !== null,
+      partial: Boolean(progress),
       bars: sides.map(({ monthly }) => {
         const of = monthly.months[index];
         if (!of) return { parts: [], label: '', said: '' };
@@ -116,7 +116,7 @@ function byMonth(text, layout, sides, today) {
         ...(two ? [name] : []),
         ...columns.map((figure) => text.value(figure, valueOf(of, figure), currency)),
       ]),
-      partial: rows.map(({ month }) => progressOf(month, today) !== null),
+      partial: rows.map(({ month }) => Boolean(progressOf(month, today))),
     },
     csv: {
       head: ['month', 'whole', 'operatorId', 'groupId', 'currency', ...columns.map(({ name }) => name), 'timezone', 'asOf'],

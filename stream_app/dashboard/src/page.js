@@ -188,11 +188,13 @@ export class Page {
     this.#madeOf = madeOf;
     const progress = progressOf(newest.month, today);
     const name = text.month(newest.month);
-    setText(this.#month, text.say(progress ? 'soFar' : 'whole', { month: name }));
+    setText(this.#month, progress === undefined ? name : text.say(progress ? 'soFar' : 'whole', { month: name }));
     const monthName = text.monthName(newest.month);
     setText(
       this.#progress,
-      progress ? text.say('dayOf', { ...progress, monthName }) : text.say('wholeMonth', { days: daysInMonth(newest.month) }),
+      progress ? text.say('dayOf', { ...progress, monthName })
+      : progress === null ? text.say('wholeMonth', { days: daysInMonth(newest.month) })
+      : '',
     );
     this.#tiles.update(tilesOf(text, sides, today), names);
     for (const chart of chartsOf(text, sides, today)) this.#frames.get(chart.id)?.update(chart);

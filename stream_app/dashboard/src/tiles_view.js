@@ -26,13 +26,14 @@ import { daysInMonth } from './zones.js';
 /** @typedef {import('./text.js').Text} Text */
 
 /**
- * How far a month has come; null when it is over, or when today is not known.
+ * How far a month has come; null when it is over, undefined when today is not known.
  *
  * @param {string} month
  * @param {string | null} today
  */
 export function progressOf(month, today) {
-  if (today === null || today.slice(0, 7) !== month) return null;
+  if (today === null) return undefined;
+  if (today.slice(0, 7) !== month) return null;
   return { day: Number(today.slice(8)), days: daysInMonth(month) };
 }
 
@@ -75,7 +76,9 @@ function beside(text, tile, monthly, today) {
   const [before, month] = monthly.months.slice(-2);
   if (!month || !before) return '';
   const monthName = text.monthName(before.month);
-  if (progressOf(month.month, today)) return text.say('previousWhole', { month: monthName, value: read(text, tile, monthly, before).value });
+  const progress = progressOf(month.month, today);
+  if (progress === undefined) return '';
+  if (progress) return text.say('previousWhole', { month: monthName, value: read(text, tile, monthly, before).value });
   const [now, then] = [month, before].map((each) => String(valueOf(each, figureOf(tile.figure))));
   const change = now && then ? share(minus(now, then), then) : null;
   return change === null ? '' : text.say('delta', { change: text.change(change), month: monthName });

@@ -3,10 +3,12 @@
 import asyncio
 import re
 import time
+from datetime import date
 from decimal import Decimal
 
 from playwright.async_api import expect
 
+from tests.dashboard.page.viewing import chromium_on
 from tests.support.kafka import read_topic
 
 SECONDS_MAX = 1.0
@@ -80,3 +82,28 @@ async def test_focus_and_what_is_open_stay_when_numbers_change(stack, dashboard)
     await expect(dashboard.page.locator("[data-tile=paymentCount] .value")).to_have_text(f"{payments + 1:,}")
     assert await dashboard.page.evaluate("document.activeElement.closest('article').id") == "received-and-discount"
     assert await dashboard.page.locator("#received-and-discount details").get_attribute("open") is not None
+
+
+async def test_a_month_is_not_called_whole_before_today_is_known(stack):
+    """Today comes with the stream; what is asked for besides may be there before."""
+    held = asyncio.Event()
+
+    async def hold(route):
+        await held.wait()
+        await route.continue_()
+
+    async with chromium_on(stack.api) as dashboard:
+        await dashboard.page.add_init_script("delete window.SharedWorker; delete window.BroadcastChannel")
+        await dashboard.page.route("**/smart-bi/crm/stream*", hold)
+        await dashboard.open(stack.everything, operatorId="M1", months="5", days="7")
+        await dashboard.until()
+        (month,) = await dashboard.texts(".now h2")
+        newest = stack.ask("monthlyIndex", operatorId="M1")["months"][-1]["month"]
+        assert month == f"{date.fromisoformat(f'{newest}-01'):%B %Y}"
+        ((_, _, beside),) = await dashboard.tile("receivedAmount")
+        assert beside == ""
+        assert await dashboard.page.locator(".bar.partial").count() == 0
+        held.set()
+        await expect(dashboard.page.locator(".now h2")).to_have_text(f"{month} so far")
+        ((_, _, beside),) = await dashboard.tile("receivedAmount")
+        assert "whole: " in beside
