@@ -17,6 +17,7 @@ from stream_app.domain.events import (
     CREDITED,
     CURRENCY,
     CUSTOMER,
+    ENERGY,
     LASTED,
     RECEIVED,
     SESSION_ID,
@@ -98,6 +99,14 @@ def test_the_customer():
     rejected(Reason.BAD_ID, "cdr_token.contract_id", cdr_token={"type": "AD_HOC_USER", "contract_id": "a\nb"})
     for bad in (1, "x", [], True):
         rejected(Reason.WRONG_TYPE, "cdr_token", cdr_token=bad)
+
+
+@pytest.mark.parametrize("session", ["1", DROP])
+def test_its_energy_is_a_number_or_a_decimal_string(session):
+    for energy in (15.342, "15.342", "15.3420"):
+        assert row(session_id=session, total_energy=energy)[ENERGY] == 15_342
+    for unknown in ("15,342", "15.342 kWh", "", None, [], -1, "-1", 10**6):
+        assert row(session_id=session, total_energy=unknown)[ENERGY] is None
 
 
 def test_what_of_it_counts():
