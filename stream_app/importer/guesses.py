@@ -124,9 +124,14 @@ def guesses(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Guesses:
     table = {name: ["" if row[at] in _NOTHING else row[at] for row in whole] for at, name in enumerate(header)}
     columns = {name: [cell for cell in cells if cell] for name, cells in table.items()}
     moments = list(_moments(table, columns))
-    started = _named(moments, _START, header)
-    ended = _named([moment for moment in moments if not _matches(_START, moment)], _END, header)
-    timely = {name for moment in moments for name in moment.columns}
+    timely = [name for name, cells in columns.items() if _formats(cells) or _are_clocks(name, cells)]
+    started = _named(moments, _START, timely)
+    if len(moments) == 1:
+        started = Choice(moments[0], [moments[0].name])
+    others = [moment for moment in moments if moment != started.found and not _matches(_START, moment)]
+    ended = _named(
+        others, _END, [name for name in header if _END.search(name) and any(_formats([cell]) for cell in columns[name])]
+    )
     ids = [
         name
         for name, cells in columns.items()
@@ -165,19 +170,17 @@ def _only(fitting: Sequence[str], candidates: Sequence[str]) -> Choice[str]:
     return Choice(fitting[0] if len(fitting) == 1 else None, fitting or candidates)
 
 
-def _named(moments: Sequence[Moment], name: re.Pattern[str], header: Sequence[str]) -> Choice[Moment]:
-    """The only time of such a name; else what it might be: times, or columns of such a name whose cells are not all times."""
+def _named(moments: Sequence[Moment], name: re.Pattern[str], columns: Sequence[str]) -> Choice[Moment]:
+    """The only time of such a name; else what it might be: times, or columns of dates and times of day."""
     fitting = [moment for moment in moments if _matches(name, moment)]
     if len(fitting) == 1:
         return Choice(fitting[0], [fitting[0].name])
-    return Choice(None, [moment.name for moment in fitting] or [column for column in header if name.search(column)])
+    return Choice(None, [moment.name for moment in fitting] or columns)
 
 
 def _moments(table: Mapping[str, Sequence[str]], columns: Mapping[str, Sequence[str]]) -> Iterator[Moment]:
     """The times of the rows. A date beside a time of day that might be its own is a time only together with it."""
-    clocks = [
-        name for name, cells in columns.items() if cells and all(map(_CLOCK.fullmatch, cells)) and _is_of_day(name)
-    ]
+    clocks = [name for name, cells in columns.items() if _are_clocks(name, cells)]
     for name, cells in columns.items():
         formats = _formats(cells)
         if not formats:
@@ -190,8 +193,10 @@ def _moments(table: Mapping[str, Sequence[str]], columns: Mapping[str, Sequence[
             yield Moment((name, own[0]), _formats([cell for cell in both if cell]))
 
 
-def _is_of_day(name: str) -> bool:
-    return not re.search("duration|elapsed|total", name, re.IGNORECASE)
+def _are_clocks(name: str, cells: Sequence[str]) -> bool:
+    """Are they times of day, and by their name no spans?"""
+    is_span = re.search("duration|elapsed|total", name, re.IGNORECASE)
+    return bool(cells) and not is_span and all(map(_CLOCK.fullmatch, cells))
 
 
 def _stem(name: str) -> str:

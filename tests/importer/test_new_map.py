@@ -115,7 +115,9 @@ def test_a_date_and_its_time_of_day_are_one_time():
 def test_a_date_beside_a_time_of_day_that_is_not_surely_its_own_is_left_out():
     header = ["id", "Start Date", "Clock in", "Clock out"]
     text = first_map(header, [["1", "31.10.2026", "23:54", "00:20"]], File())
-    assert line(text, "# started_at") == '# started_at = { column = "" }  # UNSURE: it might be Start Date'
+    assert line(text, "# started_at") == (
+        '# started_at = { column = "" }  # UNSURE: it might be Start Date, Clock in, Clock out'
+    )
     with pytest.raises(MapError, match="missing required field `started_at`"):
         load(text.encode())
 
@@ -133,6 +135,26 @@ def test_a_date_beside_a_time_of_day_that_is_not_surely_its_own_is_left_out():
 def test_where_several_columns_may_be_meant_none_is_taken(key, columns, cells):
     text = first_map([*columns, "note"], [[*cells, "x"]], File())
     assert line(text, f"# {key}").endswith(f"# UNSURE: it might be {', '.join(columns)}")
+
+
+def test_the_only_time_is_the_start_whatever_its_name():
+    for header, cells in (
+        (["id", "Date", "Time", "Duration"], ["1", "31.10.2026", "23:54", "1:30"]),
+        (["id", "When"], ["1", "2026-10-31 23:54"]),
+    ):
+        found = imported(first_map(header, [cells], File()), header, cells)
+        assert found["sessions"]["started_at"] == "2026-10-31T23:54:00+00:00"
+        assert "ended_at" not in found["sessions"]
+
+
+def test_a_column_of_ends_with_a_broken_cell_is_asked_about():
+    header = ["id", "Start", "End", "Fee", "Vendor"]
+    rows = [
+        ["1", "2026-10-31 23:54", "2026-11-01 00:10", "1.50", "x"],
+        ["2", "2026-10-31 23:55", "44196.9375", "2", "y"],
+    ]
+    text = first_map(header, rows, File())
+    assert line(text, "# paid_at") == '# paid_at = { column = "" }  # UNSURE: it might be End'
 
 
 def test_energy_and_durations_are_no_amounts():
