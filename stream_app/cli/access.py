@@ -1,10 +1,12 @@
 """The check at the start of each program: whether the servers take its credentials, and Kafka lets it do what it has to.
 
-One sentence and the end, in place of retries. A server that is away is not asked, for it may be on its way.
+One sentence and the end, in place of retries. A server that is away is not asked, for it may be on its way. A right to read a
+topic that is optional is not needed: the topic is left out, which is said.
 """
 
 import asyncio
 import logging
+import sys
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -18,6 +20,7 @@ from stream_app.local.errors import LocalError
 from stream_app.observing.credentials import principal, prove
 from stream_app.observing.rights import missing
 from stream_app.sinks.credentials import prove_to_clickhouse, prove_to_redis
+from stream_app.sources import registry
 
 _AGAIN_S: Final = 1.0
 
@@ -31,7 +34,8 @@ def check_kafka(
     """
     quiet_client()
     wanted = [right for right in ROLES[role](settings) if topics is None or right.name in topics]
-    return asyncio.run(_check(settings, wanted, seconds_max))
+    optional = {settings.source_topic(topic.name) for topic in registry.TEAMS if topic.is_optional}
+    return asyncio.run(_check(settings, wanted, optional, seconds_max))
 
 
 def check_stores(settings: Settings) -> None:
@@ -50,7 +54,7 @@ async def _check_stores(settings: Settings) -> None:
         raise error
 
 
-async def _check(settings: Settings, wanted: Sequence[Right], seconds_max: float) -> bool:
+async def _check(settings: Settings, wanted: Sequence[Right], optional: Collection[str], seconds_max: float) -> bool:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds_max
     while True:
@@ -63,7 +67,11 @@ async def _check(settings: Settings, wanted: Sequence[Right], seconds_max: float
         if loop.time() >= deadline:
             return False
         await asyncio.sleep(_AGAIN_S)
-    if lacking:
-        who = principal(settings.kafka)
-        raise LocalError(f"Kafka does not let {who} work: it lacks {rights.sentence(lacking)} (docs/security.md).")
+    left_out = [right for right in lacking if right.name in optional and right.operation != "Write"]
+    needed = [right for right in lacking if right not in left_out]
+    who = principal(settings.kafka)
+    if needed:
+        raise LocalError(f"Kafka does not let {who} work: it lacks {rights.sentence(needed)} (docs/security.md).")
+    if left_out:
+        print(f"{who} lacks {rights.sentence(left_out)}, which is optional and left out.", file=sys.stderr)
     return True

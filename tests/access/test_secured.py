@@ -246,9 +246,15 @@ def test_the_whole_path_runs_with_the_rights_of_the_page_by_each_way_to_authenti
 
 
 @pytest.mark.parametrize(("role", "number"), LACKING)
-def test_each_right_that_is_taken_away_is_named(broker, deployment, role, number):
+def test_each_right_that_is_taken_away_is_named(broker, deployment, role, number, capsys):
+    """And only an optional topic is gone on without."""
     del deployment  # made the topics
     right = ROLES[role](SETTINGS)[number]
+    if right.name == SETTINGS.topic_groups and role != "importer":
+        check_kafka(settings_of(broker, f"{role}-{number}"), role)
+        said = f"the user {role}-{number} lacks {right.operation} on the topic crm.groups, which is optional and left out.\n"
+        assert said in capsys.readouterr().err
+        return
     with pytest.raises(LocalError) as caught:
         check_kafka(settings_of(broker, f"{role}-{number}"), role)
     assert str(caught.value) == (
@@ -344,3 +350,18 @@ def test_a_program_with_a_wrong_password_ends_at_once_with_one_sentence(broker, 
     assert done.stderr.startswith(f"stream-app {command}: Kafka at {broker.address('SASL')} refuses the user worker: ")
     assert len(done.stderr.splitlines()) == 1
     assert "no-one-reads" not in done.stderr + done.stdout
+
+
+def test_a_worker_goes_on_without_the_right_to_an_optional_topic(broker, deployment):
+    rights = ROLES["worker"](SETTINGS)
+    (number,) = [n for n, right in enumerate(rights) if right[:3] == ("Read", "topic", SETTINGS.topic_groups)]
+    base = dict(deployment.env)
+    deployment.env = base | sasl(broker, f"worker-{number}")
+    deployment.start_worker(1)
+    deployment.wait_ready(1)
+    deployment.env = base
+    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"])
+    assert f"the right to describe the source topic {SETTINGS.topic_groups} is missing: is left out" in deployment.log(
+        "worker-1"
+    )
+    deployment.stop("worker-1")
