@@ -81,12 +81,12 @@ class LedgerKafka:
         """Bring stores up to the end of a changelog."""
         return await replay(self._kafka, topic, stores)
 
-    async def owns(self, partition: int) -> bool:
-        """Whether the group has given an events partition to this worker, and no rebalance is under way."""
+    async def owns(self, partition: int) -> bool | None:
+        """Whether the group has given an events partition to this worker; None while it rebalances. A Kafka that is away is waited for."""
         groups = await until_kafka_answers(lambda: self._observer.describe_groups([self._group]), "a lost partition")
         group = groups.get(self._group)
         if group is None or not group.is_settled:
-            return False
+            return None
         return (self._settings.events, partition) in group.members.get(self._member_id(), frozenset())
 
     async def tombstones_ms(self, topic: str) -> int:

@@ -211,9 +211,11 @@ class Lanes:
             await self._crash(exc)
 
     async def _until_owned(self, partition: int) -> None:
-        deadline = time.monotonic() + _LOST_S_MAX
-        while not await self._kafka.owns(partition):
-            if time.monotonic() > deadline:
+        others_since: float | None = None  # time in which Kafka is away, or the group rebalances, does not count
+        while not (owns := await self._kafka.owns(partition)):
+            now = time.monotonic()
+            others_since = None if owns is None else others_since or now
+            if others_since is not None and now - others_since > _LOST_S_MAX:
                 raise RuntimeError(f"partition {partition} was lost to another worker, and no rebalance followed")
             await asyncio.sleep(_LOST_POLL_S)
 

@@ -92,8 +92,8 @@ class Kafka(Protocol):
     def new_log(self, partition: int) -> Log:
         """The transactions of an events partition."""
 
-    async def owns(self, partition: int) -> bool:
-        """Whether the consumer group, as its coordinator knows it, has given an events partition to this worker."""
+    async def owns(self, partition: int) -> bool | None:
+        """Whether the consumer group, as its coordinator knows it, has given an events partition to this worker; None while it rebalances."""
 
     async def ranges(self, topic: str, partitions: Sequence[int]) -> dict[int, Range]:
         """First and end offsets of partitions of a topic."""

@@ -110,14 +110,15 @@ class MemoryKafka:
         self.changelog: dict[int, list[tuple[bytes, bytes | None] | None]] = defaultdict(list)
         self.logs: dict[int, list[KeptLog]] = defaultdict(list)
         self.others: set[int] = set()  # partitions that the group has given to others
+        self.rebalances = False
         self.replayed: list[tuple[int, int]] = []  # partition, and the changelog position that its replay began at
 
     def new_log(self, partition: int) -> KeptLog:
         self.logs[partition].append(KeptLog(self.changelog[partition]))
         return self.logs[partition][-1]
 
-    async def owns(self, partition: int) -> bool:
-        return partition not in self.others
+    async def owns(self, partition: int) -> bool | None:
+        return None if self.rebalances else partition not in self.others
 
     async def tombstones_ms(self, topic: str) -> int:
         return 24 * 3_600_000
