@@ -224,6 +224,10 @@ def _message(tp: TP, batches: list[Any], generation_id: int) -> ConsumerMessage:
 
 
 class Transport(driver.Transport):
-    """Faust's Transport, with this consumer and thread."""
+    """Faust's Transport, with this consumer and thread. Topics that tables declare are made once Kafka answers."""
 
     Consumer = Consumer
+
+    async def _really_create_topic(self, *args: Any, **kwargs: Any) -> None:
+        create = super()._really_create_topic
+        await until_kafka_answers(lambda: create(*args, **kwargs), "the topic of a table")
