@@ -166,7 +166,7 @@ def test_records_of_no_use_go_to_the_dead_letters_as_they_came(running):
         headers = dict(letter.headers)
         assert letter.value == (value or b"")
         assert headers["reason"] == reasons[partition]
-        assert headers["source-key"] == (key or b"")
+        assert headers["source-key"] == key
         assert headers["source-topic"] == b"charging.payments"
         assert headers["source-partition"] == b"%d" % partition
         assert headers["source-offset"] == b"%d" % offsets[partition]
