@@ -37,11 +37,13 @@ def command(
     """Send one payment and its session, and say when the results hold it."""
     quiet_client()
     settings = config.load()
-    if not check_kafka(settings, "importer"):
-        raise LocalError(f"Kafka does not answer at {settings.kafka_bootstrap_servers}: start it by make up.")
     who = customer if customer is not None else _somebody(operator, group)
     try:
         check_ids(operator, who, group)
+        if currency is not None:
+            minor_units(amount, currency)
+        if not check_kafka(settings, "importer"):
+            raise LocalError(f"Kafka does not answer at {settings.kafka_bootstrap_servers}: start it by make up.")
         asyncio.run(_pay(settings, operator, amount, who, group, currency))
     except (PaymentError, SendError, ShownError) as error:
         raise LocalError(f"{error}.") from None

@@ -16,7 +16,8 @@ _INSYNC_MIN = 2
 
 async def check(observer: Observer, topics: Collection[str]) -> None:
     """Name the topics that could lose acknowledged records, of those that exist and whose configuration may be read. `Raises` ClusterError."""
-    described = await observer.topics(sorted(topics))
+    found = await observer.topics(sorted(topics), denied_ok=True)
+    described = {topic: state for topic, state in found.items() if not state.is_denied}
     if await observer.brokers() == 1:
         return
     configs = await observer.durability(described)

@@ -68,7 +68,13 @@ async def test_a_broker_that_is_away_is_named_with_what_stands_still(cluster, ob
     cluster.kill(lost)
     with pytest.raises(ClusterError, match=f"broker {lost}, which leads "):
         await observer.ends(partitions)
-    assert "single" in observer.away()[lost].topics
+
+    async def named() -> bool:
+        with suppress(ClusterError):
+            await observer.ends(partitions)
+        return lost in observer.away() and "single" in observer.away()[lost].topics
+
+    await until("it is named", named)
 
     async def others_lead() -> bool:
         with suppress(ClusterError):
