@@ -42,9 +42,8 @@ def passes(exc: BaseException) -> bool:
 
 
 def _causes(exc: BaseException | None) -> Iterator[BaseException]:
-    seen: list[
-        BaseException
-    ] = []  # clients raise one exception in several places: a chain may come back to where it was
+    # Clients raise one exception in several places: a chain may come back to where it was.
+    seen: list[BaseException] = []
     while exc is not None and exc not in seen:
         yield exc
         seen.append(exc)

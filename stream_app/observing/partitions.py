@@ -31,9 +31,8 @@ class Partitions:
     def __init__(self, connected: Callable[[], Awaitable[Client]]) -> None:
         self._connected = connected
         self._leaders: dict[str, dict[int, int]] = {}  # by topic, by partition: the broker's id
-        self._replicas: dict[
-            str, list[tuple[int, list[int], list[int]]]
-        ] = {}  # by topic: leader, replicas, those that are offline
+        # By topic, of each partition: leader, replicas, those that are offline.
+        self._replicas: dict[str, list[tuple[int, list[int], list[int]]]] = {}
         self._addresses: dict[int, str] = {}  # of brokers that were ever seen
 
     async def topics(self, names: Sequence[str], *, denied_ok: bool = False) -> dict[str, TopicDescription]:

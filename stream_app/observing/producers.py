@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
 
+from stream_app.observing.requests import by_topic
+
 _NONE: Final = -1  # start offset of a producer without an open transaction
 _TAGS: Final[dict[int, bytes]] = {}
 
@@ -27,32 +29,21 @@ class DescribeProducersResponse(Response):  # type: ignore[misc]  # aiokafka has
     API_VERSION = 0
     SCHEMA = Schema(
         ("throttle_time_ms", Int32),
-        (
-            "topics",
-            CompactArray(
-                ("name", CompactString("utf-8")),
-                (
-                    "partitions",
-                    CompactArray(
-                        ("partition_index", Int32),
-                        ("error_code", Int16),
-                        ("error_message", CompactString("utf-8")),
-                        (
-                            "active_producers",
-                            CompactArray(
-                                ("producer_id", Int64),
-                                ("producer_epoch", Int32),
-                                ("last_sequence", Int32),
-                                ("last_timestamp", Int64),
-                                ("coordinator_epoch", Int32),
-                                ("current_txn_start_offset", Int64),
-                                ("tags", TaggedFields),
-                            ),
-                        ),
-                        ("tags", TaggedFields),
-                    ),
+        by_topic(
+            ("partition_index", Int32),
+            ("error_code", Int16),
+            ("error_message", CompactString("utf-8")),
+            (
+                "active_producers",
+                CompactArray(
+                    ("producer_id", Int64),
+                    ("producer_epoch", Int32),
+                    ("last_sequence", Int32),
+                    ("last_timestamp", Int64),
+                    ("coordinator_epoch", Int32),
+                    ("current_txn_start_offset", Int64),
+                    ("tags", TaggedFields),
                 ),
-                ("tags", TaggedFields),
             ),
         ),
         ("tags", TaggedFields),
@@ -86,7 +77,7 @@ class DescribeProducers(Request[DescribeProducersStruct]):  # type: ignore[misc]
         self._topic, self._partition = topic, partition
 
     def build(self, request_struct_class: type[DescribeProducersStruct]) -> DescribeProducersStruct:
-        """See aiokafka."""
+        """The request as it is sent."""
         return request_struct_class([(self._topic, [self._partition], _TAGS)], _TAGS)
 
 

@@ -25,6 +25,11 @@ _TAGS = ("tags", TaggedFields)
 _NAME = CompactString("utf-8")
 
 
+def by_topic(*of_partition: tuple[str, Any]) -> tuple[str, CompactArray]:
+    """Field `topics` of a flexible version: names, and below each its partitions with these fields."""
+    return "topics", CompactArray(("name", _NAME), ("partitions", CompactArray(*of_partition, _TAGS)), _TAGS)
+
+
 _ANY_TOPIC = bytes(16)
 
 
@@ -109,23 +114,12 @@ class _ListOffsetsResponse(Response):  # type: ignore[misc]
     API_VERSION = 7
     SCHEMA = Schema(
         ("throttle_time_ms", Int32),
-        (
-            "topics",
-            CompactArray(
-                ("name", _NAME),
-                (
-                    "partitions",
-                    CompactArray(
-                        ("partition_index", Int32),
-                        ("error_code", Int16),
-                        ("timestamp", Int64),
-                        ("offset", Int64),
-                        ("leader_epoch", Int32),
-                        _TAGS,
-                    ),
-                ),
-                _TAGS,
-            ),
+        by_topic(
+            ("partition_index", Int32),
+            ("error_code", Int16),
+            ("timestamp", Int64),
+            ("offset", Int64),
+            ("leader_epoch", Int32),
         ),
         _TAGS,
     )
@@ -139,19 +133,7 @@ class _ListOffsetsStruct(RequestStruct):  # type: ignore[misc]
     SCHEMA = Schema(
         ("replica_id", Int32),
         ("isolation_level", Int8),
-        (
-            "topics",
-            CompactArray(
-                ("name", _NAME),
-                (
-                    "partitions",
-                    CompactArray(
-                        ("partition_index", Int32), ("current_leader_epoch", Int32), ("timestamp", Int64), _TAGS
-                    ),
-                ),
-                _TAGS,
-            ),
-        ),
+        by_topic(("partition_index", Int32), ("current_leader_epoch", Int32), ("timestamp", Int64)),
         _TAGS,
     )
 

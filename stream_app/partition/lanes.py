@@ -36,9 +36,8 @@ _CLOCKS_FACTOR = 2
 _FENCE_S = 10.0  # for which all partitions that are taken over wait for each other
 _SUPERSEDED_S_MAX = 60.0
 _SUPERSEDED_POLL_S = 5.0
-_LOST_S_MAX = (
-    60.0  # a partition that was lost to another worker, and that no rebalance takes away by then, is a mistake
-)
+# A partition that was lost to another worker, and that no rebalance takes away by then, is a mistake.
+_LOST_S_MAX = 60.0
 _LOST_POLL_S = 0.5
 _AGAIN_S_MAX = 10.0  # between two losses of a partition that is lost again and again
 
