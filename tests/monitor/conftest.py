@@ -27,6 +27,7 @@ from stream_app.monitor.look import Looker
 from stream_app.monitor.watch import Watch
 from stream_app.observing.observer import Observer
 from stream_app.observing.timestamps import BisectingLookup, ReadingLookup
+from tests.support.api_process import NO_STORES
 
 PROGRAM = Path(sys.executable).parent / "stream-app"
 LIMITS = Limits(stall_ms=3000, unassigned_ms=2000)
@@ -145,11 +146,11 @@ def member(kafka: str) -> Iterator[Callable[..., Consumer]]:
 
 
 class Monitor:
-    """A monitor on a free port."""
+    """A monitor on a free port; without stores, but for those that `settings` name."""
 
     def __init__(self, **settings: str) -> None:
         self.port = free_port()
-        self.env = {**os.environ, "STREAM_APP_MONITOR_PORT": str(self.port), **settings}
+        self.env = {**os.environ, "STREAM_APP_MONITOR_PORT": str(self.port), **NO_STORES, **settings}
         self.process = subprocess.Popen([PROGRAM, "monitor"], env=self.env, stderr=subprocess.PIPE)
 
     def get(self, path: str) -> str:

@@ -14,13 +14,16 @@ from stream_app.local.ports import free_port
 from tests.support.api import SECRET
 from tests.support.waiting import wait_until
 
+# Where nobody listens: at the usual ports somebody's own may.
+NO_STORES = {"REDIS_URL": "redis://127.0.0.1:1/0", "CLICKHOUSE_URL": "clickhouse://127.0.0.1:1"}
+
 
 def run(port: int, stderr: int | IO[bytes] = subprocess.PIPE, **environment: str) -> subprocess.Popen[str]:
     """The process, started; `environment` goes before that of the tests."""
     return subprocess.Popen(
         [sys.executable, "-c", "from stream_app.cli import main; main()", "api"],
         cwd=ROOT,
-        env=os.environ | {"STREAM_APP_API_PORT": str(port)} | environment,
+        env=os.environ | {"STREAM_APP_API_PORT": str(port)} | NO_STORES | environment,
         stderr=stderr,
         text=True,
     )
