@@ -192,7 +192,7 @@ def rezone(work: Working, name: str, timezone: str) -> Iterator[None]:
                 changed.add(row[CUSTOMER])
             count(own, kind, row, of, local, operator.horizon, 1)
     yield
-    work.fold(name, rules)
+    yield from work.fold({name: rules})
     yield
     for key in work.cells[MONTHLY.name].keys(name):
         work.touch(MONTHLY, key)  # what is empty now is known to be

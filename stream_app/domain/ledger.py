@@ -13,12 +13,13 @@ is cut: clock records, which move retention, and changed zones. Hence the same w
     apply(frames)            reads rows, changes them in memory; returns the events rejected as too late
     applying(frames)         the same in steps, for who has other things to do meanwhile
     freeze(version, as_of)   all that changed since the last freeze
+    freezing(version, as_of) the same in steps
 It knows neither Kafka nor Faust nor RocksDB, and has no clock. After an exception it must be dropped: nothing that was
 not frozen counts.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from stream_app.domain import calendar
@@ -55,9 +56,10 @@ from stream_app.domain.figures import PAYMENTS, SESSIONS
 from stream_app.domain.figures import VERSION as FIGURES_VERSION
 from stream_app.domain.local_time import iso_quarter
 from stream_app.domain.rules import Rule, is_something
+from stream_app.domain.steps import in_steps, outcome
 from stream_app.domain.sums import PAYMENT_SUMS
 from stream_app.domain.tables import MONTHLY, TABLES, Table
-from stream_app.domain.working import Rows, Settings, Working
+from stream_app.domain.working import STEP_CELLS, Rows, Settings, Working
 
 
 class LateEvent(NamedTuple):
@@ -103,25 +105,25 @@ class Ledger:
         return self.late
 
     def applying(self, frames: Iterable[tuple[int | None, Sequence[Events]]]) -> Iterator[None]:
-        """Apply frames, in steps: a changed zone takes long. `late` is complete at the end, and nothing may come between."""
+        """Apply frames, in steps: changed zones and groups take long. `late` is complete at the end, and nothing may come between."""
         self.late = []
         gathered: list[Events] = []
         for clock, parts in frames:
             if clock is not None and clock > self.work.now:
-                self._segment(gathered)
+                yield from self._segment(gathered)
                 gathered = []
                 calendar.advance(self.work, clock)
             for part in parts:
                 if part.kind == OPERATOR:
-                    self._segment(gathered)
+                    yield from self._segment(gathered)
                     gathered = []
                     for row in part.rows:
                         yield from self._announce(part.operator, row)
                 else:
                     gathered.append(part)
-        self._segment(gathered)
+        yield from self._segment(gathered)
 
-    def _segment(self, gathered: Sequence[Events]) -> None:
+    def _segment(self, gathered: Sequence[Events]) -> Iterator[None]:
         """Apply events between which neither the clock nor a zone changes."""
         gathered = [part for part in gathered if self._admit(part)]
         if not gathered:
@@ -145,13 +147,12 @@ class Ledger:
             if part.kind == GROUP:
                 self._name_groups(part)
             elif part.kind == MEMBERSHIP:
-                self._move(part, _only(rules[part.operator]))
+                yield from self._move(part, _only(rules[part.operator]))
             elif part.kind == CDR:
                 Cdrs(work, part, current, _only(rules[part.operator]), self._reject).upsert()
             else:
                 self._upsert(part, current, _only(rules[part.operator]))
-        for operator, own in rules.items():
-            work.fold(operator, own)
+        yield from work.fold(rules)
 
     def _admit(self, part: Events) -> bool:
         """Make the operator of some events known, unless all of them are too late: then reject them, and say False."""
@@ -224,8 +225,9 @@ class Ledger:
                 for add in adds:
                     add(customer, event, when, 1)
 
-    def _move(self, part: Events, rules: Sequence[Rule]) -> None:
+    def _move(self, part: Events, rules: Sequence[Rule]) -> Iterator[None]:
         """A changed membership takes the customer's contribution along."""
+        moved = 0  # between how many groups, in this step
         for customer_id, row in zip(part.ids, part.rows, strict=True):
             name = customer_id.decode()
             customer = self.work.customers[part.operator][name]
@@ -237,6 +239,10 @@ class Ledger:
                 if groups:
                     for rule in rules:
                         rule.customer(customer, tuple(sorted(groups)), sign)
+                    moved += len(groups)
+            if moved >= STEP_CELLS:
+                yield
+                moved = 0
 
     def _name_groups(self, part: Events) -> None:
         groups = self.work.groups[part.operator]
@@ -266,11 +272,15 @@ class Ledger:
 
     def freeze(self, version: int, as_of: int) -> Frozen:
         """All that changed since the last freeze; changed cells get this version and as-of (epoch milliseconds)."""
+        return outcome(self.freezing(version, as_of))
+
+    def freezing(self, version: int, as_of: int) -> Generator[None, None, Frozen]:
+        """The same in steps, between which nothing may come."""
         work = self.work
         for name in work.changed_operators:
-            self._settle_currency(name)
+            yield from self._settle_currency(name)
         for table in TABLES:
-            self._stamp(table, version, as_of)
+            yield from self._stamp(table, version, as_of)
         cells = {table.name: work.cells[table.name].freeze() for table in TABLES}
         frozen = Frozen(
             work.entities,
@@ -289,7 +299,7 @@ class Ledger:
         work.restart()
         return frozen
 
-    def _stamp(self, table: Table[Any], version: int, as_of: int) -> None:
+    def _stamp(self, table: Table[Any], version: int, as_of: int) -> Iterator[None]:
         """Give the changed cells of a table their version, and what shows them, too."""
         work, shown = self.work, Shown(version, as_of)
         groups: set[tuple[str, str]] = set()
@@ -298,15 +308,17 @@ class Ledger:
         table.complete(cells.last, work.operators)
         for cell in cells.last.values():
             cell.version, cell.as_of = version, as_of
-        for (operator, group, _), cell in cells.changed.items():
-            if cell is not None:
-                cell.version, cell.as_of = version, as_of
-                groups.add((operator, group))
+        for some in in_steps(cells.changed.items(), STEP_CELLS):
+            for (operator, group, _), cell in some:
+                if cell is not None:
+                    cell.version, cell.as_of = version, as_of
+                    groups.add((operator, group))
+            yield
         for operator, group in groups:
             work.groups[operator][group].shown[table.name] = shown
         work.changed_groups |= groups
 
-    def _settle_currency(self, name: str) -> None:
+    def _settle_currency(self, name: str) -> Iterator[None]:
         """Settle the operator's currency: announced, else that of most counted payments, else the default.
 
         Only retained payments count; of currencies with equally many the first in the alphabet wins.
@@ -318,8 +330,10 @@ class Ledger:
         if currency != operator.currency:
             operator.currency = currency
             work.relisted.add(name)
-            for key in work.cells[MONTHLY.name].keys(name):  # each shows a row of the operator's currency
-                work.touch(MONTHLY, key)
+            for keys in in_steps(work.cells[MONTHLY.name].keys(name), STEP_CELLS):
+                for key in keys:  # each shows a row of the operator's currency
+                    work.touch(MONTHLY, key)
+                yield
 
     # -- in small steps, while nothing else is to do
 

@@ -7,6 +7,7 @@ are gone, and with them what it once added.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from operator import add
 from typing import Any, Protocol, TypeVar
 
@@ -40,7 +41,8 @@ def is_something(value: Any) -> bool:
     return len(value) > (type(value) is not dict)  # an empty map is one byte
 
 
-CellsByPlace = Mapping[tuple[Groups, int], Sequence[C]]  # (groups, period): the cells of these groups
+Place = tuple[Groups, int]  # (groups, period): the cells of these groups
+CellsByPlace = Mapping[Place, Sequence[C]]
 
 
 class Rule(Protocol):
@@ -59,11 +61,11 @@ class Rule(Protocol):
     def customer(self, customer: Customer, groups: Groups, sign: int) -> None:
         """A customer's whole retained contribution comes to groups (sign 1), or leaves them (-1)."""
 
-    def touched(self) -> Iterable[tuple[Groups, int]]:
-        """(groups, period) of the cells that differences concern."""
+    def touched(self) -> Iterable[Place]:
+        """Places of the cells that differences concern, once all of them are known."""
 
     def fold(self, cells: CellsByPlace[Any]) -> None:
-        """Add the differences to the cells of the places in `touched`."""
+        """Add their differences to the cells of some places in `touched`."""
 
 
 class FigureRule:
@@ -131,19 +133,27 @@ class FigureRule:
                 own_ = filled(own, SESSION_SUMS.customer_size)
                 SESSION_SUMS.add_customer(self.sessions[groups, period], own_, sign)
 
-    def touched(self) -> Iterable[tuple[Groups, int]]:
-        """(groups, period) with a difference in payments of any currency, or in sessions."""
+    def touched(self) -> Iterable[Place]:
+        """Places with a difference in payments of any currency, or in sessions."""
         return {key[:2] for key in self.payments} | self.sessions.keys()
+
+    @cached_property
+    def _currencies(self) -> Collection[str]:
+        return dict.fromkeys(
+            currency for _, _, currency in self.payments
+        )  # in order, whatever the interpreter's hashes
 
     def fold(self, cells: CellsByPlace[FigureCell]) -> None:
         """Add the differences to the lists of the cells; a currency that is new to a cell gets a list."""
-        for (groups, period, currency), delta in self.payments.items():
-            for cell in cells[groups, period]:
-                own = cell.payments.get(currency)
-                cell.payments[currency] = delta[:] if own is None else list(map(add, own, delta))
-        for place, delta in self.sessions.items():
-            for cell in cells[place]:
-                cell.sessions = list(map(add, cell.sessions, delta))
+        for place, found in cells.items():
+            for currency in self._currencies:
+                if (delta := self.payments.get((*place, currency))) is not None:
+                    for cell in found:
+                        own = cell.payments.get(currency)
+                        cell.payments[currency] = delta[:] if own is None else list(map(add, own, delta))
+            if (delta := self.sessions.get(place)) is not None:
+                for cell in found:
+                    cell.sessions = list(map(add, cell.sessions, delta))
 
 
 class CountRule:
@@ -181,19 +191,24 @@ class CountRule:
 
     def customer(self, customer: Customer, groups: Groups, sign: int) -> None:
         """The customer's own counts of all retained periods come to the groups, or leave them."""
+        by_period: dict[int, dict[int, int]] = {}  # looked up once each: groups may be very many
         for at, count in part(customer, self._part).items():
             period, slot = divmod(at, self._width)
             if period >= self._first:
-                self.counts[groups, period][slot] += sign * count
+                counts = by_period.get(period)
+                if counts is None:
+                    counts = by_period[period] = self.counts[groups, period]
+                counts[slot] += sign * count
 
-    def touched(self) -> Iterable[tuple[Groups, int]]:
-        """(groups, period) with a difference in any slot."""
+    def touched(self) -> Iterable[Place]:
+        """Places with a difference in any slot."""
         return self.counts.keys()
 
     def fold(self, cells: CellsByPlace[CountCell]) -> None:
         """Add the differences to the slots of the cells."""
-        for place, counts in self.counts.items():
-            for cell in cells[place]:
+        for place, found in cells.items():
+            counts = self.counts[place]
+            for cell in found:
                 slots = cell.slots
                 for slot, count in counts.items():
                     slots[slot] += count

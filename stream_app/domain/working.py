@@ -6,7 +6,7 @@ freeze, when nothing in it is ahead of the rows. Operators and groups are few an
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -15,13 +15,14 @@ import msgspec
 from stream_app.domain.cells import Cell, CellKey, Customer, FigureCell, Group, Operator
 from stream_app.domain.events import ALL, Row
 from stream_app.domain.local_time import Zone, retained_anywhere_from, zone
-from stream_app.domain.rules import FigureRule, Rule
+from stream_app.domain.rules import FigureRule, Place, Rule
 from stream_app.domain.sums import PAYMENT_SUMS
 from stream_app.domain.tables import MONTHLY, TABLES, Table
 
 C = TypeVar("C", bound=Cell)
 
 CELLS_CACHED = 20_000  # of each table
+STEP_CELLS = 2_000  # of what may concern very many: some milliseconds
 
 
 class Rows(Protocol):
@@ -263,23 +264,31 @@ class Working:
             if table is not MONTHLY:
                 self.touch(table, CellKey(operator, group, table.current(found)))
 
-    def fold(self, operator: str, rules: Iterable[tuple[Table[Any], Rule]]) -> None:
-        """Add the differences of an operator's rules to its cells."""
-        for table, rule in rules:
-            cells = self.cells[table.name]
-            places = {
-                (groups, period): [CellKey(operator, group, period) for group in groups]
-                for groups, period in rule.touched()
-            }
-            keys = set(chain.from_iterable(places.values()))
-            cells.load(keys)
-            get = cells.get
-            rule.fold({place: [get(key) for key in own] for place, own in places.items()})
-            cells.changed.update([(key, get(key)) for key in keys])
-            if table is MONTHLY and isinstance(rule, FigureRule):
-                for key in keys:
-                    self._list(key, get(key))
-                self._count_payments(operator, rule)
+    def fold(self, rules: Mapping[str, Iterable[tuple[Table[Any], Rule]]]) -> Iterator[None]:
+        """Add the differences of operators' rules to their cells, in steps."""
+        done = 0
+        for operator, own in rules.items():
+            for table, rule in own:
+                touched = iter(rule.touched())
+                while places := _places(operator, touched):
+                    done += self._fold(table, rule, places)
+                    if done >= STEP_CELLS:
+                        yield
+                        done = 0
+                if table is MONTHLY and isinstance(rule, FigureRule):
+                    self._count_payments(operator, rule)
+
+    def _fold(self, table: Table[Any], rule: Rule, places: dict[Place, list[CellKey]]) -> int:
+        """Add a rule's differences to the cells of these places; how many cells there are."""
+        cells, keys = self.cells[table.name], set(chain.from_iterable(places.values()))
+        cells.load(keys)
+        get = cells.get
+        rule.fold({place: [get(key) for key in own] for place, own in places.items()})
+        cells.changed.update([(key, get(key)) for key in keys])
+        if table is MONTHLY:
+            for key in keys:
+                self._list(key, get(key))
+        return len(keys)
 
     def _count_payments(self, operator: str, rule: FigureRule) -> None:
         """Count an operator's payments by currency and month: they settle the currency of one that announced none."""
@@ -291,3 +300,15 @@ class Working:
                 if not months[month]:
                     del months[month]
                 self.changed_operators.add(operator)
+
+
+def _places(operator: str, touched: Iterator[Place]) -> dict[Place, list[CellKey]]:
+    """The next places that a rule has touched, those of a step, with the keys of their cells."""
+    places: dict[Place, list[CellKey]] = {}
+    count = 0
+    for groups, period in touched:
+        places[groups, period] = [CellKey(operator, group, period) for group in groups]
+        count += len(groups)
+        if count >= STEP_CELLS:
+            break
+    return places

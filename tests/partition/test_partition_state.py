@@ -1,13 +1,19 @@
 """What one transaction of a partition holds: rows, records, dead letters, of one offset; muted, it publishes nothing."""
 
+import gc
 import json
+import time
+from collections.abc import Generator
+from datetime import date
+from typing import TypeVar
 
 import pytest
 
 from stream_app.domain import figures, probe
-from stream_app.domain.cells import FigureCell
+from stream_app.domain.cells import CellKey, FigureCell
 from stream_app.domain.events import PARTITION, PARTITIONS_MAX
-from stream_app.domain.tables import MONTHLY
+from stream_app.domain.local_time import day_of
+from stream_app.domain.tables import HALF_HOUR, MONTHLY
 from stream_app.formats import rows
 from stream_app.formats.rows import decode_position, version_of
 from stream_app.partition import partition_state
@@ -16,6 +22,8 @@ from stream_app.partition.partition_state import PartitionState, Tick
 from stream_app.partition.positions import new_position
 from tests.support.by_hand import Clock, Event, clock, member, of, session
 from tests.support.in_memory import PARTITIONS, RESULTS, MemoryStore, conf, frame
+
+T = TypeVar("T")
 
 NOON = "2026-11-03 12:00"
 START = clock("2026-11-24 12:00")
@@ -258,3 +266,41 @@ def test_rows_past_retention_are_swept():
     while partition.state.tidy():
         assert keys(partition.tick()) == {}
     assert [key for key in partition.store.rows if key.startswith(b"e")] == []
+
+
+def test_a_customer_in_very_many_groups_moves_in_steps():
+    """No step of applying and freezing takes a large part of it: other partitions of the worker, and its clients of Kafka, work in between."""
+    partition, days = Partition(), [f"2026-10-{day} 12:00" for day in range(19, 29)]
+    before, after = [[f"{name}-{n:04d}" for n in range(2000)] for name in ("before", "after")]
+    partition.tick(START, *(session(f"s-{day}", day, "ann") for day in days), member("ann", *before))
+    spent: list[float] = []
+
+    def in_steps(steps: Generator[None, None, T]) -> T:
+        while True:
+            began = time.process_time()
+            try:
+                next(steps)
+            except StopIteration as done:
+                return done.value  # type: ignore[no-any-return]
+            finally:
+                spent.append(time.process_time() - began)
+
+    offset = partition.state.applied
+    gc.disable()
+    try:
+        in_steps(partition.state.applying([frame(member("ann", *after, version=1), offset=offset)]))
+        applied = len(spent)
+        tick = in_steps(partition.state.freezing(1_795_500_000_000, publish=True))
+    finally:
+        gc.enable()
+    assert len(tick.rows) > 2 * 2000 * len(days)
+    assert max(spent[:applied]) < sum(spent[:applied]) / 3
+    assert max(spent[applied:]) < sum(spent[applied:]) / 3
+    partition.store.write(tick.rows, 1)
+    view = CommittedRows(0, partition.store)
+    counts = {
+        groups[0]: [sum(cell.slots) for cell in view.cells(HALF_HOUR, keys) if cell]
+        for groups in (before, after)
+        for keys in [[CellKey("M1", group, day_of(date(2026, 10, 28))) for group in groups]]
+    }
+    assert counts == {before[0]: [0] * 2000, after[0]: [1] * 2000}

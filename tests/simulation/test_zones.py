@@ -1,4 +1,4 @@
-"""Zones that change while records come in: counted anew in steps, and killed between any two of them."""
+"""Zones and groups that change while records come in: counted anew in steps, and killed between any two of them."""
 
 import asyncio
 import json
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from stream_app.domain import calendar
+from stream_app.domain import calendar, ledger, working
 from stream_app.partition import frozen_rows
 from stream_app.partition import lane as lane_module
 from stream_app.partition.frozen_rows import CommittedRows
@@ -79,8 +79,10 @@ async def _live(world: World, partition: int) -> tuple[bool, bool]:
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_kills_between_the_steps_of_a_changed_zone_change_nothing(seed, monkeypatch):
-    """Also with events of the operator behind it, and another change of its zone: as if it were done at once."""
+    """Also with events of the operator behind it, changes of groups, and another change of its zone: as if it were done at once."""
     monkeypatch.setattr(calendar, "_STEP_ROWS", 1)
+    for module in (ledger, working):
+        monkeypatch.setattr(module, "STEP_CELLS", 20)
     monkeypatch.setattr(frozen_rows, "_STEP_ROWS", 1)
     monkeypatch.setattr(lane_module, "_SLICE_BYTES", 1)
     monkeypatch.setattr(lane_module, "_TICK_BYTES_MAX", 1)  # a frame a tick
