@@ -37,6 +37,7 @@ from stream_app.kafka import batches, generations, logs
 from stream_app.kafka.log import Appender, TransactionLog
 from stream_app.kafka.replay import replay
 from stream_app.observing import durability, record_limits
+from stream_app.observing.answers import TopicConfig, TopicDescription
 from stream_app.observing.frontier import Frontier
 from stream_app.observing.observer import Observer
 from stream_app.partition.announcer import Announcer
@@ -295,14 +296,18 @@ async def check_topics(settings: Settings) -> None:
     written = dict.fromkeys(ours, limits.BATCH_BYTES_MAX)
     written |= dict.fromkeys((settings.events, settings.topic_dead_letters), limits.RECORD_BYTES_MAX)
     sources = registry.by_kafka_name(registry.INGESTED, settings.source_topic)
+    names = [*written, *sources]
     observer = Observer(settings.kafka)
+
+    async def ask() -> tuple[dict[str, TopicDescription], dict[str, TopicConfig | None], int]:
+        return await observer.topics(names, denied_ok=True), await observer.configs(names), await observer.brokers()
+
     try:
-        await until_kafka_answers(
-            lambda: record_limits.check(observer, written, sources, limits.VALUE_BYTES_MAX), "the start"
-        )
-        await until_kafka_answers(lambda: durability.check(observer, [*written, *sources]), "the start")
+        topics, configs, brokers = await until_kafka_answers(ask, "the start")
     finally:
         await observer.close()
+    record_limits.check(configs, written, sources, limits.VALUE_BYTES_MAX)
+    durability.check(topics, configs, brokers)
 
 
 def run(settings: Settings, state_dir: Path, only: str | None, ready_file: Path | None, metrics_port: int) -> None:

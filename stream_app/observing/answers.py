@@ -37,9 +37,10 @@ class AwayBroker(NamedTuple):
     topics: frozenset[str]  # of which partitions stand still, for no other broker leads them
 
 
-class TopicDurability(NamedTuple):
-    """What a topic needs before a record is acknowledged, and whether a replica that lacks it may become leader."""
+class TopicConfig(NamedTuple):
+    """What a topic takes: the largest record, how many replicas must have one before it is acknowledged, and whether one without it may become leader."""
 
+    record_bytes_max: int
     insync_min: int
     is_unclean: bool
 

@@ -5,26 +5,25 @@ become leader (`unclean.leader.election.enable`). A cluster of one broker can't 
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Mapping
 
-from stream_app.observing.observer import Observer
+from stream_app.observing.answers import TopicConfig, TopicDescription
 
 log = logging.getLogger(__name__)
 
 _INSYNC_MIN = 2
 
 
-async def check(observer: Observer, topics: Collection[str]) -> None:
-    """Name the topics that could lose acknowledged records, of those that exist and whose configuration may be read. `Raises` ClusterError."""
-    found = await observer.topics(sorted(topics), denied_ok=True)
-    described = {topic: state for topic, state in found.items() if not state.is_denied}
-    if await observer.brokers() == 1:
+def check(topics: Mapping[str, TopicDescription], configs: Mapping[str, TopicConfig | None], brokers: int) -> None:
+    """Name the topics that could lose acknowledged records, of those whose description and configuration may be read."""
+    if brokers == 1:
         return
-    configs = await observer.durability(described)
     for topic, config in sorted(configs.items()):
+        if config is None or topic not in topics or topics[topic].is_denied:
+            continue
         reasons = []
-        if described[topic].replicas < _INSYNC_MIN:
-            reasons.append(f"it has {described[topic].replicas} replica")
+        if topics[topic].replicas < _INSYNC_MIN:
+            reasons.append(f"it has {topics[topic].replicas} replica")
         elif config.insync_min < _INSYNC_MIN:
             reasons.append(f"min.insync.replicas is {config.insync_min}")
         if config.is_unclean:

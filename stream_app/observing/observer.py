@@ -40,8 +40,8 @@ from stream_app.observing.answers import (
     GroupDescription,
     OffsetAndTime,
     Offsets,
+    TopicConfig,
     TopicDescription,
-    TopicDurability,
     TopicRetention,
 )
 from stream_app.observing.client import TIMEOUT_S, client_settings, cluster_errors
@@ -85,27 +85,17 @@ class Observer:
         found = await self._configs(topics)
         return {at: _retention(config) for at, config in found.items() if not isinstance(config, KafkaException)}
 
-    async def record_limits(self, topics: Iterable[str]) -> dict[str, int | None]:
-        """How many bytes a record of a topic may have, of those that exist; None where the right to read the configuration is missing."""
-        out: dict[str, int | None] = {}
+    async def configs(self, topics: Iterable[str]) -> dict[str, TopicConfig | None]:
+        """What topics take, of those that exist; None where the right to read the configuration is missing."""
+        out: dict[str, TopicConfig | None] = {}
         for topic, found in (await self._configs(topics)).items():
             if not isinstance(found, KafkaException):
-                out[topic] = int(found["max.message.bytes"].value)
+                out[topic] = _config(found)
             elif found.args[0].name() == "TOPIC_AUTHORIZATION_FAILED":
                 out[topic] = None
             elif found.args[0].name() != "UNKNOWN_TOPIC_OR_PART":
                 raise ClusterError(str(found)) from found
         return out
-
-    async def durability(self, topics: Iterable[str]) -> dict[str, TopicDurability]:
-        """How safe acknowledged records of topics are, of those that exist and whose configuration may be read."""
-        return {
-            at: TopicDurability(
-                int(config["min.insync.replicas"].value), config["unclean.leader.election.enable"].value == "true"
-            )
-            for at, config in (await self._configs(topics)).items()
-            if not isinstance(config, KafkaException)
-        }
 
     def away(self) -> dict[int, AwayBroker]:
         """Brokers by id that did not answer lately, or that the cluster misses, and what stands still because of them."""
@@ -218,7 +208,7 @@ class Observer:
                 raise ClusterError(str(answer)) from answer
             refused = [tp for tp in answer.topic_partitions if tp.error is not None]
             if refused:
-                raise ClusterError(f"{consumer_group}: {refused[0].error}")
+                raise ClusterError(f"{consumer_group}: {refused[0].error}") from KafkaException(refused[0].error)
 
     # -- clients
 
@@ -275,6 +265,14 @@ async def _coordinator(client: Client, consumer_group: str) -> int:
 
 def _offsets(found: Mapping[tuple[str, int], OffsetAndTime | None]) -> Offsets:
     return {tp: at.offset for tp, at in found.items() if at is not None}
+
+
+def _config(config: Mapping[str, Any]) -> TopicConfig:
+    return TopicConfig(
+        int(config["max.message.bytes"].value),
+        int(config["min.insync.replicas"].value),
+        config["unclean.leader.election.enable"].value == "true",
+    )
 
 
 def _retention(config: Mapping[str, Any]) -> TopicRetention:

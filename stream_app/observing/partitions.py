@@ -47,7 +47,7 @@ class Partitions:
             self._replicas.pop(name, None)
             if for_code(code) is TopicAuthorizationFailedError:
                 if not denied_ok:
-                    raise ClusterError(f"the right to describe the topic {name} is missing")
+                    raise ClusterError(f"the right to describe the topic {name} is missing") from for_code(code)()
                 out[name] = TopicDescription("", 0, is_denied=True)
             elif for_code(code) is not UnknownTopicOrPartitionError:
                 with cluster_errors():
@@ -95,10 +95,12 @@ class Partitions:
             return_exceptions=True,
         )
         found: dict[TopicPartition, OffsetAndTime | None] = {}
-        refusals = [f"{topic}/{partition} has no leader" for topic, partition in leaderless]
+        refusals = [ClusterError(f"{topic}/{partition} has no leader") for topic, partition in leaderless]
         for (leader, times), answer in zip(by_leader.items(), answers, strict=True):
             if isinstance(answer, KafkaError):
-                refusals.append(f"broker {leader}, which leads {_first(times)}: {answer or type(answer).__name__}")
+                refusals.append(
+                    _refusal(f"broker {leader}, which leads {_first(times)}: {answer or type(answer).__name__}", answer)
+                )
             elif isinstance(answer, BaseException):
                 raise answer
             else:
@@ -107,7 +109,7 @@ class Partitions:
         for topic in {topic for topic, _ in wanted.keys() - found.keys()}:
             self._leaders.pop(topic, None)
         if refusals and not missing_ok:
-            raise ClusterError(refusals[0])
+            raise refusals[0]
         return found
 
     async def open_transactions(self, partition: TopicPartition) -> list[OpenTransaction]:
@@ -126,7 +128,7 @@ class Partitions:
 
     async def _ask(
         self, client: Client, leader: int, times: Mapping[TopicPartition, int], *, stable: bool
-    ) -> tuple[dict[TopicPartition, OffsetAndTime | None], list[str]]:
+    ) -> tuple[dict[TopicPartition, OffsetAndTime | None], list[ClusterError]]:
         """Answers, and refusals, of partitions that one broker leads."""
         by_topic: dict[str, dict[int, int]] = {}
         for (topic, partition), time in times.items():
@@ -140,7 +142,7 @@ class Partitions:
                 if error is NoError:
                     found[topic, partition] = None if offset < 0 else OffsetAndTime(offset, time_ms)
                 else:
-                    refusals.append(f"{topic}/{partition}: {error.__name__}")
+                    refusals.append(_refusal(f"{topic}/{partition}: {error.__name__}", error()))
         return found, refusals
 
 
@@ -149,6 +151,13 @@ def check(code: int) -> None:
     error = for_code(code)
     if error is not NoError:
         raise error(f"Kafka answered {error.__name__}")
+
+
+def _refusal(text: str, cause: KafkaError) -> ClusterError:
+    """An error for later, with what tells whether asking again may help."""
+    error = ClusterError(text)
+    error.__cause__ = cause
+    return error
 
 
 def _first(partitions: Iterable[TopicPartition]) -> str:

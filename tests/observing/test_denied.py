@@ -16,7 +16,7 @@ from confluent_kafka.admin import (
 )
 
 from stream_app.access.kafka import KafkaAccess
-from stream_app.clients.waiting import ClusterError
+from stream_app.clients.waiting import ClusterError, until_kafka_answers
 from stream_app.local import kafka_server
 from stream_app.monitor.look import Looker
 from stream_app.monitor.sources import Sources
@@ -89,6 +89,12 @@ async def test_an_optional_topic_is_left_out_and_a_required_one_named(strict):
             assert (row.topic, row.exists, row.failure) == ("s", False, "the right to describe it is missing")
             with pytest.raises(ClusterError, match="the right to describe the topic s is missing"):
                 await observer.topics(["s"])
+            for ask in (
+                lambda: observer.topics(["s"]),
+                lambda: observer.ends([("s", 0)]),
+            ):  # it does not pass by itself
+                with pytest.raises(ClusterError):
+                    await until_kafka_answers(ask, "nobody")
     finally:
         await consumer.stop()
         await observer.close()

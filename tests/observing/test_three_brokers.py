@@ -40,10 +40,14 @@ async def observer(cluster):
     await made.close()
 
 
+async def look_at(observer, names):
+    durability.check(await observer.topics(names), await observer.configs(names), await observer.brokers())
+
+
 async def test_topics_that_could_lose_acknowledged_records_are_named(observer, caplog):
     """Each with its reason; a topic that is missing is waited for elsewhere."""
     with caplog.at_level(logging.WARNING, durability.__name__):
-        await durability.check(observer, [*TOPICS, "missing"])
+        await look_at(observer, [*TOPICS, "missing"])
     assert [record.getMessage() for record in caplog.records] == [
         "hasty could lose records that Kafka has acknowledged: min.insync.replicas is 1",
         "single could lose records that Kafka has acknowledged: it has 1 replica",
@@ -53,7 +57,7 @@ async def test_topics_that_could_lose_acknowledged_records_are_named(observer, c
 
 async def test_one_broker_alone_is_not_spoken_of(kafka, new_topic, observe, caplog):
     with caplog.at_level(logging.WARNING, durability.__name__):
-        await durability.check(observe(kafka), [new_topic()])
+        await look_at(observe(kafka), [new_topic()])
     assert not caplog.records
 
 
