@@ -55,7 +55,7 @@ from tables.ledger import LedgerTable, changelog
 log = logging.getLogger(__name__)
 
 INGEST, LEDGER = "ingest", "ledger"
-_LOG_S, _LINES = 60.0, 8  # aiokafka's log: of the same place in the code one line in this time, of all places so many
+_LOG_S, _LINES = 60.0, 6  # aiokafka's log: of the same place in the code one line in this time, of all places so many
 _FOLLOW_AGAIN_S = 5.0
 _TOMBSTONES_MS = 24 * 3600 * 1000  # of Kafka's default delete.retention.ms
 
@@ -84,7 +84,9 @@ class LedgerKafka:
 
     async def owns(self, partition: int) -> bool | None:
         """Whether the group has given an events partition to this worker; None while it rebalances. A Kafka that is away is waited for."""
-        groups = await until_kafka_answers(lambda: self._observer.describe_groups([self._group]), "a lost partition")
+        groups = await until_kafka_answers(
+            lambda: self._observer.describe_groups([self._group]), f"partitions of {self._settings.events}"
+        )
         group = groups.get(self._group)
         if group is None or not group.is_settled:
             return None
@@ -92,13 +94,13 @@ class LedgerKafka:
 
     async def tombstones_ms(self, topic: str) -> int:
         """For how long a compacted topic keeps tombstones. Where its configuration may not be read: Kafka's own default."""
-        found = await until_kafka_answers(lambda: self._observer.retention([topic]), f"the configuration of {topic}")
+        found = await until_kafka_answers(lambda: self._observer.retention([topic]), f"the changelog {topic}")
         return found[topic].tombstones_ms if topic in found else _TOMBSTONES_MS
 
     async def ranges(self, topic: str, partitions: Sequence[int]) -> dict[int, Range]:
         """Where partitions of a topic begin and end."""
         tps = [(topic, partition) for partition in partitions]
-        what = f"the offsets of {topic}"
+        what = f"partitions of {topic}"
         starts = await until_kafka_answers(lambda: self._observer.starts(tps), what)
         ends = await until_kafka_answers(lambda: self._observer.ends(tps), what)
         return {partition: Range(starts[topic, partition], ends[topic, partition]) for partition in partitions}

@@ -196,7 +196,7 @@ class TransactionLog:
 
     async def open(self) -> None:
         """Become the owner of the transactional id: abort what an earlier owner had open, and fence that owner."""
-        await _start(self._producer, f"the transactions of {self._source.topic}/{self._source.partition}")
+        await _start(self._producer, f"transactions of {self._source.topic}")
 
     async def commit(self, rows: Mapping[bytes, bytes | None], records: Records, offset: int) -> int:
         """One transaction: changelog rows, records of other topics, and the source's next offset (for tools that show lag).

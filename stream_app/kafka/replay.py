@@ -19,7 +19,7 @@ async def replay(kafka: KafkaAccess, topic: str, stores: Mapping[int, Replayed])
 
     A Kafka that is away is waited for. `Raises` ChangelogLost. Needs batches.install.
     """
-    return await until_kafka_answers(lambda: _replay(kafka, topic, stores), f"the replay of {topic}")
+    return await until_kafka_answers(lambda: _replay(kafka, topic, stores), f"the changelog {topic}")
 
 
 def _compare(tp: TopicPartition, store: Replayed, batch: Batch) -> None:

@@ -55,8 +55,8 @@ class SupersededError(Exception):
 class Lane:
     """One events partition at work.
 
-    `told` is called after each committed tick, with what sinks must copy of the partition; `lost` when a transaction was refused or interrupted: the
-    lane is closed then, and the partition must be taken over again by whoever owns it.
+    `told` is called after each committed tick, with what sinks must copy of the partition; `lost`, with what happened and why, when a transaction
+    was refused or interrupted: the lane is closed then, and the partition must be taken over again by whoever owns it.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Lane:
         store: Store,
         log_: Log,
         told: "Callable[[Lane, Dirty], None]",
-        lost: "Callable[[Lane], None]",
+        lost: "Callable[[Lane, str, str], None]",
         crash: Crash,
         room: Room | None = None,
     ) -> None:
@@ -138,21 +138,22 @@ class Lane:
             raise PositionError(f"{name} was counted by other rules ({changed}): run `stream-app rebuild`")
         return renewed_position(position, conf.ledger)
 
-    async def stop(self) -> None:
-        """Commit and publish what was applied, drop what was not; all of it where that takes too long."""
+    async def stop(self) -> bool:
+        """Commit and publish what was applied, drop what was not; all of it where that takes too long. Whether it did not."""
+        late: set[asyncio.Task[None]] = set()
         self._closing = True
         self.is_open = False
         self._wake.set()
         if self._task is not None:
             _, late = await asyncio.wait({self._task}, timeout=_STOP_S)
             if late:
-                log.warning("partition %d: the commit under way is left to the next owner", self.partition)
                 for task in (self._task, self._commit_task):
                     if task is not None:
                         task.cancel()
                 await asyncio.wait({self._task})
             self._task = None
         await self._log.close()
+        return not late
 
     # -- a generation that is being built
 
@@ -283,12 +284,10 @@ class Lane:
                 await self._commit(await self._freeze(publish=True))
         except (Fenced, Interrupted) as exc:
             self._drop()
-            log.warning("partition %d: the transaction is lost (%s: %s)", self.partition, type(exc).__name__, exc)
-            self._lost(self)
+            self._lost(self, "the transaction is lost", f"{type(exc).__name__}: {exc}")
         except StoreCorrupt as exc:
             self._drop()
-            log.warning("partition %d: the local state can't be read (%s)", self.partition, exc)
-            self._lost(self)
+            self._lost(self, "the local state can't be read", str(exc))
         except Exception as exc:
             self._drop()
             log.exception("partition %d failed", self.partition)

@@ -9,7 +9,6 @@ or its coordinator be away. The consumer group knows: what it still gives to thi
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
@@ -20,6 +19,7 @@ import msgspec
 from stream_app.domain.cells import CellKey
 from stream_app.partition.conf import Conf, Crash
 from stream_app.partition.lane import Lane, SupersededError
+from stream_app.partition.losses import Losses
 from stream_app.partition.room import Room
 from stream_app.partition.sink_writer import SinkWriter
 from stream_app.partition.store import Store, new_cache
@@ -39,7 +39,6 @@ _SUPERSEDED_POLL_S = 5.0
 # A partition that was lost to another worker, and that no rebalance takes away by then, is a mistake.
 _LOST_S_MAX = 60.0
 _LOST_POLL_S = 0.5
-_AGAIN_S_MAX = 10.0  # between two losses of a partition that is lost again and again
 
 
 class Lanes:
@@ -57,7 +56,7 @@ class Lanes:
         self._cache, self._room = new_cache(block_cache_mb), Room()
         self._lock = asyncio.Lock()
         self._taking: set[asyncio.Task[None]] = set()  # partitions that are being taken over
-        self._losses: dict[int, list[float]] = {}  # by partition, when it was lost
+        self._losses = Losses()
         self.lanes: dict[int, Lane] = {}
         self.writers: list[SinkWriter] = []
         self.recovered = asyncio.Event()  # for the first time
@@ -148,7 +147,7 @@ class Lanes:
             raise
         for partition, fence in fences.items():
             if not fence.done():
-                log.warning("partition %d is taken over later: Kafka does not start its transactions", partition)
+                self._losses.lost(partition, "it is taken over later, for Kafka does not start its transactions")
                 self._begin(self._take_late(taken.pop(partition), fence))
         for partition in taken:
             fences[partition].result()
@@ -173,7 +172,9 @@ class Lanes:
         ranges = await self._kafka.ranges(self._conf.topics.events, list(taken))
         for partition, lane in taken.items():
             await self._start(lane, ranges[partition], seeks=seeks)
-        log.info("recovered partitions %s: %d records in %.2f s", list(taken), count, time.monotonic() - started)
+        if not seeks:
+            log.info("recovered partitions %s: %d records in %.2f s", list(taken), count, time.monotonic() - started)
+        self._losses.back(taken)
 
     async def _start(self, lane: Lane, where: Range, *, seeks: bool) -> None:
         """Start a lane; one of a superseded generation waits: this worker is about to end."""
@@ -184,23 +185,24 @@ class Lanes:
             except SupersededError as exc:
                 if time.monotonic() > deadline:
                     raise
-                log.warning("partition %d waits: %s", lane.partition, exc)
+                self._losses.lost(lane.partition, "it waits", exc)
                 await asyncio.sleep(_SUPERSEDED_POLL_S)
             except StoreCorrupt as exc:
-                log.warning("partition %d: the local state can't be read (%s)", lane.partition, exc)
+                self._losses.lost(lane.partition, "the local state can't be read", exc)
                 await self._replay({lane.partition: lane})
 
     # -- partitions that were lost
 
-    def _lost(self, lane: Lane) -> None:
+    def _lost(self, lane: Lane, what: str, why: str) -> None:
         """A transaction of the lane was refused or interrupted, or its store can't be read; the lane is closed."""
+        self._losses.lost(lane.partition, what, why)
         if self.lanes.get(lane.partition) is lane:  # else it is being given away
             self._begin(self._take_again(lane))
 
     async def _take_again(self, lane: Lane) -> None:
         """Take a lost partition over again, unless the group has given it to another worker: a rebalance follows then."""
         try:
-            await self._rest(lane.partition)
+            await asyncio.sleep(self._losses.rest_s(lane.partition))
             await self._until_owned(lane.partition)
             await lane.stop()
             await self._take([lane.partition], seeks=True)
@@ -217,12 +219,6 @@ class Lanes:
             if others_since is not None and now - others_since > _LOST_S_MAX:
                 raise RuntimeError(f"partition {partition} was lost to another worker, and no rebalance followed")
             await asyncio.sleep(_LOST_POLL_S)
-
-    async def _rest(self, partition: int) -> None:
-        """Wait the longer, the more often a partition was lost of late."""
-        now = time.monotonic()
-        losses = self._losses[partition] = [at for at in self._losses.get(partition, []) if now - at < 60] + [now]
-        await asyncio.sleep(min(_AGAIN_S_MAX, 0.25 * 2 ** len(losses)) * random.uniform(0.5, 1))  # noqa: S311  # hides nothing
 
     async def _new_lane(self, partition: int) -> Lane:
         before, path = self.lanes.get(partition), self._path / str(partition)
@@ -278,7 +274,10 @@ class Lanes:
             if self._taking:
                 await asyncio.wait(self._taking)
             lanes, self.lanes = self.lanes, {}
-            await asyncio.gather(*(lane.stop() for lane in lanes.values()))
+            ended = await asyncio.gather(*(lane.stop() for lane in lanes.values()))
+            self._losses.forget(lanes)
+            if left := [partition for partition, is_done in zip(lanes, ended, strict=True) if not is_done]:
+                log.warning("partitions %s: the commits under way are left to the next owner", left)
             for lane in lanes.values():
                 lane.store.close()
 

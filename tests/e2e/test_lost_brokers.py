@@ -85,11 +85,13 @@ def test_results_go_on_though_brokers_are_lost(deploy: Callable[..., Deployment]
         fresh_again(deployment, ORDERLY_S, since=stopped)
         cluster.start_all([3])
 
+        before = lines(deployment)
         for number in BROKERS:
             cluster.kill(number)
         time.sleep(3)
         cluster.start_all()
         fresh_again(deployment, KILLED_S, since=time.time())
+        assert all(now - then <= LINES_MAX for now, then in zip(lines(deployment), before, strict=True))
     finally:
         feed.ended.set()
         feed.join()

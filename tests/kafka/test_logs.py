@@ -9,6 +9,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
 from mode.utils.logging import DefaultFormatter
 
+from stream_app.clients import waiting
+from stream_app.clients.waiting import until_kafka_answers
 from stream_app.kafka import logs
 from stream_app.kafka.logs import RateLimitedLog
 
@@ -69,6 +71,70 @@ def test_a_line_that_tells_of_others_can_be_formatted_by_faust(lines):
         logger.warning("no broker after %s s", second)
     logger.removeHandler(handler)
     assert shown[-1] == "no broker after 11 s (and 1 more in 11 s)"
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that a test may add to, as `until_kafka_answers` reads them."""
+    at = [0.0]
+    monkeypatch.setattr(waiting, "_now_s", lambda: at[0])
+    monkeypatch.setattr(waiting, "_FIRST_S", 0.001)
+    monkeypatch.setattr(waiting, "_LARGEST_S", 0.001)
+    monkeypatch.setattr(waiting, "_waiting", {})
+    return at
+
+
+async def test_all_who_wait_for_the_same_are_told_in_two_lines(clock, caplog):
+    """However many partitions they are, and whichever comes back first."""
+    back = [False] * 8
+
+    async def ask(number):
+        if not back[number]:
+            raise KafkaConnectionError("away")
+        return number
+
+    waiters = [asyncio.create_task(until_kafka_answers(lambda n=n: ask(n), "transactions")) for n in range(8)]
+    for number in range(8):
+        await asyncio.sleep(0.01)
+        assert len(caplog.records) == 1
+        back[number] = True
+        assert await waiters[number] == number
+    assert [record.getMessage() for record in caplog.records] == [
+        "transactions: Kafka is waited for (KafkaConnectionError: away)",
+        "transactions: Kafka answers again",
+    ]
+
+
+async def test_a_kafka_that_comes_and_goes_is_told_at_most_twice_in_a_minute(clock, caplog):
+    """And one that stays away is told, also where it answered for a moment just before."""
+    answers = [True]
+
+    async def ask():
+        answers[0] = not answers[0]
+        if answers[0]:
+            return 1
+        raise KafkaConnectionError("away")
+
+    for second in range(60):
+        clock[0] = float(second)
+        assert await until_kafka_answers(ask, "appends") == 1
+    assert [record.getMessage().partition(" (")[0] for record in caplog.records] == [
+        "appends: Kafka is waited for", "appends: Kafka answers again",
+    ] * 2  # fmt: skip
+
+    async def away():
+        raise KafkaConnectionError("away")
+
+    caplog.clear()
+    waiter = asyncio.create_task(until_kafka_answers(away, "appends"))
+    await asyncio.sleep(0.02)
+    clock[0] = 59.9
+    await asyncio.sleep(0.02)
+    assert not caplog.records
+    clock[0] = 60.1
+    await asyncio.sleep(0.02)
+    assert len(caplog.records) == 1
+    waiter.cancel()
 
 
 async def test_a_broker_that_is_away_is_told_once(caplog):

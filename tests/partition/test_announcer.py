@@ -40,7 +40,7 @@ async def _crash(exc: Exception) -> None:
     raise exc
 
 
-def _lost(lane: Lane) -> None:
+def _lost(lane: Lane, *_: str) -> None:
     raise AssertionError(f"partition {lane.partition} is lost")
 
 

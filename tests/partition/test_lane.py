@@ -29,11 +29,16 @@ class World:
         self.told: list[tuple[int, set[str]]] = []
         self.crashes: list[Exception] = []
         self.lost: list[Lane] = []
-        self.lane = Lane(conf(muted=muted), 0, self.store, self.log, self._told, self.lost.append, self._crash)
+        self.lane = Lane(conf(muted=muted), 0, self.store, self.log, self._told, self._lost, self._crash)
 
     def _told(self, lane, dirty) -> None:
         assert self.store.log == len(self.log.commits), "a sink is told of what the store has"
         self.told.append((lane.committed, dirty.operators))
+
+    def _lost(self, lane: Lane, what: str, why: str) -> None:
+        assert what
+        assert why
+        self.lost.append(lane)
 
     async def _crash(self, exc: Exception) -> None:
         self.crashes.append(exc)

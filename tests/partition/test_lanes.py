@@ -1,6 +1,7 @@
 """The lanes of a worker over real stores, and Kafka in memory: how partitions are taken over, and what a store is good for."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -155,6 +156,24 @@ async def test_a_lost_partition_that_the_group_leaves_here_is_taken_over_again(r
     await lanes.park()
     await workers.work("new")
     assert workers.rows("one") == workers.rows("new")
+    assert not workers.crashes
+
+
+async def test_the_log_tells_of_all_partitions_that_are_lost_at_once_in_two_lines(workers, caplog):
+    """Where a broker goes, each loses its transaction; one that is lost again soon after is not told anew."""
+    lanes = await workers.start("one", *range(8))
+    for _ in range(2):
+        before = list(lanes.lanes.values())
+        for partition in range(8):
+            workers.kafka.logs[partition][-1].fails = [Interrupted("no coordinator")]
+            await lanes.put(partition, [batch(0, FIRST[0])])
+        await until(lambda before=before: not set(before) & set(lanes.open_lanes()))
+        await until(lambda: len(lanes.open_lanes()) == 8)
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(said) == 2
+    assert re.fullmatch(r"partition \d: the transaction is lost \(Interrupted: no coordinator\)", said[0])
+    assert said[1].startswith("partitions [0, 1, 2, 3, 4, 5, 6, 7] are worked on again, ")
+    await lanes.park()
     assert not workers.crashes
 
 

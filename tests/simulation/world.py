@@ -138,8 +138,8 @@ class Appender:
         return None
 
 
-def _lose(lane: Lane) -> None:
-    raise AssertionError(f"partition {lane.partition} is lost: nobody else has it")
+def _lose(lane: Lane, what: str, why: str) -> None:
+    raise AssertionError(f"partition {lane.partition} is lost, though nobody else has it: {what} ({why})")
 
 
 async def _fail(exc: Exception) -> None:
