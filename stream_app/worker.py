@@ -194,7 +194,7 @@ def create_ledger(
             raise RuntimeError(
                 f"the topic {settings.events} must have {settings.events_partitions} partitions: {found}"
             )
-        conf = _conf(settings, group, found[settings.events].topic_id, muted=muted)
+        conf = ledger_conf(settings, group, found[settings.events].topic_id, muted=muted)
         lanes.configure(conf)
         announcer = Announcer(conf, settings.topic_as_of, appender, lanes.serving_lanes)
         frontier = Frontier(
@@ -250,7 +250,8 @@ def create_ledger(
     return LedgerApp(app, lanes)
 
 
-def _conf(settings: Settings, group: str, topic_id: str, *, muted: bool) -> Conf:
+def ledger_conf(settings: Settings, group: str, topic_id: str, *, muted: bool) -> Conf:
+    """What partitions must know. `topic_id`: of the events topic."""
     return Conf(
         topics=Topics(
             events=settings.events,
