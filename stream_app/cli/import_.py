@@ -20,8 +20,6 @@ from stream_app.access.kafka import KafkaAccess
 from stream_app.cli.access import check_kafka
 from stream_app.importer.cdr_file import CdrMapping, CdrReader
 from stream_app.importer.guesses import written_as
-from stream_app.importer.map_file import MapError, MapFile
-from stream_app.importer.map_load import load
 from stream_app.importer.mapping import MAPPED, Mapping
 from stream_app.importer.new_map import SAMPLE_ROWS, first_map
 from stream_app.importer.parquet import ParquetReader
@@ -31,6 +29,8 @@ from stream_app.importer.run import Rules, run
 from stream_app.importer.send import KafkaSender, Nowhere, SendError
 from stream_app.importer.tally import Refused, Tally
 from stream_app.sources import registry
+from stream_app.sources.maps.map_file import MapError, MapFile
+from stream_app.sources.maps.map_load import load
 from stream_app.sources.registry import SourceTopic
 
 

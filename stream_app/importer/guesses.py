@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from stream_app.domain.money import DIGITS
-from stream_app.importer.cells import RefusedError, instant
-from stream_app.importer.map_file import EPOCH_MS, EPOCH_S, ISO_8601, File, Times
-from stream_app.importer.numbers import number
 from stream_app.importer.read import is_before_header
+from stream_app.sources.maps.cells import RefusedError, instant
+from stream_app.sources.maps.map_file import EPOCH_MS, EPOCH_S, ISO_8601, File, Times
+from stream_app.sources.maps.numbers import number
 
 SEPARATORS: Final = ",;\t|"
 _NOTHING: Final = frozenset(("NA", "N/A", "n/a", "-", "--", "NULL", "null", "None", "NaN", "nan"))

@@ -12,10 +12,10 @@ import msgspec
 
 from stream_app.domain.events import ALL
 from stream_app.domain.money import DIGITS
-from stream_app.importer import map_file as m
-from stream_app.importer.cells import Reason, RefusedError, checked_id, epoch_ms, instant
-from stream_app.importer.numbers import minor_units, number
 from stream_app.sources import registry
+from stream_app.sources.maps import map_file as m
+from stream_app.sources.maps.cells import Reason, RefusedError, checked_id, epoch_ms, instant
+from stream_app.sources.maps.numbers import minor_units, number
 from stream_app.sources.registry import SourceTopic
 
 # The source topics that a map feeds, in the order in which they are shown.

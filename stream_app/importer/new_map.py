@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from stream_app.importer.guesses import Choice, Guesses, Moment, guesses
-from stream_app.importer.map_file import ISO_8601, File
+from stream_app.sources.maps.map_file import ISO_8601, File
 
 SAMPLE_ROWS = 500
 _UNSURE = "  # UNSURE: "

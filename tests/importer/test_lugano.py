@@ -11,11 +11,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from stream_app.importer.map_load import load
 from stream_app.importer.mapping import Mapping
 from stream_app.importer.read import CsvReader
 from stream_app.importer.run import run
 from stream_app.importer.send import Nowhere
+from stream_app.sources.maps.map_load import load
 from tests.oracle import Record
 from tests.oracle import truth as oracle
 from tests.support import lugano_year

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from stream_app.importer.map_file import MapError, columns
-from stream_app.importer.map_load import load
+from stream_app.sources.maps.map_file import MapError, columns
+from stream_app.sources.maps.map_load import load
 from tests.importer.maps import MAP
 
 MAPS = Path(__file__).resolve().parents[2] / "config" / "maps"

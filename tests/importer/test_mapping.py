@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.importer.map_file import MapError
-from stream_app.importer.map_load import load
 from stream_app.importer.mapping import Mapping
 from stream_app.sources import decode
+from stream_app.sources.maps.map_file import MapError
+from stream_app.sources.maps.map_load import load
 from tests.importer.maps import HEADER, MAP, ROW, mapped, refusal, values
 
 

@@ -7,11 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 from stream_app.cli import load as load_command
-from stream_app.importer.map_file import File, MapError
-from stream_app.importer.map_load import load
 from stream_app.importer.mapping import Mapping
 from stream_app.importer.new_map import first_map
 from stream_app.importer.read import CsvReader
+from stream_app.sources.maps.map_file import File, MapError
+from stream_app.sources.maps.map_load import load
 
 HEADER = ["Session Id", "Start", "End", "User", "Amount", "Cur"]
 ROWS = [

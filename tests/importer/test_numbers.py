@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.importer.cells import RefusedError
-from stream_app.importer.map_file import Money
-from stream_app.importer.numbers import minor_units, number
+from stream_app.sources.maps.cells import RefusedError
+from stream_app.sources.maps.map_file import Money
+from stream_app.sources.maps.numbers import minor_units, number
 
 
 @pytest.mark.parametrize(

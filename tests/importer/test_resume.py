@@ -2,13 +2,13 @@
 
 import pytest
 
-from stream_app.importer.map_file import File
-from stream_app.importer.map_load import load
 from stream_app.importer.mapping import Mapping
 from stream_app.importer.read import CsvReader
 from stream_app.importer.resume import Note
 from stream_app.importer.run import BATCH_ROWS, run
 from stream_app.importer.send import SendError
+from stream_app.sources.maps.map_file import File
+from stream_app.sources.maps.map_load import load
 from tests.importer.maps import MAP, ROW, csv_text
 
 COUNT = 2 * BATCH_ROWS + 500

@@ -11,8 +11,8 @@ import msgspec
 
 from stream_app.domain.local_time import zone_names
 from stream_app.domain.money import DIGITS
-from stream_app.importer import map_file as m
-from stream_app.importer.cells import holds_zone_name, zone_of
+from stream_app.sources.maps import map_file as m
+from stream_app.sources.maps.cells import holds_zone_name, zone_of
 
 
 def load(text: bytes) -> m.MapFile:

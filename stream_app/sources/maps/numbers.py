@@ -11,8 +11,8 @@ from functools import cache
 from typing import Final
 
 from stream_app.domain.money import DIGITS
-from stream_app.importer.cells import LIMIT, Reason, RefusedError
-from stream_app.importer.map_file import Money
+from stream_app.sources.maps.cells import LIMIT, Reason, RefusedError
+from stream_app.sources.maps.map_file import Money
 
 # Blanks that stand in and around numbers: the ordinary one, and those that keep a number on one line.
 _BLANKS: Final = " \u00a0\u202f\u2009"

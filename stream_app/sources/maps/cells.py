@@ -11,7 +11,7 @@ from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from stream_app.domain.local_time import zone_names
-from stream_app.importer.map_file import EPOCH_MS, EPOCH_S, ISO_8601, Times
+from stream_app.sources.maps.map_file import EPOCH_MS, EPOCH_S, ISO_8601, Times
 
 LIMIT = 2**53
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
