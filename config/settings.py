@@ -110,6 +110,7 @@ class Settings(BaseSettings):
     topic_groups: str
     topic_operators: str
     topic_cdrs: str
+    sources_dir: Path
     topic_events: str
     topic_dead_letters: str
     topic_monthly: str

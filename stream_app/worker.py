@@ -23,6 +23,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from agents import ingest as ingest_agent
 from agents import ledger as ledger_agent
+from config import source_maps
 from config.settings import Settings
 from stream_app.clients import client
 from stream_app.clients.waiting import until_kafka_answers
@@ -48,7 +49,6 @@ from stream_app.partition.sink_writer import SinkWriter
 from stream_app.ports.kafka import Range, Replayed
 from stream_app.sinks.clickhouse import ClickHouseSink
 from stream_app.sinks.redis import RedisSink
-from stream_app.sources import registry
 from tables.cells import CellTable
 from tables.ledger import LedgerTable, changelog
 
@@ -126,7 +126,7 @@ class Background(Service):
 def ingest_conf(settings: Settings) -> IngestConf:
     """What ingest must know."""
     return IngestConf(
-        sources=registry.by_kafka_name(registry.INGESTED, settings.source_topic),
+        sources=source_maps.ingested(settings),
         events=settings.events,
         events_partitions=settings.events_partitions,
         dead_letters=settings.topic_dead_letters,
@@ -185,6 +185,7 @@ def create_ledger(
         replication_factor=settings.replication_factor,
     )
     background, appender = Background(app), Appender(settings.kafka)
+    sources = source_maps.ingested(settings)
     observer = Observer(settings.kafka)
 
     async def build() -> None:
@@ -199,11 +200,11 @@ def create_ledger(
         announcer = Announcer(conf, settings.topic_as_of, appender, lanes.serving_lanes)
         frontier = Frontier(
             observer,
-            list(registry.by_kafka_name(registry.INGESTED, settings.source_topic)),
+            list(sources),
             settings.ingest_group,
             settings.events,
             settings.events_partitions,
-            [settings.source_topic(topic.name) for topic in registry.INGESTED if topic.is_optional],
+            [name for name, topic in sources.items() if topic.is_optional],
         )
         await appender.start()
         background.add_future(announcer.run())
@@ -258,7 +259,11 @@ def ledger_conf(settings: Settings, group: str, topic_id: str, *, muted: bool) -
             changelog=changelog(group),
             results={table.name: settings.result_topic(table.name) for table in TABLES},
             dead_letters=settings.topic_dead_letters,
-            sources={(topic.kind, topic.number): settings.source_topic(topic.name) for topic in registry.TEAMS},
+            sources={
+                (kind, topic.number): name
+                for name, topic in source_maps.teams(settings).items()
+                for kind in topic.kinds
+            },
         ),
         pace=Pace(tick_s=settings.tick_ms / 1000, publish_s=settings.publish_ms / 1000),
         ledger=working.Settings(settings.retention_months, settings.distribution_days, settings.default_currency),
@@ -298,7 +303,7 @@ async def check_topics(settings: Settings) -> None:
     ours += [changelog(settings.ledger_group), settings.topic_as_of]
     written = dict.fromkeys(ours, limits.BATCH_BYTES_MAX)
     written |= dict.fromkeys((settings.events, settings.topic_dead_letters), limits.RECORD_BYTES_MAX)
-    sources = registry.by_kafka_name(registry.INGESTED, settings.source_topic)
+    sources = source_maps.ingested(settings)
     names = [*written, *sources]
     observer = Observer(settings.kafka)
 

@@ -11,6 +11,7 @@ import typer
 
 from stream_app.access.errors import AccessError
 from stream_app.local.errors import LocalError
+from stream_app.sources.maps.map_file import MapError
 
 # name -> (module, what `stream-app --help` says)
 COMMANDS = {
@@ -42,7 +43,7 @@ def main() -> None:
         sys.exit(2)
     try:
         load(name)(args=arguments, prog_name=f"stream-app {name}")
-    except LocalError as error:
+    except (LocalError, MapError) as error:
         print(f"stream-app {name}: {error}", file=sys.stderr)
         sys.exit(1)
     except AccessError as error:

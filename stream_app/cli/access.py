@@ -10,6 +10,7 @@ import sys
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from config import source_maps
 from config.settings import Settings
 from stream_app.access import rights
 from stream_app.access.rights import Right
@@ -20,7 +21,6 @@ from stream_app.local.errors import LocalError
 from stream_app.observing.credentials import principal, prove
 from stream_app.observing.rights import missing
 from stream_app.sinks.credentials import prove_to_clickhouse, prove_to_redis
-from stream_app.sources import registry
 
 _AGAIN_S: Final = 1.0
 
@@ -34,7 +34,7 @@ def check_kafka(
     """
     quiet_client()
     wanted = [right for right in ROLES[role](settings) if topics is None or right.name in topics]
-    optional = {settings.source_topic(topic.name) for topic in registry.TEAMS if topic.is_optional}
+    optional = {name for name, topic in source_maps.teams(settings).items() if topic.is_optional}
     return asyncio.run(_check(settings, wanted, optional, seconds_max))
 
 

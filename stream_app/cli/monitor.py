@@ -8,6 +8,7 @@ import os
 import re
 import sys
 
+from config import source_maps
 from config.settings import Settings, load
 from stream_app.cli.access import check_kafka
 from stream_app.cli.generation import in_force_if_seen
@@ -16,12 +17,12 @@ from stream_app.domain import probe
 from stream_app.local import ports
 from stream_app.local.errors import LocalError
 from stream_app.monitor.conf import VARIABLE, Conf
-from stream_app.sources import registry
 
 
 def command() -> None:
     """Watch consumer groups and results; tell on monitor_host and monitor_port."""
     settings = load()
+    source_maps.teams(settings)
     if settings.monitor_host == ports.HOST and not ports.is_free(settings.monitor_port):
         where = f"{settings.monitor_host}:{settings.monitor_port}"
         raise LocalError(f"{where} is in use: stop what listens there, or set STREAM_APP_MONITOR_PORT.")
@@ -39,7 +40,7 @@ def command() -> None:
 def conf_of(settings: Settings) -> Conf:
     """What the monitor needs of the settings."""
     ingest, ledger = settings.ingest_group, settings.ledger_group
-    sources = registry.by_kafka_name(registry.TEAMS, settings.source_topic)
+    sources = source_maps.teams(settings)
     return Conf(
         kafka=settings.kafka,
         ours={ingest: [*sources, settings.topic_probe], ledger: [settings.events]},

@@ -6,6 +6,7 @@ Names of our own topics and groups that hold a generation are given by what stan
 from collections.abc import Callable
 from typing import Final
 
+from config import source_maps
 from config.settings import Settings
 from stream_app.access.rights import Right
 from stream_app.domain.tables import TABLES
@@ -15,7 +16,7 @@ from tables.ledger import changelog
 
 def worker(settings: Settings) -> list[Right]:
     """Ingest and ledger."""
-    sources = [settings.source_topic(topic.name) for topic in registry.INGESTED]
+    sources = source_maps.ingested(settings)
     written = [settings.result_topic(table.name) for table in TABLES]
     written += [settings.topic_as_of, settings.topic_dead_letters]
     events, changes = settings.events, changelog(settings.ledger_group)
@@ -40,7 +41,7 @@ def worker(settings: Settings) -> list[Right]:
 
 def monitor(settings: Settings) -> list[Right]:
     """The monitor, and its probe."""
-    sources = [settings.source_topic(topic.name) for topic in registry.TEAMS]
+    sources = source_maps.teams(settings)
     seen = [*((name, "") for name in (*sources, settings.topic_probe)), (settings.events, f"{settings.topic_events}-")]
     look: list[Right] = []
     for name, prefix in seen:

@@ -3,11 +3,11 @@
 Must not make any: `stream_app.local.topics` does.
 """
 
+from config import source_maps
 from config.settings import Settings
 from stream_app.domain.tables import TABLES
 from stream_app.formats.limits import RECORD_BYTES_MAX
 from stream_app.local.topics import TopicSpec
-from stream_app.sources import registry
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -38,7 +38,7 @@ def topics_of(settings: Settings) -> list[TopicSpec]:
     replicas = settings.replication_factor
     kept = settings.durability
     return [
-        *(TopicSpec(settings.source_topic(t.name), t.partitions, replicas, t.config) for t in registry.INGESTED),
+        *(TopicSpec(name, t.partitions, replicas, t.config) for name, t in source_maps.ingested(settings).items()),
         events_topic(settings),
         TopicSpec(settings.topic_dead_letters, 1, replicas, dead_letters | kept),
         *(

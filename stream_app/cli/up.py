@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from config import settings as config
+from config import source_maps
 from stream_app.access.secret_files import read_secrets
 from stream_app.access.stores import without_password
 from stream_app.cli.generation import generation_in_force, quiet_client
@@ -35,6 +36,7 @@ def command(
     run = run_folder()
     with alone(run):
         settings = config.load()
+        source_maps.teams(settings)
         if not servers_only:
             check_port(run, "api", settings.api_port, "choose another port with STREAM_APP_API_PORT")
             check_port(run, "monitor", settings.monitor_port, "choose another port with STREAM_APP_MONITOR_PORT")
@@ -77,8 +79,9 @@ def _apps(run: RunFolder, settings: config.Settings, workers: int) -> list[App]:
     program = Path(sys.executable).parent / "stream-app"
     if not program.exists():
         raise LocalError(f"{program} is missing: start the stack by make up.")
-    # Settings are part of the note, so that a changed one is not ignored by a process that runs already.
-    note = hashlib.sha256(f"{settings.model_dump_json()}{settings.secrets()}".encode()).hexdigest()[:16]
+    # Settings and maps are part of the note, so that a changed one is not ignored by a process that runs already.
+    said = [settings.model_dump_json(), settings.secrets(), source_maps.texts(settings)]
+    note = hashlib.sha256(repr(said).encode()).hexdigest()[:16]
     apps = []
     for number in range(1, workers + 1):
         name = f"worker-{number}"

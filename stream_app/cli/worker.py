@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from config import settings as config
+from config import source_maps
 from stream_app import worker
 from stream_app.cli.access import check_kafka, check_stores
 from stream_app.local import ports
@@ -28,6 +29,7 @@ def command(
     if only not in {None, worker.INGEST, worker.LEDGER}:
         raise typer.BadParameter("ingest or ledger", param_hint="--only")
     settings = config.load()
+    source_maps.teams(settings)
     port = settings.worker_metrics_port if metrics_port is None else metrics_port
     if port and settings.worker_metrics_host == ports.HOST and not ports.is_free(port):
         raise LocalError(f"{ports.HOST}:{port} is in use: stop what listens there, or choose another --metrics-port.")

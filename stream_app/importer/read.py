@@ -12,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
-from stream_app.importer.mapping import Refusal
 from stream_app.sources.maps.cells import Reason
 from stream_app.sources.maps.map_file import File
+from stream_app.sources.maps.sections import Refusal
 
 _SEPARATOR_LINE = re.compile("sep=.?", re.IGNORECASE)
 

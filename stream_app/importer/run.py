@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Protocol
 
-from stream_app.importer.mapping import Refusal, SourceRecord
+from stream_app.importer.mapping import SourceRecord
 from stream_app.importer.read import Reader
 from stream_app.importer.send import Sender
 from stream_app.importer.tally import Tally
+from stream_app.sources.maps.sections import Refusal
 
 BATCH_ROWS = 1000
 

@@ -7,7 +7,7 @@ is off the broker's: it decides what lies in the future.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from operator import itemgetter
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from stream_app.ingest.metrics import IngestMetrics
 from stream_app.ports.kafka import Appender
 from stream_app.ports.records import NO_TIMESTAMP, Batch, RecordFields
 from stream_app.sinks.dead_letters import dead_letter
-from stream_app.sources import FUTURE_MS, decode
+from stream_app.sources import FUTURE_MS, read
 from stream_app.sources.registry import SourceTopic
 
 _CHUNK = 4000  # records decoded without letting other work in: some 20 ms
@@ -90,7 +90,7 @@ class Ingest:
     async def _take(self, topic: str, partition: int, batch: Batch, chunk: slice) -> None:
         source, now_ms = self._conf.sources[topic], await self._right_now_ms()
         keys, values, offsets = batch.keys[chunk], batch.values[chunk], batch.offsets[chunk]
-        decoded = decode(
+        found = read(
             source,
             values,
             offsets,
@@ -100,36 +100,37 @@ class Ingest:
             ocpi_operators=self._conf.ocpi_operators,
         )
         records: dict[tuple[str, int], list[RecordFields]] = {}
-        for index, rejection in () if self._conf.again else decoded.rejections:
+        for index, rejection in () if self._conf.again else found.rejections:
             letter = dead_letter(topic, partition, offsets[index], keys[index], values[index], rejection, now_ms)
             at = partition_for(letter.key, self._dead_partitions)
             records.setdefault((self._conf.dead_letters, at), []).append(letter)
         parts: dict[int, list[FramePart]] = {}
-        kind = source.kind
-        old = None if self._conf.again else self._old(kind, now_ms)
-        for operator, part in decoded.parts.items():
-            if self._conf.again and kind in ENTITIES:
-                part = _not_in_the_future(part)  # noqa: PLW2901  # the others of it
-            at = partition_for(operator.encode(), self._conf.events_partitions)
-            raws = {} if old is None else _raws(part, old, keys, values)
-            ids = [entity.encode() for entity in part.ids]
-            parts.setdefault(at, []).append(FramePart(operator, kind, ids, part.rows, raws, self._conf.again))
+        for kind, by_operator in found.by_kind.items():
+            old = None if self._conf.again else self._old(kind, now_ms)
+            for operator, part in by_operator.items():
+                if self._conf.again and kind in ENTITIES:
+                    part = _not_in_the_future(part)  # noqa: PLW2901  # the others of it
+                at = partition_for(operator.encode(), self._conf.events_partitions)
+                raws = {} if old is None else _raws(part, old, keys, values)
+                ids = [entity.encode() for entity in part.ids]
+                parts.setdefault(at, []).append(FramePart(operator, kind, ids, part.rows, raws, self._conf.again))
         for at, some in parts.items():
             records[self._conf.events, at] = [(None, frame, []) for frame in frames(some)]
-        clock = self._stream_clock(kind, decoded.parts.values())
+        clock = self._stream_clock(found.by_kind)
         for at in range(self._conf.events_partitions) if clock else ():
             records.setdefault((self._conf.events, at), []).append((None, clock_frame(clock), []))
         await self._appender.append(records)
         self._clock_written = max(self._clock_written, clock)
-        self._metrics.count(topic, len(values), len(decoded.rejections), decoded.parts)
+        self._metrics.count(topic, len(values), len(found.rejections), found.by_kind)
 
-    def _stream_clock(self, kind: int, parts: Iterable[SourceEvents]) -> int:
+    def _stream_clock(self, by_kind: Mapping[int, Mapping[str, SourceEvents]]) -> int:
         """The event time that is to be written with these events, behind them; 0: none.
 
         With them, so that records that are acknowledged have moved the time, whatever ends the worker then.
         """
-        if not self._conf.stream_clock or self._conf.again or kind not in ENTITIES:
+        if not self._conf.stream_clock or self._conf.again:
             return 0
+        parts = [part for kind, some in by_kind.items() if kind in ENTITIES for part in some.values()]
         latest = max((row[TIME] for part in parts for row in part.rows), default=0)
         return latest if latest > self._clock_written else 0
 

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter
 from stream_app.domain.events import CDR, ENERGY, SESSION, SourceEvents
 from stream_app.sources.registry import SourceTopic
 
-_WITH_ENERGY = (SESSION, CDR)
+_WITH_ENERGY = frozenset((SESSION, CDR))
 
 
 class IngestMetrics:
@@ -31,15 +31,19 @@ class IngestMetrics:
         for topic, source in sources.items():  # so that a 0 is told before the first one
             self._taken.labels(topic)
             self._rejected.labels(topic)
-            if source.kind in _WITH_ENERGY:
+            if _has_energy(source):
                 self._unknown_energy.labels(topic)
 
-    def count(self, topic: str, taken: int, rejected: int, parts: Mapping[str, SourceEvents]) -> None:
+    def count(self, topic: str, taken: int, rejected: int, by_kind: Mapping[int, Mapping[str, SourceEvents]]) -> None:
         """Count records of a source topic that Kafka has what came of."""
         self._taken.labels(topic).inc(taken)
         self._rejected.labels(topic).inc(rejected)
-        if self._sources[topic].kind in _WITH_ENERGY:
-            self._unknown_energy.labels(topic).inc(sum(_unknown(part.rows) for part in parts.values()))
+        for kind in _WITH_ENERGY & by_kind.keys():
+            self._unknown_energy.labels(topic).inc(sum(_unknown(part.rows) for part in by_kind[kind].values()))
+
+
+def _has_energy(source: SourceTopic) -> bool:
+    return not _WITH_ENERGY.isdisjoint(source.kinds)
 
 
 def _unknown(rows: Sequence[list[object]]) -> int:

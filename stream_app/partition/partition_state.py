@@ -132,7 +132,9 @@ class PartitionState:
     def _dead_letter(self, late: LateEvent) -> Record:
         rejection = Rejection(Reason.TOO_LATE, late.detail)
         number, partition = divmod(late.partition, PARTITIONS_MAX)
-        topic = self._conf.topics.sources[late.kind, number]
+        topic = self._conf.topics.sources.get(
+            (late.kind, number), f"topic-{number}"
+        )  # the map of its topic may be gone
         failed_at_ms = int(time.time() * 1000)
         return dead_letter(topic, partition, late.offset, late.source_key, late.value, rejection, failed_at_ms)
 

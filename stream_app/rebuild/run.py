@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeVar
 
+from config import source_maps
 from config.settings import Settings
 from stream_app.clients.waiting import ClusterError
 from stream_app.domain.cells import CellKey
@@ -35,7 +36,6 @@ from stream_app.rebuild.shown import Name, Shown, ShownResults, cell_of, own_rec
 from stream_app.sinks.clickhouse import ClickHouseSink
 from stream_app.sinks.redis import RedisSink
 from stream_app.sinks.topics import ResultRecords
-from stream_app.sources import registry
 from stream_app.worker import Worker, create_ledger, ingest_conf
 from tables.ledger import changelog
 
@@ -153,7 +153,7 @@ class Rebuild:
         rereading = Rereading(
             self._kafka,
             f"{self._settings.app_id}-reread-{self._settings.generation}",
-            await self._partitions(list(registry.by_kafka_name(registry.TEAMS, self._settings.source_topic))),
+            await self._partitions(list(source_maps.teams(self._settings))),
             ingest,
         )
         await rereading.run(

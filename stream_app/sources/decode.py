@@ -6,22 +6,20 @@ neighbours, and both ways agree on what the fast one accepts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from stream_app.domain.errors import Reason, Rejection
-from stream_app.domain.events import GROUP, MEMBERSHIP, OPERATOR, PARTITIONS_MAX, Row, SourceEvents
-from stream_app.formats.limits import MEMBERSHIP_BYTES_MAX, NAME_BYTES_MAX
+from stream_app.domain.errors import Rejection
+from stream_app.domain.events import PARTITIONS_MAX, Row, SourceEvents
 from stream_app.sources.exact import CONTROLS, Fields, UnusableError, parse
+from stream_app.sources.limits import BYTES_MAX, too_large
+from stream_app.sources.mapped import ByKind, decode_mapped
 from stream_app.sources.records import Source
-from stream_app.sources.registry import SourceTopic
+from stream_app.sources.registry import MappedTopic, SourceTopic
 
 FUTURE_MS = 86_400_000  # how far ahead of the clock a time may be
 _DOUBTS = (msgspec.MsgspecError, RecursionError, TypeError, UnicodeDecodeError)  # TypeError: a tombstone
-# By kind of events whose size their source decides. All else that is kept of a record is bounded by the rules of its fields.
-_BYTES_MAX: Final = {MEMBERSHIP: MEMBERSHIP_BYTES_MAX, GROUP: NAME_BYTES_MAX, OPERATOR: NAME_BYTES_MAX}
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class Decoded(NamedTuple):
@@ -29,6 +27,31 @@ class Decoded(NamedTuple):
 
     parts: dict[str, SourceEvents]
     rejections: list[tuple[int, Rejection]]
+
+
+class Read(NamedTuple):
+    """Rows by kind of events and operator, in source order, and what could not be used by its index in the batch."""
+
+    by_kind: ByKind
+    rejections: list[tuple[int, Rejection]]
+
+
+def read(
+    topic: SourceTopic,
+    values: Sequence[bytes | None],
+    offsets: Sequence[int],
+    timestamps: Sequence[int],
+    partition: int,
+    *,
+    now_ms: int,
+    ocpi_operators: Mapping[str, str],
+) -> Read:
+    """Values of one partition of any source topic. Raises for no value; too late is not known here."""
+    if isinstance(topic, MappedTopic):
+        at = topic.number * PARTITIONS_MAX + partition
+        return Read(*decode_mapped(topic.map_reader, values, offsets, timestamps, at, now_ms + FUTURE_MS))
+    found = decode(topic, values, offsets, timestamps, partition, now_ms=now_ms, ocpi_operators=ocpi_operators)
+    return Read({topic.kind: found.parts}, found.rejections)
 
 
 def decode(
@@ -41,10 +64,10 @@ def decode(
     now_ms: int,
     ocpi_operators: Mapping[str, str],
 ) -> Decoded:
-    """Values of one partition of a source topic. Raises for no value; too late is not known here."""
+    """Values of one partition of a topic of the contract; likewise."""
     source, partition = topic.reader(ocpi_operators), topic.number * PARTITIONS_MAX + partition
     read, make_row, latest_ms, plain = source.read, source.row, now_ms + FUTURE_MS, _plain(values)
-    result, bytes_max = Decoded({}, []), _BYTES_MAX.get(topic.kind)
+    result, bytes_max = Decoded({}, []), BYTES_MAX.get(topic.kind)
     appends: dict[str, tuple[Callable[[str], None], Callable[[Row], None], Callable[[int], None]]] = {}
     for index, value, offset, timestamp in zip(range(len(values)), values, offsets, timestamps, strict=True):
         try:
@@ -64,9 +87,8 @@ def decode(
                 continue
             row = make_row(record, timestamp, offset, partition, latest_ms)
             assert row is not None
-        if bytes_max and value is not None and len(value) > bytes_max and (size := len(_encode(row))) > bytes_max:
-            detail = f"what is kept of it has {size} bytes, must have {bytes_max} at most"
-            result.rejections.append((index, Rejection(Reason.TOO_LARGE, detail)))
+        if bytes_max and (rejection := too_large(bytes_max, value, row)):
+            result.rejections.append((index, rejection))
             continue
         operator = record.operator_id
         try:

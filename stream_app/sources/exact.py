@@ -67,19 +67,24 @@ _parser = json.JSONDecoder(
 
 def parse(value: bytes | None) -> dict[str, Any]:
     """The object that a value is. `Raises` UnusableError, and nothing else whatever the bytes."""
+    data = parse_any(value)
+    if type(data) is not dict:
+        raise UnusableError(Reason.NOT_JSON, f"the value is {shown(data)}, must be a JSON object")
+    return data
+
+
+def parse_any(value: bytes | None) -> Any:
+    """The JSON that a value is; numbers with a fraction or an exponent are Fractional. `Raises` UnusableError, likewise."""
     if value is None:
         raise UnusableError(Reason.TOMBSTONE, "the value is null, must be a JSON object")
     try:
-        data = _parser.decode(value.decode())
+        return _parser.decode(value.decode())
     except UnicodeDecodeError as error:
         raise UnusableError(Reason.NOT_JSON, f"byte {error.start} is not UTF-8 ({error.reason})") from None
     except ValueError as error:
         raise UnusableError(Reason.NOT_JSON, f"not JSON: {error}") from None
     except RecursionError:
         raise UnusableError(Reason.NOT_JSON, "nested too deeply, must not be deeper than 100 levels") from None
-    if type(data) is not dict:
-        raise UnusableError(Reason.NOT_JSON, f"the value is {shown(data)}, must be a JSON object")
-    return data
 
 
 def shown(found: object) -> str:

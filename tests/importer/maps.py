@@ -4,8 +4,9 @@ import csv
 import io
 import json
 
-from stream_app.importer.mapping import Mapping, Refusal, SourceRecord
+from stream_app.importer.mapping import Mapping, SourceRecord
 from stream_app.sources.maps.map_load import load
+from stream_app.sources.maps.sections import Refusal
 
 HEADER = ["id", "who", "when", "until", "paid", "off", "back", "state", "kwh", "club"]
 MAP = """

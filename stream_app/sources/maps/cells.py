@@ -1,9 +1,10 @@
 """A cell's text -> a time, an id; its numbers and amounts are read by numbers.py.
 
-Called by mapping.py for each row. Invariant: a value is exact or refused, never guessed. Pure: no I/O, no clock.
+Called by sections.py for each row. Invariant: a value is exact or refused, never guessed. Pure: no I/O, no clock.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from enum import StrEnum
 from functools import cache
@@ -11,7 +12,8 @@ from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from stream_app.domain.local_time import zone_names
-from stream_app.sources.maps.map_file import EPOCH_MS, EPOCH_S, ISO_8601, Times
+from stream_app.sources import times as rfc_3339
+from stream_app.sources.maps.map_file import EPOCH_MS, EPOCH_S, EPOCH_US, ISO_8601, LOCAL_MS, LOCAL_US, Times
 
 LIMIT = 2**53
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,6 +22,13 @@ _UNDECODED = re.compile("[\ud800-\udfff]")
 _OFFSET = re.compile(r"([+-])([0-9]{2}):?([0-5][0-9])")
 _DIRECTIVE = re.compile(r"%.")
 _OF_UTC = ("UTC", "GMT")
+_MICROSECONDS = {
+    EPOCH_S: 1_000_000,
+    EPOCH_MS: 1000,
+    EPOCH_US: 1,
+    LOCAL_MS: 1000,
+    LOCAL_US: 1,
+}  # of formats that are counts
 _ZONELESS = " has no offset, and the map no zone"
 
 
@@ -28,6 +37,8 @@ class Reason(StrEnum):
 
     NOT_CSV = "not CSV"
     NOT_JSON = "not JSON"
+    NOT_A_TEXT = "an object or an array"
+    UNKNOWN_ZONE = "unknown zone"
     NOT_A_CDR = "not a CDR"
     WRONG_CELL_COUNT = "not as many cells as the header"
     WRONG_ENCODING = "bytes that are not of the encoding"
@@ -75,13 +86,15 @@ def zone_of(name: str, times: Times) -> tzinfo | None:
     return zone_info(meant) if meant in zone_names() and ("/" in meant or name in times.zones) else None
 
 
-def instant(text: str, times: Times, not_before: datetime | None = None, zone: str = "") -> datetime:
-    """The instant that a text names, with its offset; `zone` is the name of its zone, where the row has one.
+def instant(
+    text: str, times: Times, not_before: datetime | None = None, zone: str = "", formats: Sequence[str] = ()
+) -> datetime:
+    """The instant that a text names, with its offset; `zone` is the name of its zone, where the row has one; `formats`, where a time has its own.
 
     A local time that happens twice is the earlier one, unless that lies before `not_before` and the later one does not. One that
     clocks skip is read with the offset before the change. `Raises` RefusedError.
     """
-    found = _parsed(text.strip(), times)
+    found = _parsed(text.strip(), times, formats or times.formats)
     if found.tzinfo is None:
         found = found.replace(tzinfo=_local(text, times, zone))
         # As numbers: datetimes of one zone are compared by their wall clocks.
@@ -103,18 +116,29 @@ def _local(text: str, times: Times, zone: str) -> tzinfo:
     return zone_info(times.zone)
 
 
-def _parsed(text: str, times: Times) -> datetime:
+def _parsed(text: str, times: Times, formats: Sequence[str]) -> datetime:
     """The time by the first format that fits; without a zone when the text holds none."""
-    for form in times.formats:
+    for form in formats:
         try:
             if form == ISO_8601:
-                return datetime.fromisoformat(text)
-            if form in (EPOCH_S, EPOCH_MS):
-                return _EPOCH + timedelta(milliseconds=int(text) * (1000 if form == EPOCH_S else 1))
+                return _iso_8601(text)
+            if form in _MICROSECONDS:
+                found = _EPOCH + timedelta(microseconds=int(text) * _MICROSECONDS[form])
+                return found.replace(tzinfo=None) if form in (LOCAL_MS, LOCAL_US) else found
             return _by_format(text, form, times)
         except (ValueError, OverflowError):
             continue
-    raise RefusedError(Reason.BAD_TIME, f"{text!r} fits none of {', '.join(times.formats)}")
+    raise RefusedError(Reason.BAD_TIME, f"{text!r} fits none of {', '.join(formats)}")
+
+
+def _iso_8601(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        ms = rfc_3339.epoch_ms(text)  # of a leap second, which Python's dates don't know
+        if ms is None:
+            raise
+        return _EPOCH + timedelta(milliseconds=ms)
 
 
 def _by_format(text: str, form: str, times: Times) -> datetime:

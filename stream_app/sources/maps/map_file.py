@@ -1,13 +1,18 @@
-"""A map: which columns or constants of a file make which fields of the source topics.
+"""A map: which columns of a file, paths into the records of a topic, or constants make which fields of our own contract.
 
-The types of the document, in its words; map_load.py makes one of a file. Pure; must not know a row or a file to import.
+The types of the document, in its words; map_load.py makes one of TOML. Must not know a row, a record or a file to import.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import msgspec
 
-ISO_8601, EPOCH_S, EPOCH_MS = "iso8601", "epoch_s", "epoch_ms"  # formats beside those of strptime
+ISO_8601, EPOCH_S, EPOCH_MS, EPOCH_US = "iso8601", "epoch_s", "epoch_ms", "epoch_us"  # formats beside those of strptime
+LOCAL_MS, LOCAL_US = (
+    "local_ms",
+    "local_us",
+)  # a wall clock, counted as if it were that of UTC: DATETIME columns in Debezium
 
 SESSION_STATES = frozenset({"ACTIVE", "PENDING", "RESERVATION", "COMPLETED", "INVALID"})
 PAYMENT_STATES = frozenset({"PENDING", "SUCCEEDED", "FAILED", "CANCELED", "REFUNDED"})
@@ -16,7 +21,8 @@ Name = Annotated[str, msgspec.Meta(min_length=1)]
 Constant = Annotated[
     str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z")
 ]  # fit for an id
-Version = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+MOST_VERSION = 2**53
+Version = Annotated[int, msgspec.Meta(ge=0, le=MOST_VERSION)]
 
 
 class MapError(Exception):
@@ -55,47 +61,69 @@ class Money(Part, frozen=True):
     more_digits: Literal["refuse", "half-up"] = "refuse"
 
 
-class Text(Part, frozen=True):
-    """A column or a constant; `values` translates what the column holds."""
+class Place(Part, frozen=True):
+    """Where a value stands: a column of a file, or a path into a record of a topic."""
 
-    column: str | None = None
+    column: Name | None = None
+    path: Name | None = None
+
+    @property
+    def name(self) -> str:
+        """The column or path; empty without one."""
+        return self.path or self.column or ""
+
+
+class Text(Place, frozen=True):
+    """A place or a constant, or several places joined by a separator; `values` translates what one place holds."""
+
     value: Constant | None = None
     values: dict[str, str] = {}
+    columns: list[Name] = []
+    paths: list[Name] = []
+    separator: str = "-"
 
 
-class Customer(Part, frozen=True):
-    """The column of the customer, and what it holds when there is none; an empty cell is none too."""
+class Amount(Text, frozen=True):
+    """An amount, in major units (1.50) or minor ones (150)."""
 
-    column: Name
+    unit: Literal["major", "minor"] = "major"
+
+
+class Customer(Text, frozen=True):
+    """Where the customer stands, and what is there when there is none; an empty cell is none too."""
+
     anonymous: list[str] = []
 
 
-class Time(Part, frozen=True):
-    """One column, or a column for the date and one for the time of day, joined by a blank before the formats are tried.
+class Time(Place, frozen=True):
+    """One place, or one of the date and one of the time of day, joined by a blank before the formats are tried.
 
-    `zone` is the column of the zone of a time without an offset.
+    `zone` is the place of the zone of a time without an offset; `formats` are tried in place of `times.formats`.
     """
 
-    column: str | None = None
     date: str | None = None
     time: str | None = None
     zone: str | None = None
+    formats: list[Name] = []
 
 
-class Energy(Part, frozen=True):
-    """The column of the energy, and its unit."""
+class Energy(Place, frozen=True):
+    """The place of the energy, and its unit; `minus` is the place of what is taken off, such as a meter's value at the start."""
 
-    column: Name
+    minus: Name | None = None
     unit: Literal["kWh", "Wh"] = "kWh"
     decimal: Literal[".", ","] = "."
     thousands: Thousands = ""
 
 
-class GroupIds(Part, frozen=True):
-    """The column of the customer's groups; without a separator a cell is one group."""
+class GroupIds(Place, frozen=True):
+    """The place of the customer's groups; without a separator a cell is one group, and a list of texts some."""
 
-    column: Name
     separator: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+
+
+class Number(Place, frozen=True):
+    """The place of an integer."""
 
 
 class Row(Part, frozen=True):
@@ -123,7 +151,7 @@ class Session(Part, frozen=True):
     started_at: Time
     ended_at: Time | None = None
     energy_kwh: Energy | None = None
-    version: Version = 0
+    version: Version | Number = 0
 
 
 class Payment(Part, frozen=True):
@@ -131,13 +159,13 @@ class Payment(Part, frozen=True):
 
     payment_id: Text
     status: Text
-    amount_received: Text
+    amount_received: Amount
     currency: Text
     paid_at: Time
     session_id: Text | None = None
-    amount_discount: Text | None = None
-    amount_refunded: Text | None = None
-    version: Version = 0
+    amount_discount: Amount | None = None
+    amount_refunded: Amount | None = None
+    version: Version | Number = 0
 
 
 class Groups(Part, frozen=True):
@@ -147,34 +175,78 @@ class Groups(Part, frozen=True):
     at: Time
 
 
-class MapFile(Part, frozen=True):
-    """A whole map."""
+class Operator(Part, frozen=True):
+    """What a record says of its operator."""
 
-    times: Times
+    timezone: Text
+    currency: Text
+    name: Text | None = None
+    version: Version | Number = 0
+
+
+class Group(Part, frozen=True):
+    """What a record says of a group's name."""
+
+    group_id: Text
+    name: Text
+    version: Version | Number = 0
+
+
+class Rules(Part, frozen=True, kw_only=True):
+    """What maps of files and of topics have in common."""
+
     row: Row
-    file: File = File()
+    times: Times
     money: Money = Money()
-    operators: list[AnnouncedOperator] = []
     session: Session | None = None
     payment: Payment | None = None
     groups: Groups | None = None
 
 
-_NAMING = Text | Customer | Time | Energy | GroupIds
-_COLUMN_FIELDS = {"column", "date", "time", "zone"}
+class MapFile(Rules, frozen=True, kw_only=True):
+    """A whole map of files."""
+
+    file: File = File()
+    operators: list[AnnouncedOperator] = []
 
 
-def columns(map_file: MapFile) -> dict[str, list[str]]:
-    """The columns that the map names -> the keys that name them, like `session.started_at`."""
+class Topic(Part, frozen=True):
+    """The topic that is read.
+
+    `number` tells topics with maps apart in what is kept: it is never changed and never given again. `partitions`: as `make up` makes the topic.
+    """
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,249}\Z")]
+    number: Annotated[int, msgspec.Meta(ge=1, le=9999)]
+    partitions: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
+    is_optional: bool = msgspec.field(default=False, name="optional")
+
+
+class TopicMap(Rules, frozen=True, kw_only=True):
+    """A whole map of a topic."""
+
+    topic: Topic
+    times: Times = Times([ISO_8601])
+    operator: Operator | None = None
+    group: Group | None = None
+
+
+def places(part: Part, path: str = "") -> Iterator[tuple[str, str]]:
+    """The places that a map names, each with the key that names it, like `session.started_at`."""
+    for field in part.__struct_fields__:
+        value = getattr(part, field)
+        if isinstance(value, Part):
+            yield from places(value, f"{path}{field}.")
+        elif value and isinstance(part, Place) and field in _PLACES:
+            yield from ((name, path.rstrip(".")) for name in (value if isinstance(value, list) else [value]))
+
+
+_PLACES = {"column", "path", "columns", "paths", "date", "time", "zone", "minus"}
+
+
+def columns(map_file: Rules) -> dict[str, list[str]]:
+    """The columns that the map names -> the keys that name them."""
     found: dict[str, list[str]] = {}
-
-    def walk(part: Part, path: str) -> None:
-        for field in part.__struct_fields__:
-            value = getattr(part, field)
-            if isinstance(value, Part):
-                walk(value, f"{path}{field}.")
-            elif value is not None and isinstance(part, _NAMING) and field in _COLUMN_FIELDS:
-                found.setdefault(value, []).append(path.rstrip("."))
-
-    walk(map_file, "")
+    for name, key in places(map_file):
+        found.setdefault(name, []).append(key)
     return found

@@ -1,11 +1,11 @@
 """TOML -> a map, refused as a whole with the key that is wrong.
 
-First stop of an import. Invariant: a map that was loaded can only fail on a header or a row, never on itself. Pure; knows no file to import.
+First stop of an import, and of a source topic with a map. Invariant: a map that was loaded can only fail on a header, a row or a record, never on itself.
 """
 
-import codecs
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import msgspec
 
@@ -13,37 +13,64 @@ from stream_app.domain.local_time import zone_names
 from stream_app.domain.money import DIGITS
 from stream_app.sources.maps import map_file as m
 from stream_app.sources.maps.cells import holds_zone_name, zone_of
+from stream_app.sources.maps.paths import steps
+
+_NUMBERS = (m.EPOCH_S, m.EPOCH_MS, m.EPOCH_US, m.LOCAL_MS, m.LOCAL_US)
+_Loaded = TypeVar("_Loaded", bound=m.Rules)
 
 
 def load(text: bytes) -> m.MapFile:
-    """The map of a TOML document. `Raises` MapError."""
+    """The map of files in a TOML document. `Raises` MapError."""
+    loaded = _decoded(text, m.MapFile)
+    if not (loaded.session or loaded.payment or loaded.groups or loaded.operators):
+        raise m.MapError("it makes nothing: at least one of `session`, `payment`, `groups` and `operators` is needed")
+    _check_file(loaded.file)
+    for index, operator in enumerate(loaded.operators):
+        _check_zone(f"operators[{index}].timezone", operator.timezone)
+        _check_word(f"operators[{index}].currency", operator.currency, DIGITS, "a currency of ISO 4217")
+    _check(loaded, "column")
+    return loaded
+
+
+def load_topic(text: bytes) -> m.TopicMap:
+    """The map of a topic in a TOML document. `Raises` MapError."""
+    loaded = _decoded(text, m.TopicMap)
+    if not (loaded.session or loaded.payment or loaded.groups or loaded.operator or loaded.group):
+        raise m.MapError(
+            "it makes nothing: at least one of `session`, `payment`, `groups`, `operator` and `group` is needed"
+        )
+    if loaded.operator:
+        _check_words("operator.timezone", loaded.operator.timezone, zone_names(), "a zone of IANA")
+        _check_words("operator.currency", loaded.operator.currency, DIGITS, "a currency of ISO 4217")
+    _check(loaded, "path")
+    for name, key in m.places(loaded):
+        try:
+            steps(name)
+        except ValueError as error:
+            raise m.MapError(f"`{key}` names {name!r}, which is no path: {error}") from None
+    return loaded
+
+
+def _decoded(text: bytes, type_: type[_Loaded]) -> _Loaded:
     try:
-        loaded = msgspec.toml.decode(text, type=m.MapFile)
+        return msgspec.toml.decode(text, type=type_)
     except msgspec.DecodeError as error:
         raise m.MapError(str(error).replace(" - at `$.", " - at `")) from None
     except UnicodeDecodeError:
         raise m.MapError("it is not UTF-8") from None
-    _check(loaded)
-    return loaded
 
 
-def _check(loaded: m.MapFile) -> None:
+def _check(loaded: m.Rules, place: str) -> None:
     """Check what types can't say: keys that exclude or need each other. `Raises` MapError."""
-    if not (loaded.session or loaded.payment or loaded.groups or loaded.operators):
-        raise m.MapError("it makes nothing: at least one of `session`, `payment`, `groups` and `operators` is needed")
-    _check_file(loaded.file)
-    _check_times(loaded.times, all(spec.zone is not None for spec in _times(loaded)))
+    _check_times(loaded.times, loaded)
     if loaded.money.decimal == loaded.money.thousands:
         raise m.MapError("`money.thousands` is the same as `money.decimal`")
     energy = loaded.session.energy_kwh if loaded.session else None
     if energy and energy.decimal == energy.thousands:
         raise m.MapError("`session.energy_kwh.thousands` is the same as `session.energy_kwh.decimal`")
-    for index, operator in enumerate(loaded.operators):
-        _check_zone(f"operators[{index}].timezone", operator.timezone)
-        _check_word(f"operators[{index}].currency", operator.currency, DIGITS, "a currency of ISO 4217")
     if loaded.groups and not loaded.row.customer_id:
         raise m.MapError("`groups` needs `row.customer_id`")
-    _check_sources(loaded, "")
+    _check_places(loaded, "", place)
     if loaded.session:
         _check_words("session.status", loaded.session.status, m.SESSION_STATES, "a session state")
     if loaded.payment:
@@ -53,41 +80,47 @@ def _check(loaded: m.MapFile) -> None:
 
 def _check_file(file: m.File) -> None:
     try:
-        text = codecs.lookup(file.encoding)._is_text_encoding  # noqa: SLF001  # what open() asks
+        "".encode(file.encoding)
     except (LookupError, ValueError):
-        text = False
-    if not text:
-        raise m.MapError(f"`file.encoding` is {file.encoding!r}, which is no known encoding")
+        raise m.MapError(f"`file.encoding` is {file.encoding!r}, which is no known encoding") from None
     if file.separator in '"\r\n':
         raise m.MapError("`file.separator` is a quote or an end of line")
 
 
-def _times(part: m.Part) -> Iterator[m.Time]:
+def _times(part: m.Part, path: str = "") -> Iterator[tuple[str, m.Time]]:
     for name in part.__struct_fields__:
         value = getattr(part, name)
         if isinstance(value, m.Time):
-            yield value
+            yield f"{path}{name}", value
         elif isinstance(value, m.Part):
-            yield from _times(value)
+            yield from _times(value, f"{path}{name}.")
 
 
-def _check_times(times: m.Times, zones_in_rows: bool) -> None:
-    for index, form in enumerate(times.formats):
-        if form in (m.ISO_8601, m.EPOCH_S, m.EPOCH_MS):
-            continue
-        if not _holds_a_date(form):
-            raise m.MapError(
-                f"`times.formats[{index}]` is {form!r}, which lacks a year, a month or a day as strptime reads them"
-            )
-        if times.zone is None and not zones_in_rows and "%z" not in form and not holds_zone_name(form):
-            raise m.MapError(f"`times.zone` is missing: `times.formats[{index}]` ({form}) holds no offset")
+def _check_times(times: m.Times, loaded: m.Rules) -> None:
     if times.zone is not None:
         _check_zone("times.zone", times.zone)
+    own = list(_times(loaded))
+    by_map = [spec for _, spec in own if not spec.formats]
+    _check_formats("times.formats", times.formats, times, all(spec.zone is not None for spec in by_map))
+    for key, spec in own:
+        _check_formats(f"{key}.formats", spec.formats, times, spec.zone is not None)
     for name, zone in times.zones.items():
         if zone_of(name, times) is None:
             raise m.MapError(
                 f"`times.zones.{name}` is {zone!r}, which is neither an offset like +01:00 nor a zone of IANA"
             )
+
+
+def _check_formats(key: str, formats: Iterable[str], times: m.Times, zones_in_rows: bool) -> None:
+    for index, form in enumerate(formats):
+        is_named = form in (m.ISO_8601, *_NUMBERS)
+        if not is_named and not _holds_a_date(form):
+            raise m.MapError(
+                f"`{key}[{index}]` is {form!r}, which lacks a year, a month or a day as strptime reads them"
+            )
+        holds_zone = "%z" in form or holds_zone_name(form) or (is_named and form not in (m.LOCAL_MS, m.LOCAL_US))
+        if times.zone is None and not zones_in_rows and not holds_zone:
+            raise m.MapError(f"`times.zone` is missing: `{key}[{index}]` ({form}) holds no offset")
 
 
 def _holds_a_date(form: str) -> bool:
@@ -116,17 +149,29 @@ def _check_words(key: str, spec: m.Text, known: Container[str], what: str) -> No
         _check_word(f"{key}.values.{cell}", word, known, what)
 
 
-def _check_sources(part: m.Part, path: str) -> None:
-    """Each Text and Time names just one source."""
+def _check_places(part: m.Part, path: str, place: str) -> None:
+    """Each place is a column in a map of files and a path in one of topics, and one is needed."""
+    other, many, foreign = ("path", "columns", "paths") if place == "column" else ("column", "paths", "columns")
     for field in part.__struct_fields__:
         value, key = getattr(part, field), f"{path}{field}"
+        if isinstance(value, m.Place):
+            for wrong in (other, foreign):
+                if getattr(value, wrong, None):
+                    raise m.MapError(f"`{key}.{wrong}` is there: here a place is a `{place}`")
         if isinstance(value, m.Text):
-            if (value.column is None) == (value.value is None):
-                raise m.MapError(f"`{key}` needs either `column` or `value`")
-            if value.values and value.column is None:
-                raise m.MapError(f"`{key}.values` needs `{key}.column`")
+            given = [name for name in (place, many, "value") if getattr(value, name) not in (None, [])]
+            if len(given) != 1:
+                raise m.MapError(
+                    f"`{key}` needs either `{place}` or `value`"
+                    + (f", or `{many}`" if value.columns or value.paths else "")
+                )
+            if value.values and given != [place]:
+                raise m.MapError(f"`{key}.values` needs `{key}.{place}`")
         elif isinstance(value, m.Time):
-            if (value.column is None) == (value.date is None) or (value.date is None) != (value.time is None):
-                raise m.MapError(f"`{key}` needs either `column`, or `date` and `time`")
+            if (not value.name) == (value.date is None) or (value.date is None) != (value.time is None):
+                raise m.MapError(f"`{key}` needs either `{place}`, or `date` and `time`")
+        elif isinstance(value, m.Place):
+            if not value.name:
+                raise m.MapError(f"`{key}` needs `{place}`")
         elif isinstance(value, m.Part):
-            _check_sources(value, f"{key}.")
+            _check_places(value, f"{key}.", place)

@@ -1,6 +1,6 @@
 """A cell's text -> a number, an amount.
 
-Beside cells.py, called by mapping.py. Invariant: a value is exact or refused, never guessed: a grouping sign stands between groups of three
+Beside cells.py, called by sections.py. Invariant: a value is exact or refused, never guessed: a grouping sign stands between groups of three
 digits, and a currency sign is that of the row's currency. Pure: no I/O.
 """
 
@@ -93,10 +93,10 @@ def _form(decimal: str, thousands: str) -> re.Pattern[str]:
     return re.compile(rf"[+-]?(?:[0-9]+{grouped})(?:{re.escape(decimal)}[0-9]+)?")
 
 
-def minor_units(text: str, currency: str, money: Money) -> int:
-    """Major units in a text -> the integer of minor ones, exact by the digits that ISO 4217 gives the currency. `Raises` RefusedError."""
+def minor_units(text: str, currency: str, money: Money, unit: str = "major") -> int:
+    """An amount in a text, in this unit -> the integer of minor units, exact by the digits that ISO 4217 gives the currency. `Raises` RefusedError."""
     sign, digits, exponent = number(_without_sign(text, currency), money.decimal, money.thousands).as_tuple()
-    minor = Decimal((sign, digits, int(exponent) + DIGITS[currency]))
+    minor = Decimal((sign, digits, int(exponent) + (DIGITS[currency] if unit == "major" else 0)))
     rounded = minor.quantize(Decimal(1), ROUND_HALF_UP) if abs(minor) < LIMIT else minor
     if not 0 <= rounded < LIMIT:
         raise RefusedError(Reason.OUT_OF_RANGE, f"{text!r} is not from 0 to 2^53 minor units")
