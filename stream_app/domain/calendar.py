@@ -31,8 +31,9 @@ from stream_app.domain.events import (
 )
 from stream_app.domain.local_time import month_of_day, retained_from, zone
 from stream_app.domain.rules import Rule
+from stream_app.domain.steps import in_steps
 from stream_app.domain.tables import MONTHLY, TABLES, Table
-from stream_app.domain.working import Working
+from stream_app.domain.working import STEP_CELLS, Working
 
 _STEP_ROWS = 500  # of a changed zone: some milliseconds
 _PERIODS_LISTED = 200  # after a longer jump of the clock cells are looked for instead of trying each period
@@ -171,7 +172,7 @@ def rezone(work: Working, name: str, timezone: str) -> Iterator[None]:
     if work.now:
         _set_window(work, operator)
     operator.payments = {}
-    _clear(work, name, before)
+    yield from _clear(work, name, before)
     _forget_months(work, name, operator)
     customers, changed = work.customers[name], work.changed_customers[name]
     for count_, (customer_name, customer) in enumerate(work.scan_customers(name), 1):
@@ -194,13 +195,16 @@ def rezone(work: Working, name: str, timezone: str) -> Iterator[None]:
     yield
     yield from work.fold({name: rules})
     yield
-    for key in work.cells[MONTHLY.name].keys(name):
-        work.touch(MONTHLY, key)  # what is empty now is known to be
+    cells = yield from work.cells[MONTHLY.name].listing(name)
+    for keys in in_steps(cells, STEP_CELLS):
+        for key in keys:
+            work.touch(MONTHLY, key)  # what is empty now is known to be
+        yield
     for group in shown:
         work.show(name, group)
 
 
-def _clear(work: Working, name: str, before: dict[str, int]) -> None:
+def _clear(work: Working, name: str, before: dict[str, int]) -> Iterator[None]:
     """Drop the cells that an operator's new window has no longer, and empty all others; `before`: what was kept from, by table."""
     operator = work.operators[name]
     for table in TABLES:
@@ -208,11 +212,13 @@ def _clear(work: Working, name: str, before: dict[str, int]) -> None:
         for period in _periods(table, first, before[table.name]):
             for group in list(work.groups[name]):  # a sink may still show what left with it
                 work.touch(table, CellKey(name, group, period))
-        keys = work.cells[table.name].keys(name)
+        keys = yield from work.cells[table.name].listing(name)
         work.cells[table.name].drop([key for key in keys if key.period < first])
-        for key in keys:
-            if key.period >= first:
+        for some in in_steps([key for key in keys if key.period >= first], STEP_CELLS):
+            work.cells[table.name].load(some)
+            for key in some:
                 table.clear(work.touch(table, key))
+            yield
 
 
 def sweep(work: Working, name: str, after: tuple[bytes, str] | None, limit: int) -> tuple[bytes, str] | None:

@@ -330,7 +330,8 @@ class Ledger:
         if currency != operator.currency:
             operator.currency = currency
             work.relisted.add(name)
-            for keys in in_steps(work.cells[MONTHLY.name].keys(name), STEP_CELLS):
+            shown = yield from work.cells[MONTHLY.name].listing(name)
+            for keys in in_steps(shown, STEP_CELLS):
                 for key in keys:  # each shows a row of the operator's currency
                     work.touch(MONTHLY, key)
                 yield

@@ -6,7 +6,7 @@ freeze, when nothing in it is ahead of the rows. Operators and groups are few an
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -16,6 +16,7 @@ from stream_app.domain.cells import Cell, CellKey, Customer, FigureCell, Group, 
 from stream_app.domain.events import ALL, Row
 from stream_app.domain.local_time import Zone, retained_anywhere_from, zone
 from stream_app.domain.rules import FigureRule, Place, Rule
+from stream_app.domain.steps import in_steps, outcome
 from stream_app.domain.sums import PAYMENT_SUMS
 from stream_app.domain.tables import MONTHLY, TABLES, Table
 
@@ -125,8 +126,14 @@ class WorkingCells(Generic[C]):
 
     def keys(self, operator: str) -> list[CellKey]:
         """Names of all cells of an operator, after everything that was applied."""
-        changed = self.changed
-        keys = [key for key, _ in self._rows.scan_cells(self.table, operator) if key not in changed]
+        return outcome(self.listing(operator))
+
+    def listing(self, operator: str) -> Generator[None, None, list[CellKey]]:
+        """The same in steps."""
+        changed, keys = self.changed, []
+        for some in in_steps(self._rows.scan_cells(self.table, operator), STEP_CELLS):
+            keys += [key for key, _ in some if key not in changed]
+            yield
         return keys + [key for key, cell in changed.items() if key.operator == operator and cell is not None]
 
     def freeze(self) -> tuple[dict[CellKey, C | None], dict[CellKey, C]]:

@@ -20,7 +20,7 @@ from stream_app.partition import partition_state
 from stream_app.partition.frozen_rows import CommittedRows, FrozenRows
 from stream_app.partition.partition_state import PartitionState, Tick
 from stream_app.partition.positions import new_position
-from tests.support.by_hand import Clock, Event, clock, member, of, session
+from tests.support.by_hand import Clock, Event, announced, clock, member, of, session
 from tests.support.in_memory import PARTITIONS, RESULTS, MemoryStore, conf, frame
 
 T = TypeVar("T")
@@ -268,11 +268,20 @@ def test_rows_past_retention_are_swept():
     assert [key for key in partition.store.rows if key.startswith(b"e")] == []
 
 
-def test_a_customer_in_very_many_groups_moves_in_steps():
-    """No step of applying and freezing takes a large part of it: other partitions of the worker, and its clients of Kafka, work in between."""
-    partition, days = Partition(), [f"2026-10-{day} 12:00" for day in range(19, 29)]
-    before, after = [[f"{name}-{n:04d}" for n in range(2000)] for name in ("before", "after")]
-    partition.tick(START, *(session(f"s-{day}", day, "ann") for day in days), member("ann", *before))
+BEFORE, AFTER = [[f"{name}-{n:04d}" for n in range(2000)] for name in ("before", "after")]
+
+
+@pytest.mark.parametrize(
+    ("change", "day", "counted"),
+    [
+        (member("ann", *AFTER, version=1), date(2026, 10, 28), (0, 1)),
+        (announced("Asia/Tokyo"), date(2026, 10, 29), (1, None)),
+    ],
+)
+def test_what_concerns_very_many_cells_is_done_in_steps(change, day, counted):
+    """A customer moves to other groups, an operator to another zone. No step of applying and freezing takes a large part of it: other partitions of the worker, and its clients of Kafka, work in between."""
+    partition, times = Partition(), [f"2026-10-{day} 16:00" for day in range(19, 29)]
+    partition.tick(START, *(session(f"s-{when}", when, "ann") for when in times), member("ann", *BEFORE))
     spent: list[float] = []
 
     def in_steps(steps: Generator[None, None, T]) -> T:
@@ -288,19 +297,16 @@ def test_a_customer_in_very_many_groups_moves_in_steps():
     offset = partition.state.applied
     gc.disable()
     try:
-        in_steps(partition.state.applying([frame(member("ann", *after, version=1), offset=offset)]))
+        in_steps(partition.state.applying([frame(change, offset=offset)]))
         applied = len(spent)
         tick = in_steps(partition.state.freezing(1_795_500_000_000, publish=True))
     finally:
         gc.enable()
-    assert len(tick.rows) > 2 * 2000 * len(days)
+    assert len(tick.rows) > 2000 * len(times)
     assert max(spent[:applied]) < sum(spent[:applied]) / 3
     assert max(spent[applied:]) < sum(spent[applied:]) / 3
     partition.store.write(tick.rows, 1)
     view = CommittedRows(0, partition.store)
-    counts = {
-        groups[0]: [sum(cell.slots) for cell in view.cells(HALF_HOUR, keys) if cell]
-        for groups in (before, after)
-        for keys in [[CellKey("M1", group, day_of(date(2026, 10, 28))) for group in groups]]
-    }
-    assert counts == {before[0]: [0] * 2000, after[0]: [1] * 2000}
+    for groups, count in zip((BEFORE, AFTER), counted, strict=True):
+        cells = view.cells(HALF_HOUR, [CellKey("M1", group, day_of(day)) for group in groups])
+        assert {cell and sum(cell.slots) for cell in cells} == {count}
