@@ -1,13 +1,15 @@
 """aiokafka's log, rate limited: while a broker is away, each client repeats the same lines many times a second.
 
 One line stands for those that follow it from the same place in the code, whichever broker they name; the next line from there that passes
-tells how many were left out. Lines of all places together are limited, too.
+tells how many were left out. Lines of all places together are limited, too. What asyncio says of futures that aiokafka leaves behind is dropped.
 """
 
 import logging
 import time
 from collections import deque
 from collections.abc import Callable
+
+from aiokafka.errors import KafkaError
 
 
 class RateLimitedLog(logging.Filter):
@@ -36,8 +38,28 @@ class RateLimitedLog(logging.Filter):
         return True
 
 
+class _ToldBefore(logging.Filter):
+    """Drops that nobody asked a future for its error, where the error is Kafka's.
+
+    Of a transaction that is refused, aiokafka gives the error to who committed it, and to futures of batches, offsets and the transaction that nobody has.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not (isinstance(error, KafkaError) and record.getMessage().startswith("Future exception was never"))
+
+
+_TOLD_BEFORE = _ToldBefore()
+
+
+def drop_what_was_told() -> None:
+    """Drop what asyncio says of errors of Kafka's that were raised elsewhere. Repeating the call changes nothing."""
+    logging.getLogger("asyncio").addFilter(_TOLD_BEFORE)
+
+
 def install(seconds: float, most: int) -> None:
-    """Limit the loggers of all modules of aiokafka that are imported by now."""
+    """Limit the loggers of all modules of aiokafka that are imported by now, and drop what asyncio repeats of its errors."""
+    drop_what_was_told()
     limit = RateLimitedLog(seconds, most)
     for name in list(logging.root.manager.loggerDict):
         if name.partition(".")[0] == "aiokafka":

@@ -1,12 +1,13 @@
 """What aiokafka logs while a broker is away."""
 
 import asyncio
+import gc
 import logging
 from contextlib import suppress
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, ProducerFenced
 from mode.utils.logging import DefaultFormatter
 
 from stream_app.clients import waiting
@@ -71,6 +72,18 @@ def test_a_line_that_tells_of_others_can_be_formatted_by_faust(lines):
         logger.warning("no broker after %s s", second)
     logger.removeHandler(handler)
     assert shown[-1] == "no broker after 11 s (and 1 more in 11 s)"
+
+
+async def test_what_nobody_asked_a_future_for_is_said_unless_kafka_refused_it(caplog):
+    """Errors of Kafka's were told to who sent or committed."""
+    logs.drop_what_was_told()
+    try:
+        for error in (ProducerFenced(), ValueError("ours")):
+            asyncio.get_running_loop().create_future().set_exception(error)
+            gc.collect()
+    finally:
+        logging.getLogger("asyncio").removeFilter(logs._TOLD_BEFORE)
+    assert [record.exc_info[0] for record in caplog.records if "never retrieved" in record.getMessage()] == [ValueError]
 
 
 @pytest.fixture
