@@ -49,8 +49,8 @@ class Tally:
 
     @property
     def came_to_nothing(self) -> bool:
-        """Whether there were rows, and every one was refused."""
-        return self.read > 0 and not self.taken and not self.skipped
+        """Whether nothing was taken, now or by an interrupted import before: there were no rows, or every one was refused."""
+        return not self.taken and not self.skipped
 
     def refuse(self, line: int, refusal: Refusal) -> None:
         """Count a refused row."""

@@ -186,7 +186,9 @@ def test_a_file_of_which_nothing_was_taken_is_an_error(files):
     assert "2 rows read, 0 taken, 2 refused" in result.stdout
     assert result.stderr == f"stream-app import: nothing was taken of {files[0]}: each of its 2 rows was refused\n"
     Path(files[0]).write_text(csv_text([]))
-    assert command(*files, "--dry-run").exit_code == 0
+    result = command(*files, "--dry-run")
+    assert result.exit_code == 1
+    assert result.stderr == f"stream-app import: nothing was taken of {files[0]}: it has no rows\n"
 
 
 @pytest.mark.parametrize(
