@@ -9,24 +9,12 @@ sys.path.insert(0, str(ROOT))
 
 from config.settings import load  # noqa: E402  # after the path that it is found on
 from stream_app.cli.rights import ROLES  # noqa: E402
-
-REDIS = {
-    "worker": "~crm:* ~{crm:*}:* ~{*}:crm:seen &crm:* +evalsha +script|load +info +get +set +del +hget +hset +hsetnx +hdel +hgetall +hkeys +hvals +publish",
-    "api": "%R~crm:* ~crm-rate:* &crm:* +mget +hgetall +hmget +evalsha +script|load +time +hset +pexpire +subscribe +unsubscribe +ping",
-    "monitor": "%R~crm:* +get +hgetall +hkeys",
-}
-GRANTS = {
-    "worker": (
-        "CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP TABLE, DROP VIEW",
-        "SELECT, INSERT, ALTER ADD COLUMN, ALTER DELETE, ALTER DROP PARTITION",
-    ),
-    "api": ("SELECT",),
-    "monitor": ("SELECT",),
-}
+from stream_app.sinks.clickhouse_rights import CLICKHOUSE_ROLES  # noqa: E402
+from stream_app.sinks.redis_rights import REDIS_ROLES  # noqa: E402
 
 INTRO = """# Security
 
-For those who run the service where Kafka, Redis and ClickHouse ask who is there. Written by `make docs` from `docs/security_page.py` and `stream_app/cli/rights.py`.
+For those who run the service where Kafka, Redis and ClickHouse ask who is there. Written by `make docs` from `docs/security_page.py`, `stream_app/cli/rights.py` and `stream_app/sinks/*_rights.py`.
 
 ## Encryption and credentials
 
@@ -55,8 +43,9 @@ $ stream-app worker
 stream-app worker: Kafka does not let the user worker work: it lacks Write on the topic crm-stats.monthly.v1 (docs/security.md).
 ```
 
-A server that is away refuses nobody: it is waited for. Credentials of Redis and ClickHouse are proven by workers and API in the same way; a right that is missing there is one line in the log, with the server's own words,
-and tried again with back-off: results are kept for it meanwhile. What expires or is taken away while a program runs is seen by its clients, which go on trying; the next start says it in one sentence.
+A server that is away refuses nobody: it is waited for. Workers, API and `rebuild` ask Redis and ClickHouse in the same way: Redis by commands that change nothing, ClickHouse by `CHECK GRANT`; one
+that does not know that yet (before 24.11), by asking for no rows of each table that is there, and inserting none. A right that is taken away later is one line in the log, with the server's own words, and tried again
+with back-off: results are kept for it meanwhile. What expires or is taken away while a program runs is seen by its clients, which go on trying; the next start says it in one sentence.
 
 """
 
@@ -65,14 +54,18 @@ KAFKA = """## Least rights in Kafka
 Options of `kafka-acls.sh --bootstrap-server … --command-config …`, one call a line. Names are those of the defaults; `User:worker` is who the broker takes the worker for: the name of a user, the name in a certificate
 by `ssl.principal.mapping.rules`, the claim `sub` of a token. The API has no right in Kafka: it asks Redis and ClickHouse only. Topics are made beforehand ([operating.md](operating.md#topics)), but for the changelog, which
 the first worker makes: without its right to Create, make the changelog, too. Prefixes are there for the next generation of a rebuild.
-Not in these lists, and not tried with less than all rights: `rebuild`, `up`, and `dead-letters`, which reads and writes the dead letters and source topics by the transactional id `crm-stats-dead-letters`.
+`status` asks the monitor and `token` nobody. Each command asks for its rights at its start, and ends with the sentence above.
 
 """
 
 EXPLAIN = {
     "worker": "`stream-app worker`",
     "monitor": '`stream-app monitor`; with `monitor_timestamps = "bisect"` Describe is enough in place of Read on what consumer groups read',
-    "importer": "`stream-app import` and `simulate`; `import` asks only for the topics that its file feeds. `pay`, for local use, also has to Read `crm-stats.generations`",
+    "importer": "`stream-app import` and `simulate`; `import` asks only for the topics that its file feeds",
+    "pay": "`stream-app pay` and `demo`",
+    "dead-letters": "`stream-app dead-letters`; `list` and `show` need Read only",
+    "rebuild": "`stream-app rebuild`, which reads and writes Redis and ClickHouse as a worker does; `--drop` needs Delete, and Read on `crm-stats.generations`, and nothing else does",
+    "up": "`stream-app up` with `KAFKA_BOOTSTRAP_SERVERS`, which makes the topics that are missing; the workers and the monitor that it starts have its credentials, and so need their own lists, too. `--servers-only` starts none",
 }
 
 STORES = """## Least rights in Redis
@@ -87,7 +80,8 @@ Of today's servers, whose rights are given in SQL. `energy_smart_bi` is `clickho
 
 """
 
-END = """Where the database and its tables were made by somebody else, a worker gets along without the first line of its rights until the next migration.
+END = """Where the database and its tables are there as this version has them, made by another worker, a worker gets along without CREATE, DROP VIEW and ALTER ADD COLUMN until the next migration. `system.parts` may be read by everybody
+unless the server's `select_from_system_db_requires_grant` says otherwise, as that of its packages does.
 
 ClickHouse 18.16 has no GRANT: users stand in its `users.xml`. There a worker needs a user with `<allow_databases>` of the database, `system` and `default`; API and monitor one whose profile says `<readonly>1</readonly>`.
 
@@ -95,9 +89,9 @@ ClickHouse 18.16 has no GRANT: users stand in its `users.xml`. There a worker ne
 
 | what | how |
 | --- | --- |
-| Kafka's lists above | a broker 4.4.0 with the StandardAuthorizer: a worker, the monitor and `simulate` run the whole path with exactly these; each right is taken away once, and the sentence names it |
-| Redis' | Valkey 9.1 with exactly these users: the whole path through a proxy that ends TLS, for this Valkey is built without; each right but INFO is taken away once, and the error names it |
-| ClickHouse's GRANT | not run: no server of today was at hand, and 18.16 has none. With 18.16, whose own TLS was used: the whole path with password, a read-only profile for API and monitor |
+| Kafka's lists above | a broker 4.4.0 with the StandardAuthorizer: `up`, workers, the monitor, `simulate`, `pay`, `dead-letters` and `rebuild` run the whole path with exactly these; each right is taken away once, and the sentence names it |
+| Redis' | Valkey 9.1 with exactly these users: the whole path through a proxy that ends TLS, for this Valkey is built without; each right but INFO is taken away once, and the sentence at the start and the error later name it |
+| ClickHouse's GRANT | ClickHouse 26.5 as a library (chDB): migrations, writing, reading and as-of with exactly these; each right is taken away once, and the check at the start names it. `system.parts` is free there, so that right is known from the server's source only. With 18.16, whose own TLS was used: the whole path with password, a read-only profile for API and monitor |
 | ways to authenticate to Kafka | a worker each by token of an issuer (ES256, checked by the broker against the issuer's keys), by certificate, and by SCRAM-SHA-512 over TLS; the monitor by PLAIN, `simulate` by SCRAM-SHA-256 |
 | who is refused | wrong password (PLAIN, SCRAM), wrong secret of a client, certificates of a foreign CA, expired, of another name, and none: one sentence, exit code 1 |
 """
@@ -112,10 +106,11 @@ def page() -> str:
         lines += [right.command(f"User:{role}") for right in rights(settings)]
         lines += ["```", ""]
     lines += [STORES.rstrip("\n"), "", "```"]
-    lines += [f"ACL SETUSER {role} reset on >PASSWORD {rights}" for role, rights in REDIS.items()]
+    for role, needs in REDIS_ROLES.items():
+        lines.append(f"ACL SETUSER {role} reset on >PASSWORD {' '.join(need.right for need in needs)}")
     lines += ["```", "", CLICKHOUSE.rstrip("\n"), "", "```"]
-    for role, grants in GRANTS.items():
-        lines += [f"GRANT {grant} ON energy_smart_bi.* TO {role};" for grant in grants]
+    for role, grants in CLICKHOUSE_ROLES.items():
+        lines += [f"GRANT {grant.on(settings.clickhouse_database)} TO {role};" for grant in grants]
     lines += ["```", "", END]
     return "\n".join(lines)
 

@@ -6,7 +6,7 @@ Which program needs which is a list beside the settings; documentation, the chec
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-Operation = Literal["Read", "Write", "Create", "Describe", "DescribeConfigs"]
+Operation = Literal["Read", "Write", "Create", "Delete", "Describe", "DescribeConfigs"]
 Resource = Literal["topic", "group", "transactional-id"]
 
 

@@ -7,7 +7,7 @@ topic that is optional is not needed: the topic is left out, which is said.
 import asyncio
 import logging
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from config import source_maps
@@ -15,7 +15,7 @@ from config.settings import Settings
 from stream_app.access import rights
 from stream_app.access.rights import Right
 from stream_app.cli.generation import quiet_client
-from stream_app.cli.rights import ROLES
+from stream_app.cli.rights import GOES_ON, ROLES
 from stream_app.clients.waiting import ClusterError
 from stream_app.local.errors import LocalError
 from stream_app.observing.credentials import principal, prove
@@ -26,29 +26,37 @@ _AGAIN_S: Final = 1.0
 
 
 def check_kafka(
-    settings: Settings, role: str, topics: Collection[str] | None = None, *, seconds_max: float = 0
+    settings: Settings, role: str, needs: Callable[[Right], bool] = lambda _: True, *, seconds_max: float = 0
 ) -> bool:
     """Return when Kafka lets a program of this role work, or does not answer for so long; whether it answers.
 
-    `topics`: those of the role that this run needs; None: all. `Raises` AccessError, LocalError.
+    `needs`: which rights of the role this run needs. `Raises` AccessError, LocalError.
     """
     quiet_client()
-    wanted = [right for right in ROLES[role](settings) if topics is None or right.name in topics]
-    optional = {name for name, topic in source_maps.teams(settings).items() if topic.is_optional}
+    wanted = list(filter(needs, ROLES[role](settings)))
+    optional = {name for name, topic in source_maps.teams(settings).items() if topic.is_optional and role in GOES_ON}
     return asyncio.run(_check(settings, wanted, optional, seconds_max))
 
 
-def check_stores(settings: Settings) -> None:
-    """Return when Redis and ClickHouse take the credentials, or do not answer. `Raises` AccessError."""
+def need_kafka(settings: Settings, role: str, needs: Callable[[Right], bool] = lambda _: True) -> None:
+    """Return when Kafka lets a program of this role work. `Raises` AccessError, LocalError, also where it does not answer."""
+    if not check_kafka(settings, role, needs):
+        raise LocalError(f"Kafka does not answer at {settings.kafka_bootstrap_servers}: start it by make up.")
+
+
+def check_stores(settings: Settings, role: str) -> None:
+    """Return when Redis and ClickHouse take the credentials and let a program of this role work, or do not answer. `Raises` AccessError."""
     logging.getLogger("clickhouse_driver").addHandler(
         logging.NullHandler()
     )  # the driver reports on its own, with a traceback
-    asyncio.run(_check_stores(settings))
+    asyncio.run(_check_stores(settings, role))
 
 
-async def _check_stores(settings: Settings) -> None:
+async def _check_stores(settings: Settings, role: str) -> None:
     found = await asyncio.gather(
-        prove_to_redis(settings.redis_address), prove_to_clickhouse(settings.clickhouse_address), return_exceptions=True
+        prove_to_redis(settings.redis_address, role),
+        prove_to_clickhouse(settings.clickhouse_address, settings.clickhouse_database, role),
+        return_exceptions=True,
     )
     for error in filter(None, found):
         raise error
@@ -67,7 +75,7 @@ async def _check(settings: Settings, wanted: Sequence[Right], optional: Collecti
         if loop.time() >= deadline:
             return False
         await asyncio.sleep(_AGAIN_S)
-    left_out = [right for right in lacking if right.name in optional and right.operation != "Write"]
+    left_out = [right for right in lacking if right.name in optional]
     needed = [right for right in lacking if right not in left_out]
     who = principal(settings.kafka)
     if needed:

@@ -42,7 +42,7 @@ def command() -> None:
             "nothing to check tokens with: set STREAM_APP_JWT_SECRET or STREAM_APP_JWT_JWKS_URL, or run make up."
         )
     tls = _tls(settings)
-    check_stores(settings)
+    check_stores(settings, "api")
     listening = _listen(settings)
     configure(settings.api_log_level)
     ending = asyncio.Event()

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from config import settings as config
+from stream_app.cli.access import need_kafka
 from stream_app.cli.generation import generation_in_force, quiet_client
 from stream_app.cli.simulate import (
     CUSTOMERS,
@@ -48,6 +49,7 @@ def command(
     quiet_client()
     run, settings, program = run_folder(), config.load(), Path(sys.executable).parent / "stream-app"
     network = build(SEED, OPERATORS, customers)
+    need_kafka(settings, "pay")
     try:
         asyncio.run(_fill(settings, network, months))
         with alone(run):

@@ -74,7 +74,8 @@ def command(
     topics = {topic: chosen.source_topic(topic.name) for topic in fed}
     try:
         if not dry_run:
-            check_kafka(chosen, "importer", [chosen.source_topic(topic.name) for topic in fed])
+            names = set(topics.values())
+            check_kafka(chosen, "importer", lambda right: right.name in names)
         loaded = None if map_ is None else _load(map_)
         to = None if dry_run else _Target(chosen.kafka, topics, settings.RUN / "state" / "imports", restart)
         tally = asyncio.run(_import(file, loaded, to))
@@ -84,7 +85,8 @@ def command(
         _fail(str(error))
     _show(tally, topics, dry_run)
     if tally.came_to_nothing:
-        _fail(f"nothing was taken of {file}: each of its {tally.read} rows was refused")
+        why = f"each of its {tally.read} rows was refused" if tally.read else "it has no rows"
+        _fail(f"nothing was taken of {file}: {why}")
     if strict and tally.refused_count:
         _fail(f"{tally.refused_count} of {tally.read} rows were refused")
 

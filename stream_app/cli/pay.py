@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from config import settings as config
-from stream_app.cli.access import check_kafka
+from stream_app.cli.access import need_kafka
 from stream_app.cli.generation import generation_in_force, quiet_client
 from stream_app.cli.simulate import CUSTOMERS, OPERATORS, SEED, source_topics
 from stream_app.domain.money import major
@@ -42,8 +42,7 @@ def command(
         check_ids(operator, who, group)
         if currency is not None:
             minor_units(amount, currency)
-        if not check_kafka(settings, "importer"):
-            raise LocalError(f"Kafka does not answer at {settings.kafka_bootstrap_servers}: start it by make up.")
+        need_kafka(settings, "pay")
         asyncio.run(_pay(settings, operator, amount, who, group, currency))
     except (PaymentError, SendError, ShownError) as error:
         raise LocalError(f"{error}.") from None

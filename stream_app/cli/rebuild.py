@@ -13,6 +13,8 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from rich.table import Table
 
 from config import settings as config
+from stream_app.access.rights import Right
+from stream_app.cli.access import check_stores, need_kafka
 from stream_app.cli.generation import generation_in_force
 from stream_app.cli.topics import events_topic, topics_of
 from stream_app.clients.waiting import ClusterError
@@ -51,8 +53,12 @@ def command(
     """Count all results again, by today's rules, beside those that are served, and take their place. Safe to interrupt and repeat."""
     settings = config.load()
     if drop_:
+        reads = Right("Read", "topic", settings.topic_generations)
+        need_kafka(settings, "rebuild", lambda right: right.operation == "Delete" or right == reads)
         _drop(settings)
         return
+    need_kafka(settings, "rebuild", lambda right: right.operation != "Delete")
+    check_stores(settings, "worker")
     prepare()
     create_missing(settings.kafka, topics_of(asyncio.run(generation_in_force(settings))))
     try:

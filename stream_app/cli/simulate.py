@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from config import settings as config
-from stream_app.cli.access import check_kafka
+from stream_app.cli.access import need_kafka
 from stream_app.cli.generation import quiet_client
 from stream_app.local.errors import LocalError
 from stream_app.simulator.live import Live
@@ -47,8 +47,7 @@ def command(
     settings, network = config.load(), build(seed, operators, customers)
 
     quiet_client()
-    if not check_kafka(settings, "importer"):
-        raise LocalError(f"Kafka does not answer at {settings.kafka_bootstrap_servers}: start it by make up.")
+    need_kafka(settings, "importer")
     try:
         asyncio.run(_send(settings, network, months if history else 0, (rate, seconds) if live else None, ready_file))
     except SendError as error:

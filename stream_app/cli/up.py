@@ -14,6 +14,7 @@ from config import settings as config
 from config import source_maps
 from stream_app.access.secret_files import read_secrets
 from stream_app.access.stores import without_password
+from stream_app.cli.access import check_kafka
 from stream_app.cli.generation import generation_in_force, quiet_client
 from stream_app.cli.token import HOURS, dashboard, operations, signed
 from stream_app.cli.topics import topics_of
@@ -24,6 +25,7 @@ from stream_app.local.servers import SERVERS, start_servers
 from stream_app.local.stack import App, answers_http, check_port, start_apps, worker_ready
 from stream_app.local.topics import create_missing
 
+_SECONDS_MAX = 20.0  # that a Kafka that was given may be on its way
 SECRET = "STREAM_APP_JWT_SECRET"  # noqa: S105  # the variable's name
 
 
@@ -44,6 +46,7 @@ def command(
         secret = os.environ.get(SECRET) or run.read_env().get(SECRET) or secrets.token_urlsafe(32)
         run.write_env({**addresses, SECRET: secret})
         settings = config.load()
+        check_kafka(settings, "up", seconds_max=_SECONDS_MAX)
         serving = asyncio.run(generation_in_force(settings))  # topics of those before it are not made anew
         if made := create_missing(settings.kafka, topics_of(serving)):
             print("Made the topics " + ", ".join(made), file=sys.stderr)

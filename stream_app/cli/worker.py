@@ -33,7 +33,7 @@ def command(
     port = settings.worker_metrics_port if metrics_port is None else metrics_port
     if port and settings.worker_metrics_host == ports.HOST and not ports.is_free(port):
         raise LocalError(f"{ports.HOST}:{port} is in use: stop what listens there, or choose another --metrics-port.")
-    check_stores(settings)
+    check_stores(settings, "worker")
     check_kafka(settings, "worker", seconds_max=_KAFKA_S_MAX)
     try:
         worker.run(settings, state_dir or settings.state_dir / name, only, ready_file, port)

@@ -20,7 +20,7 @@ from stream_app.observing.client import TIMEOUT_S, client_settings, cluster_erro
 
 _DENIED: Final = {"TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED"}
 _TRANSACTIONAL_ID_DENIED: Final = 53
-_ALL: Final = frozenset({"READ", "WRITE", "DESCRIBE", "DESCRIBECONFIGS"})
+_ALL: Final = frozenset({"READ", "WRITE", "DELETE", "DESCRIBE", "DESCRIBECONFIGS"})
 # Of what may not be described, no more is known: each right that lets describe it is missing.
 _UNSEEN: Final = frozenset({"DESCRIBECONFIGS"})
 

@@ -49,6 +49,10 @@ class Connection:
             self._server = self._client.connection.server_info
         self._client.execute(statement, list(columns), columnar=True, settings=self._insert_settings)
 
+    def insert_nothing(self, statement: str) -> None:
+        """See that rows may be inserted; inserts none."""
+        self._client.execute(statement, [])
+
     def close(self) -> None:
         """Give the connection back."""
         self._client.disconnect()

@@ -28,7 +28,7 @@ from stream_app.domain.tables import TABLES
 from stream_app.sinks import clickhouse_statements as statements
 from stream_app.sinks.clickhouse_client import Connection
 from stream_app.sinks.clickhouse_statements import AnyTable
-from stream_app.sinks.sql import OTHER_TABLES, RECORD, sql
+from stream_app.sinks.sql import MOVES, OTHER_TABLES, RECORD, RECORD_TABLE, sql
 
 ATTEMPTS: Final = 6  # of which each finds more done by others
 FOLDER: Final = files("stream_app.sinks.sql").joinpath("migrations")
@@ -77,8 +77,9 @@ class Migrations:
         """
         for attempt in range(ATTEMPTS):
             try:
-                to.run("database")
-                to.run(RECORD)
+                if RECORD_TABLE not in shape(to):  # who may not make what is there already gets along
+                    to.run("database")
+                    to.run(RECORD)
                 done, there = self._done(to), shape(to)
                 self._check(to.database, there)
                 if done == self._versions and not self._missing(there):
@@ -90,6 +91,10 @@ class Migrations:
                 time.sleep(random.uniform(0.05, 0.3))  # noqa: S311  # somebody else is at it
         if missing := self._missing(shape(to)):
             raise UnusableTablesError(f"the database {to.database} still lacks {missing}: somebody drops it again")
+
+    def is_done(self, there: Shape) -> bool:
+        """Whether tables of this shape lack nothing that migrations make."""
+        return RECORD_TABLE in there and MOVES in there and not self._missing(there)
 
     def _done(self, to: Connection) -> set[Version]:
         done = set(to.run("migrations_done"))

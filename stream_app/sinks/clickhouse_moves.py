@@ -9,8 +9,9 @@ holds for both, since no row of it is written before its partition has reached a
 from typing import Final, NamedTuple
 
 from stream_app.sinks.clickhouse_client import Connection
+from stream_app.sinks.clickhouse_migrations import shape
 from stream_app.sinks.clickhouse_reader import as_of_ms
-from stream_app.sinks.sql import sql
+from stream_app.sinks.sql import MOVES, sql
 
 _BEFORE_ANY: Final = 0  # stands for the generation that wrote before there was this table
 
@@ -50,7 +51,8 @@ def read(to: Connection) -> Moves:
 
 def begin(to: Connection, generation: int, partitions: int) -> Moves:
     """Note that a generation has begun, unless a newer one has; make the table, if it is not there."""
-    to.run("moves")
+    if MOVES not in shape(to):  # who may not make what is there already gets along
+        to.run("moves")
     found = read(to)
     rows = []
     if not found.generations and (claimed := as_of_ms(to)):

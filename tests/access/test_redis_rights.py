@@ -11,14 +11,17 @@ import redis
 from redis.exceptions import RedisError
 
 from config.settings import ROOT
+from stream_app.access.errors import AccessError
 from stream_app.api.guard.rate_window import RateRequest, RedisWindow
 from stream_app.api.live.updates import subscriber
 from stream_app.api.stores.redis_store import RedisDocumentStore
 from stream_app.domain.tables import MONTHLY
+from stream_app.sinks.credentials import prove_to_redis
 from stream_app.sinks.redis import RedisSink
 from stream_app.sinks.redis_calls import commands, connect
 from stream_app.sinks.redis_keys import AS_OF, OPERATORS, document_key, updates_channel
 from tests.support.fake_view import FakeView, example
+from tests.support.waiting import wait_until
 
 LINES = re.findall(r"^ACL SETUSER (\w+) (.*)$", (ROOT / "docs" / "security.md").read_text(), re.MULTILINE)
 RIGHTS = [
@@ -115,6 +118,24 @@ async def test_each_right_that_is_taken_away_is_named(users, role, right):
         await WORK[role](users(role, right))
     named = {"+": right[1:].replace("|", "."), "~": "crm", "%": "crm", "&": "channel"}[right[0]]
     assert re.search(rf"permission.*{named}|ACL failure in script.*{named}", str(caught.value)), str(caught.value)
+
+
+@pytest.mark.parametrize("role", WORK)
+async def test_the_check_at_the_start_finds_all_rights_and_leaves_nothing(users, role, redis_url):
+    await prove_to_redis(users(role), role)
+    with redis.Redis.from_url(redis_url) as admin:
+        wait_until("nothing is left", lambda: admin.keys() == [])
+
+
+@pytest.mark.parametrize(("role", "right"), RIGHTS)
+async def test_the_check_at_the_start_names_each_right_that_is_taken_away(users, role, right):
+    address = users(role, right)
+    with pytest.raises(AccessError) as caught:
+        await prove_to_redis(address, role)
+    where = urlsplit(address).netloc.partition("@")[2]
+    assert (
+        str(caught.value) == f"Redis at {where} does not let the user {role} work: it lacks {right} (docs/security.md)"
+    )
 
 
 @pytest.mark.parametrize("right", ["+hgetall", "+hmget", "+mget", "%R~crm:*"])

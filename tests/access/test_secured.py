@@ -3,6 +3,7 @@
 import json
 import re
 import ssl
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from config.settings import ROOT, Settings, load
 from stream_app.access.errors import AccessError
 from stream_app.access.rights import Right
 from stream_app.cli.access import check_kafka
-from stream_app.cli.rights import ROLES
+from stream_app.cli.rights import GOES_ON, ROLES
 from stream_app.local.errors import LocalError
 from stream_app.observing.rights import missing
 from tables.ledger import changelog
@@ -163,6 +164,48 @@ def stores(
         yield Stores(port, secured_clickhouse, ca.file, store_password)
 
 
+def run_as(
+    broker: SecuredBroker, deployment: Deployment, user: str, *arguments: str, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """A command of this user, which succeeds."""
+    before = dict(deployment.env)
+    deployment.env = before | sasl(broker, user) | more
+    try:
+        done = deployment.run_command(*arguments)
+    finally:
+        deployment.env = before
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def take_commands_through(broker: SecuredBroker, deployment: Deployment, stores: Stores) -> None:
+    """Each command for people, beside workers that run, with the rights of its own list."""
+    assert "The results hold it" in run_as(broker, deployment, "pay", "pay", "--operator", "M1", "--amount", "1").stdout
+    producer = deployment.producer()
+    producer.produce(SETTINGS.source_topic("payments"), b"{}")
+    assert producer.flush(20) == 0
+
+    def letters(*arguments: str) -> str:
+        return run_as(broker, deployment, "dead-letters", "dead-letters", *arguments).stdout
+
+    name = wait_until("the letter is there", lambda: letters("list")).split()[1]
+    assert name.startswith(SETTINGS.source_topic("payments"))
+    assert "missing" in letters("show", name)
+    assert name in letters("redrive", "--all", "--yes")
+    assert wait_until("its record is a letter again", lambda: letters("list")).split()[1] != name
+    assert "dropped" in letters("drop", "--all", "--yes")
+    folder = str(deployment.run.state / "rebuild")
+    counted = ("rebuild", "--state-dir", folder, "--from-sources", "--partitions", "3")
+    as_worker = stores.environment("worker")
+    assert "Rebuilt." in run_as(broker, deployment, "rebuild", *counted, **as_worker).stdout
+    dropped = run_as(broker, deployment, "rebuild", "rebuild", "--drop").stdout
+    assert changelog(SETTINGS.ledger_group) in dropped
+    assert SETTINGS.events in dropped
+    deployment.run_command("up", "--servers-only").check_returncode()
+    deployment.make_topics({changelog(SETTINGS.ledger_group): 8, SETTINGS.events: 8})
+    deployment.partitions = 3
+
+
 def test_the_whole_path_runs_with_the_rights_of_the_page_by_each_way_to_authenticate(
     broker, issuer, clients, deployment, stores, ca, tmp_path
 ):
@@ -188,6 +231,9 @@ def test_the_whole_path_runs_with_the_rights_of_the_page_by_each_way_to_authenti
     ]
     workers = [f"worker-{number}" for number in range(1, len(ways) + 1)]
     before = dict(deployment.env)
+    for future in deployment.admin.delete_topics([SETTINGS.topic_groups]).values():
+        future.result(20)
+    assert f"Made the topics {SETTINGS.topic_groups}" in run_as(broker, deployment, "up", "up", "--servers-only").stderr
     for number, way in enumerate(ways, 1):
         deployment.env = base | stores.environment("worker") | way
         deployment.start_worker(number)
@@ -234,6 +280,7 @@ def test_the_whole_path_runs_with_the_rights_of_the_page_by_each_way_to_authenti
 
     seen = wait_until("the monitor sees both groups well, and probes arrive everywhere", is_well)
     assert seen["kafka"]["failure"] is None
+    take_commands_through(broker, deployment, stores)
     clickhouse = Client.from_url(stores.clickhouse.url)
     ((rows,),) = clickhouse.execute("SELECT count() FROM energy_smart_bi.ads_operation_crm_monthly_current")
     clickhouse.disconnect()
@@ -250,7 +297,7 @@ def test_each_right_that_is_taken_away_is_named(broker, deployment, role, number
     """And only an optional topic is gone on without."""
     del deployment  # made the topics
     right = ROLES[role](SETTINGS)[number]
-    if right.name == SETTINGS.topic_groups and role != "importer":
+    if right.name == SETTINGS.topic_groups and role in GOES_ON:
         check_kafka(settings_of(broker, f"{role}-{number}"), role)
         said = f"the user {role}-{number} lacks {right.operation} on the topic crm.groups, which is optional and left out.\n"
         assert said in capsys.readouterr().err
@@ -275,12 +322,24 @@ async def test_the_right_to_create_is_known_of_topics_that_dont_exist(broker):
     assert await missing(settings_of(broker, "monitor").kafka, [new]) == [new]
 
 
-@pytest.mark.parametrize("command", ["worker", "monitor", "simulate"])
+COMMANDS = {
+    "worker": "worker",
+    "monitor": "monitor",
+    "simulate": "importer",
+    "pay --operator M1 --amount 1 --currency EUR": "pay",
+    "dead-letters list": "dead-letters",
+    "rebuild": "rebuild",
+    "up --servers-only": "up",
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_program_without_a_right_ends_with_one_sentence(broker, deployment, command):
-    role = "importer" if command == "simulate" else command
+    role = COMMANDS[command]
+    command, *arguments = command.split()
     base = dict(deployment.env)
     deployment.env = base | sasl(broker, f"{role}-0")
-    done = deployment.run_command(command)
+    done = deployment.run_command(command, *arguments)
     deployment.env = base
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(

@@ -14,6 +14,7 @@ OTHER_TABLES: Final = {  # statement that makes it: its name
 }
 MOVES: Final = "ads_operation_crm_moves"  # made by the statement `moves`
 RECORD: Final = "migrations"  # makes the table of migrations that were run
+RECORD_TABLE: Final = "ads_operation_crm_migrations"
 
 
 @cache
