@@ -101,7 +101,7 @@ class Consumer(driver.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._in_flight: dict[TP, deque[ConsumerMessage]] = defaultdict(deque)  # delivered, in order
+        self._in_flight: dict[TP, deque[ConsumerMessage]] = defaultdict(deque)  # in order, those to be committed
         self._read_up_to: dict[TP, int] = {}
 
     def _new_consumer_thread(self) -> Thread:
@@ -146,7 +146,8 @@ class Consumer(driver.Consumer):
             message = _message(tp, batches, self.app.consumer_generation_id)
             if (self._read_offset[tp] or 0) > message.offset:  # a topic made anew begins at zero
                 self._read_offset[tp] = self._committed_offset[tp] = None
-            self._in_flight[tp].append(message)
+            if self.app.topics.acks_enabled_for(tp.topic):  # of others nobody asks, and they would stay for ever
+                self._in_flight[tp].append(message)
             self._read_up_to.pop(tp, None)
             yield tp, message
         if self.flow_active and epoch == thread.epoch:
