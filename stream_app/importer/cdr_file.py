@@ -16,7 +16,7 @@ from stream_app.importer.mapping import SourceRecord
 from stream_app.importer.read import FileError, OpenFile, Row, unreadable
 from stream_app.sources import registry
 from stream_app.sources.maps.cells import Reason
-from stream_app.sources.maps.sections import Refusal
+from stream_app.sources.maps.values import Refusal
 
 # What may stand between two values: the commas of a list that lost its brackets, and what begins a file or a record of others.
 _BETWEEN: Final = BLANK + ",\ufeff\x1e"

@@ -13,7 +13,8 @@ from stream_app.domain.events import OPERATOR
 from stream_app.sources import registry
 from stream_app.sources.maps import map_file as m
 from stream_app.sources.maps.cells import Reason
-from stream_app.sources.maps.sections import Refusal, Said, Sections
+from stream_app.sources.maps.sections import Said, Sections
+from stream_app.sources.maps.values import Refusal
 from stream_app.sources.registry import SourceTopic
 
 # The source topics that a map feeds, in the order in which they are shown.

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol, Self
 
 from stream_app.sources.maps.cells import Reason
 from stream_app.sources.maps.map_file import File
-from stream_app.sources.maps.sections import Refusal
+from stream_app.sources.maps.values import Refusal
 
 _SEPARATOR_LINE = re.compile("sep=.?", re.IGNORECASE)
 

@@ -11,7 +11,7 @@ from stream_app.importer.mapping import SourceRecord
 from stream_app.importer.read import Reader
 from stream_app.importer.send import Sender
 from stream_app.importer.tally import Tally
-from stream_app.sources.maps.sections import Refusal
+from stream_app.sources.maps.values import Refusal
 
 BATCH_ROWS = 1000
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stream_app.importer.mapping import SourceRecord
-from stream_app.sources.maps.sections import Refusal
+from stream_app.sources.maps.values import Refusal
 from stream_app.sources.registry import SourceTopic
 
 LINES_SHOWN = 5

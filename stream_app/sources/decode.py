@@ -49,7 +49,9 @@ def read(
     """Values of one partition of any source topic. Raises for no value; too late is not known here."""
     if isinstance(topic, MappedTopic):
         at = topic.number * PARTITIONS_MAX + partition
-        return Read(*decode_mapped(topic.map_reader, values, offsets, timestamps, at, now_ms + FUTURE_MS))
+        return Read(
+            *decode_mapped(topic.map_reader, values, offsets, timestamps, at, now_ms + FUTURE_MS, ocpi_operators)
+        )
     found = decode(topic, values, offsets, timestamps, partition, now_ms=now_ms, ocpi_operators=ocpi_operators)
     return Read({topic.kind: found.parts}, found.rejections)
 
@@ -87,7 +89,7 @@ def decode(
                 continue
             row = make_row(record, timestamp, offset, partition, latest_ms)
             assert row is not None
-        if bytes_max and (rejection := too_large(bytes_max, value, row)):
+        if bytes_max and value is not None and len(value) > bytes_max and (rejection := too_large(bytes_max, row)):
             result.rejections.append((index, rejection))
             continue
         operator = record.operator_id

@@ -13,8 +13,9 @@ BYTES_MAX: Final = {MEMBERSHIP: MEMBERSHIP_BYTES_MAX, GROUP: NAME_BYTES_MAX, OPE
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def too_large(bytes_max: int, value: bytes | None, row: Row | None) -> Rejection | None:
-    """Why a row of a value is not kept; None if it is."""
-    if value is None or len(value) <= bytes_max or (size := len(_encode(row))) <= bytes_max:
+def too_large(bytes_max: int, row: Row) -> Rejection | None:
+    """Why a row is not kept; None if it is."""
+    size = len(_encode(row))
+    if size <= bytes_max:
         return None
     return Rejection(Reason.TOO_LARGE, f"what is kept of it has {size} bytes, must have {bytes_max} at most")

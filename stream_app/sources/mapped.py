@@ -4,20 +4,22 @@ The map makes the fields of the contract of a record, and the rules of the contr
 several entities of several kinds.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from stream_app.domain.errors import Reason as Unusable
 from stream_app.domain.errors import Rejection
-from stream_app.domain.events import GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION, Row, SourceEvents
-from stream_app.sources import canonical
-from stream_app.sources.exact import Fields, UnusableError, parse_any, shown
+from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION, VERSION, Row, SourceEvents
+from stream_app.sources import canonical, envelopes, ocpi
+from stream_app.sources.envelopes import Found
+from stream_app.sources.exact import Fields, UnusableError, shown
 from stream_app.sources.limits import BYTES_MAX, too_large
 from stream_app.sources.maps import map_file as m
 from stream_app.sources.maps.cells import Reason, RefusedError, epoch_ms
 from stream_app.sources.maps.paths import ROOT, as_text, steps, walk
-from stream_app.sources.maps.sections import Refusal, Sections
+from stream_app.sources.maps.sections import Said, Sections
+from stream_app.sources.maps.values import Refusal
 from stream_app.sources.records import Source, SourceRecord
 
 SOURCES: Final[dict[int, Source]] = {
@@ -42,14 +44,26 @@ _UNUSABLE: Final = {
     Reason.UNKNOWN_ZONE: Unusable.UNKNOWN_ZONE,
     Reason.RESERVED_GROUP: Unusable.RESERVED_GROUP,
 }
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NAMES: Final = {SESSION: "session_id", PAYMENT: "payment_id", MEMBERSHIP: "customer_id"}
+_DELETED: Final = "; of a deleted row, Debezium tells all columns only with REPLICA IDENTITY FULL in PostgreSQL and binlog_row_image=FULL in MySQL"
 ByKind = dict[int, dict[str, SourceEvents]]  # kind of events -> operator -> events
 
 
-class Found(NamedTuple):
-    """A record, and the whole value that it stands in."""
+class Stamp(NamedTuple):
+    """Where a value stands in Kafka. `partition`: numbered on over the topics of a kind."""
 
-    record: Any
-    root: Any
+    timestamp: int
+    offset: int
+    partition: int
+
+
+class Event(NamedTuple):
+    """A usable record of the contract, as a map made it, with its kind of events and its row."""
+
+    kind: int
+    record: SourceRecord
+    row: Row
 
 
 class TopicReader:
@@ -63,30 +77,88 @@ class TopicReader:
             MEMBERSHIP: map_.groups,
             SESSION: map_.session,
             PAYMENT: map_.payment,
+            CDR: map_.cdr,
         }
         self.kinds = tuple(kind for kind, section in sections.items() if section)
         self._sections = Sections(map_, _cell, _items)
+        self._places = m.by_key(map_)
 
     def exact(
-        self, value: bytes | None, timestamp: int, offset: int, partition: int, latest_ms: int
-    ) -> list[tuple[int, SourceRecord, Row]]:
-        """The usable records of the contract in a value, each with its kind of events and its row. `Raises` UnusableError."""
-        data = parse_any(value)
-        if type(data) is not dict:
-            raise UnusableError(Unusable.NOT_JSON, f"the value is {shown(data)}, must be a JSON object")
-        said = self._sections.said(Found(data, data))
+        self, value: bytes | None, stamp: Stamp, latest_ms: int, ocpi_operators: Mapping[str, str]
+    ) -> tuple[list[Event], Rejection | None]:
+        """What the records of a value say, and why those that can't be used can't be: each record by itself. Raises nothing."""
+        events: dict[tuple[int, str, str], Event] = {}
+        refused: list[tuple[int, Rejection]] = []
+        count = 0
+        try:
+            for found in envelopes.found(self.map.topic, value):
+                count += 1
+                try:
+                    some = list(self._events(found, stamp, latest_ms, ocpi_operators))
+                except UnusableError as error:
+                    refused.append((count, error.rejection))
+                    continue
+                for event in some:
+                    key = (event.kind, event.record.operator_id, event.record.id)
+                    other = events.get(key)  # of an entity twice in a value, whose stamps differ in the version at most
+                    if other is None or event.row[VERSION] >= other.row[VERSION]:
+                        events[key] = event
+        except UnusableError as error:
+            refused.append((count + 1, error.rejection))
+        return list(events.values()), _joined(refused, count)
+
+    def _events(self, found: Found, stamp: Stamp, latest_ms: int, ocpi_operators: Mapping[str, str]) -> Iterator[Event]:
+        """What a record says. `Raises` UnusableError."""
+        if self.map.cdr:
+            if found.is_deleted or type(found.record) is not dict:
+                what = "deleted" if found.is_deleted else shown(found.record)
+                raise UnusableError(Unusable.WRONG_TYPE, f"the record is {what}, must be a CDR object")
+            yield _event(CDR, ocpi.source(ocpi_operators), found.record, stamp, latest_ms)
+            return
+        if type(found.record) not in (dict, list):
+            raise UnusableError(Unusable.WRONG_TYPE, f"the record is {shown(found.record)}, must be an object")
+        at = _EPOCH + timedelta(milliseconds=found.at_ms if found.at_ms is not None else max(stamp.timestamp, 0))
+        said = self._sections.taken_back(found, at) if found.is_deleted else self._sections.said(found)
         if isinstance(said, Refusal):
-            raise UnusableError(_UNUSABLE[said.reason], f"by the map's {said.key}: {said.detail} ({said.reason.value})")
-        events = []
-        for kind, _, fields in said:
-            source = SOURCES[kind]
-            record = source.exact(Fields(_plain(fields)), latest_ms)
-            row = source.row(record, timestamp, offset, partition, latest_ms)
-            assert row is not None
-            if kind in BYTES_MAX and (rejection := too_large(BYTES_MAX[kind], value, row)):
-                raise UnusableError(*rejection)
-            events.append((kind, record, row))
-        return events
+            hint = _DELETED if found.is_deleted else ""
+            places = ", ".join(self._places.get(said.key, ["a constant"]))
+            detail = f"by the map's {said.key} ({places}): {said.detail}, {said.reason.value}{hint}"
+            raise UnusableError(_UNUSABLE[said.reason], detail)
+        if found.was is not None:
+            yield from self._no_more(found, at, said, stamp, latest_ms)
+        for each in said:
+            yield _event(each.kind, SOURCES[each.kind], _plain(each.fields), stamp, latest_ms)
+
+    def _no_more(
+        self, found: Found, at: datetime, said: Sequence[Said], stamp: Stamp, latest_ms: int
+    ) -> Iterator[Event]:
+        """What the row before the change said, and the changed one does not: it was moved to another id or operator, or is excluded now."""
+        before = self._sections.taken_back(found._replace(record=found.was), at)
+        if isinstance(before, Refusal):
+            return  # not all of the row before is told
+        events = [_event(each.kind, SOURCES[each.kind], _plain(each.fields), stamp, latest_ms) for each in before]
+        names = {(each.kind, each.operator, each.fields[_NAMES[each.kind]]) for each in said if each.kind in _NAMES}
+        yield from (event for event in events if (event.kind, event.record.operator_id, event.record.id) not in names)
+
+
+def _event(kind: int, source: Source, fields: dict[str, Any], stamp: Stamp, latest_ms: int) -> Event:
+    record = source.exact(Fields(fields), latest_ms)
+    row = source.row(record, stamp.timestamp, stamp.offset, stamp.partition, latest_ms)
+    assert row is not None
+    if kind in BYTES_MAX and (rejection := too_large(BYTES_MAX[kind], row)):
+        raise UnusableError(*rejection)
+    return Event(kind, record, row)
+
+
+def _joined(refused: Sequence[tuple[int, Rejection]], count: int) -> Rejection | None:
+    """One rejection for a value: its letter is one."""
+    if not refused:
+        return None
+    at, (reason, detail) = refused[0]
+    if count > 1:
+        others = f"; so are {len(refused) - 1} others" if len(refused) > 1 else ""
+        detail = f"record {at} of {count} is refused{others}: {detail}"
+    return Rejection(reason, detail)
 
 
 def decode_mapped(
@@ -96,16 +168,15 @@ def decode_mapped(
     timestamps: Sequence[int],
     partition: int,
     latest_ms: int,
+    ocpi_operators: Mapping[str, str],
 ) -> tuple[ByKind, list[tuple[int, Rejection]]]:
     """Values of one partition of a topic with a map: rows, and what could not be used by its index in the batch. Raises for no value."""
     out: ByKind = {kind: {} for kind in reader.kinds}
     rejections: list[tuple[int, Rejection]] = []
     for index, value, offset, timestamp in zip(range(len(values)), values, offsets, timestamps, strict=True):
-        try:
-            events = reader.exact(value, timestamp, offset, partition, latest_ms)
-        except UnusableError as error:
-            rejections.append((index, error.rejection))
-            continue
+        events, rejection = reader.exact(value, Stamp(timestamp, offset, partition), latest_ms, ocpi_operators)
+        if rejection is not None:
+            rejections.append((index, rejection))
         for kind, record, row in events:
             parts, operator = out[kind], record.operator_id
             try:

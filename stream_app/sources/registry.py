@@ -10,7 +10,7 @@ from typing import Final
 
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION
 from stream_app.sources import canonical, ocpi
-from stream_app.sources.mapped import SOURCES, TopicReader
+from stream_app.sources.mapped import TopicReader
 from stream_app.sources.maps.map_file import TopicMap
 from stream_app.sources.records import Source
 
@@ -74,13 +74,17 @@ PROBE: Final = SourceTopic("probe", PAYMENT, PAYMENTS.reader, config={"retention
 INGESTED: Final = (*TEAMS, PROBE)
 
 
+def _of_map(_: Mapping[str, str]) -> Source:
+    raise TypeError("records of a topic with a map are read by the map")
+
+
 def mapped(map_: TopicMap) -> MappedTopic:
     """The source topic of a map."""
     topic, reader = map_.topic, TopicReader(map_)
     return MappedTopic(
         topic.name,
         reader.kinds[0],
-        _always(SOURCES[reader.kinds[0]]),
+        _of_map,
         topic.partitions,
         is_optional=topic.is_optional,
         number=_FIRST_MAPPED + topic.number,

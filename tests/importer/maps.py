@@ -6,7 +6,7 @@ import json
 
 from stream_app.importer.mapping import Mapping, SourceRecord
 from stream_app.sources.maps.map_load import load
-from stream_app.sources.maps.sections import Refusal
+from stream_app.sources.maps.values import Refusal
 
 HEADER = ["id", "who", "when", "until", "paid", "off", "back", "state", "kwh", "club"]
 MAP = """

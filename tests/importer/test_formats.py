@@ -18,7 +18,7 @@ from stream_app.importer.parquet import BATCH_ROWS, ParquetReader, _of_float, _s
 from stream_app.importer.read import FileError
 from stream_app.sources import registry
 from stream_app.sources.maps.map_load import load
-from stream_app.sources.maps.sections import Refusal
+from stream_app.sources.maps.values import Refusal
 from tests.importer.maps import HEADER, MAP, ROW, mapped
 
 CDR = {"country_code": "NL", "party_id": "大客", "id": "c-1", "total_cost": {"excl_vat": 1.10}, "note": 'a]}\n\\"'}

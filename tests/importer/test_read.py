@@ -4,7 +4,7 @@ import pytest
 
 from stream_app.importer.read import CsvReader, FileError
 from stream_app.sources.maps.map_file import File
-from stream_app.sources.maps.sections import Refusal
+from stream_app.sources.maps.values import Refusal
 
 
 def rows(path, how=None):

@@ -2,12 +2,14 @@
 
 import json
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from stream_app.domain.errors import Reason
 from stream_app.domain.events import (
+    CDR,
     COUNTED,
     CURRENCY,
     CUSTOMER,
@@ -31,9 +33,11 @@ from stream_app.sources.maps.map_file import MapError
 from stream_app.sources.maps.map_load import load_topic
 from stream_app.sources.maps.paths import steps, walk
 from stream_app.sources.registry import mapped
+from tests.support.own_topics import TOPICS
 
 ROOT = Path(__file__).resolve().parents[2]
-ORDERS = (ROOT / "config" / "maps" / "topics" / "orders.toml").read_text()
+MAPS = ROOT / "config" / "maps" / "topics"
+ORDERS = (MAPS / "orders.toml").read_text()
 NOW_MS = 1_793_700_000_000
 ORDER = {
     "order": {"id": 81, "state": "paid", "created": "2026-11-03T08:29:59+01:00", "closed": "2026-11-03T09:11:00+01:00"},
@@ -91,21 +95,22 @@ def test_a_record_without_the_amount_says_the_session_alone():
     [
         (None, Reason.TOMBSTONE, "null"),
         (b"{", Reason.NOT_JSON, "not JSON"),
-        ([ORDER], Reason.NOT_JSON, "an array"),
+        ([ORDER], Reason.MISSING_FIELD, "row.operator_id (station.owner)"),
+        (b"7", Reason.NOT_JSON, "the value is 7"),
         (order(station__owner=None), Reason.MISSING_FIELD, "row.operator_id"),
         (order(station="x"), Reason.MISSING_FIELD, "row.operator_id"),
         (order(station__owner={}), Reason.WRONG_TYPE, "station.owner is an object"),
         (order(order__id="\n"), Reason.MISSING_FIELD, "session.session_id"),
         (order(order__id="a\tb"), Reason.BAD_ID, "session.session_id"),
-        (order(order__state="lost"), Reason.UNKNOWN_STATUS, "session.status: 'lost'"),
-        (order(order__created="3 Nov"), Reason.BAD_TIME, "session.started_at: '3 Nov'"),
+        (order(order__state="lost"), Reason.UNKNOWN_STATUS, "session.status (order.state): 'lost'"),
+        (order(order__created="3 Nov"), Reason.BAD_TIME, "session.started_at (order.created): '3 Nov'"),
         (order(order__created="2026-11-03T08:29:59"), Reason.BAD_TIME, "has no offset"),
         (order(order__created="2027-11-03T08:29:59Z"), Reason.IN_THE_FUTURE, "started_at"),
-        (order(total="12.505"), Reason.OUT_OF_RANGE, "payment.amount_received: '12.505'"),
+        (order(total="12.505"), Reason.OUT_OF_RANGE, "payment.amount_received (total): '12.505'"),
         (order(total=-1), Reason.OUT_OF_RANGE, "payment.amount_received"),
-        (order(total="twelve"), Reason.WRONG_TYPE, "payment.amount_received: 'twelve'"),
+        (order(total="twelve"), Reason.WRONG_TYPE, "payment.amount_received (total): 'twelve'"),
         (order(currency="EURO"), Reason.UNKNOWN_CURRENCY, "payment.currency"),
-        (order(revision=-1), Reason.WRONG_TYPE, "session.version: '-1'"),
+        (order(revision=-1), Reason.WRONG_TYPE, "session.version (revision): '-1'"),
         (order(revision=2**53 + 1), Reason.OUT_OF_RANGE, "session.version"),
     ],
 )
@@ -180,3 +185,191 @@ def test_the_comment_of_the_map_that_ships_shows_a_record_it_takes():
     comment = [line.removeprefix("#") for line in ORDERS.splitlines() if line.startswith(("# {", "#  "))]
     assert not outcome(["".join(comment).encode()]).rejections
     assert tomllib.loads(ORDERS)["topic"]["name"] == "shop.orders"
+
+
+# -- envelopes, lists, filters
+
+SHOP = """
+[topic]
+name = "t"
+number = 7
+{topic}
+
+[row]
+operator_id = {{ path = "op" }}
+customer_id = {{ path = "who" }}
+
+[payment]
+payment_id = {{ paths = ["shop", "id"], separator = ":" }}
+status = {{ value = "SUCCEEDED" }}
+amount_received = {{ path = "sum", unit = "minor" }}
+currency = {{ path = "cur" }}
+paid_at = {{ path = "at", formats = ["epoch_ms"] }}
+version = {{ path = "rev" }}
+{more}
+"""
+SALE = {"op": "M1", "who": None, "shop": "a", "id": 1, "sum": 500, "cur": "eur", "at": NOW_MS, "rev": 1}
+
+
+def sales(values, topic="", more=""):
+    """(operator, id, counted, received, version) of each payment, and the rejections."""
+    by_kind, rejections = outcome(values, SHOP.format(topic=topic, more=more))
+    rows = [
+        (operator, id_, row[COUNTED] > 0, row[RECEIVED], row[VERSION])
+        for operator, part in by_kind[PAYMENT].items()
+        for id_, row in zip(part.ids, part.rows, strict=True)
+    ]
+    return rows, rejections
+
+
+COUNTED_SALE = ("M1", "a:1", True, 500, 1)
+
+
+@pytest.mark.parametrize(
+    ("topic", "value"),
+    [
+        ("", SALE),
+        ('records = "$"', [SALE]),
+        ('records = "page.items"', {"page": {"items": [SALE]}}),
+        ('envelope = "cloudevents"', {"specversion": "1.0", "id": "1", "type": "sale", "source": "/", "data": SALE}),
+        ('envelope = "cloudevents"', {"specversion": "1.0", "data": json.dumps(SALE)}),
+        ('envelope = "cloudevents"\nrecords = "items"', {"specversion": "1.0", "data": {"items": [SALE]}}),
+        ('envelope = "debezium"', {"op": "c", "before": None, "after": SALE}),
+        ('envelope = "debezium"', {"op": "r", "after": SALE}),
+        ('envelope = "debezium"', {"op": "u", "before": SALE, "after": SALE}),
+        ('envelope = "debezium"', {"schema": {}, "payload": {"op": "c", "after": SALE}}),
+        ('envelope = "ocpi"', {"status_code": 1000, "timestamp": "2026-11-03T08:29:59Z", "data": [SALE]}),
+        ('envelope = "ocpi"', {"status_code": 1000, "data": SALE}),
+        ('format = "json-lines"', json.dumps(SALE).encode() + b"\n\n"),
+    ],
+)
+def test_a_record_is_found_in_its_envelope(topic, value):
+    assert sales([value], topic) == ([COUNTED_SALE], [])
+
+
+@pytest.mark.parametrize(
+    ("topic", "value"),
+    [
+        ('envelope = "debezium"', None),
+        ('envelope = "debezium"', {"op": "m", "message": {}}),
+        ('envelope = "ocpi"', {"status_code": 1000, "data": []}),
+        ('envelope = "ocpi"', {"status_code": 1000}),
+        ('records = "$"', []),
+        ('format = "json-lines"', b""),
+    ],
+)
+def test_nothing_is_said_where_no_record_is(topic, value):
+    assert sales([value], topic) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("topic", "value", "reason", "detail"),
+    [
+        ('envelope = "cloudevents"', SALE, Reason.MISSING_FIELD, "specversion is missing"),
+        ('envelope = "cloudevents"', {"specversion": "1.0", "data_base64": "e30="}, Reason.WRONG_TYPE, "data_base64"),
+        ('envelope = "cloudevents"', {"specversion": "1.0", "data": "{"}, Reason.NOT_JSON, "not JSON"),
+        ('envelope = "debezium"', SALE, Reason.UNKNOWN_STATUS, 'op is "M1"'),
+        ('envelope = "debezium"', {"op": "t"}, Reason.UNKNOWN_STATUS, 'op is "t"'),
+        ('envelope = "debezium"', {"op": "c", "after": None}, Reason.MISSING_FIELD, "after is missing"),
+        ('envelope = "debezium"', {"op": "d", "before": None}, Reason.MISSING_FIELD, "before is missing"),
+        ('envelope = "debezium"', {"op": "d", "before": {"id": 1}}, Reason.MISSING_FIELD, "REPLICA IDENTITY FULL"),
+        ('envelope = "debezium"', {"op": "d", "before": SALE | {"rev": None}}, Reason.MISSING_FIELD, "payment.version (rev)"),
+        ('envelope = "ocpi"', {"status_code": 2000, "status_message": "no"}, Reason.UNKNOWN_STATUS, "status_code is 2000"),
+        ('records = "items"', SALE, Reason.WRONG_TYPE, "items is null"),
+        ('records = "$"', [SALE, 7], Reason.WRONG_TYPE, "record 2 of 2 is refused: the record is 7"),
+        ('format = "json-lines"', None, Reason.TOMBSTONE, "null"),
+    ],
+)  # fmt: skip
+def test_an_envelope_that_cant_be_used_has_a_reason(topic, value, reason, detail):
+    _, ((_, found),) = sales([value], topic)
+    assert (found.reason, detail in found.detail) == (reason, True), found
+
+
+def test_records_of_a_list_are_taken_by_themselves():
+    """The letter is that of the value: it names the first one that is refused, and how many are."""
+    values = [SALE, SALE | {"id": 2, "sum": -1}, SALE | {"id": 3}, SALE | {"id": None}]
+    rows, ((index, found),) = sales([values], 'records = "$"')
+    assert [row[1] for row in rows] == ["a:1", "a:3"]
+    assert (index, found.reason) == (0, Reason.OUT_OF_RANGE)
+    assert found.detail.startswith(
+        "record 2 of 4 is refused; so are 1 others: by the map's payment.amount_received (sum)"
+    )
+
+
+def test_of_one_entity_twice_in_a_value_the_later_one_counts():
+    values = [SALE, SALE | {"sum": 7}, SALE | {"id": 2, "rev": 5}, SALE | {"id": 2, "rev": 4, "sum": 9}]
+    assert sales([values], 'records = "$"')[0] == [("M1", "a:1", True, 7, 1), ("M1", "a:2", True, 500, 5)]
+
+
+def test_a_deleted_row_is_taken_back():
+    gone = [{"op": "d", "before": SALE}, {"op": "d", "before": SALE | {"at": None}, "ts_ms": NOW_MS}]
+    rows, rejections = sales(gone, 'envelope = "debezium"')
+    assert (rows, rejections) == ([("M1", "a:1", False, 0, 1)] * 2, [])
+
+
+def test_what_a_change_no_more_says_is_taken_back():
+    """A row of another operator or id now, or one that the map excludes."""
+    more = 'where = [{ path = "cur", is_not = ["usd"] }]'
+    for change in ({"op": "M2"}, {"id": 2}):
+        moved = {"op": "u", "before": SALE, "after": SALE | change | {"rev": 2}}
+        rows, _ = sales([moved], 'envelope = "debezium"')
+        assert sorted(rows) == sorted([("M1", "a:1", False, 0, 1), (*_named(SALE | change), True, 500, 2)])
+    excluded = {"op": "u", "before": SALE, "after": SALE | {"cur": "usd"}}
+    assert sales([excluded], 'envelope = "debezium"', more)[0] == [("M1", "a:1", False, 0, 1)]
+
+
+def _named(sale):
+    return sale["op"], f"{sale['shop']}:{sale['id']}"
+
+
+def test_a_filter_leaves_out_what_it_does_not_name():
+    where = 'where = [{ path = "cur", is = ["eur"] }, { path = "test", is_not = ["true"] }]'
+    values = [SALE, SALE | {"cur": "usd"}, SALE | {"test": True}, SALE | {"test": False, "id": 2}]
+    assert [row[1] for row in sales(values, more=where)[0]] == ["a:1", "a:2"]
+
+
+def test_cdrs_are_found_in_ocpi_s_response():
+    cdr = {
+        "country_code": "NL", "party_id": "ALF", "id": "c1", "start_date_time": "2026-11-03T08:00:00Z", "end_date_time": "2026-11-03T09:00:00Z",
+        "cdr_token": {"contract_id": "C"}, "currency": "EUR", "total_cost": {"incl_vat": 1.5}, "total_energy": 2,
+    }  # fmt: skip
+    by_kind, rejections = outcome([{"status_code": 1000, "data": [cdr, {}]}], CDRS)
+    (row,) = by_kind[CDR]["NL-ALF"].rows
+    assert (row[RECEIVED], row[ENERGY]) == (150, 2000)
+    assert "record 2 of 2" in rejections[0][1].detail
+
+
+CDRS = """
+[topic]
+name = "roaming.cdrs"
+number = 8
+envelope = "ocpi"
+
+[cdr]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (CDRS.replace("[cdr]", ""), "makes nothing"),
+        (CDRS + '[row]\noperator_id = { value = "M1" }', "no other section"),
+        (SHOP.format(topic="", more="").replace("[row]", "[rows]"), "unknown field `rows`"),
+        (SHOP.format(topic="", more='where = [{ path = "a" }]'), r"`payment.where\[0\]` needs either `is` or `is_not`"),
+        (SHOP.format(topic="", more='where = [{ is = ["a"] }]'), r"`payment.where\[0\]` needs `path`"),
+        (SHOP.format(topic='records = "a["', more=""), "`topic.records` names 'a\\['"),
+        (SHOP.format(topic='envelope = "soap"', more=""), "topic.envelope"),
+    ],
+)
+def test_a_mistake_in_what_is_around_records_is_named(text, sentence):
+    with pytest.raises(MapError, match=sentence):
+        load_topic(text.encode())
+
+
+@pytest.mark.parametrize(("name", "seed"), [(name, seed) for name in TOPICS for seed in range(3)])
+def test_a_map_that_ships_reads_all_of_the_messages_it_is_for(name, seed):
+    """What they come to is compared end to end (tests/e2e/test_own_topics.py)."""
+    messages = list(TOPICS[name][1](seed, datetime.fromtimestamp(NOW_MS / 1000, UTC) - timedelta(days=22)))
+    by_kind, rejections = outcome([message.value for message in messages], (MAPS / f"{name}.toml").read_text())
+    assert not rejections
+    assert sum(len(part.ids) for some in by_kind.values() for part in some.values()) > 50

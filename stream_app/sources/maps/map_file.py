@@ -45,7 +45,7 @@ class File(Part, frozen=True):
 class Times(Part, frozen=True):
     """The formats, tried in this order, the zone of times without an offset, and the names of zones that cells may hold."""
 
-    formats: Annotated[list[Name], msgspec.Meta(min_length=1)]
+    formats: list[Name] = []
     zone: str | None = None
     zones: dict[Name, str] = {}  # a name, such as PST -> its offset, or a zone of IANA
 
@@ -84,9 +84,17 @@ class Text(Place, frozen=True):
 
 
 class Amount(Text, frozen=True):
-    """An amount, in major units (1.50) or minor ones (150)."""
+    """An amount, in major units (1.50) or minor ones (150). With `scale` it is an integer in base64, with so many digits behind the point."""
 
     unit: Literal["major", "minor"] = "major"
+    scale: Annotated[int, msgspec.Meta(ge=0, le=100)] | None = None
+
+
+class Condition(Place, frozen=True):
+    """What a place must hold, or must not: texts, an empty one for nothing."""
+
+    is_: list[str] | None = msgspec.field(default=None, name="is")
+    is_not: list[str] | None = None
 
 
 class Customer(Text, frozen=True):
@@ -152,6 +160,7 @@ class Session(Part, frozen=True):
     ended_at: Time | None = None
     energy_kwh: Energy | None = None
     version: Version | Number = 0
+    where: list[Condition] = []
 
 
 class Payment(Part, frozen=True):
@@ -166,6 +175,7 @@ class Payment(Part, frozen=True):
     amount_discount: Amount | None = None
     amount_refunded: Amount | None = None
     version: Version | Number = 0
+    where: list[Condition] = []
 
 
 class Groups(Part, frozen=True):
@@ -173,6 +183,7 @@ class Groups(Part, frozen=True):
 
     group_ids: GroupIds
     at: Time
+    where: list[Condition] = []
 
 
 class Operator(Part, frozen=True):
@@ -198,6 +209,7 @@ class Rules(Part, frozen=True, kw_only=True):
     row: Row
     times: Times
     money: Money = Money()
+    where: list[Condition] = []
     session: Session | None = None
     payment: Payment | None = None
     groups: Groups | None = None
@@ -220,22 +232,34 @@ class Topic(Part, frozen=True):
     number: Annotated[int, msgspec.Meta(ge=1, le=9999)]
     partitions: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
     is_optional: bool = msgspec.field(default=False, name="optional")
+    envelope: Literal["plain", "cloudevents", "debezium", "ocpi"] = "plain"
+    format: Literal["json", "json-lines"] = "json"
+    records: Name | None = None  # the path of a list of records, in what the envelope holds
+
+
+class Cdr(Part, frozen=True):
+    """Each record is a CDR object of OCPI: nothing else is to be said."""
 
 
 class TopicMap(Rules, frozen=True, kw_only=True):
-    """A whole map of a topic."""
+    """A whole map of a topic. `row` is needed but for CDRs."""
 
     topic: Topic
-    times: Times = Times([ISO_8601])
+    row: Row | None = None  # type: ignore[assignment]  # map_load sees that it is there
+    times: Times = Times()
     operator: Operator | None = None
     group: Group | None = None
+    cdr: Cdr | None = None
 
 
 def places(part: Part, path: str = "") -> Iterator[tuple[str, str]]:
     """The places that a map names, each with the key that names it, like `session.started_at`."""
     for field in part.__struct_fields__:
         value = getattr(part, field)
-        if isinstance(value, Part):
+        if field == "where":
+            for index, condition in enumerate(value):
+                yield condition.name, f"{path}where[{index}]"
+        elif isinstance(value, Part):
             yield from places(value, f"{path}{field}.")
         elif value and isinstance(part, Place) and field in _PLACES:
             yield from ((name, path.rstrip(".")) for name in (value if isinstance(value, list) else [value]))
@@ -249,4 +273,12 @@ def columns(map_file: Rules) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, key in places(map_file):
         found.setdefault(name, []).append(key)
+    return found
+
+
+def by_key(rules: Rules) -> dict[str, list[str]]:
+    """The keys of the map -> the places that they name."""
+    found: dict[str, list[str]] = {}
+    for name, key in places(rules):
+        found.setdefault(key, []).append(name)
     return found

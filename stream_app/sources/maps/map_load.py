@@ -24,6 +24,8 @@ def load(text: bytes) -> m.MapFile:
     loaded = _decoded(text, m.MapFile)
     if not (loaded.session or loaded.payment or loaded.groups or loaded.operators):
         raise m.MapError("it makes nothing: at least one of `session`, `payment`, `groups` and `operators` is needed")
+    if not loaded.times.formats:
+        raise m.MapError("`times.formats` is missing or empty")
     _check_file(loaded.file)
     for index, operator in enumerate(loaded.operators):
         _check_zone(f"operators[{index}].timezone", operator.timezone)
@@ -35,15 +37,23 @@ def load(text: bytes) -> m.MapFile:
 def load_topic(text: bytes) -> m.TopicMap:
     """The map of a topic in a TOML document. `Raises` MapError."""
     loaded = _decoded(text, m.TopicMap)
-    if not (loaded.session or loaded.payment or loaded.groups or loaded.operator or loaded.group):
+    others = loaded.session or loaded.payment or loaded.groups or loaded.operator or loaded.group
+    if not (others or loaded.cdr):
         raise m.MapError(
-            "it makes nothing: at least one of `session`, `payment`, `groups`, `operator` and `group` is needed"
+            "it makes nothing: at least one of `session`, `payment`, `groups`, `operator`, `group` and `cdr` is needed"
         )
+    if loaded.cdr and (others or loaded.row):
+        raise m.MapError("`cdr` is there: its records are whole CDRs, and no other section and no `row` goes with it")
+    if others and not loaded.row:
+        raise m.MapError("it lacks `row`, which says whose its records are")
+    if not loaded.times.formats:
+        loaded = msgspec.structs.replace(loaded, times=msgspec.structs.replace(loaded.times, formats=[m.ISO_8601]))
     if loaded.operator:
         _check_words("operator.timezone", loaded.operator.timezone, zone_names(), "a zone of IANA")
         _check_words("operator.currency", loaded.operator.currency, DIGITS, "a currency of ISO 4217")
     _check(loaded, "path")
-    for name, key in m.places(loaded):
+    own = [] if loaded.topic.records is None else [(loaded.topic.records, "topic.records")]
+    for name, key in [*m.places(loaded), *own]:
         try:
             steps(name)
         except ValueError as error:
@@ -68,7 +78,7 @@ def _check(loaded: m.Rules, place: str) -> None:
     energy = loaded.session.energy_kwh if loaded.session else None
     if energy and energy.decimal == energy.thousands:
         raise m.MapError("`session.energy_kwh.thousands` is the same as `session.energy_kwh.decimal`")
-    if loaded.groups and not loaded.row.customer_id:
+    if loaded.groups and loaded.row and not loaded.row.customer_id:
         raise m.MapError("`groups` needs `row.customer_id`")
     _check_places(loaded, "", place)
     if loaded.session:
@@ -151,27 +161,32 @@ def _check_words(key: str, spec: m.Text, known: Container[str], what: str) -> No
 
 def _check_places(part: m.Part, path: str, place: str) -> None:
     """Each place is a column in a map of files and a path in one of topics, and one is needed."""
-    other, many, foreign = ("path", "columns", "paths") if place == "column" else ("column", "paths", "columns")
     for field in part.__struct_fields__:
         value, key = getattr(part, field), f"{path}{field}"
-        if isinstance(value, m.Place):
-            for wrong in (other, foreign):
-                if getattr(value, wrong, None):
-                    raise m.MapError(f"`{key}.{wrong}` is there: here a place is a `{place}`")
-        if isinstance(value, m.Text):
-            given = [name for name in (place, many, "value") if getattr(value, name) not in (None, [])]
-            if len(given) != 1:
-                raise m.MapError(
-                    f"`{key}` needs either `{place}` or `value`"
-                    + (f", or `{many}`" if value.columns or value.paths else "")
-                )
-            if value.values and given != [place]:
-                raise m.MapError(f"`{key}.values` needs `{key}.{place}`")
-        elif isinstance(value, m.Time):
-            if (not value.name) == (value.date is None) or (value.date is None) != (value.time is None):
-                raise m.MapError(f"`{key}` needs either `{place}`, or `date` and `time`")
+        if field == "where":
+            for index, condition in enumerate(value):
+                _check_place(condition, f"{key}[{index}]", place)
         elif isinstance(value, m.Place):
-            if not value.name:
-                raise m.MapError(f"`{key}` needs `{place}`")
+            _check_place(value, key, place)
         elif isinstance(value, m.Part):
             _check_places(value, f"{key}.", place)
+
+
+def _check_place(value: m.Place, key: str, place: str) -> None:
+    many = f"{place}s"
+    for wrong in ("path", "paths") if place == "column" else ("column", "columns"):
+        if getattr(value, wrong, None):
+            raise m.MapError(f"`{key}.{wrong}` is there: here a place is a `{place}`")
+    if isinstance(value, m.Text):
+        given = [name for name in (place, many, "value") if getattr(value, name) not in (None, [])]
+        if len(given) != 1:
+            raise m.MapError(f"`{key}` needs either `{place}` or `value`, or `{many}`")
+        if value.values and given != [place]:
+            raise m.MapError(f"`{key}.values` needs `{key}.{place}`")
+    elif isinstance(value, m.Time):
+        if (not value.name) == (value.date is None) or (value.date is None) != (value.time is None):
+            raise m.MapError(f"`{key}` needs either `{place}`, or `date` and `time`")
+    elif not value.name:
+        raise m.MapError(f"`{key}` needs `{place}`")
+    elif isinstance(value, m.Condition) and (value.is_ is None) == (value.is_not is None):
+        raise m.MapError(f"`{key}` needs either `is` or `is_not`")

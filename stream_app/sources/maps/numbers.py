@@ -5,6 +5,7 @@ digits, and a currency sign is that of the row's currency. Pure: no I/O.
 """
 
 import re
+from base64 import b64decode
 from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
@@ -103,6 +104,17 @@ def minor_units(text: str, currency: str, money: Money, unit: str = "major") -> 
     if rounded != minor and money.more_digits == "refuse":
         raise RefusedError(Reason.TOO_MANY_DIGITS, f"{text!r} of {currency}, which has {DIGITS[currency]}")
     return int(rounded)
+
+
+def from_bytes(text: str, scale: int) -> str:
+    """The number of an integer in base64 (big-endian, two's complement), with so many digits behind the point. `Raises` RefusedError."""
+    try:
+        unscaled = int.from_bytes(b64decode(text, validate=True), signed=True)
+    except ValueError:
+        raise RefusedError(Reason.BAD_NUMBER, f"{text[:100]!r} is no base64") from None
+    if abs(unscaled) >= LIMIT * 10**scale:
+        raise RefusedError(Reason.OUT_OF_RANGE, f"{text[:100]!r} is not below 2^53")
+    return f"{Decimal(unscaled).scaleb(-scale):f}"
 
 
 def _without_sign(text: str, currency: str) -> str:
