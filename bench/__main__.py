@@ -16,12 +16,15 @@ from rich.table import Table
 
 from bench import apart  # noqa: F401  # first
 from bench.context import Context, Row
+from bench.peers.run import SYSTEMS
 from bench.stack import Stack
+from bench.traffic import DATA_SETS
 from stream_app.local.errors import LocalError
 
 # name -> (module, what it measures)
 GROUPS = {
-    "whole": ("bench.whole", "the whole path catching up, and plain Faust beside it"),
+    "peers": ("bench.peers.run", "ours beside the peers, on few operators and on many"),
+    "whole": ("bench.whole", "the whole path catching up on records with corrections of every kind"),
     "latency": ("bench.latency", "from Kafka's append to the result, at a steady pace"),
     "restart": ("bench.restart", "from start to ready, with the state that `whole` makes"),
     "endpoints": ("bench.endpoints", "one API process, beside its framework and beside the report from raw orders"),
@@ -39,25 +42,33 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("groups", nargs="*", metavar="group", help="which rows; all of them by default, see below")
-    parser.add_argument("--events", type=int, default=400_000, help="source records of the whole path")
-    parser.add_argument("--peer-events", type=int, default=100_000, help="at most so many of them for plain Faust")
+    parser.add_argument(
+        "--events", type=int, help="source records: 1,000,000 for peers, 400,000 for the whole path, unless told"
+    )
+    parser.add_argument(
+        "--data", nargs="+", choices=list(DATA_SETS), default=["narrow", "wide"], help="what peers are measured on"
+    )
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS, help="who of them; all by default")
+    parser.add_argument(
+        "--page", action="store_true", help="write what peers took into docs/performance.md and README.md"
+    )
     parser.add_argument("--rate", type=int, default=1_000, help="source records a second while latency is measured")
     parser.add_argument("--seconds", type=int, default=20, help="how long latency is measured")
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.groups if name not in GROUPS]:
         parser.error(f"no such rows: {', '.join(unknown)}")
     for name, low, high in (
-        ("events", 1_000, 5_000_000),
-        ("peer_events", 500, 1_000_000),
+        ("events", 1_000, 10_000_000),
         ("rate", 1, 20_000),
         ("seconds", 1, 600),
     ):
-        if not low <= getattr(arguments, name) <= high:
+        if (given := getattr(arguments, name)) is not None and not low <= given <= high:
             parser.error(f"--{name.replace('_', '-')} must be {low:,} to {high:,}")
     found: list[Row] = []
     try:
         with Stack() as stack:
-            ctx = Context(stack, arguments.events, arguments.peer_events, arguments.rate, arguments.seconds)
+            asked = arguments.rate, arguments.seconds, arguments.data, arguments.systems, arguments.page
+            ctx = Context(stack, arguments.events or 400_000, arguments.events or 1_000_000, *asked)
             for name in GROUPS:
                 if name in arguments.groups or not arguments.groups:
                     found += importlib.import_module(GROUPS[name][0]).rows(ctx)

@@ -1,6 +1,7 @@
 """What every group of rows gets and gives: the stack, the sizes asked for, and rows of the table."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -33,13 +34,16 @@ class Loaded(NamedTuple):
 
 @dataclass(slots=True)
 class Context:
-    """One run. `loaded`: the state that the whole path left, once `bench.load` ran it."""
+    """One run. `data`, `systems`: what is measured side by side; `page`: it is written down. `loaded`: the state that the whole path left, once `bench.load` ran it."""
 
     stack: Stack
     events: int
-    peer_events: int
+    peers_events: int
     rate: int
     seconds: int
+    data: Sequence[str]
+    systems: Sequence[str]
+    page: bool
     loaded: Loaded | None = field(default=None)
 
 

@@ -17,9 +17,11 @@ from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Final
+from zlib import crc32
 
 from bench import apart  # noqa: F401  # first
 from bench.context import Row, say
+from bench.records import SentRecord
 from bench.traffic import DATA_SETS, DAYS, DataSet, Truth, Visit, contract, directory, last_midnight_ms, visits
 from config.settings import Settings
 from stream_app.domain.cells import FigureCell
@@ -39,6 +41,7 @@ from stream_app.sinks.clickhouse_rows import columns_of
 from stream_app.sinks.redis_documents import puts
 from stream_app.worker import ingest_conf, ledger_conf, prepare
 
+_PARTITIONS: Final = 4  # of each source topic
 _FETCH: Final = 4_000  # records of a source partition at a time
 _TICK: Final = 24_000  # source records between two ticks: about a second of catching up
 _SELDOM: Final = 3  # ticks for each publication and each insert into ClickHouse: lane.BEHIND_FACTOR
@@ -111,11 +114,14 @@ class Inside:
             for partition in range(len(self._states)):
                 self._kept.frames[partition].append(clock_frame(int(time.time() * 1000) // QUARTER_MS))
 
-    async def take(self, records: Sequence[tuple[str, int, bytes, bytes]]) -> None:
-        """Take source records (name of the registry, partition, key, value), and make a tick of them."""
+    async def take(self, records: Sequence[SentRecord]) -> None:
+        """Take source records, and make a tick of them."""
         by_partition: defaultdict[tuple[str, int], list[tuple[bytes, bytes]]] = defaultdict(list)
-        for kind, partition, key, value in records:
-            by_partition[kind, partition].append((key, value))
+        for record in records:
+            key = record.key.encode()
+            by_partition[record.kind, crc32(key) % _PARTITIONS].append(
+                (key, record.value)
+            )  # as librdkafka chooses them
         topics = {name: topic for topic, name in self._sources.items()}
         for (kind, partition), some in by_partition.items():
             for start in range(0, len(some), _FETCH):
@@ -186,13 +192,7 @@ def _columns(view: View, dirty: Dirty) -> Iterator[object]:
 
 def check(inside: Inside, truth: Truth) -> int:
     """How many cells are in the stores, each as it must be. `Raises` LocalError when one is not."""
-    wanted: dict[tuple[object, ...], object] = dict(truth.slots)
-    for key in truth.payments.keys() | truth.sessions.keys():
-        wanted[key] = (
-            *truth.payments.get(key, (0, 0, 0, 0)),
-            *truth.sessions.get(key, (0, 0)),
-            truth.energy_wh.get(key, 0),
-        )
+    wanted: dict[tuple[object, ...], object] = {**truth.months, **truth.slots}
     found: dict[tuple[object, ...], object] = {}
     for view in inside.views:
         for operator in view.operators():
@@ -222,16 +222,15 @@ async def _measure(
 ) -> float:
     """CPU-seconds for operators and memberships, which stand in `inside.cpu_s`, too."""
     await inside.start()
-    records = ((sent.kind, sent.partition, sent.key.encode(), sent.value) for sent in directory(data))
+    records = directory(data)
     while some := list(islice(records, _TICK)):
         await inside.take(some)
     before_s = sum(inside.cpu_s.values())
     inside.cpu_s = dict.fromkeys(STAGES, 0.0)
     while pairs := list(islice(made, _TICK // 2)):
-        records_of = [contract(data, visit) for visit in pairs]
+        some = [record for visit in pairs for record in contract(data, visit)]
         for visit in pairs:
             truth.count(visit)
-        some = [(sent.kind, sent.partition, sent.key.encode(), sent.value) for pair in records_of for sent in pair]
         with profile or nullcontext():
             await inside.take(some)
     with profile or nullcontext():

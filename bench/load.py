@@ -21,7 +21,7 @@ def load(ctx: Context) -> Loaded:
 
 
 def _load(ctx: Context) -> Loaded:
-    start = _empty_start(ctx)
+    start = empty_start(ctx, "empty")
     space, network = ctx.stack.space("whole"), Network(ctx.events)
     say(f"whole: producing {ctx.events:,} records")
     sent = produce(space.settings.kafka_bootstrap_servers, space.sources, network)
@@ -40,10 +40,10 @@ def _load(ctx: Context) -> Loaded:
     return Loaded(space, sent.records, sent.size, start.cpu_s, start.wall_s, cpu_s, wall_s, meter.rss_bytes, *found)
 
 
-def _empty_start(ctx: Context) -> Meter:
-    """A worker that has nothing to read, until it is ready."""
-    say("whole: one worker starts on empty topics")
-    meter = Meter(ctx.stack, ctx.stack.start_worker(ctx.stack.space("empty")))
+def empty_start(ctx: Context, name: str) -> Meter:
+    """A worker that has nothing to read, until it is ready, in a space of this name."""
+    say("one worker starts on empty topics")
+    meter = Meter(ctx.stack, ctx.stack.start_worker(ctx.stack.space(name)))
     ready = ctx.stack.run.ready_file(meter.running.name)
     meter.until(ready.exists, "starting", READY_SECONDS_MAX)
     cpu_s, wall_s = meter.cpu_s, meter.wall_s

@@ -20,7 +20,7 @@ class Produced(NamedTuple):
 
 
 def produce(servers: str, topics: Mapping[str, str], records: Iterable[SentRecord]) -> Produced:
-    """Send records to topic by kind, with keys of no meaning. `Raises` LocalError when Kafka refuses one."""
+    """Send records to topic by kind, those without a key with keys of no meaning. `Raises` LocalError when Kafka refuses one."""
     failed: list[str] = []
 
     def told(error: KafkaError | None, message: Message) -> None:
@@ -38,7 +38,7 @@ def produce(servers: str, topics: Mapping[str, str], records: Iterable[SentRecor
     )
     keys, count, size = random.Random(2), 0, 0
     for record in records:
-        how: dict[str, Any] = {"key": f"{keys.getrandbits(32)}"}
+        how: dict[str, Any] = {"key": record.key or f"{keys.getrandbits(32)}"}
         if record.partition is not None:
             how["partition"] = record.partition
         if record.timestamp_ms is not None:

@@ -35,13 +35,14 @@ _RECENT = 5_000
 
 
 class SentRecord(NamedTuple):
-    """A record as a source team would send it. `partition` and `timestamp_ms` only where they decide which version is the later one."""
+    """A record as a source team would send it. `partition` and `timestamp_ms` only where they decide which version is the later one; `key` "": any."""
 
     kind: str  # sessions, payments, customer_groups, groups, operators: names of the registry
     value: bytes
     usable: bool = True
     partition: int | None = None
     timestamp_ms: int | None = None
+    key: str = ""
 
 
 class Pair(NamedTuple):

@@ -29,7 +29,7 @@ class Results:
 
     def is_clickhouse_past(self, time_ms: int) -> bool:
         """Does ClickHouse? Its as-of is in whole seconds."""
-        rows = self._ask(
+        rows = self.ask(
             "SELECT partition, toUnixTimestamp(max(as_of)) FROM {}.ads_operation_crm_as_of GROUP BY partition"
         )
         return len(rows) == self._settings.events_partitions and min(as_of for _, as_of in rows) * 1000 >= time_ms
@@ -37,16 +37,17 @@ class Results:
     def counts(self) -> tuple[int, int]:
         """Payments and sessions of all operators in all retained months, in ClickHouse."""
         current, group = "{}.ads_operation_crm_monthly_current", "WHERE group_id = 'ALL'"
-        ((payments,),) = self._ask(f"SELECT sum(payment_count) FROM {current} {group}")
+        ((payments,),) = self.ask(f"SELECT sum(payment_count) FROM {current} {group}")
         # The same in each currency.
         each = f"SELECT max(session_count) AS sessions FROM {current} {group} GROUP BY operator_id, stat_month"
-        ((sessions,),) = self._ask(f"SELECT sum(sessions) FROM ({each})")
+        ((sessions,),) = self.ask(f"SELECT sum(sessions) FROM ({each})")
         return payments, sessions
 
-    def _ask(self, question: str) -> list[tuple[int, ...]]:
+    def ask(self, question: str) -> list[tuple[Any, ...]]:
+        """Rows of ClickHouse; {} in the question stands for the database."""
         client = Client.from_url(self._settings.clickhouse_url)
         try:
-            rows: list[tuple[int, ...]] = client.execute(question.format(self._settings.clickhouse_database))
+            rows: list[tuple[Any, ...]] = client.execute(question.format(self._settings.clickhouse_database))
             return rows
         finally:
             client.disconnect()

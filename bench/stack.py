@@ -21,7 +21,7 @@ from config.settings import LIB, ROOT, RUN, Settings
 from stream_app.cli.topics import topics_of
 from stream_app.local.errors import LocalError
 from stream_app.local.lock import alone
-from stream_app.local.processes import Running, child_env, start, stop
+from stream_app.local.processes import Running, child_env, find, start, stop
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import start_servers
 from stream_app.local.stack import down, drop_data
@@ -46,11 +46,14 @@ class Space:
 
 
 class Stack:
-    """Servers, started when the first measurement asks for them, and ended with the context."""
+    """Servers, started when the first measurement asks for them, and ended with the context.
 
-    def __init__(self) -> None:
+    `addresses`: of servers that were started in the run folder already, by somebody who ends them; spaces begin with the Redis database `first`.
+    """
+
+    def __init__(self, addresses: dict[str, str] | None = None, first: int = 0) -> None:
         self.run = RunFolder(RUN, LIB)
-        self._spaces = 0
+        self._given, self._spaces = addresses, first
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
@@ -64,6 +67,8 @@ class Stack:
     @cached_property
     def addresses(self) -> dict[str, str]:
         """Variable -> address of the servers, which run."""
+        if self._given is not None:
+            return self._given
         self._exit.enter_context(alone(self.run))
         self._clean()  # of a run that was killed
         for log in self.run.root.glob("*.log"):
@@ -77,9 +82,9 @@ class Stack:
         down(self.run)
         drop_data(self.run)
 
-    def space(self, name: str, *, log_append_time: bool = False) -> Space:
-        """A new space, its topics made as by `make up`; with `log_append_time` the broker stamps the source records."""
-        given = {variable.lower(): address for variable, address in self.addresses.items()}
+    def space(self, name: str, *, log_append_time: bool = False, **own: str) -> Space:
+        """A new space, its topics made as by `make up`; with `log_append_time` the broker stamps the source records. `own`: settings of it."""
+        given = {variable.lower(): address for variable, address in self.addresses.items()} | own
         given["redis_url"] = f"{given['redis_url'].rsplit('/', 1)[0]}/{self._spaces}"
         self._spaces += 1
         given["app_id"] = given["clickhouse_database"] = f"bench_{name}"
@@ -114,6 +119,14 @@ class Stack:
         # A core file, where the system writes any, lies in the run folder, too.
         env = child_env(**env, PYTHONFAULTHANDLER="1", PYTHONPATH=ROOT)
         return start(self.run, name, command, note="bench", env=env, cwd=self.run.root)
+
+    def server_cpu_s(self, name: str) -> float:
+        """CPU that a server has used so far: kafka, redis or clickhouse."""
+        running = find(self.run, name)
+        if running is None:
+            raise LocalError(f"{name} does not run any more")
+        times = running.process.cpu_times()
+        return times.user + times.system
 
     def stop(self, running: Running) -> None:
         """End a process as `make down` does."""

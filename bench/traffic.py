@@ -7,14 +7,15 @@ topic of its own, before; the peers read the groups inside of each event. `Truth
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 import orjson
 
+from bench.records import Json, SentRecord
+
 DAYS: Final = 180
-PARTITIONS: Final = 4  # of each topic
 _GROUPS: Final = 5  # of each operator, beside ALL
 _PAID_AFTER_MS: Final = 3_660_000
 _DAY_MS: Final = 86_400_000
@@ -58,15 +59,6 @@ class Visit(NamedTuple):
     discount: int
 
 
-class Sent(NamedTuple):
-    """A record for a source topic; `kind`: its name in the registry, `partition`: where all records of its customer go."""
-
-    kind: str
-    key: str
-    value: bytes
-    partition: int
-
-
 def last_midnight_ms() -> int:
     """Where the half year ends: the midnight before today's, so that all of it has passed."""
     return int(datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp() * 1000) - _DAY_MS
@@ -87,19 +79,19 @@ def visits(data: DataSet, events: int, until_ms: int) -> Iterator[Visit]:
 # -- as we read them
 
 
-def directory(data: DataSet) -> Iterator[Sent]:
+def directory(data: DataSet) -> Iterator[SentRecord]:
     """Operators and memberships, which come before all visits."""
     for number in range(data.operators):
         value = {"operator_id": data.operator(number), "timezone": "UTC", "currency": "EUR", "version": 1}
-        yield Sent("operators", data.operator(number), orjson.dumps(value), number % PARTITIONS)
+        yield SentRecord("operators", orjson.dumps(value), key=data.operator(number))
     for customer in range(data.customers):
         value = {
             "operator_id": data.operator(customer), "customer_id": f"C{customer:07d}", "group_ids": [data.group(customer)], "version": 1,
         }  # fmt: skip
-        yield Sent("customer_groups", f"C{customer:07d}", orjson.dumps(value), customer % PARTITIONS)
+        yield SentRecord("customer_groups", orjson.dumps(value), key=f"C{customer:07d}")
 
 
-def contract(data: DataSet, visit: Visit) -> tuple[Sent, Sent]:
+def contract(data: DataSet, visit: Visit) -> tuple[SentRecord, SentRecord]:
     """Session and payment as the contract has them."""
     customer, operator = f"C{visit.customer:07d}", data.operator(visit.customer)
     session = {
@@ -113,14 +105,13 @@ def contract(data: DataSet, visit: Visit) -> tuple[Sent, Sent]:
         "status": "SUCCEEDED", "amount_received": visit.amount, "amount_discount": visit.discount, "currency": "EUR",
         "paid_at": visit.started_ms + _PAID_AFTER_MS, "version": 1,
     }  # fmt: skip
-    at = visit.customer % PARTITIONS
-    return Sent("sessions", customer, orjson.dumps(session), at), Sent("payments", customer, orjson.dumps(payment), at)
+    return _both(customer, session, payment)
 
 
 # -- as the peers read them
 
 
-def for_peers(data: DataSet, visit: Visit) -> tuple[Sent, Sent]:
+def for_peers(data: DataSet, visit: Visit) -> tuple[SentRecord, SentRecord]:
     """Session and payment with the customer's groups inside."""
     customer, operator, groups = f"C{visit.customer:07d}", data.operator(visit.customer), [data.group(visit.customer)]
     session = {
@@ -135,8 +126,13 @@ def for_peers(data: DataSet, visit: Visit) -> tuple[Sent, Sent]:
         "amount_received": visit.amount, "discount_amount": visit.discount, "currency": "EUR",
         "paid_at": visit.started_ms + _PAID_AFTER_MS, "version": 1,
     }  # fmt: skip
-    at = visit.customer % PARTITIONS
-    return Sent("sessions", customer, orjson.dumps(session), at), Sent("payments", customer, orjson.dumps(payment), at)
+    return _both(customer, session, payment)
+
+
+def _both(customer: str, session: Json, payment: Json) -> tuple[SentRecord, SentRecord]:
+    return SentRecord("sessions", orjson.dumps(session), key=customer), SentRecord(
+        "payments", orjson.dumps(payment), key=customer
+    )
 
 
 # -- what must come out
@@ -177,6 +173,12 @@ class Truth:
             self.energy_wh[month] += visit.energy_wh
             self.slots[operator, group, date, slot] += 1
 
+    def counted(self, made: Iterable[Visit]) -> Iterator[Visit]:
+        """The visits, counted as they pass."""
+        for visit in made:
+            self.count(visit)
+            yield visit
+
     def _date(self, time_ms: int) -> str:
         day = time_ms // _DAY_MS
         if day not in self._dates:
@@ -192,3 +194,12 @@ class Truth:
     def sessions(self) -> dict[tuple[str, str, str], tuple[int, int]]:
         """(number, customers) by month."""
         return {key: (count, len(self._chargers[key])) for key, count in self._came.items()}
+
+    @property
+    def months(self) -> dict[tuple[str, str, str], tuple[int, ...]]:
+        """(amount, discount, payments, paying customers, sessions, charging customers, energy in Wh) by month, of what counts anywhere."""
+        payments, sessions = self.payments, self.sessions
+        return {
+            key: (*payments.get(key, (0, 0, 0, 0)), *sessions.get(key, (0, 0)), self.energy_wh.get(key, 0))
+            for key in payments.keys() | sessions.keys()
+        }

@@ -7,6 +7,7 @@ from typing import Final
 
 import psutil
 
+from bench import pages
 from bench.compare.cases import Case
 from bench.compare.console import GONE
 from bench.compare.driver import Driver
@@ -21,9 +22,7 @@ _WORDS_MAX: Final = 4
 
 def put(page: Path, text: str) -> None:
     """Replace what stands between the markers."""
-    before, rest = page.read_text().split(BEGIN)
-    _, after = rest.split(END)
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+    pages.put(page, text, BEGIN, END)
 
 
 def section(found: Found, given: Program | None) -> str:

@@ -1,0 +1,50 @@
+"""What is told of a system on a data set. Values only; bench.peers.page shows them."""
+
+from typing import NamedTuple
+
+
+class Measured(NamedTuple):
+    """`cpu_s`, `wall_s`: from the start of the process until all results are out; `start_…`: of the start alone, on empty topics in the same run.
+
+    `rss_bytes`: the most that was seen; `broker_cpu_s`, `sinks_cpu_s` (Redis and ClickHouse): what they used meanwhile. `rows`: results that were
+    compared, each as it must be.
+    """
+
+    system: str
+    data: str
+    events: int
+    cpu_s: float
+    start_cpu_s: float
+    wall_s: float
+    start_wall_s: float
+    rss_bytes: int
+    broker_cpu_s: float
+    sinks_cpu_s: float
+    rows: int
+
+    @property
+    def per_cpu_s(self) -> float:
+        """Events for each CPU-second of its processes, without their start."""
+        return self.events / max(self.cpu_s - self.start_cpu_s, 0.01)
+
+    @property
+    def per_s(self) -> float:
+        """Events a second, without the start."""
+        return self.events / max(self.wall_s - self.start_wall_s, 0.01)
+
+
+class Missing(NamedTuple):
+    """A system that could not be measured, and why."""
+
+    system: str
+    data: str
+    why: str
+
+
+class Used(NamedTuple):
+    """What processes and servers have used since a start."""
+
+    cpu_s: float
+    wall_s: float
+    broker_cpu_s: float
+    sinks_cpu_s: float = 0.0
