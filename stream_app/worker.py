@@ -206,6 +206,7 @@ def create_ledger(
             settings.events_partitions,
             [name for name, topic in sources.items() if topic.is_optional],
         )
+        lanes.arrived = frontier.wake
         await appender.start()
         background.add_future(announcer.run())
         background.add_future(frontier.run(settings.frontier_ms / 1000, lanes.reached))

@@ -2,7 +2,7 @@
 
 A sample notes the time T, then reads the end offsets E of all partitions of all source topics. When the committed positions of ingest have
 passed E, the end offsets F of the events partitions are read: a result that holds an events partition up to F holds every record taken
-before T. Partitions are looked up anew for each sample, so one that is added counts from its first record; ends are those of open
+before T. While nothing is appended samples are rarer, until somebody who gets frames says so (`wake`). Partitions are looked up anew for each sample, so one that is added counts from its first record; ends are those of open
 transactions, too. A topic made anew (its id changes, or it ends before what was committed) holds as-of, and so does one deleted before all
 of it was read; both are said.
 """
@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from typing import Protocol
 
 from stream_app.clients.waiting import ClusterError
@@ -20,6 +21,8 @@ from stream_app.observing.answers import Offsets, TopicDescription
 from stream_app.ports.kafka import Sample
 
 log = logging.getLogger(__name__)
+
+_IDLE_S = 0.5  # between two samples while nothing is appended: as-of is so much older then
 
 
 class Cluster(Protocol):
@@ -57,11 +60,20 @@ class Frontier:
         self._ids: dict[str, str] = {}
         self._committed: Offsets | None = None
         self._said: set[str] = set()
+        self._ends: tuple[Offsets, Offsets] | None = None  # E and F of the last sample
+        self._idle = False
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something was appended: the next sample is due at once."""
+        self._woken.set()
 
     async def run(self, interval_s: float, publish: Callable[[Sample], None]) -> None:
         """Sample for ever; `publish` is called with each sample that was reached. A broker that does not answer only holds as-of."""
         while True:
             started = time.monotonic()
+            self._woken.clear()
+            self._idle = False
             try:
                 if sample := await self.step(int(time.time() * 1000)):
                     publish(sample)
@@ -69,6 +81,10 @@ class Frontier:
             except ClusterError as exc:
                 self._say("broker", "as-of is held: Kafka does not answer (%s)", exc)
             await asyncio.sleep(max(0.0, started + interval_s - time.monotonic()))
+            if self._idle:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(max(0.0, started + _IDLE_S - time.monotonic())):
+                        await self._woken.wait()
 
     async def step(self, now_ms: int) -> Sample | None:
         """Take a sample, and return the newest one that was reached."""
@@ -95,6 +111,8 @@ class Frontier:
         if reached is None:
             return None
         found = await self._cluster.ends(self._events)
+        self._idle = self._ends == (ends, found) and not self._pending
+        self._ends = ends, found
         return Sample(reached, {partition: end for (_, partition), end in found.items()})
 
     def _may_go_on_without(self, denied: AbstractSet[str]) -> bool:

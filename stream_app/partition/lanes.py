@@ -44,7 +44,7 @@ _LOST_POLL_S = 0.5
 class Lanes:
     """The lanes of the partitions that this worker owns.
 
-    `writers`: the sink writers that each lane tells of its ticks. `seek`: tells the consumer to go on from `positions`.
+    `writers`: the sink writers that each lane tells of its ticks. `arrived` is called when frames have come. `seek`: tells the consumer to go on from `positions`.
     """
 
     _conf: Conf
@@ -59,6 +59,7 @@ class Lanes:
         self._losses = Losses()
         self.lanes: dict[int, Lane] = {}
         self.writers: list[SinkWriter] = []
+        self.arrived: Callable[[], None] = lambda: None
         self.recovered = asyncio.Event()  # for the first time
 
     def configure(self, conf: Conf) -> None:
@@ -101,6 +102,7 @@ class Lanes:
 
     async def put(self, partition: int, batches: Sequence[Batch]) -> None:
         """Hand frames to their lane; those of one that was given away are somebody else's."""
+        self.arrived()
         if (lane := self.lanes.get(partition)) is not None and not await lane.put(batches):
             await self._seek()
 

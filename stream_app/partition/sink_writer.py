@@ -23,6 +23,7 @@ from stream_app.ports.store import StoreCorrupt
 log = logging.getLogger(__name__)
 
 _BACKOFF_S = (0.25, 5.0)
+AS_OF_S = 1.0  # between two writes of an as-of that stands still: they tell whether the sink was emptied
 LOOK_S = 2.0  # between two looks for keys that are gone, of some hundred keys each
 _SAY_S = 60.0  # between two lines of what was found
 
@@ -35,7 +36,7 @@ class SinkWriter:
         self._dirty: dict[Lane, Dirty] = {}
         self._compared: set[Lane] = set()
         self.failing = False
-        self._look_at, self._turn = 0.0, 0
+        self._as_of_due, self._look_at, self._turn = 0.0, 0.0, 0
         self._say_at, self._lost = 0.0, 0
         self.as_of_ms: dict[int, int] = {}  # by partition, for the monitor
 
@@ -102,9 +103,11 @@ class SinkWriter:
         for lane, written in past.items():
             lane.release(written)
         as_of = {partition: time_ms for partition, time_ms in as_of.items() if time_ms}
-        emptied = await self._sink.write_as_of(as_of) if as_of else set()
-        self.as_of_ms = {partition: time_ms for partition, time_ms in as_of.items() if partition not in emptied}
-        self._compared -= {lane for lane in lanes if lane.partition in emptied}
+        if changes or as_of != self.as_of_ms or time.monotonic() >= self._as_of_due:
+            self._as_of_due = time.monotonic() + AS_OF_S
+            emptied = await self._sink.write_as_of(as_of) if as_of else set()
+            self.as_of_ms = {partition: time_ms for partition, time_ms in as_of.items() if partition not in emptied}
+            self._compared -= {lane for lane in lanes if lane.partition in emptied}
         await self._look_over(lanes)
 
     async def _look_over(self, lanes: Sequence[Lane]) -> None:

@@ -1,8 +1,11 @@
 """The frontier step by step, over a cluster in memory. That a real one answers so: test_frontier.py."""
 
+import asyncio
+
 import pytest
 
 from stream_app.clients.waiting import ClusterError
+from stream_app.observing import frontier as frontier_module
 from stream_app.observing.answers import TopicDescription
 from stream_app.observing.frontier import Frontier
 
@@ -116,3 +119,39 @@ async def test_an_optional_source_that_may_not_be_described_is_left_out_and_a_re
         "the right to describe the source topic names is missing: is left out",
         "the right to describe the source topic source is missing: as-of is held",
     ]
+
+
+async def test_samples_are_rare_while_nothing_is_appended_until_somebody_gets_frames(cluster, frontier, monkeypatch):
+    """Each costs the cluster four requests, of every worker."""
+    monkeypatch.setattr(frontier_module, "_IDLE_S", 60)
+    samples = []
+    sampling = asyncio.create_task(frontier.run(0.001, samples.append))
+    try:
+        async with asyncio.timeout(10):
+            while len(samples) < 2:  # noqa: ASYNC110  # the frontier tells nobody
+                await asyncio.sleep(0.001)
+        await asyncio.sleep(0.1)
+        assert len(samples) == 2
+        cluster.source, cluster.read, cluster.events = [1, 0], [1, 0], 1
+        frontier.wake()
+        async with asyncio.timeout(10):
+            while len(samples) < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        assert samples[2].ends == {0: 1}
+    finally:
+        sampling.cancel()
+
+
+async def test_samples_go_on_while_one_is_not_reached(cluster, frontier, monkeypatch):
+    monkeypatch.setattr(frontier_module, "_IDLE_S", 60)
+    cluster.source = [5, 0]
+    samples = []
+    sampling = asyncio.create_task(frontier.run(0.001, samples.append))
+    try:
+        await asyncio.sleep(0.05)
+        cluster.read = [5, 0]
+        async with asyncio.timeout(10):
+            while not samples:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+    finally:
+        sampling.cancel()

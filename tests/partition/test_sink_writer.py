@@ -319,3 +319,22 @@ async def test_an_error_of_our_own_is_raised():
     sink.fails = {"compare": [KeyError("a bug")]}
     with pytest.raises(KeyError, match="a bug"):
         await asyncio.wait_for(SinkWriter(sink, 0.001, lambda: [lane]).run(), 5)
+
+
+async def test_an_as_of_that_stands_still_is_written_once_a_second(world, monkeypatch):
+    """Nothing changes while nobody sends: what is written then only tells whether the sink was emptied."""
+    sink, lanes, _ = world
+    monkeypatch.setattr(sink_writer, "AS_OF_S", 60)
+    lanes.append(Lane(3))
+    await sink.until("as of", {3: 1000})
+    await asyncio.sleep(0.05)
+    assert sink.calls.count(("as of", {3: 1000})) == 1
+
+
+async def test_an_as_of_that_stands_still_finds_out_that_the_sink_was_emptied(world, monkeypatch):
+    sink, lanes, _ = world
+    monkeypatch.setattr(sink_writer, "AS_OF_S", 0.02)
+    lanes.append(Lane(3))
+    await sink.until("as of", {3: 1000})
+    sink.emptied = {3}
+    await sink.until("compare", 3, times=2)
