@@ -28,7 +28,8 @@ from starlette.types import ASGIApp
 
 from config.settings import Settings
 from stream_app.api.asking import parameters
-from stream_app.api.asking.answers import Answer, Answers
+from stream_app.api.asking.answers import Answers
+from stream_app.api.asking.given import Answer
 from stream_app.api.asking.windows import Retention
 from stream_app.api.description import reference_pages
 from stream_app.api.description.reference import OPERATIONS, PREFIX, document

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stream_app.api.asgi import JSON, NO_STORE, NOSNIFF, body_of, header, send_error, send_response
-from stream_app.api.asking.answers import Answer
+from stream_app.api.asking.given import Answer
 from stream_app.api.errors import FAULT, INTERNAL, UNKNOWN_METHOD, ApiError, envelope
 from stream_app.api.guard.admission import admit
 from stream_app.api.guard.auth import Principal, TokenVerifier

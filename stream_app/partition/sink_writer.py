@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from stream_app.domain.cells import CellKey
 from stream_app.domain.tables import TABLES
@@ -22,6 +22,7 @@ from stream_app.ports.store import StoreCorrupt
 
 log = logging.getLogger(__name__)
 
+KEYS_MAX = 5_000  # of one write, but for an operator that has more
 _BACKOFF_S = (0.25, 5.0)
 AS_OF_S = 1.0  # between two writes of an as-of that stands still: they tell whether the sink was emptied
 LOOK_S = 2.0  # between two looks for keys that are gone, of some hundred keys each
@@ -95,20 +96,45 @@ class SinkWriter:
         as_of = {lane.partition: lane.frontiers.as_of(lane.committed) for lane in lanes}
         lanes = [lane for lane in lanes if as_of[lane.partition] >= self._sink.claimed_ms(lane.partition)]
         as_of = {lane.partition: as_of[lane.partition] for lane in lanes}
-        taken = {lane: self._dirty.pop(lane, Dirty()) for lane in lanes}
-        past = {lane: _past(lane.view, taken[lane]) for lane in lanes if self._sink.keeps_past}
-        changes: list[tuple[View, Dirty]] = [(lane.view, taken[lane]) for lane in lanes if taken[lane]]
-        if changes:
-            await self._sink.write(changes)
-        for lane, written in past.items():
-            lane.release(written)
+        taken = {lane: dirty for lane in lanes if (dirty := self._dirty.pop(lane, None))}
+        for portion in self._portions(taken):
+            past = {lane: _past(lane.view, dirty) for lane, dirty in portion.items() if self._sink.keeps_past}
+            await self._sink.write([(lane.view, dirty) for lane, dirty in portion.items()])
+            for lane, written in past.items():
+                lane.release(written)
         as_of = {partition: time_ms for partition, time_ms in as_of.items() if time_ms}
-        if changes or as_of != self.as_of_ms or time.monotonic() >= self._as_of_due:
+        if taken or as_of != self.as_of_ms or time.monotonic() >= self._as_of_due:
             self._as_of_due = time.monotonic() + AS_OF_S
             emptied = await self._sink.write_as_of(as_of) if as_of else set()
             self.as_of_ms = {partition: time_ms for partition, time_ms in as_of.items() if partition not in emptied}
             self._compared -= {lane for lane in lanes if lane.partition in emptied}
         await self._look_over(lanes)
+
+    def _portions(self, taken: dict[Lane, Dirty]) -> Iterator[dict[Lane, Dirty]]:
+        """What was taken, some thousand keys at a time, that of an operator at once.
+
+        What has become dirty of an operator meanwhile goes along: so all that is dirty of it is written of one state.
+        """
+        if sum(map(len, taken.values())) <= KEYS_MAX:
+            if taken:
+                yield taken
+            return
+        portion: dict[Lane, Dirty] = {}
+        count = 0
+        for lane, dirty in taken.items():
+            for own in dirty.by_operator().values():
+                if count and count + len(own) > KEYS_MAX:
+                    yield self._with_news(portion)
+                    portion, count = {}, 0
+                portion.setdefault(lane, Dirty()).update(own)
+                count += len(own)
+        yield self._with_news(portion)
+
+    def _with_news(self, portion: dict[Lane, Dirty]) -> dict[Lane, Dirty]:
+        for lane, dirty in portion.items():
+            if lane in self._dirty:
+                dirty.update(self._dirty[lane].take(dirty.concerned))
+        return portion
 
     async def _look_over(self, lanes: Sequence[Lane]) -> None:
         """Find what is gone from the sink of a few keys of one of the lanes, each in turn, at a bounded pace."""

@@ -4,7 +4,7 @@ A sink never sees what is not committed, and reads cells at the moment it writes
 once.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -62,11 +62,33 @@ class Dirty:
     def __len__(self) -> int:
         return sum(map(len, self.cells.values())) + len(self.operators)
 
+    @property
+    def concerned(self) -> set[str]:
+        """The operators of all of it."""
+        return self.operators.union(key.operator for keys in self.cells.values() for key in keys)
+
     def update(self, other: "Dirty") -> None:
         """Add what the other holds."""
         for name, keys in other.cells.items():
             self.cells[name] |= keys
         self.operators |= other.operators
+
+    def by_operator(self) -> dict[str, "Dirty"]:
+        """The same by operator, in order, each with what is its own."""
+        found = {operator: Dirty(operators=self.operators & {operator}) for operator in sorted(self.concerned)}
+        for name, keys in self.cells.items():
+            for key in keys:
+                found[key.operator].cells[name].add(key)
+        return found
+
+    def take(self, operators: Collection[str]) -> "Dirty":
+        """Give away what concerns these operators."""
+        taken = Dirty(operators=self.operators.intersection(operators))
+        self.operators -= taken.operators
+        for name, keys in self.cells.items():
+            taken.cells[name] = {key for key in keys if key.operator in operators}
+            keys.difference_update(taken.cells[name])
+        return taken
 
 
 class Sink(Protocol):

@@ -9,8 +9,7 @@ they are held in the state until their last rows are here.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from clickhouse_driver.errors import Error as ClickHouseError
@@ -26,25 +25,29 @@ from stream_app.sinks.clickhouse_moves import Moves
 from stream_app.sinks.clickhouse_reader import as_of_ms
 from stream_app.sinks.clickhouse_rows import (
     Added,
+    CellChunk,
     Columns,
     Row,
     added,
     added_rows,
     as_columns,
-    columns_of,
+    chunks_of,
     group_rows,
     operator_row,
     period_date,
 )
 from stream_app.sinks.clickhouse_statements import AnyTable
-from stream_app.sinks.sql import MOVES, OTHER_TABLES, sql
+from stream_app.sinks.clickhouse_writes import begun, finished, unfinished
+from stream_app.sinks.sql import MOVES, OTHER_TABLES, WRITES, sql
 
 OPERATORS_MAX: Final = 500  # named in one question
+CELLS_HELD_MAX: Final = 10_000  # of one write, in memory: some 10 MB
 _NEVER_MS: Final = 1 << 62  # an as-of that nothing reaches
 _WITH_ROWS: Final = (  # tables that must not lose rows unnoticed
     OTHER_TABLES["operators"],
     OTHER_TABLES["groups"],
     MOVES,
+    WRITES,
     *(table.clickhouse_table for table in TABLES),
 )
 
@@ -59,7 +62,18 @@ class _Stored(NamedTuple):
     tables: Tables
     operators: Rows
     groups: Rows
+    unfinished: set[str]  # operators, of any partition
     sums: list["_Sums"]
+
+
+class _OperatorRow(NamedTuple):
+    """A row of an operator of a partition, `row` as `operator_row` has it; `named`: the partition that it names."""
+
+    partition: int
+    operator_id: str
+    row: Row
+    named: int
+    version: int
 
 
 class _Sums:
@@ -123,7 +137,7 @@ class ClickHouseSink:
             operator = view.operator(operator_id)
             if operator is None:
                 continue
-            is_known = known.get(operator_id) == operator_row(operator)
+            is_known = operator_id not in stored.unfinished and known.get(operator_id) == operator_row(operator)
             if not is_known or groups[operator_id] != group_rows(view.groups(operator_id)):
                 dirty.operators.add(operator_id)
             for table, sums in zip(TABLES, stored.sums, strict=True):
@@ -160,6 +174,7 @@ class ClickHouseSink:
             tables,
             operators,
             to.run("partition_groups", partition=partition),
+            unfinished(to),
             [_sums(to, table, partition, days) for table, days in zip(TABLES, firsts, strict=True)],
         )
 
@@ -170,51 +185,61 @@ class ClickHouseSink:
     async def write(self, changes: Sequence[tuple[View, Dirty]]) -> None:
         """Insert operators and groups, then cells: a window moves on before the version that speaks for it.
 
-        An operator that comes from another partition goes on to name that one until all of its rows are here.
+        All rows of an operator are of the state in which the call finds it, and stand between two marks
+        (`clickhouse_writes`). An operator with too many dirty cells for that has its second mark only if none of its
+        cells changed while they were read: a further write follows where one did. An operator that comes from another
+        partition goes on to name that one until all of its rows are here.
         """
-        await self._write_operators(changes)
+        named = [(view, name, view.version) for view, dirty in changes for name in sorted(dirty.concerned)]
+        chunks = _chunks(changes)
+        held = sum(len(dirty) for _, dirty in changes) <= CELLS_HELD_MAX
+        if held:
+            chunks = iter(list(chunks))
+        operators, moved = self._operator_rows(changes), self._moved_rows(changes)
+        writes = sql("insert_writes", self._database)
+        marked = [(view, name, version) for view, name, version in named if view.partition in self._operators]
+        await self._insert(writes, begun((name, version) for _, name, version in marked))
+        await self._insert_operators(operators)
         await self._write_groups(changes)
-        for table in TABLES:
-            statement = statements.insert(table, self._database)
-            for view, dirty in changes:
-                for columns in columns_of(view, table, dirty.cells[table.name]):
-                    await self._insert(statement, columns)
-        await self._move_operators(changes)
+        for chunk in chunks:
+            await self._insert(statements.insert(chunk.table, self._database), chunk.columns())
+        await self._insert_operators(moved)
+        whole = [(name, version) for view, name, version in marked if held or _newest(view, name) <= version]
+        await self._insert(writes, finished(whole))
 
-    async def _move_operators(self, changes: Sequence[tuple[View, Dirty]]) -> None:
-        """Rows of operators that came from other partitions, and name this one from now on."""
-        rows: list[Row] = []
-        for view, _ in changes:
-            for operator_id in self._elsewhere.get(view.partition, {}):
-                operator = view.operator(operator_id)
-                if operator is not None:
-                    rows.append((operator_id, *operator_row(operator), view.partition, view.version))
-        await self._insert(sql("insert_operators", self._database), as_columns(rows))
-        for view, _ in changes:
-            self._elsewhere.pop(view.partition, None)
-
-    async def _write_operators(self, changes: Sequence[tuple[View, Dirty]]) -> None:
+    def _operator_rows(self, changes: Sequence[tuple[View, Dirty]]) -> "list[_OperatorRow]":
         """Rows of operators that are concerned, if they say something new."""
-        rows: list[Row] = []
-        changed: list[tuple[dict[str, Row], str, Row]] = []
+        rows = []
         for view, dirty in changes:
             known = self._operators.get(view.partition)
             if known is None:  # not compared: only what is gone is written
                 continue
             elsewhere = self._elsewhere.get(view.partition, {})
-            keys = chain.from_iterable(dirty.cells.values())
-            for operator_id in dirty.operators.union(key.operator for key in keys):
+            for operator_id in dirty.concerned:
                 operator = view.operator(operator_id)
-                if operator is None:
-                    continue
-                row = operator_row(operator)
-                if known.get(operator_id) != row:
+                if operator is not None and known.get(operator_id) != (row := operator_row(operator)):
                     partition = elsewhere.get(operator_id, view.partition)
-                    rows.append((operator_id, *row, partition, view.version))
-                    changed.append((known, operator_id, row))
-        await self._insert(sql("insert_operators", self._database), as_columns(rows))
-        for known, operator_id, row in changed:
-            known[operator_id] = row
+                    rows.append(_OperatorRow(view.partition, operator_id, row, partition, view.version))
+        return rows
+
+    def _moved_rows(self, changes: Sequence[tuple[View, Dirty]]) -> "list[_OperatorRow]":
+        """Rows of operators that came from other partitions, and name this one from now on."""
+        rows = []
+        for view, dirty in changes:
+            for operator_id in dirty.concerned & self._elsewhere.get(view.partition, {}).keys():
+                operator = view.operator(operator_id)
+                if operator is not None:
+                    row = operator_row(operator)
+                    rows.append(_OperatorRow(view.partition, operator_id, row, view.partition, view.version))
+        return rows
+
+    async def _insert_operators(self, rows: "Sequence[_OperatorRow]") -> None:
+        written = [(row.operator_id, *row.row, row.named, row.version) for row in rows]
+        await self._insert(sql("insert_operators", self._database), as_columns(written))
+        for row in rows:
+            self._operators[row.partition][row.operator_id] = row.row
+            if row.named == row.partition:
+                self._elsewhere[row.partition].pop(row.operator_id, None)
 
     async def _write_groups(self, changes: Sequence[tuple[View, Dirty]]) -> None:
         """Rows of groups that say something new, those of groups that are gone included."""
@@ -286,6 +311,21 @@ class ClickHouseSink:
     async def close(self) -> None:
         """Give the connection back."""
         await self._connections.close()
+
+
+def _chunks(changes: Sequence[tuple[View, Dirty]]) -> Iterator[CellChunk]:
+    """Dirty cells, so many at a time."""
+    return (
+        chunk
+        for table in TABLES
+        for view, dirty in changes
+        for chunk in chunks_of(view, table, dirty.cells[table.name])
+    )
+
+
+def _newest(view: View, operator_id: str) -> int:
+    """The version of the last change of an operator's cells."""
+    return max((group.version for group in view.groups(operator_id).values()), default=0)
 
 
 def _first(table: AnyTable, operator: Operator) -> str:

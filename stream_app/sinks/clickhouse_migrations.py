@@ -33,6 +33,7 @@ from stream_app.sinks.sql import MOVES, OTHER_TABLES, RECORD, RECORD_TABLE, sql
 ATTEMPTS: Final = 6  # of which each finds more done by others
 FOLDER: Final = files("stream_app.sinks.sql").joinpath("migrations")
 _FILE: Final = re.compile(r"(\d+)_(\d+)_\w+\.sql")
+_MADE: Final = re.compile(r"CREATE TABLE IF NOT EXISTS \{database\}\.(\w+)")  # in a file
 
 Version = tuple[int, int]  # version of figures and tables, and the part behind it: 0, or a file's
 Step = Callable[[Connection], None]
@@ -44,11 +45,12 @@ class UnusableTablesError(Exception):
 
 
 class Migration(NamedTuple):
-    """A version and what brings it about. `is_file`: no look tells whether it was run, the record does."""
+    """A version and what brings it about. `is_file`: no look tells whether it was run, the record does; `tables`: those it makes."""
 
     version: Version
     steps: Sequence[Step]
     is_file: bool = False
+    tables: Sequence[str] = ()
 
 
 class Migrations:
@@ -63,7 +65,8 @@ class Migrations:
         self.newest = self.all[-1].version
         self._versions = {migration.version for migration in self.all}
         self._results = tables
-        self._tables = {*OTHER_TABLES.values(), *(table.clickhouse_table for table in tables)}
+        by_files = (name for migration in self.all for name in migration.tables)
+        self._tables = {*OTHER_TABLES.values(), *(table.clickhouse_table for table in tables), *by_files}
         self._columns = {
             name: {column.name for column in statements.columns(table, figures)}
             for table in tables
@@ -122,13 +125,13 @@ class Migrations:
         ]
 
     def _run(self, to: Connection, done: set[Version]) -> None:
-        for version, steps, is_file in self.all:
-            if is_file and version in done:
+        for migration in self.all:
+            if migration.is_file and migration.version in done:
                 continue
-            for step in steps:
+            for step in migration.steps:
                 step(to)
-            if version not in done:
-                to.insert(sql("insert_migration", to.database), [[number] for number in version])
+            if migration.version not in done:
+                to.insert(sql("insert_migration", to.database), [[number] for number in migration.version])
 
 
 def shape(to: Connection) -> Shape:
@@ -177,7 +180,8 @@ def _files(folder: Traversable) -> Iterator[Migration]:
     for entry in folder.iterdir() if folder.is_dir() else ():
         if found := _FILE.fullmatch(entry.name):
             text = entry.read_text(encoding="utf-8")
-            yield Migration((int(found[1]), int(found[2])), [partial(_run_file, text)], is_file=True)
+            version = int(found[1]), int(found[2])
+            yield Migration(version, [partial(_run_file, text)], is_file=True, tables=_MADE.findall(text))
 
 
 def _run_file(text: str, to: Connection) -> None:

@@ -12,7 +12,7 @@ from stream_app.domain.tables import TABLES
 from stream_app.sinks.clickhouse_client import Connection
 from stream_app.sinks.clickhouse_migrations import Migrations, shape
 from stream_app.sinks.clickhouse_statements import view_name
-from stream_app.sinks.sql import MOVES, OTHER_TABLES, RECORD_TABLE
+from stream_app.sinks.sql import MOVES, OTHER_TABLES, RECORD_TABLE, WRITES
 
 _SYNTAX: Final = 62
 _DENIED: Final = {164, 291, 497}  # readonly, database or access denied
@@ -92,6 +92,6 @@ def _works(to: Connection, right: ClickHouseRight) -> bool:
 def _tables(right: ClickHouseRight) -> Iterator[str]:
     """What a right is needed on: tables, views, or both."""
     if "VIEW" not in right.right:
-        yield from (RECORD_TABLE, MOVES, *OTHER_TABLES.values(), *(table.clickhouse_table for table in TABLES))
+        yield from (RECORD_TABLE, MOVES, WRITES, *OTHER_TABLES.values(), *(table.clickhouse_table for table in TABLES))
     if right == _SELECT or "VIEW" in right.right:
         yield from map(view_name, TABLES)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from decimal import Context, Decimal, Inexact, localcontext
 from functools import cache, lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from stream_app.domain.cells import CellKey, CountCell, FigureCell, Group, Operator
 from stream_app.domain.figures import FIGURES, PAYMENTS
@@ -59,21 +59,33 @@ def period_of(table: AnyTable, first: date) -> int:
 # -- rows out of cells
 
 
-def columns_of(view: View, table: AnyTable, keys: Iterable[CellKey]) -> Iterator[Columns]:
-    """Columns of the cells that are there or held, so many cells and months at a time."""
-    rows = _figure_columns if isinstance(table, FigureTable) else _count_columns
-    for chunk in _chunks(table, [key for key in keys if has_date(table, key.period)]):
+class CellChunk(NamedTuple):
+    """Cells of a view that are there or held, so many that one insert takes them."""
+
+    table: AnyTable
+    cells: Sequence[tuple[CellKey, Any]]
+    partition: int
+
+    def columns(self) -> Columns:
+        """Columns of their rows."""
+        rows = _figure_columns if isinstance(self.table, FigureTable) else _count_columns
+        return rows(self.table, self.cells, self.partition)
+
+
+def chunks_of(view: View, table: AnyTable, keys: Iterable[CellKey]) -> Iterator[CellChunk]:
+    """The cells of a table, each chunk read when it is asked for."""
+    for chunk in _chunks(table, keys):
         cells = zip(chunk, view.last_cells(table, chunk), strict=True)
-        found = rows(table, [(key, cell) for key, cell in cells if cell is not None], view.partition)
-        if found and found[0]:
-            yield found
+        if found := [(key, cell) for key, cell in cells if cell is not None]:
+            yield CellChunk(table, found, view.partition)
 
 
 def _chunks(table: AnyTable, keys: Iterable[CellKey]) -> Iterator[list[CellKey]]:
     """Keys in order of their periods: ClickHouse refuses an insert into more than 100 of its partitions, which are months."""
     chunk: list[CellKey] = []
     months: set[tuple[int, int]] = set()
-    for key in sorted(keys, key=lambda key: (key.period, key)):
+    dated = (key for key in keys if has_date(table, key.period))
+    for key in sorted(dated, key=lambda key: (key.period, key)):
         first = period_date(table, key.period)
         month = first.year, first.month
         if len(chunk) == CELLS_MAX or (len(months) == MONTHS_MAX and month not in months):

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 
+from stream_app.api.asking import answers
+from stream_app.api.asking.given import DOCUMENTS_MAX, Answer, Given
 from stream_app.domain.events import ALL
 from stream_app.domain.report import iso_ms
 from stream_app.domain.tables import DAY, HALF_HOUR, MONTHLY
@@ -242,6 +245,86 @@ async def test_windows_are_checked_against_the_operators_own_today():
         assert await code("chargingDistribute", endDate=DAY.text(TODAY + 1)) == (40001, "endDate")
         assert (await code("chargingDistribute", days=92))[0] == 0
         assert await code("monthlyIndex", endMonth="1970-02", months=3) == (40001, "endMonth")
+
+
+@pytest.mark.parametrize("asked", [{}, {"months": 2}])
+async def test_what_is_being_written_is_asked_for_again(asked, monkeypatch):
+    """For two seconds; then the caller is told to. ClickHouse is not taken for one that is away."""
+    documents, cells = world()
+    documents.down = True
+    monkeypatch.setattr(answers, "SETTLE_S", [0.001] * 5)
+    async with api(documents, cells) as client:
+        right = (await post(client, "monthlyIndex", {"operatorId": "M1"} | asked)).json()
+        cells.under_way = 4
+        assert (await post(client, "monthlyIndex", {"operatorId": "M1"} | asked)).json() == right
+        cells.under_way = 5
+        answer = await post(client, "monthlyIndex", {"operatorId": "M1"} | asked)
+        assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, 50301, "1")
+        assert (await post(client, "monthlyIndex", {"operatorId": "M1"} | asked)).json() == right
+        cells.under_way = 1
+        implied = await client.get(
+            f"{PREFIX}/groups", headers=bearer("M1")
+        )  # which looks for an operator that is known
+        assert implied.json()["code"] == 0
+
+
+def a_payment_later(as_of_ms):
+    """Documents that hold one more payment than cells, up to an as-of; and the cells as they are then."""
+    later = example()
+    later.set_month("M1", ALL, MONTH, 700, [10, 3, 1], EUR=[1101, 5, 0, 4, 2, 0])
+    later.set_day("M1", ALL, TODAY, 700, {0: 9})
+    return FakeDocuments(later, as_of_ms), FakeCells(later)
+
+
+@pytest.mark.parametrize("name", ["monthlyIndex", "chargingDistribute"])
+async def test_the_version_of_a_default_answer_never_falls(name):
+    """ClickHouse follows Redis: what was given before is given again, until it has."""
+    documents, later = a_payment_later(1_795_500_009_000)
+    cells = FakeCells(example())
+    async with api(documents, cells) as client:
+        before = await post(client, name, {"operatorId": "M1"})
+        documents.down = True
+        again = await post(client, name, {"operatorId": "M1"})
+        assert again.content == before.content
+        assert again.headers["x-data-as-of"] == before.headers["x-data-as-of"] == LIVE
+        other = await post(client, name, {"operatorId": "yen"})
+        assert other.json()["data"]["version"] == 0
+        cells.view, cells.as_of = later.view, 1_795_500_010_000
+        after = (await post(client, name, {"operatorId": "M1"})).json()["data"]
+        assert after == before.json()["data"] | {"asOf": iso_ms(1_795_500_010_000)}
+
+
+async def test_a_redis_that_came_back_older_lowers_no_version():
+    documents, _ = world()
+    _, cells = a_payment_later(0)
+    documents.down = True
+    async with api(documents, cells) as client:
+        before = await post(client, "monthlyIndex", {"operatorId": "M1"})
+        assert before.json()["data"]["version"] == 700
+        documents.down = False
+        for _ in range(3):
+            assert (await post(client, "monthlyIndex", {"operatorId": "M1"})).content == before.content
+            await asyncio.sleep(0.05)
+
+
+async def test_a_lower_version_that_claims_what_was_taken_since_is_of_another_history():
+    """As of a deployment that was begun anew under a running API."""
+    documents, _ = a_payment_later(1_795_500_009_000)
+    now_ms = int(time.time() * 1000)
+    async with api(documents) as client:
+        assert (await post(client, "monthlyIndex", {"operatorId": "M1"})).json()["data"]["version"] == 700
+        anew = FakeDocuments(example(), now_ms + 70_000)
+        documents.documents, documents.live = anew.documents, anew.live
+        assert (await post(client, "monthlyIndex", {"operatorId": "M1"})).json()["data"]["version"] == 600
+
+
+def test_so_many_given_answers_are_known_and_the_oldest_are_forgotten():
+    given = Given(lambda: 0)
+    for number in range(DOCUMENTS_MAX + 1):
+        given.newest(str(number), Answer(b"", b"", b"7", "redis"))
+    older = Answer(b"", b"", b"6", "clickhouse")
+    assert given.newest("1", older) is not older
+    assert given.newest("0", older) is older
 
 
 async def test_stores_are_asked_again_when_they_are_back():

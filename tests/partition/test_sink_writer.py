@@ -234,6 +234,44 @@ async def test_cells_past_retention_are_released_once_they_are_written(world):
     assert one.released == {key("a"), key("b")}
 
 
+def of(operator, *names):
+    """The operator's entry and cells are dirty."""
+    found = Dirty(operators={operator})
+    found.cells[MONTHLY.name] |= {CellKey(operator, name, 202611) for name in names}
+    return found
+
+
+async def test_too_many_keys_go_in_portions_of_whole_operators_each_with_its_news(world, monkeypatch):
+    """As-of follows the last of them; cells past retention are released with their portion."""
+    monkeypatch.setattr(sink_writer, "KEYS_MAX", 3)
+    sink, lanes, writer = world
+    lanes += [one := Lane(3), other := Lane(5)]
+    await sink.until("as of", {3: 1000, 5: 1000})
+    first = len(sink.calls)
+
+    def news():
+        for operator in ("M1", "M2"):
+            one.commits(writer, of(operator, "new"), 3000)
+
+    sink.during["write"] = news  # of M1 while its own portion is on its way, of M2 before
+    one.view.held = of("M2", "a").cells[MONTHLY.name]
+    several = of("M1", "a", "b", "c")
+    several.update(of("M2", "a"))
+    one.commits(writer, several, 2000)
+    other.commits(writer, of("M3", "a", "b"), 2000)
+    await sink.until("as of", {3: 3000, 5: 2000})
+    calls = [call for call in sink.calls[first:] if call[0] != "look over" and call[1] != {3: 1000, 5: 1000}]
+    assert calls[:6] == [
+        ("write", {3: of("M1", "a", "b", "c").cells[MONTHLY.name]}),
+        ("write", {3: of("M2", "a", "new").cells[MONTHLY.name]}),
+        ("write", {5: of("M3", "a", "b").cells[MONTHLY.name]}),
+        ("as of", {3: 2000, 5: 2000}),
+        ("write", {3: of("M1", "new").cells[MONTHLY.name]}),
+        ("as of", {3: 3000, 5: 2000}),
+    ]
+    assert one.released == one.view.held
+
+
 async def test_nothing_of_a_partition_is_written_before_it_has_reached_what_the_sink_claims_of_it(world):
     """Its keys wait, those of ticks meanwhile, too; other partitions wait for nothing."""
     sink, lanes, writer = world

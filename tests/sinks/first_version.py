@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from stream_app.domain.tables import MONTHLY
-from stream_app.sinks.clickhouse_rows import columns_of
+from stream_app.sinks.clickhouse_rows import chunks_of
 from stream_app.sinks.clickhouse_statements import columns
 
 _STATEMENTS = Path(__file__).with_name("clickhouse_1.sql").read_text(encoding="utf-8")
@@ -28,7 +28,7 @@ def write_months(client, database, view) -> int:
     names = monthly_columns()
     statement = f"INSERT INTO {database}.{MONTHLY.clickhouse_table} ({', '.join(names)}) VALUES"
     rows = 0
-    for found in columns_of(view, MONTHLY, view.months):
-        by_name = dict(zip((column.name for column in columns(MONTHLY)), found, strict=True))
+    for chunk in chunks_of(view, MONTHLY, view.months):
+        by_name = dict(zip((column.name for column in columns(MONTHLY)), chunk.columns(), strict=True))
         rows += client.execute(statement, [by_name[name] for name in names], columnar=True)
     return rows

@@ -32,16 +32,22 @@ async def fill(sink, view, as_of_s):
 
 
 @pytest.fixture
-def check(clickhouse_reader):
-    """Holds each operator's as-of against its rows, as an answer has them."""
+def check(raw_clickhouse, clickhouse_reader):
+    """Holds the as-of of each operator's partition against its rows, also while they are being written."""
 
     async def check():
-        for operator in OPERATORS:
-            known = await clickhouse_reader.operator(operator)
-            answer = await clickhouse_reader.figures(MONTHLY, operator, known, ALL, [MONTH], "EUR")
-            claimed = (await clickhouse_reader.as_of_ms()).get(known.partition, 0) // 1000
-            held = answer["months"][0]["paymentCount"]
-            assert 1_000 <= claimed <= held, (operator, known.partition)
+        operators = raw_clickhouse.execute(
+            f"SELECT operator_id, partition FROM {DATABASE}.ads_operation_crm_operators FINAL"
+        )
+        held = dict(
+            raw_clickhouse.execute(
+                f"SELECT operator_id, payment_count FROM {DATABASE}.{MONTHLY.clickhouse_table}_current"
+            )
+        )
+        assert {operator for operator, _ in operators} == set(OPERATORS) == held.keys()
+        as_of_ms = await clickhouse_reader.as_of_ms()
+        for operator, partition in operators:
+            assert 1_000 <= as_of_ms.get(partition, 0) // 1000 <= held[operator], (operator, partition)
 
     return check
 

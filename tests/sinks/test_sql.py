@@ -11,7 +11,8 @@ import pytest
 from stream_app.domain.figures import FIGURES
 from stream_app.domain.tables import HALF_HOUR, MONTHLY, TABLES
 from stream_app.sinks import clickhouse_statements as statements_of
-from stream_app.sinks.clickhouse_rows import columns_of
+from stream_app.sinks.clickhouse_migrations import FOLDER
+from stream_app.sinks.clickhouse_rows import chunks_of
 from stream_app.sinks.sql import OTHER_TABLES, RECORD, sql
 from tests.sinks.conftest import DATABASE
 from tests.support.fake_view import MONTH as CURRENT
@@ -28,6 +29,7 @@ ADDED = [figure.column for figure in FIGURES if figure.since > 1]
 def tables() -> list[tuple[str, str]]:
     """What makes all tables and views, as the first version had them and then as they are."""
     texts = [(name, sql(name, DATABASE)) for name in MADE]
+    texts += [("migration", entry.read_text().format(database=DATABASE).strip()) for entry in FOLDER.iterdir()]
     for table in TABLES:
         texts.append(("create_table", statements_of.create_table(table, DATABASE, FIRST_FIGURES)))
         texts.append(("create_view", statements_of.create_view(table, DATABASE, FIRST_FIGURES)))
@@ -45,7 +47,7 @@ def rows_of(table, *changes):
     found = []
     for change in changes:
         key = change(view)
-        found += [row for columns in columns_of(view, table, [key]) for row in zip(*columns, strict=True)]
+        found += [row for chunk in chunks_of(view, table, [key]) for row in zip(*chunk.columns(), strict=True)]
     return found
 
 
@@ -54,6 +56,7 @@ INSERTS = {
     "insert_moves": [(1, 8, 0, 0), (1, 8, 0, 1), (2, 5, 3, 0)],
     "insert_as_of": [(3, 1795507200), (3, 1795507100)],
     "insert_operators": [("M'1", None, "UTC", "EUR", "2026-11-24", "2025-11-01", "2026-08-25", 3, 9)],
+    "insert_writes": [("M'1", 16), ("M'1", 17), ("M'1", 14), ("M2", 17), ("M2", 18)],
     "insert_groups": [("M'1", "ALL", None, 1, 3, 8), ("M'1", "vip", "大", 0, 3, 8), ("M'1", "gone", None, 0, 3, 8)],
     "insert_months": rows_of(
         MONTHLY,
@@ -104,13 +107,18 @@ def text_of(name) -> str:
     return TEXTS[name] if name in TEXTS else sql(name, DATABASE)
 
 
+def with_parameters(text: str) -> str:
+    """As the driver puts them in: into a statement that has some."""
+    return text % PARAMETERS if "%(" in text else text
+
+
 def statements() -> list[tuple[str, str]]:
     """All statements as text: tables, inserts, then questions."""
     texts = tables()
     for name, rows in INSERTS.items():
         texts += [(name, f"{text_of(name)} ({', '.join(map(literal, row))})") for row in rows]
     asked = [name for name in [*NAMES, *TEXTS] if name not in {*MADE, *INSERTS}]
-    return texts + [(name, text_of(name) % PARAMETERS) for name in asked] + [("view", view) for view in VIEWS]
+    return texts + [(name, with_parameters(text_of(name))) for name in asked] + [("view", view) for view in VIEWS]
 
 
 CHDB = """
@@ -139,7 +147,7 @@ def todays(tmp_path_factory):
     return dict(zip(texts, map(json.loads, found.stdout.splitlines()), strict=True))
 
 
-COMPOSED = {"create_table", "create_view", "add_columns", "drop_view", "view"}
+COMPOSED = {"migration", "create_table", "create_view", "add_columns", "drop_view", "view"}
 
 
 def test_every_statement_has_a_case():

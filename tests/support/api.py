@@ -27,6 +27,7 @@ from stream_app.domain.report import (
 )
 from stream_app.domain.tables import MONTHLY, TABLES
 from stream_app.sinks.clickhouse_reader import KnownOperator
+from stream_app.sinks.clickhouse_writes import WriteUnderWay
 from stream_app.sinks.redis_documents import default_answer
 from stream_app.sinks.redis_keys import document_key, groups_key
 
@@ -88,14 +89,21 @@ class FakeCells:
 
     def __init__(self, view=None, as_of_ms=1_795_500_004_000):
         self.view, self.as_of, self.down, self.asked = view, as_of_ms, False, 0
+        self.under_way = 0  # so many questions come while rows are being written
 
     def _up(self):
         self.asked += 1
         if self.down:
             raise OSError("down")
 
-    async def operator(self, operator_id):
+    def _settled(self):
         self._up()
+        if self.under_way:
+            self.under_way -= 1
+            raise WriteUnderWay("M1")
+
+    async def operator(self, operator_id):
+        self._settled()
         operator = self.view.operator(operator_id) if self.view else None
         return KnownOperator(operator, self.view.partition) if operator else None
 
@@ -123,13 +131,13 @@ class FakeCells:
         return Place(operator_id, known.operator, group, known.partition, self.as_of, version)
 
     async def figures(self, table, operator_id, known, group, periods, currency):
-        self._up()
+        self._settled()
         cells = self._cells(table, operator_id, group)
         place = self._place(operator_id, known, group, cells)
         return figure_document(table, place, [cells.get(period) for period in periods], periods, currency)
 
     async def counts(self, table, operator_id, known, group, periods):
-        self._up()
+        self._settled()
         cells = self._cells(table, operator_id, group)
         counts = sum_slots(table, [cells.get(period) for period in periods])
         return count_document(table, self._place(operator_id, known, group, cells), counts, periods)

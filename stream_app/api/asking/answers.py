@@ -5,7 +5,9 @@ holds; an operator or group without data is zeros, but only when a store says so
 Redis may have been evicted there. The default answers of Redis are handed on as bytes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
@@ -13,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from stream_app.api.asking.documents import loaded, spliced
+from stream_app.api.asking.given import Answer, Given
 from stream_app.api.asking.parameters import PeriodsQuery
 from stream_app.api.asking.windows import Retention, WindowedQuestion, question_of
 from stream_app.api.errors import NO_STORE, ApiError, bad_parameter
@@ -24,21 +27,14 @@ from stream_app.domain.report import Json, groups_data, iso_ms
 from stream_app.domain.tables import TABLES, Table
 from stream_app.formats.murmur2 import partition_for
 from stream_app.sinks.clickhouse_reader import KnownOperator
+from stream_app.sinks.clickhouse_writes import WriteUnderWay
 from stream_app.sinks.redis_keys import PARTITIONS, groups_key
 
 REDIS: Final = "redis"
 CLICKHOUSE: Final = "clickhouse"
+SETTLE_S: Final = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.5)  # pauses while rows are being written
 _IMPLIED_MAX: Final = 10_000
 _NEVER: Final = iso_ms(0).encode()  # of a store that has said nothing of a partition yet
-
-
-class Answer(NamedTuple):
-    """An answer: its data as JSON, its as-of, its entity tag, and the name of the store that gave it."""
-
-    data: bytes
-    as_of: bytes
-    tag: bytes
-    store: str
 
 
 class _AbsentDocument(NamedTuple):
@@ -72,6 +68,7 @@ class Answers:
         self._events_partitions = events_partitions  # as Redis said it last
         self._default_currency = default_currency
         self._now_quarter = now_quarter
+        self._given = Given(lambda: int(time.time() * 1000))
         self._implied: set[str] = set()  # operators that were implied and known
         self.tables = tables
         self._questions = {table.name: question_of(table, retention) for table in tables}
@@ -86,10 +83,11 @@ class Answers:
     async def of_table(self, table: Table[Any], operator_id: str, asked: PeriodsQuery) -> Answer:
         """The answer of a table, to a question that may ask for any window. `Raises` ApiError."""
         question, group = self._questions[table.name], asked.group_id
-        seen = await self._read([question.key(operator_id, group)])
+        key = question.key(operator_id, group)
+        seen = await self._read([key])
         own = seen.documents[0] if seen else None
         if own is not None and question.is_plain(asked) and (default := _default(own, seen)):
-            return default
+            return self._given.newest(key, default)
         # The operator as Redis shows it: in the document of the group, else in that of ALL.
         document = own
         if seen and own is None and group != ALL:
@@ -99,15 +97,23 @@ class Answers:
         if known and own is not None and question.is_default(known.operator, question.window(known.operator, asked)):
             default = _default(own, seen)
             if default:
-                return default
+                return self._given.newest(key, default)
         absent = None
         if seen and own is None:
             as_of = seen.as_of.get(b"%d" % known.partition) if known else await self._least(seen.as_of)
             absent = _AbsentDocument(as_of, base.get("version", 0) if known else None)
         try:
-            return await self._from_cells(question, operator_id, group, asked, known, absent)
+            return await self._settled(lambda: self._from_cells(question, operator_id, group, asked, known, absent))
         except StoreUnavailable:
             return self._without_cells(question, operator_id, group, asked, known, absent)
+
+    async def _settled(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """An answer out of rows of one state: asked for again while they are being written. `Raises` ApiError in the end."""
+        for pause_s in SETTLE_S:
+            with suppress(WriteUnderWay):
+                return await ask()
+            await asyncio.sleep(pause_s)
+        raise ApiError(NO_STORE, "results of the operator are being written: ask again", {"Retry-After": "1"})
 
     async def _from_cells(
         self,
@@ -137,7 +143,10 @@ class Answers:
             # Rows of a group that lost everything outlive its document: the operator's document is the newer one.
             data["version"] = max(data["version"], absent.version or 0)
             data["asOf"] = max(data["asOf"], (absent.as_of or _NEVER).decode())
-        return _composed(data, CLICKHOUSE)
+        answer = _composed(data, CLICKHOUSE)
+        if question.is_default(subject.operator, window):
+            return self._given.newest(question.key(operator_id, group), answer)
+        return answer
 
     def _without_cells(
         self,
@@ -163,7 +172,7 @@ class Answers:
         """
         if operator_id in self._implied:
             return
-        with suppress(StoreUnavailable):
+        with suppress(StoreUnavailable, WriteUnderWay):
             entries, _ = await self._redis.call(lambda: self._documents.operators(frozenset((operator_id,))))
             if not entries and await self._clickhouse.call(lambda: self._cells.operator(operator_id)) is None:
                 raise _unknown(operator_id)
@@ -248,7 +257,7 @@ class Answers:
         if operator.today:
             return found
         today = zone(operator.timezone).day(self._now_quarter())
-        return KnownOperator(self._retention.operator(operator.timezone, operator.currency, today), found.partition)
+        return found._replace(operator=self._retention.operator(operator.timezone, operator.currency, today))
 
 
 def _default(document: bytes, seen: ReadResult | None) -> Answer | None:

@@ -13,7 +13,8 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
-from stream_app.api.asking.answers import Answer, Answers
+from stream_app.api.asking.answers import Answers
+from stream_app.api.asking.given import Answer
 from stream_app.api.errors import ApiError
 from stream_app.api.live.updates import LINK_ERRORS, UpdateSubscription
 from stream_app.api.live.watched import Document, Viewer, WatchedGroup, read_event_id

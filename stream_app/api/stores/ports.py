@@ -34,7 +34,10 @@ class ReadResult(NamedTuple):
 
 
 class CellStore(Protocol):
-    """A store of cells, for every question that the default answers don't cover."""
+    """A store of cells, for every question that the default answers don't cover.
+
+    An operator and its cells `Raise` WriteUnderWay while they are being written: answers are of one state.
+    """
 
     async def operator(self, operator_id: str) -> KnownOperator | None:
         """An operator, if it is known."""

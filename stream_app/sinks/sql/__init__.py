@@ -13,6 +13,7 @@ OTHER_TABLES: Final = {  # statement that makes it: its name
     "groups": "ads_operation_crm_groups",
 }
 MOVES: Final = "ads_operation_crm_moves"  # made by the statement `moves`
+WRITES: Final = "ads_operation_crm_writes"  # made by migration 2.1
 RECORD: Final = "migrations"  # makes the table of migrations that were run
 RECORD_TABLE: Final = "ads_operation_crm_migrations"
 

@@ -1,0 +1,1 @@
+INSERT INTO {database}.ads_operation_crm_writes (operator_id, mark) VALUES
