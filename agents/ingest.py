@@ -40,5 +40,6 @@ def add(app: Any, topics: Iterable[str], ingest: Ingest) -> None:
         ingest.refuse()
         await asyncio.gather(*tasks)
 
+    app.lost = ingest.lost
     app.stops.append(drain)  # before what they write to is closed
     app.agent(sources, name=NAME, supervisor_strategy=CrashingSupervisor)(ingest_agent)

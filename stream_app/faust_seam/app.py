@@ -24,6 +24,8 @@ class App(faust.App):
         super().__init__(*args, **kwargs)
         self.positions: Callable[[], Mapping[TP, int]] = dict  # of partitions whose owner knows where to go on
         self.full: Callable[[], set[TP]] = set  # partitions whose owner takes no more for now
+        # Told of acknowledged records that are gone, in the thread that fetches: see kafka.read_records.ReadRecords.
+        self.lost: Callable[[tuple[str, int], int, int], None] = lambda *_: None
         self.running = asyncio.Event()  # tables are recovered, streams run
         self.starts: list[Hook] = []
         self.stops: list[Hook] = []

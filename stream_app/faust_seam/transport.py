@@ -13,12 +13,15 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from stream_app.clients.waiting import passes, until_kafka_answers
+from stream_app.kafka.read_records import ReadRecords
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +31,12 @@ _FETCH_WAIT_MS = 100  # a waiting fetch holds up all partitions of its broker; F
 
 
 class Fetched(NamedTuple):
-    """The outcome of a fetch: batches by partition, and the consumer's positions right behind them."""
+    """The outcome of a fetch: batches by partition, the consumer's positions right behind them; partitions that lost what was read of them."""
 
     records: dict[TP, list[Any]]
     positions: dict[TP, int]
     epoch: int
+    back: frozenset[TP]
 
 
 class Thread(driver.AIOKafkaConsumerThread):
@@ -40,10 +44,20 @@ class Thread(driver.AIOKafkaConsumerThread):
 
     epoch = 0
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._read = ReadRecords(self.consumer.app.lost)  # type: ignore[attr-defined]  # our App
+
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"  # noqa: SLF001  # sources may be transactional; Faust ties it to its own exactly_once
         consumer._fetch_max_wait_ms = _FETCH_WAIT_MS  # noqa: SLF001
+        commit = consumer.commit
+
+        async def commit_with_epochs(offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+            await commit({tp: self._read.committing(tp, at.offset) for tp, at in offsets.items()})
+
+        consumer.commit = commit_with_epochs
         return consumer
 
     async def on_thread_stop(self) -> None:
@@ -66,6 +80,8 @@ class Thread(driver.AIOKafkaConsumerThread):
             log.warning("a fetch failed, and is tried again: %s", exc)
             await asyncio.sleep(_FAILED_S)
             records = {}
+        epoch = self.epoch
+        records = await self._read.follow(consumer, records)
         positions = {}
         assignment = consumer._subscription.subscription and consumer._subscription.subscription.assignment  # noqa: SLF001
         if assignment is not None:
@@ -73,7 +89,8 @@ class Thread(driver.AIOKafkaConsumerThread):
                 state = assignment.state_value(tp)
                 if state is not None and state.has_valid_position:
                     positions[ensure_TP(tp)] = state.position
-        return Fetched({ensure_TP(tp): found for tp, found in records.items()}, positions, self.epoch)
+        back = frozenset(map(ensure_TP, self._read.back))
+        return Fetched({ensure_TP(tp): found for tp, found in records.items()}, positions, epoch, back)
 
     async def seek_all(self, own: Mapping[TP, int]) -> dict[TP, int | None]:
         """Seek every partition, to where its owner says or to the committed offset, else to its beginning; the committed ones."""
@@ -82,8 +99,8 @@ class Thread(driver.AIOKafkaConsumerThread):
     async def _seek_all(self, consumer: Any, own: Mapping[TP, int]) -> dict[TP, int | None]:
         others = [tp for tp in consumer.assignment() if ensure_TP(tp) not in own]
         what = "the positions of a consumer"
-        committed = await until_kafka_answers(lambda: asyncio.gather(*map(consumer.committed, others)), what)
-        found = dict(zip(others, committed, strict=True))
+        committed = await until_kafka_answers(lambda: consumer._coordinator.fetch_committed_offsets(others), what)  # noqa: SLF001  # with metadata
+        found = {tp: committed[tp].offset if tp in committed else None for tp in others}
         fresh = [tp for tp, offset in found.items() if offset is None]
         first = await until_kafka_answers(lambda: consumer.beginning_offsets(fresh), what) if fresh else {}
         # From here on nothing may come between: a fetch belongs to the time before all seeks, or after them.
@@ -93,6 +110,7 @@ class Thread(driver.AIOKafkaConsumerThread):
             elif tp in found:
                 consumer.seek(tp, first[tp] if found[tp] is None else found[tp])
         self.epoch += 1
+        self._read.begin(others, committed)
         return {ensure_TP(tp): offset for tp, offset in found.items()}
 
 
@@ -131,7 +149,8 @@ class Consumer(driver.Consumer):
             await self.sleep(_POLL_S)
             return
         thread: Thread = self._thread  # type: ignore[assignment]  # _new_consumer_thread
-        records, positions, epoch = await thread.fetch(active, _POLL_S)
+        records, positions, epoch, back = await thread.fetch(active, _POLL_S)
+        self._forget(back)
         if self.should_stop or epoch != thread.epoch:  # the seek came later: it is all read again
             return
         if not self.flow_active:  # a rebalance; if its seek was before this fetch, none would follow

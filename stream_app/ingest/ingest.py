@@ -6,6 +6,7 @@ is off the broker's: it decides what lies in the future.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +25,8 @@ from stream_app.ports.records import NO_TIMESTAMP, Batch, RecordFields
 from stream_app.sinks.dead_letters import dead_letter
 from stream_app.sources import FUTURE_MS, read
 from stream_app.sources.registry import SourceTopic
+
+log = logging.getLogger(__name__)
 
 _CHUNK = 4000  # records decoded without letting other work in: some 20 ms
 _time = itemgetter(TIME)
@@ -141,6 +144,18 @@ class Ingest:
         if self._conf.stream_clock:  # other workers may be further on
             return 1 << 62
         return retained_from(zone("UTC"), now_ms // QUARTER_MS, self._conf.retention_months)[1] + _MARGIN
+
+    def lost(self, partition: tuple[str, int], first: int, end: int) -> None:
+        """Say that Kafka has lost source records that it had acknowledged and that were read: (topic, partition), the first offset and the end."""
+        if first < end:
+            log.error(
+                "%s/%d has lost records that Kafka had acknowledged: those at offsets %d to %d were read, and are gone. What comes in their place is "
+                "read, too; what was lost stays counted: see docs/operating.md, What happens when",
+                *partition,
+                first,
+                end - 1,
+            )
+            self._metrics.count_lost(partition[0], end - first)
 
     # -- time
 

@@ -28,9 +28,16 @@ class IngestMetrics:
             ["topic"],
             registry=registry,
         )
+        self._lost = Counter(
+            "crm_ingest_lost_records",
+            "Offsets of source records that were read, and that Kafka has lost since",
+            ["topic"],
+            registry=registry,
+        )
         for topic, source in sources.items():  # so that a 0 is told before the first one
             self._taken.labels(topic)
             self._rejected.labels(topic)
+            self._lost.labels(topic)
             if _has_energy(source):
                 self._unknown_energy.labels(topic)
 
@@ -40,6 +47,10 @@ class IngestMetrics:
         self._rejected.labels(topic).inc(rejected)
         for kind in _WITH_ENERGY & by_kind.keys():
             self._unknown_energy.labels(topic).inc(sum(_unknown(part.rows) for part in by_kind[kind].values()))
+
+    def count_lost(self, topic: str, offsets: int) -> None:
+        """Count records of a source topic that were read, and that Kafka has lost since."""
+        self._lost.labels(topic).inc(offsets)
 
 
 def _has_energy(source: SourceTopic) -> bool:

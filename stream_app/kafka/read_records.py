@@ -1,0 +1,134 @@
+"""Whether partitions still hold what a consumer has read of them, told by leader epochs (KIP-320).
+
+After an election of a replica that was not in sync, records that Kafka had acknowledged are gone, and others stand at their offsets, under a later
+epoch. Noticed by the first batch of a later epoch, and now and then while there is none to fetch: others may have filled just the places of those that
+are gone. The epoch goes along with committed offsets, as their metadata, so that it is noticed over restarts, too. Knows nothing of Faust.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+
+from aiokafka import TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
+
+from stream_app.clients.waiting import passes
+from stream_app.kafka.leader_epochs import epoch_end
+from stream_app.ports.records import Batch
+
+_CHECK_S: Final = 5.0  # between two looks at partitions without records
+_ANSWER_S: Final = 2.0  # of a leader that is asked
+_PAUSE_S: Final = 0.2  # after one that did not answer
+
+
+class ReadUpTo(NamedTuple):
+    """Records up to an offset, the last of them under this leader epoch, -1 where it is not known."""
+
+    epoch: int
+    offset: int
+
+
+NOTHING: Final = ReadUpTo(-1, 0)
+
+
+def note(read: ReadUpTo, committed: int) -> str:
+    """Metadata of a committed offset: what was read up to there."""
+    return f"{read.epoch}/{min(read.offset, committed)}" if read.epoch >= 0 else ""
+
+
+def noted(metadata: str) -> ReadUpTo:
+    """What the metadata of a committed offset say; those of others say nothing."""
+    epoch, _, offset = metadata.partition("/")
+    return ReadUpTo(int(epoch), int(offset)) if epoch.isdecimal() and offset.isdecimal() else NOTHING
+
+
+class ReadRecords:
+    """What one consumer has read of partitions whose positions are the group's.
+
+    `lost` is told of acknowledged records that were read and are gone: partition, first offset, end. `back`: where partitions go on of which records were
+    lost, in the fetch under way.
+    """
+
+    def __init__(self, lost: Callable[[TopicPartition, int, int], None]) -> None:
+        self._lost = lost
+        self._read: dict[TopicPartition, ReadUpTo] = {}
+        self._check_at = 0.0
+        self.back: dict[TopicPartition, int] = {}
+
+    def begin(
+        self, partitions: Collection[TopicPartition], committed: Mapping[TopicPartition, OffsetAndMetadata]
+    ) -> None:
+        """The consumer has gone to the committed offsets of these partitions. Answers about what was read before are of no use any more."""
+        self._read = {tp: noted(committed[tp].metadata) if tp in committed else NOTHING for tp in partitions}
+
+    def committing(self, tp: TopicPartition, offset: int) -> OffsetAndMetadata:
+        """An offset as it is committed: none of records that were lost, as long as what came of them may still be acknowledged."""
+        offset = min(offset, self.back.get(tp, offset))
+        return OffsetAndMetadata(offset, note(self._read.get(tp, NOTHING), offset))
+
+    async def follow(
+        self, consumer: Any, fetched: Mapping[TopicPartition, list[Batch]]
+    ) -> dict[TopicPartition, list[Batch]]:
+        """Those of the fetched batches that follow what was read; of others the consumer goes back. `Raises` KafkaError of what does not pass by itself."""
+        self.back.clear()
+        follows = {tp: batches for tp, batches in fetched.items() if await self._follows(consumer, tp, batches)}
+        if time.monotonic() >= self._check_at:
+            idle = [tp for tp, read in self._read.items() if tp not in fetched and read.epoch >= 0]
+            await asyncio.gather(*(self._goes_back(consumer, tp) for tp in idle))
+            self._check_at = time.monotonic() + _CHECK_S
+        return follows
+
+    async def _follows(self, consumer: Any, tp: TopicPartition, batches: list[Batch]) -> bool:
+        began, read, first = self._read, self._read.get(tp), batches[0]
+        if read is None:
+            return True
+        if (
+            first.offsets[0] < read.offset
+        ):  # the partition ended before: the consumer reads all of it again, from its beginning
+            end = await _kept(consumer, tp, read)
+            if end is not None:
+                self._lost(tp, end, read.offset)
+        elif first.leader_epoch > read.epoch >= 0:
+            goes_back = await self._goes_back(consumer, tp)
+            if goes_back is None and began is self._read:
+                _go(consumer, tp, first.offsets[0])
+                await asyncio.sleep(_PAUSE_S)
+            if goes_back is not False:
+                return False
+        if began is not self._read:
+            return False
+        self._read[tp] = ReadUpTo(batches[-1].leader_epoch, batches[-1].next_offset)
+        return True
+
+    async def _goes_back(self, consumer: Any, tp: TopicPartition) -> bool | None:
+        """Whether records that were read are gone: then the consumer goes back to the first of them. None: not known."""
+        began, read = self._read, self._read.get(tp, NOTHING)
+        end = await _kept(consumer, tp, read)
+        if end is None or began is not self._read:
+            return None
+        if end >= read.offset:
+            return False
+        self._read[tp], self.back[tp] = ReadUpTo(read.epoch, end), end
+        _go(consumer, tp, end)
+        self._lost(tp, end, read.offset)
+        return True
+
+
+async def _kept(consumer: Any, tp: TopicPartition, read: ReadUpTo) -> int | None:
+    """Up to where a partition holds what was read; None: not known."""
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            end = await epoch_end(consumer._client, tp, read.epoch)  # noqa: SLF001
+    except (KafkaError, TimeoutError) as exc:
+        if not passes(exc):
+            raise
+        return None
+    return read.offset if end is None else min(end, read.offset)
+
+
+def _go(consumer: Any, tp: TopicPartition, offset: int) -> None:
+    with suppress(IllegalStateError):  # revoked this moment
+        consumer.seek(tp, offset)
