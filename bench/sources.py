@@ -1,4 +1,4 @@
-"""How many source records a CPU-second `stream_app.sources.decode` reads: python bench/sources.py."""
+"""How many source records a CPU-second `stream_app.sources.read` reads: python bench/sources.py."""
 
 import json
 import random
@@ -6,8 +6,9 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from stream_app.sources import decode
-from stream_app.sources.registry import CDRS, CUSTOMER_GROUPS, PAYMENTS, SESSIONS, SourceTopic
+from stream_app.sources import read
+from stream_app.sources.maps.map_load import load_topic
+from stream_app.sources.registry import CDRS, CUSTOMER_GROUPS, PAYMENTS, SESSIONS, SourceTopic, mapped
 
 NOW_MS = 1_793_700_000_000
 BATCH, ROUNDS = 2_000, 40
@@ -51,6 +52,47 @@ def cdr() -> dict[str, object]:
     }  # fmt: skip
 
 
+MAP = """
+[topic]
+name = "shop.orders"
+number = 1
+
+[row]
+operator_id = { path = "merchant" }
+customer_id = { path = "driver.id" }
+"""
+SESSION_MAP = """
+[session]
+session_id = { path = "order.id" }
+status = { path = "state", values = { paid = "COMPLETED" } }
+started_at = { path = "opened" }
+ended_at = { path = "closed" }
+energy_kwh = { path = "wh", unit = "Wh" }
+version = { path = "revision" }
+"""
+PAYMENT_MAP = """
+[payment]
+payment_id = { path = "order.id" }
+session_id = { path = "order.session" }
+status = { path = "state", values = { paid = "SUCCEEDED" } }
+amount_received = { path = "total" }
+amount_discount = { path = "voucher" }
+currency = { path = "currency" }
+paid_at = { path = "closed" }
+version = { path = "revision" }
+"""
+
+
+def order(make_amount: Any) -> dict[str, object]:
+    """An order, with amounts in major units as `make_amount` writes them."""
+    ms = at_ms()
+    return {
+        "merchant": f"M{random_.randrange(20)}", "driver": {"id": f"c-{random_.randrange(10_000)}"}, "state": "paid", "opened": text(ms),
+        "order": {"id": f"p-{random_.getrandbits(64):016x}", "session": f"s-{random_.getrandbits(64):016x}"}, "closed": text(ms), "currency": "EUR",
+        "wh": random_.randrange(80_000), "total": make_amount(random_.randrange(5_000) / 100), "voucher": make_amount(1.5), "revision": 1,
+    }  # fmt: skip
+
+
 def main() -> None:
     """Print a line a kind of traffic."""
     plans: dict[str, tuple[SourceTopic, Any]] = {
@@ -58,6 +100,9 @@ def main() -> None:
         "payments, integer times": (PAYMENTS, lambda _: payment()),
         "sessions, RFC 3339": (SESSIONS, lambda _: session(started_at=text(at_ms()))),
         "payments, RFC 3339": (PAYMENTS, lambda _: payment(paid_at=text(at_ms()))),
+        "sessions by a map, RFC 3339": (mapped(load_topic((MAP + SESSION_MAP).encode())), lambda _: order(str)),
+        "payments by a map, RFC 3339": (mapped(load_topic((MAP + PAYMENT_MAP).encode())), lambda _: order(str)),
+        "the same, amounts as numbers": (mapped(load_topic((MAP + PAYMENT_MAP).encode())), lambda _: order(float)),
         "payments, RFC 3339 with milliseconds": (PAYMENTS, lambda _: payment(paid_at=text(at_ms(), "milliseconds"))),
         "payments, Chinese ids": (PAYMENTS, lambda _: payment(customer_id=f"大客户{random_.randrange(10_000)}")),
         "payments, one in 100 unusable": (PAYMENTS, lambda i: payment(status="?" if i % 100 == 3 else "SUCCEEDED")),
@@ -74,7 +119,7 @@ def main() -> None:
         taken = []
         for _ in range(ROUNDS):
             started = time.process_time()
-            decode(topic, values, offsets, timestamps, 0, now_ms=NOW_MS, ocpi_operators={})
+            read(topic, values, offsets, timestamps, 0, now_ms=NOW_MS, ocpi_operators={})
             taken.append(time.process_time() - started)
         print(f"{name:40} {BATCH / sorted(taken)[ROUNDS // 2]:12,.0f} records per CPU-second")
 

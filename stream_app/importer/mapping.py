@@ -46,7 +46,8 @@ class Mapping:
         index = {name: index for index, name in enumerate(header)}
 
         def cell(row: Sequence[str], column: str) -> str:
-            return row[index[column]]
+            text = row[index[column]]
+            return text if text.strip() else ""
 
         self._sections = Sections(map_, cell)
         self._operators = map_.operators

@@ -12,10 +12,10 @@ import msgspec
 
 from stream_app.domain.errors import Rejection
 from stream_app.domain.events import PARTITIONS_MAX, Row, SourceEvents
-from stream_app.sources.exact import CONTROLS, Fields, UnusableError, parse
+from stream_app.sources.clean import is_clean, is_plain
+from stream_app.sources.exact import Fields, UnusableError, parse
 from stream_app.sources.limits import BYTES_MAX, too_large
 from stream_app.sources.mapped import ByKind, decode_mapped
-from stream_app.sources.records import Source
 from stream_app.sources.registry import MappedTopic, SourceTopic
 
 FUTURE_MS = 86_400_000  # how far ahead of the clock a time may be
@@ -68,7 +68,7 @@ def decode(
 ) -> Decoded:
     """Values of one partition of a topic of the contract; likewise."""
     source, partition = topic.reader(ocpi_operators), topic.number * PARTITIONS_MAX + partition
-    read, make_row, latest_ms, plain = source.read, source.row, now_ms + FUTURE_MS, _plain(values)
+    read, make_row, latest_ms, plain = source.read, source.row, now_ms + FUTURE_MS, is_plain(values)
     result, bytes_max = Decoded({}, []), BYTES_MAX.get(topic.kind)
     appends: dict[str, tuple[Callable[[str], None], Callable[[Row], None], Callable[[int], None]]] = {}
     for index, value, offset, timestamp in zip(range(len(values)), values, offsets, timestamps, strict=True):
@@ -76,7 +76,7 @@ def decode(
             record = read(value)
             row = (
                 make_row(record, timestamp, offset, partition, latest_ms)
-                if record is not None and (plain or _clean(source, value, record))
+                if record is not None and (plain or is_clean(source, value, record))
                 else None
             )
         except _DOUBTS:
@@ -102,20 +102,3 @@ def decode(
         add_row(row)
         add_index(index)
     return result
-
-
-def _plain(values: Sequence[bytes | None]) -> bool:
-    """Whether all of it is ASCII that can't name a control character: then it is UTF-8, and no id needs a look."""
-    try:
-        joined = b"\n".join(values)  # type: ignore[arg-type]  # TypeError where one is None
-    except TypeError:
-        joined = b"\n".join([value for value in values if value is not None])
-    return joined.isascii() and b"\\" not in joined and b"\x7f" not in joined
-
-
-def _clean(source: Source, value: bytes | None, record: object) -> bool:
-    """Whether the ids are free of control characters. `Raises` UnicodeDecodeError, also for a field that msgspec skips."""
-    assert value is not None  # it gave a record
-    if not value.isascii():
-        value.decode()
-    return not CONTROLS.search("".join(source.ids(record)))

@@ -11,10 +11,6 @@ from stream_app.sources.exact import Fields, UnusableError, parse_any, shown
 from stream_app.sources.maps.map_file import Topic
 from stream_app.sources.maps.paths import steps, walk
 
-_CONNECT: Final = {
-    "schema",
-    "payload",
-}  # what Kafka Connect's JsonConverter puts around a value when schemas.enable is set
 _OCPI_ERRORS: Final = 2000  # OCPI's status codes from here on
 
 
@@ -73,7 +69,7 @@ def _cloudevents(data: Any) -> Iterator[Found]:
 def _debezium(data: Any) -> Iterator[Found]:
     """A created, changed or snapshotted row is `after`, a deleted one `before`. A message of the log itself says nothing of a row."""
     fields = _object(data)
-    if data.keys() == _CONNECT:
+    if fields.has("payload") and not fields.has("op"):  # JsonConverter's of Kafka Connect, where schemas.enable is set
         data = data["payload"]
         fields = _object(data)
     op = fields.text("op")

@@ -4,31 +4,29 @@ The map makes the fields of the contract of a record, and the rules of the contr
 several entities of several kinds.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Never
 
 from stream_app.domain.errors import Reason as Unusable
 from stream_app.domain.errors import Rejection
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION, VERSION, Row, SourceEvents
-from stream_app.sources import canonical, envelopes, ocpi
+from stream_app.sources import envelopes, ocpi
+from stream_app.sources.clean import is_clean, is_plain
+from stream_app.sources.compiled import compiled
 from stream_app.sources.envelopes import Found
+from stream_app.sources.events import SOURCES, Event
 from stream_app.sources.exact import Fields, UnusableError, shown
 from stream_app.sources.limits import BYTES_MAX, too_large
+from stream_app.sources.lookups import DOUBTS
 from stream_app.sources.maps import map_file as m
 from stream_app.sources.maps.cells import Reason, RefusedError, epoch_ms
 from stream_app.sources.maps.paths import ROOT, as_text, steps, walk
 from stream_app.sources.maps.sections import Said, Sections
 from stream_app.sources.maps.values import Refusal
-from stream_app.sources.records import Source, SourceRecord
+from stream_app.sources.records import Source
 
-SOURCES: Final[dict[int, Source]] = {
-    OPERATOR: canonical.OPERATORS,
-    GROUP: canonical.GROUPS,
-    MEMBERSHIP: canonical.MEMBERSHIPS,
-    SESSION: canonical.SESSIONS,
-    PAYMENT: canonical.PAYMENTS,
-}
 _UNUSABLE: Final = {
     Reason.NOT_A_TEXT: Unusable.WRONG_TYPE,
     Reason.EMPTY: Unusable.MISSING_FIELD,
@@ -47,6 +45,7 @@ _UNUSABLE: Final = {
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMES: Final = {SESSION: "session_id", PAYMENT: "payment_id", MEMBERSHIP: "customer_id"}
 _DELETED: Final = "; of a deleted row, Debezium tells all columns only with REPLICA IDENTITY FULL in PostgreSQL and binlog_row_image=FULL in MySQL"
+Append = tuple[Callable[[str], None], Callable[[Row], None], Callable[[int], None]]
 ByKind = dict[int, dict[str, SourceEvents]]  # kind of events -> operator -> events
 
 
@@ -56,14 +55,6 @@ class Stamp(NamedTuple):
     timestamp: int
     offset: int
     partition: int
-
-
-class Event(NamedTuple):
-    """A usable record of the contract, as a map made it, with its kind of events and its row."""
-
-    kind: int
-    record: SourceRecord
-    row: Row
 
 
 class TopicReader:
@@ -82,6 +73,7 @@ class TopicReader:
         self.kinds = tuple(kind for kind, section in sections.items() if section)
         self._sections = Sections(map_, _cell, _items)
         self._places = m.by_key(map_)
+        self.read = compiled(map_)  # the fast way, if it has one
 
     def exact(
         self, value: bytes | None, stamp: Stamp, latest_ms: int, ocpi_operators: Mapping[str, str]
@@ -99,7 +91,7 @@ class TopicReader:
                     refused.append((count, error.rejection))
                     continue
                 for event in some:
-                    key = (event.kind, event.record.operator_id, event.record.id)
+                    key = event[:3]
                     other = events.get(key)  # of an entity twice in a value, whose stamps differ in the version at most
                     if other is None or event.row[VERSION] >= other.row[VERSION]:
                         events[key] = event
@@ -136,9 +128,11 @@ class TopicReader:
         before = self._sections.taken_back(found._replace(record=found.was), at)
         if isinstance(before, Refusal):
             return  # not all of the row before is told
-        events = [_event(each.kind, SOURCES[each.kind], _plain(each.fields), stamp, latest_ms) for each in before]
         names = {(each.kind, each.operator, each.fields[_NAMES[each.kind]]) for each in said if each.kind in _NAMES}
-        yield from (event for event in events if (event.kind, event.record.operator_id, event.record.id) not in names)
+        for each in before:
+            if (each.kind, each.operator, each.fields[_NAMES[each.kind]]) not in names:
+                with suppress(UnusableError):  # the row before could not be used, and counts nowhere
+                    yield _event(each.kind, SOURCES[each.kind], _plain(each.fields), stamp, latest_ms)
 
 
 def _event(kind: int, source: Source, fields: dict[str, Any], stamp: Stamp, latest_ms: int) -> Event:
@@ -147,7 +141,7 @@ def _event(kind: int, source: Source, fields: dict[str, Any], stamp: Stamp, late
     assert row is not None
     if kind in BYTES_MAX and (rejection := too_large(BYTES_MAX[kind], row)):
         raise UnusableError(*rejection)
-    return Event(kind, record, row)
+    return Event(kind, record.operator_id, record.id, row, record)
 
 
 def _joined(refused: Sequence[tuple[int, Rejection]], count: int) -> Rejection | None:
@@ -173,20 +167,33 @@ def decode_mapped(
     """Values of one partition of a topic with a map: rows, and what could not be used by its index in the batch. Raises for no value."""
     out: ByKind = {kind: {} for kind in reader.kinds}
     rejections: list[tuple[int, Rejection]] = []
+    read, plain = reader.read or _never, is_plain(values)
+    appends: dict[int, dict[str, Append]] = {kind: {} for kind in reader.kinds}
     for index, value, offset, timestamp in zip(range(len(values)), values, offsets, timestamps, strict=True):
-        events, rejection = reader.exact(value, Stamp(timestamp, offset, partition), latest_ms, ocpi_operators)
-        if rejection is not None:
-            rejections.append((index, rejection))
-        for kind, record, row in events:
-            parts, operator = out[kind], record.operator_id
+        try:
+            events = read(value, timestamp, offset, partition, latest_ms)
+            if not plain and not all(is_clean(SOURCES[kind], value, record) for kind, _, _, _, record in events):
+                raise LookupError  # as the others are raised further down
+        except DOUBTS:
+            stamp = Stamp(timestamp, offset, partition)
+            events, rejection = reader.exact(value, stamp, latest_ms, ocpi_operators)
+            if rejection is not None:
+                rejections.append((index, rejection))
+        for kind, operator, id_, row, _ in events:
             try:
-                part = parts[operator]
+                add_id, add_row, add_index = appends[kind][operator]
             except KeyError:
-                part = parts[operator] = SourceEvents([], [], [])
-            part.ids.append(record.id)
-            part.rows.append(row)
-            part.indexes.append(index)
+                part = out[kind][operator] = SourceEvents([], [], [])
+                add_id, add_row, add_index = part.ids.append, part.rows.append, part.indexes.append
+                appends[kind][operator] = add_id, add_row, add_index
+            add_id(id_)
+            add_row(row)
+            add_index(index)
     return out, rejections
+
+
+def _never(*_: object) -> Never:
+    raise LookupError
 
 
 def _cell(found: Found, name: str) -> str:

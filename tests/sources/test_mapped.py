@@ -100,7 +100,7 @@ def test_a_record_without_the_amount_says_the_session_alone():
         (order(station__owner=None), Reason.MISSING_FIELD, "row.operator_id"),
         (order(station="x"), Reason.MISSING_FIELD, "row.operator_id"),
         (order(station__owner={}), Reason.WRONG_TYPE, "station.owner is an object"),
-        (order(order__id="\n"), Reason.MISSING_FIELD, "session.session_id"),
+        (order(order__id=""), Reason.MISSING_FIELD, "session.session_id"),
         (order(order__id="a\tb"), Reason.BAD_ID, "session.session_id"),
         (order(order__state="lost"), Reason.UNKNOWN_STATUS, "session.status (order.state): 'lost'"),
         (order(order__created="3 Nov"), Reason.BAD_TIME, "session.started_at (order.created): '3 Nov'"),

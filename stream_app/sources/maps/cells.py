@@ -172,7 +172,7 @@ def epoch_ms(when: datetime) -> int:
 
 def checked_id(text: str) -> str:
     """The id as it stands, if it is one by the contract. `Raises` RefusedError."""
-    if not text.strip():
+    if not text:
         raise RefusedError(Reason.EMPTY, "an id is needed")
     if _UNDECODED.search(text):
         raise RefusedError(Reason.WRONG_ENCODING, f"{text!r}")

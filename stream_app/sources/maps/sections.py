@@ -151,7 +151,7 @@ class Sections(Values[Row]):
             return None
         currency = self._currency("payment.currency", spec.currency, row)
         fields: dict[str, Any] = {"payment_id": self._id("payment.payment_id", spec.payment_id, row)}
-        if spec.session_id and self._text(spec.session_id, row).strip():
+        if spec.session_id and self._text(spec.session_id, row):
             fields["session_id"] = self._id("payment.session_id", spec.session_id, row)
         fields |= {
             "operator_id": operator,
@@ -197,7 +197,7 @@ class Sections(Values[Row]):
             return None
         self._key = "row.customer_id"
         cell = self._text(spec, row)
-        return None if not cell.strip() or cell in spec.anonymous else checked_id(cell)
+        return None if not cell or cell in spec.anonymous else checked_id(cell)
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,139 @@
+"""What the fast way of a map looks values up in: tables that fill themselves by the rules of the exact way, since the same values come again and again.
+
+Invariant: a table gives what the exact way makes of a value, or raises one of DOUBTS.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from stream_app.domain.local_time import QUARTER_MS
+from stream_app.sources.exact import ID_LENGTH
+from stream_app.sources.maps import map_file as m
+from stream_app.sources.maps.cells import RefusedError, zone_info
+from stream_app.sources.maps.numbers import from_bytes, minor_units, number
+from stream_app.sources.maps.paths import as_text
+from stream_app.sources.times import epoch_ms, epoch_ms_or_utc
+
+# What the fast way raises where it is not sure.
+DOUBTS: Final = (
+    msgspec.MsgspecError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RefusedError,
+)
+_KEPT: Final = 100_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Table(dict[Any, Any]):
+    """Made values by what they are made of, which may be of any type but a boolean: that is equal to a number."""
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, found: Any) -> Any:
+        made = self._make(found)
+        if len(self) >= _KEPT:
+            self.clear()
+        self[found] = made
+        return made
+
+
+class Amounts(_Table):
+    """Amounts of a currency, as they are written -> minor units. `Raises` ValueError for a blank one."""
+
+    def __init__(self, spec: m.Amount, currency: str, money: m.Money) -> None:
+        def make(found: Any) -> int:
+            text = text_of(found)
+            if spec.scale is not None and text:
+                text = from_bytes(text, spec.scale)
+            if not text.strip():
+                raise ValueError(text)
+            return minor_units(text, currency, money, spec.unit)
+
+        super().__init__(make)
+
+
+class Energies(_Table):
+    """Energies, as they are written -> kilowatt-hours in a text, None for what is none."""
+
+    def __init__(self, spec: m.Energy) -> None:
+        def make(found: Any) -> str | None:
+            text = text_of(found)
+            try:
+                energy = number(text, spec.decimal, spec.thousands, spec.unit)
+            except RefusedError:
+                return None
+            return f"{energy.scaleb(-3) if spec.unit == 'Wh' else energy:f}"
+
+        super().__init__(make)
+
+
+class Offsets(_Table):
+    """Quarter hours of a zone's wall clock, counted as if it were UTC's -> milliseconds that it is ahead of UTC.
+
+    `Raises` ValueError for one that clocks skip or show twice.
+    """
+
+    def __init__(self, zone: str) -> None:
+        info = zone_info(zone)
+
+        def make(quarter: int) -> int:
+            local = (_EPOCH + timedelta(milliseconds=quarter * QUARTER_MS)).replace(tzinfo=info)
+            first, second = local.utcoffset(), local.replace(fold=1).utcoffset()
+            if first != second or first is None:
+                raise ValueError(quarter)
+            return first // timedelta(milliseconds=1)
+
+        super().__init__(make)
+
+
+def text_of(found: Any) -> str:
+    """The text of a cell. `Raises` TypeError for an object or an array."""
+    if type(found) is str:
+        return found
+    text = as_text(found)
+    if text is None:
+        raise TypeError
+    return text
+
+
+def as_id(found: Any) -> str:
+    """An id that is not written as a usual text. `Raises` TypeError and ValueError."""
+    text = text_of(found)
+    if not text or len(text) > ID_LENGTH:
+        raise ValueError(text)
+    return text
+
+
+def local_ms(found: Any, offsets: Offsets | None) -> int:
+    """The instant of a wall clock's time in RFC 3339 without an offset, of the zone of the offsets. `Raises` TypeError and ValueError."""
+    ms = epoch_ms_or_utc(found)
+    if offsets is None or ms is None or not ms or epoch_ms(found) is not None:
+        raise ValueError(found)
+    offset: int = offsets[ms // QUARTER_MS]
+    return ms - offset
+
+
+def energy_left(found: Any, less: Any, spec: m.Energy) -> str | None:
+    """An energy less what is taken off, in kilowatt-hours in a text; None where one of both is none."""
+    if found is None or less is None:
+        return None
+    if spec.unit == "Wh" and type(found) is int and type(less) is int and found >= less:
+        wh = found - less
+        return f"{wh // 1000}.{wh % 1000:03d}"
+    texts = text_of(found), text_of(less)
+    try:
+        first, second = (number(text, spec.decimal, spec.thousands, spec.unit) for text in texts)
+    except RefusedError:
+        return None
+    energy = first - second
+    return f"{energy.scaleb(-3) if spec.unit == 'Wh' else energy:f}"

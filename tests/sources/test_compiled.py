@@ -1,0 +1,135 @@
+"""The fast way of a map and the exact one agree: what the fast one takes, the exact one makes the same of."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from config.settings import ROOT
+from stream_app.sources.clean import is_clean
+from stream_app.sources.events import SOURCES
+from stream_app.sources.lookups import DOUBTS
+from stream_app.sources.mapped import Stamp, TopicReader
+from stream_app.sources.maps.map_load import load_topic
+from tests.support.own_topics import TOPICS
+
+MAPS = ROOT / "config" / "maps" / "topics"
+NOW_MS = 1_793_700_000_000
+LATEST_MS = NOW_MS + 86_400_000
+STAMP = Stamp(NOW_MS, 100, 65_536 * 1001)
+ORDER = {
+    "order": {"id": 81, "state": "paid", "created": "2026-11-03T08:29:59+01:00", "closed": "2026-11-03T09:11:00+01:00"},
+    "station": {"owner": "M1"}, "driver": {"id": 9}, "meter": {"begin_wh": 1200, "end_wh": 13600},
+    "total": "12.50", "voucher": 1.5, "currency": "EUR", "revision": 3,
+}  # fmt: skip
+EVENT = """
+[topic]
+name = "t"
+number = 9
+envelope = "cloudevents"
+
+[times]
+zone = "Europe/Berlin"
+
+[row]
+operator_id = { path = "op", values = { one = "M1" } }
+customer_id = { path = "who", anonymous = ["nobody", "7"] }
+
+[session]
+session_id = { paths = ["site", "$.id"], separator = "/" }
+status = { value = "COMPLETED" }
+started_at = { path = "from" }
+energy_kwh = { path = "kwh" }
+where = [{ path = "kind", is = ["charge", "1", "true"] }]
+
+[payment]
+payment_id = { path = "site" }
+session_id = { path = "list[0].id" }
+status = { path = "state", values = { ok = "SUCCEEDED" } }
+amount_received = { path = "cents", unit = "minor" }
+amount_refunded = { path = "back", scale = 2 }
+currency = { value = "EUR" }
+paid_at = { path = "at", formats = ["epoch_s"] }
+"""
+DATA = {
+    "op": "one", "who": "c", "site": "s", "from": "2026-10-25T01:30:00", "kwh": 1.5, "kind": "charge", "list": [{"id": "x"}], "state": "ok", "cents": 150,
+    "back": "ZA==", "at": 1_793_600_000,
+}  # fmt: skip
+STARTED = datetime.fromtimestamp(NOW_MS / 1000, UTC) - timedelta(days=22)
+CASES = {
+    "orders": ((MAPS / "orders.toml").read_text(), [ORDER]),
+    "event": (EVENT, [{"specversion": "1.0", "id": "7", "data": DATA}]),
+    **{
+        name: (
+            (MAPS / f"{name}.toml").read_text(),
+            [json.loads(m.value) for m in TOPICS[name][1](1, STARTED) if m.value],
+        )
+        for name in ("orders-mysql", "orders-postgresql", "stripe-charges")
+    },
+}
+OTHERS = st.sampled_from(
+    [
+        None, "", " ", "a\tb", "x" * 200, "x" * 201, "é", "\u00a0", 0, 1, 7, -1, 2**53, 2**53 + 1, 10**30, 1.5, 12.345, 1e3, 1e-9, "12.345", "1,5", "€ 3", "007",
+        True, False, [], {}, [{"id": 5}], "2026-11-03T08:29:59Z", "2026-10-25T02:30:00", "2026-03-29T02:30:00", "1969-12-31T23:59:59Z", "2026-06-30T23:59:60Z",
+        "2026-11-03", "2027-11-03T08:29:59Z", 1_793_600_000_000, "EUR", "eur", "ok", "paid", "nobody", "ZA==", "ZA", "M2",
+    ]
+)  # fmt: skip
+
+
+def places(value, path=()):
+    """All places in a JSON value."""
+    yield path
+    for key, below in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(below, (*path, key))
+
+
+def changed(value, path, other):
+    if not path:
+        return other
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = changed(copy[path[0]], path[1:], other)
+    return copy
+
+
+def ways(reader, raw):
+    """What the fast way makes of a value, None in doubt, and what the exact one does."""
+    try:
+        fast = reader.read(raw, *STAMP, LATEST_MS)
+        if not all(is_clean(SOURCES[event[0]], raw, event[4]) for event in fast):
+            fast = None
+    except DOUBTS:
+        fast = None
+    return fast, reader.exact(raw, STAMP, LATEST_MS, {})
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_fast_way_takes_what_is_usual(name):
+    text, values = CASES[name]
+    reader = TopicReader(load_topic(text.encode()))
+    doubtful = 0
+    for value in values:
+        fast, (_, rejection) = ways(reader, json.dumps(value).encode())
+        assert rejection is None
+        doubtful += fast is None
+    assert doubtful <= len(values) / 3  # those in which a change takes something back
+
+
+@pytest.mark.parametrize("name", CASES)
+@settings(max_examples=400, deadline=None)
+@given(data=st.data())
+def test_both_ways_agree(name, data):
+    _, values = CASES[name]
+    value = data.draw(st.sampled_from(values))
+    for _ in range(data.draw(st.integers(0, 3))):
+        value = changed(value, data.draw(st.sampled_from(sorted(places(value), key=str))), data.draw(OTHERS))
+    reader = READERS[name]
+    raw = json.dumps(value, ensure_ascii=data.draw(st.booleans())).encode(errors="surrogatepass")
+    fast, (events, rejection) = ways(reader, raw)
+    if fast is not None:
+        assert rejection is None
+        assert [event[:4] for event in fast] == [tuple(event)[:4] for event in events]
+
+
+READERS = {name: TopicReader(load_topic(text.encode())) for name, (text, _) in CASES.items()}
