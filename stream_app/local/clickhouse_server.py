@@ -44,7 +44,7 @@ def launch(run: RunFolder, port: int) -> Running:
     url = f"clickhouse://default@{ports.HOST}:{port}"
     command: list[str | Path] = [program, f"--config-file={run.conf}/clickhouse.xml"]
     running = start(run, NAME, command, note=url, env=child_env(**env), cwd=data)
-    wait_ready(run, running, lambda: answers(url), 60)
+    wait_ready(run, running, lambda: answers(url))
     return running
 
 

@@ -78,7 +78,7 @@ def launch(run: RunFolder, port: int) -> Running:
         env=child_env(),
         cwd=run.root,
     )
-    wait_ready(run, running, lambda: answers(f"{ports.HOST}:{port}"), 60)
+    wait_ready(run, running, lambda: answers(f"{ports.HOST}:{port}"))
     return running
 
 

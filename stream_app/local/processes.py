@@ -20,6 +20,8 @@ from stream_app.local.errors import LocalError
 from stream_app.local.run_folder import RunFolder
 
 START_TOLERANCE_SECONDS = 2.0
+# A machine may have much else to do, and a worker that lost its disk reads its state back from Kafka before it is ready. One that ended is told at once.
+READY_SECONDS_MAX = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,9 @@ def start(
     return Running(name, process, note)
 
 
-def wait_ready(run: RunFolder, running: Running, ready: Callable[[], bool], seconds_max: float) -> None:
+def wait_ready(
+    run: RunFolder, running: Running, ready: Callable[[], bool], seconds_max: float = READY_SECONDS_MAX
+) -> None:
     """Return when `ready` says so. `Raises` LocalError with the log's end when the process dies or takes too long."""
     deadline = time.monotonic() + seconds_max
     while not ready():

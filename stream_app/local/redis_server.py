@@ -42,7 +42,7 @@ def launch(run: RunFolder, port: int) -> Running:
         command += [f"--{name}", str(value)]
     url = f"redis://{ports.HOST}:{port}/0"
     running = start(run, NAME, command, note=url, env=child_env(), cwd=run.root)
-    wait_ready(run, running, lambda: answers(url), 30)
+    wait_ready(run, running, lambda: answers(url))
     return running
 
 

@@ -22,8 +22,6 @@ from stream_app.local.servers import SERVERS
 
 APP_STOP_SECONDS_MAX = 30.0
 SERVER_STOP_SECONDS_MAX = 30.0
-# A worker that lost its disk reads its state back from Kafka before it is ready.
-READY_SECONDS_MAX = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ def start_apps(run: RunFolder, apps: Sequence[App], *, env: Mapping[str, str], c
             running = start(run, app.name, app.command, note=app.note, env=child_env(**env), cwd=cwd)
         started.append((running, app))
     for running, app in started:
-        wait_ready(run, running, app.ready, READY_SECONDS_MAX)
+        wait_ready(run, running, app.ready)
 
 
 def worker_ready(run: RunFolder, name: str) -> Callable[[], bool]:

@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 ENTITIES = 2500
 
 
-def _rebuild(deployment: Deployment, *arguments: str, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
+def _rebuild(deployment: Deployment, *arguments: str, seconds: float = 300.0) -> subprocess.CompletedProcess[str]:
     command = [PROGRAM, "rebuild", "--state-dir", str(deployment.run.state / "rebuild"), *arguments]
     return subprocess.run(
         command, check=False, env=deployment.env, cwd=ROOT, capture_output=True, text=True, timeout=seconds

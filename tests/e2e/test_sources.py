@@ -13,6 +13,7 @@ from stream_app.local.ports import is_free
 from stream_app.local.processes import find
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server
+from tests.oracle import Record
 from tests.support.deployment import ROOT, SOURCES, Deployment
 from tests.support.kafka import read_topic
 from tests.support.waiting import wait_until
@@ -65,12 +66,12 @@ def test_transactions_of_a_source_count_when_committed_and_hold_nothing_up(runni
     with pytest.raises(AssertionError, match="still waiting until Redis' as-of has passed"):
         running.wait_as_of(opened_ms, names=["worker-1"], seconds=3)
     producer.commit_transaction(20)
-    running.wait_as_of(opened_ms, names=["worker-1"], seconds=15)
+    running.wait_as_of(opened_ms, names=["worker-1"])
     assert count(running, "T") == 7
     producer.begin_transaction()
     send(9)
     producer.abort_transaction(20)
-    running.wait_as_of(running.now_ms(), names=["worker-1"], seconds=15)
+    running.wait_as_of(running.now_ms(), names=["worker-1"])
     assert count(running, "T") == 7
     assert running.stop("worker-1") == 0
 
@@ -83,7 +84,6 @@ def test_records_of_an_added_partition_count_and_as_of_stays_true(running):
     wait_until(
         "the partitions are there",
         lambda: len(producer.list_topics("charging.payments", 5).topics["charging.payments"].partitions) == 7,
-        20,
     )
     own = partition_for(operator.encode(), 8)
     for round_ in range(1, 4):
@@ -92,25 +92,31 @@ def test_records_of_an_added_partition_count_and_as_of_stays_true(running):
         assert producer.flush(20) == 0
         taken_ms = running.now_ms()
         wanted = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(taken_ms / 1000)) + f".{taken_ms % 1000:03d}Z"
-        wait_until("as-of has passed", lambda w=wanted: running.as_of().get(own, "") >= w, 30)
+        wait_until("as-of has passed", lambda w=wanted: running.as_of().get(own, "") >= w)
         assert count(running, operator) == 2 * round_
     assert running.process("worker-1").poll() is None
 
 
 def test_as_of_of_an_idle_deployment_moves_on_each_second(running):
-    """In Redis and in its topic: that nothing came is known, too."""
-    before, seen, ends = read_topic(running.kafka, "crm-stats.as-of.v1"), set(), time.monotonic() + 10
-    while time.monotonic() < ends:
+    """In Redis and in its topic, there at most once a second: that nothing came is known, too."""
+    before, seen, began = read_topic(running.kafka, "crm-stats.as-of.v1"), set(), time.monotonic()
+
+    def moved_on() -> bool:
         found = running.as_of()
         assert len(found) == 8
-        lowest = min(found.values())
-        seen.add(lowest[:19])
-        time.sleep(0.1)
-    assert len(seen) >= 9, sorted(seen)
-    after = [record for record in read_topic(running.kafka, "crm-stats.as-of.v1") if record not in before]
-    by_partition = {n: [record for record in after if record.key == b"%d" % n] for n in range(8)}
-    assert all(8 <= len(some) <= 13 for some in by_partition.values()), {n: len(s) for n, s in by_partition.items()}
-    for some in by_partition.values():
+        seen.add(min(found.values())[:19])
+        return len(seen) > 9
+
+    wait_until("as-of has moved on nine times", moved_on)
+
+    def by_partition() -> dict[int, list[Record]]:
+        after = [record for record in read_topic(running.kafka, "crm-stats.as-of.v1") if record not in before]
+        return {n: [record for record in after if record.key == b"%d" % n] for n in range(8)}
+
+    wait_until("so has that in the topic", lambda: min(map(len, by_partition().values())) >= 8)
+    found, most = by_partition(), time.monotonic() - began + 3
+    assert all(len(some) <= most for some in found.values()), {n: len(some) for n, some in found.items()}
+    for some in found.values():
         times = [json.loads(record.value)["asOf"] for record in some]
         assert times == sorted(times)
 
@@ -125,7 +131,7 @@ def test_a_missing_source_is_named_and_waited_for_and_counts_when_it_is_made(dep
     producer = deployment.producer()
     producer.produce("charging.payments", payment("G"))
     producer.flush(20)
-    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"], seconds=30)
+    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"])
     assert count(deployment, "G") == 1
     assert "the source topic crm.groups does not exist; it is waited for" in deployment.log("worker-1")
     deployment.make_topics({"crm.groups": 2})
@@ -136,8 +142,8 @@ def test_a_missing_source_is_named_and_waited_for_and_counts_when_it_is_made(dep
         groups = json.loads(deployment.redis.get("crm:{G}:groups"))["groups"]
         return {"groupId": "vip", "name": "大客户"} in groups
 
-    wait_until("the group has its name", named, 30)
-    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"], seconds=30)
+    wait_until("the group has its name", named)
+    deployment.wait_as_of(deployment.now_ms(), names=["worker-1"])
     assert deployment.stop("worker-1") == 0
 
 
@@ -156,7 +162,7 @@ def test_records_of_no_use_go_to_the_dead_letters_as_they_came(running):
         )
         producer.produce("charging.payments", payment("D"), partition=partition)
     assert producer.flush(20) == 0
-    running.wait_as_of(running.now_ms(), names=["worker-1"], seconds=30)
+    running.wait_as_of(running.now_ms(), names=["worker-1"])
     assert count(running, "D") == 6
     letters = {letter.key.decode(): letter for letter in read_topic(running.kafka, "crm-stats.dead-letters")}
     assert letters.keys() == {f"charging.payments/{p}/{offset}" for p, offset in offsets.items()}

@@ -13,7 +13,7 @@ from tests.support.deployment import DATABASE, Deployment
 
 _OPERATORS: Final = 24
 _BATCH: Final = 400  # payments, of 1 cent each, in which a kill falls
-_EXACT_S_MAX: Final = 90.0
+_EXACT_S_MAX: Final = 300.0
 
 
 class Kill(NamedTuple):

@@ -10,6 +10,7 @@ from confluent_kafka import Producer
 from tests.oracle import Place
 from tests.support.live import produce
 from tests.support.scenario import Send
+from tests.support.waiting import SECONDS_MAX
 
 
 class Load:
@@ -52,7 +53,7 @@ class Load:
             if self._over.is_set():
                 break
             produce(self._producer, send, on_delivery=self._taken)
-        if left := self._producer.flush(120):
+        if left := self._producer.flush(SECONDS_MAX):
             self.failed.append(f"{left} records were not taken")
 
     def _taken(self, error: Any, message: Any) -> None:

@@ -12,7 +12,7 @@ from stream_app.local import kafka_server
 from tests.storm.brokers import Losses
 from tests.storm.kills import Kills
 from tests.storm.overload import Look, Overload
-from tests.storm.storm import Found, summaries
+from tests.storm.storm import RECOVERY_S_MAX, Found, summaries
 from tests.support.deployment import ROOT
 
 PAGE: Final = ROOT / "docs" / "reliability.md"
@@ -148,7 +148,7 @@ def _overload(day: str, found: Overload) -> str:
 
 
 def _seconds(value: float | None) -> str:
-    return "not within 120 s" if value is None else f"{value:.1f} s"
+    return f"not within {RECOVERY_S_MAX:.0f} s" if value is None else f"{value:.1f} s"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:

@@ -176,8 +176,8 @@ class ClickHouseReader:
 class HttpReader:
     """Default answers of groups, chosen at random, by the API.
 
-    While Redis is away the API composes answers from ClickHouse, which follows within seconds: their as-of, which is of whole seconds, says so. They are kept
-    apart (`composed`): what they show may be older than what was shown before.
+    While Redis is away the API composes answers from ClickHouse, which follows within seconds: their as-of, which is of whole seconds, tells, and may be
+    older than what was said before; their version may not. All of them are kept (`composed`).
     """
 
     away = (OSError, urllib.error.URLError)
@@ -198,10 +198,12 @@ class HttpReader:
         data = self._deployment.post(path, {"operatorId": operator, "groupId": group}, self._token)
         self._notes.reads["http"] += 1
         name, as_of_ms = Name(kind, operator, group), epoch_ms(data["asOf"])
+        fell = self._falls.fell(name, data["version"])
         if as_of_ms % 1000 == 0:
             self.composed.append(Seen(name, data["version"], _bare(data), as_of_ms))
-            return
-        if fell := self._falls.fell(name, data["version"]) or self._falls.fell((name, "as-of"), data["asOf"]):
+        else:
+            fell = fell or self._falls.fell((name, "as-of"), data["asOf"])
+        if fell:
             self._notes.wrong.append(f"HTTP {fell}")
         self._notes.content("HTTP", name, data["version"], _bare(data), as_of_ms)
 

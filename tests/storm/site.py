@@ -16,7 +16,7 @@ from clickhouse_driver import Client
 from stream_app.local.ports import HOST
 from stream_app.local.processes import find
 from tests.support.cluster import BROKERS, Cluster
-from tests.support.deployment import DATABASE, ROOT, Deployment
+from tests.support.deployment import DATABASE, ROOT, STOP_S_MAX, Deployment
 from tests.support.feed import epoch_ms
 from tests.support.proxy import Link, Links
 from tests.support.scenario import PARTITIONS
@@ -73,7 +73,7 @@ class Site:
         try:
             code = self.deployment.stop(f"worker-{number}")
         except AssertionError:
-            self.incidents.append(f"worker-{number} did not stop within 30 s of SIGTERM")
+            self.incidents.append(f"worker-{number} did not stop within {STOP_S_MAX:.0f} s of SIGTERM")
         else:
             if code:
                 self.incidents.append(f"worker-{number} stopped with {code}")

@@ -1,5 +1,7 @@
 """A short storm, as `make storm` lets one go over a site for ten minutes: everything is right while it blows, and after it."""
 
+import pytest
+
 from tests.storm.faults import FAULTS
 from tests.storm.storm import Plan, storm, summaries
 
@@ -13,6 +15,7 @@ KINDS = (
 )
 
 
+@pytest.mark.timeout(1200)  # it waits by conditions, up to RECOVERY_S_MAX after each fault
 def test_a_short_storm_leaves_everything_right(tmp_path):
     """Every value of all outputs, every version that was read; and results are fresh again after each fault."""
     assert set(KINDS) < {fault.kind for fault in FAULTS}

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from stream_app.local import downloads, kafka_server
 from stream_app.local.ports import HOST, answers, free_port, is_free
-from tests.support.waiting import wait_until
+from tests.support.waiting import SECONDS_MAX, wait_until
 
 BROKERS = (1, 2, 3)
 _HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC")
-_READY_S = 300.0  # on a machine that has much else to do
 
 
 class Cluster:
@@ -42,7 +41,7 @@ class Cluster:
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         formats = [self._format(number, cluster_id) for number in BROKERS]
         for each in formats:
-            assert each.wait(_READY_S) == 0, "the brokers' folders can't be made"
+            assert each.wait(SECONDS_MAX) == 0, "the brokers' folders can't be made"
         try:
             self.start_all()
         except BaseException:
@@ -126,7 +125,7 @@ class Cluster:
             assert self._processes[number].poll() is None, self.log(number)[-2000:]
             return answers(self.ports[number])
 
-        wait_until(f"broker {number} answers", ready, _READY_S)
+        wait_until(f"broker {number} answers", ready)
 
     def log(self, number: int) -> str:
         return (self._folder(number) / "log").read_text(errors="replace")
@@ -139,7 +138,7 @@ class Cluster:
     def stop(self, number: int) -> None:
         """SIGTERM: an orderly end, which moves the broker's leaders first."""
         self._processes[number].terminate()
-        self._processes[number].wait(60)
+        self._processes[number].wait(SECONDS_MAX)
 
     def pause(self, number: int) -> None:
         """SIGSTOP: connections stay, nothing is answered."""

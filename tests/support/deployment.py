@@ -38,6 +38,7 @@ SOURCES = dict.fromkeys(TOPICS.values(), 1) | {
     "crm.customer-groups": 2,
 }
 DATABASE = "energy_smart_bi"
+STOP_S_MAX = 120.0  # a worker that does not end never does
 
 
 class Deployment:
@@ -160,7 +161,7 @@ class Deployment:
         process = self._processes[name]
         process.terminate()
         try:
-            return process.wait(30)
+            return process.wait(STOP_S_MAX)
         except subprocess.TimeoutExpired:
             process.kill()
             raise AssertionError(f"{name} did not stop: {self.log(name)[-3000:]}") from None
