@@ -9,6 +9,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Final, NamedTuple
 
 import orjson
@@ -19,6 +20,12 @@ DAYS: Final = 180
 _GROUPS: Final = 5  # of each operator, beside ALL
 _PAID_AFTER_MS: Final = 3_660_000
 _DAY_MS: Final = 86_400_000
+
+
+@cache
+def _name(form: str, number: int) -> str:
+    """The same object each time: millions of results are named by it."""
+    return form.format(number)
 
 
 class DataSet(NamedTuple):
@@ -35,11 +42,11 @@ class DataSet(NamedTuple):
 
     def operator(self, customer: int) -> str:
         """The operator of a customer."""
-        return f"M{customer % self.operators:04d}"
+        return _name("M{:04d}", customer % self.operators)
 
     def group(self, customer: int) -> str:
         """The group of a customer."""
-        return f"G{customer // self.operators % _GROUPS}"
+        return _name("G{}", customer // self.operators % _GROUPS)
 
 
 NARROW: Final = DataSet("narrow", 20, 200_000)

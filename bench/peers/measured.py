@@ -1,6 +1,13 @@
 """What is told of a system on a data set. Values only; bench.peers.page shows them."""
 
-from typing import NamedTuple
+import math
+from typing import Final, NamedTuple
+
+_SECONDS_MIN: Final = 0.05  # clocks of processes tick each 0.01 s
+
+
+def _rate(events: int, seconds: float) -> float:
+    return events / seconds if seconds >= _SECONDS_MIN else math.nan
 
 
 class Measured(NamedTuple):
@@ -24,13 +31,13 @@ class Measured(NamedTuple):
 
     @property
     def per_cpu_s(self) -> float:
-        """Events for each CPU-second of its processes, without their start."""
-        return self.events / max(self.cpu_s - self.start_cpu_s, 0.01)
+        """Events for each CPU-second of its processes, without their start; not a number where that can't be told from the start."""
+        return _rate(self.events, self.cpu_s - self.start_cpu_s)
 
     @property
     def per_s(self) -> float:
-        """Events a second, without the start."""
-        return self.events / max(self.wall_s - self.start_wall_s, 0.01)
+        """Events a second, without the start; likewise."""
+        return _rate(self.events, self.wall_s - self.start_wall_s)
 
 
 class Missing(NamedTuple):

@@ -4,6 +4,7 @@ Keys are operator|group|month or operator|group|date|slot, or the same as values
 a field `diff` of -1 a value is taken back (differential dataflow). The last value of a key counts.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from stream_app.local.topics import TopicSpec, create_missing
 
 FIELDS: Final = {"payments": ("amount", "discount", "n", "customers"), "sessions": ("n", "customers"), "slots": ("n",)}
 PARTITIONS: Final = 4
+_SILENT_S_MAX: Final = 60.0  # longer than an open transaction of a peer
 Rows = Mapping[tuple[Any, ...], tuple[int, ...]]
 
 
@@ -62,11 +64,13 @@ class Outputs:
             }
         )  # fmt: skip
         consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
-        left = PARTITIONS
+        left, deadline = PARTITIONS, time.monotonic() + _SILENT_S_MAX
         try:
             while left:
-                some = consumer.consume(10_000, timeout=30)
-                if not some:
+                some = consumer.consume(10_000, timeout=0.2)  # it waits for all of them
+                if some:
+                    deadline = time.monotonic() + _SILENT_S_MAX
+                elif time.monotonic() > deadline:
                     raise LocalError(f"{topic} can't be read back")
                 for message in some:
                     error = message.error()

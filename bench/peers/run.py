@@ -45,7 +45,11 @@ class Feed(NamedTuple):
 
 def rows(ctx: Context) -> list[Row]:
     """A row for each system and data set; with `ctx.page` the page is written, too."""
-    found = list(measure(ctx))
+    found = []
+    for one in measure(ctx):
+        found.append(one)
+        for row in page.rows([one]):
+            say(f"{row.name}: {row.value}; {row.note}")
     if ctx.page:
         page.write(ROOT / "docs" / "performance.md", ROOT / "README.md", found, ctx.peers_events)
     return page.rows(found)

@@ -47,22 +47,22 @@ public class FlinkPeer {
         + "arrived AS PROCTIME()) " + source(servers, sessions, output));
     tables.executeSql("CREATE TABLE payments (payment_id STRING, operator_id STRING, customer_id STRING, group_ids ARRAY<STRING>, amount_received BIGINT, "
         + "discount_amount BIGINT, paid_at BIGINT, arrived AS PROCTIME()) " + source(servers, payments, output));
-    tables.executeSql("CREATE TABLE paid (op STRING, g STRING, at STRING, amount BIGINT, discount BIGINT, n BIGINT, customers BIGINT, "
-        + "PRIMARY KEY (op, g, at) NOT ENFORCED) " + sink(servers, output + ".payments"));
-    tables.executeSql("CREATE TABLE came (op STRING, g STRING, at STRING, n BIGINT, customers BIGINT, PRIMARY KEY (op, g, at) NOT ENFORCED) "
+    tables.executeSql("CREATE TABLE paid (op STRING, g STRING, bucket STRING, amount BIGINT, discount BIGINT, n BIGINT, customers BIGINT, "
+        + "PRIMARY KEY (op, g, bucket) NOT ENFORCED) " + sink(servers, output + ".payments"));
+    tables.executeSql("CREATE TABLE came (op STRING, g STRING, bucket STRING, n BIGINT, customers BIGINT, PRIMARY KEY (op, g, bucket) NOT ENFORCED) "
         + sink(servers, output + ".sessions"));
-    tables.executeSql("CREATE TABLE slots (op STRING, g STRING, at STRING, slot BIGINT, n BIGINT, PRIMARY KEY (op, g, at, slot) NOT ENFORCED) "
+    tables.executeSql("CREATE TABLE slots (op STRING, g STRING, bucket STRING, slot BIGINT, n BIGINT, PRIMARY KEY (op, g, bucket, slot) NOT ENFORCED) "
         + sink(servers, output + ".slots"));
     tables.executeSql("CREATE TEMPORARY VIEW each_session AS " + once("sessions", "session_id", "operator_id, customer_id, group_ids, started_at"));
     tables.executeSql("CREATE TEMPORARY VIEW each_payment AS "
         + once("payments", "payment_id", "operator_id, customer_id, group_ids, amount_received, discount_amount, paid_at"));
     StatementSet all = tables.createStatementSet();
-    all.addInsertSql("INSERT INTO paid SELECT operator_id, g, at, SUM(amount_received), SUM(discount_amount), COUNT(*), COUNT(DISTINCT customer_id) FROM "
-        + "(SELECT *, DATE_FORMAT(TO_TIMESTAMP_LTZ(paid_at, 3), 'yyyy-MM') AS at FROM each_payment" + GROUPS + ") GROUP BY operator_id, g, at");
-    all.addInsertSql("INSERT INTO came SELECT operator_id, g, at, COUNT(*), COUNT(DISTINCT customer_id) FROM "
-        + "(SELECT *, DATE_FORMAT(TO_TIMESTAMP_LTZ(started_at, 3), 'yyyy-MM') AS at FROM each_session" + GROUPS + ") GROUP BY operator_id, g, at");
-    all.addInsertSql("INSERT INTO slots SELECT operator_id, g, at, slot, COUNT(*) FROM (SELECT *, DATE_FORMAT(TO_TIMESTAMP_LTZ(started_at, 3), 'yyyy-MM-dd') "
-        + "AS at, (started_at - started_at / 86400000 * 86400000) / 1800000 AS slot FROM each_session" + GROUPS + ") GROUP BY operator_id, g, at, slot");
+    all.addInsertSql("INSERT INTO paid SELECT operator_id, g, bucket, SUM(amount_received), SUM(discount_amount), COUNT(*), COUNT(DISTINCT customer_id) FROM "
+        + "(SELECT *, DATE_FORMAT(TO_TIMESTAMP_LTZ(paid_at, 3), 'yyyy-MM') AS bucket FROM each_payment" + GROUPS + ") GROUP BY operator_id, g, bucket");
+    all.addInsertSql("INSERT INTO came SELECT operator_id, g, bucket, COUNT(*), COUNT(DISTINCT customer_id) FROM "
+        + "(SELECT *, DATE_FORMAT(TO_TIMESTAMP_LTZ(started_at, 3), 'yyyy-MM') AS bucket FROM each_session" + GROUPS + ") GROUP BY operator_id, g, bucket");
+    all.addInsertSql("INSERT INTO slots SELECT operator_id, g, bucket, slot, COUNT(*) FROM (SELECT *, DATE_FORMAT(TO_TIMESTAMP_LTZ(started_at, 3), 'yyyy-MM-dd') "
+        + "AS bucket, (started_at - started_at / 86400000 * 86400000) / 1800000 AS slot FROM each_session" + GROUPS + ") GROUP BY operator_id, g, bucket, slot");
     all.execute().await();
   }
 }

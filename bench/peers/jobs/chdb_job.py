@@ -59,7 +59,8 @@ consumer.assign([TopicPartition(topic, number, 0) for topic, numbers in partitio
 gathered: dict[str, list[bytes]] = {name: [] for name in TABLES}
 read = 0
 while read < int(events):
-    some = consumer.consume(10_000, timeout=10)
+    # It waits for as many as it is asked for: one tells that it begins.
+    some = consumer.consume(min(10_000, int(events) - read) if read else 1, timeout=10)
     if not some:
         raise SystemExit("Kafka gives no more records")
     if not read:

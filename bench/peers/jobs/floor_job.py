@@ -19,13 +19,14 @@ consumer = Consumer(
 )
 partitions = {topic: consumer.list_topics(topic, timeout=10).topics[topic].partitions for topic in (sessions, payments)}
 consumer.assign([TopicPartition(topic, number, 0) for topic, numbers in partitions.items() for number in numbers])
-read = 0
+if not consumer.consume(1, timeout=10):
+    raise SystemExit("Kafka gives no records")
+done.first()
+read = 1
 while read < left:
-    some = consumer.consume(10_000, timeout=10)
+    some = consumer.consume(min(10_000, left - read), timeout=10)
     if not some:
         raise SystemExit("Kafka gives no more records")
-    if not read:
-        done.first()
     read += sum(message.error() is None for message in some)
 done.last()
 consumer.close()
