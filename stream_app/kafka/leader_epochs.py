@@ -3,12 +3,19 @@
 Each leader of a partition writes under an epoch of its own, which its batches bear.
 """
 
-from typing import Any
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, Final
 
 from aiokafka import TopicPartition
-from aiokafka.errors import LeaderNotAvailableError, NoError, for_code
+from aiokafka.errors import KafkaError, NoError, for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Int16, Int32, Int64, Schema, String
+
+from stream_app.clients.waiting import passes
+
+_ANSWER_S: Final = 2.0  # of a leader that is asked
 
 
 class _EpochEndResponse(Response):  # type: ignore[misc]  # aiokafka has no types
@@ -46,29 +53,51 @@ class _EpochEndStruct(RequestStruct):  # type: ignore[misc]
 
 
 class _EpochEndRequest(Request[_EpochEndStruct]):  # type: ignore[misc]
-    """Kafka's OffsetForLeaderEpoch, version 3 (Kafka 2.3 and newer), of a consumer, about one partition."""
+    """OffsetForLeaderEpoch, version 3 (Kafka 2.3 and newer), of a consumer, about partitions that one broker leads."""
 
     API_KEY = 23
 
-    def __init__(self, tp: TopicPartition, epoch: int) -> None:
-        self._tp, self._epoch = tp, epoch
+    def __init__(self, epochs: Mapping[TopicPartition, int]) -> None:
+        self._epochs = epochs
 
     def build(self, request_struct_class: type[_EpochEndStruct]) -> _EpochEndStruct:
         """The request as it is sent: whatever the leader's own epoch."""
-        return request_struct_class(-1, [(self._tp.topic, [(self._tp.partition, -1, self._epoch)])])
+        topics: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+        for tp, epoch in self._epochs.items():
+            topics[tp.topic].append((tp.partition, -1, epoch))
+        return request_struct_class(-1, list(topics.items()))
 
 
-async def epoch_end(client: Any, tp: TopicPartition, epoch: int) -> int | None:
-    """The offset behind what a partition's leader has of an epoch and of those before it; None: nothing of them is kept.
+async def epoch_ends(client: Any, epochs: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    """By partition, the offset behind what its leader has of an epoch and of those before it; -1: nothing of them is kept.
 
-    `client` is aiokafka's. `Raises` KafkaError.
+    Without those whose leader does not answer now. `client` is aiokafka's. `Raises` KafkaError of what does not pass by itself.
     """
-    leader = client.cluster.leader_for_partition(tp)
-    if leader is None or leader < 0:
-        raise LeaderNotAvailableError(tp)
-    answer = await client.send(leader, _EpochEndRequest(tp, epoch))
-    ((_, ((code, _, _, end),)),) = answer.topics
-    if (error := for_code(code)) is not NoError:
-        client.cluster.request_update()
-        raise error(tp)
-    return int(end) if end >= 0 else None
+    leaders: dict[int, dict[TopicPartition, int]] = defaultdict(dict)
+    for tp, epoch in epochs.items():
+        leader = client.cluster.leader_for_partition(tp)
+        if leader is not None and leader >= 0:
+            leaders[leader][tp] = epoch
+    found: dict[TopicPartition, int] = {}
+    for ends in await asyncio.gather(*(_ends(client, leader, asked) for leader, asked in leaders.items())):
+        found |= ends
+    return found
+
+
+async def _ends(client: Any, leader: int, epochs: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    found = {}
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            answer = await client.send(leader, _EpochEndRequest(epochs))
+        for topic, partitions in answer.topics:
+            for code, partition, _, end in partitions:
+                if (error := for_code(code)) is NoError:
+                    found[TopicPartition(topic, partition)] = int(end)
+                elif passes(refusal := error(topic, partition)):
+                    client.cluster.request_update()
+                else:
+                    raise refusal
+    except (KafkaError, TimeoutError) as exc:
+        if not passes(exc):
+            raise
+    return found

@@ -12,15 +12,13 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from aiokafka import TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import IllegalStateError
 from aiokafka.structs import OffsetAndMetadata
 
-from stream_app.clients.waiting import passes
-from stream_app.kafka.leader_epochs import epoch_end
+from stream_app.kafka.leader_epochs import epoch_ends
 from stream_app.ports.records import Batch
 
 _CHECK_S: Final = 5.0  # between two looks at partitions without records
-_ANSWER_S: Final = 2.0  # of a leader that is asked
 _PAUSE_S: Final = 0.2  # after one that did not answer
 
 
@@ -76,8 +74,8 @@ class ReadRecords:
         self.back.clear()
         follows = {tp: batches for tp, batches in fetched.items() if await self._follows(consumer, tp, batches)}
         if time.monotonic() >= self._check_at:
-            idle = [tp for tp, read in self._read.items() if tp not in fetched and read.epoch >= 0]
-            await asyncio.gather(*(self._goes_back(consumer, tp) for tp in idle))
+            idle = {tp: read for tp, read in self._read.items() if tp not in fetched}
+            await self._lost_of(consumer, idle, anew=True)
             self._check_at = time.monotonic() + _CHECK_S
         return follows
 
@@ -85,48 +83,43 @@ class ReadRecords:
         began, read, first = self._read, self._read.get(tp), batches[0]
         if read is None:
             return True
-        if (
-            first.offsets[0] < read.offset
-        ):  # the partition ended before: the consumer reads all of it again, from its beginning
-            end = await _kept(consumer, tp, read)
-            if end is not None:
+        if first.offsets[0] < read.offset:  # it ended before, and the consumer reads all of it again
+            for end in (await self._ends(consumer, {tp: read})).values():
                 self._lost(tp, end, read.offset)
         elif first.leader_epoch > read.epoch >= 0:
-            goes_back = await self._goes_back(consumer, tp)
-            if goes_back is None and began is self._read:
+            is_lost = (await self._lost_of(consumer, {tp: read})).get(tp)
+            if is_lost is None and began is self._read:
                 _go(consumer, tp, first.offsets[0])
                 await asyncio.sleep(_PAUSE_S)
-            if goes_back is not False:
+            if is_lost is not False:
                 return False
         if began is not self._read:
             return False
         self._read[tp] = ReadUpTo(batches[-1].leader_epoch, batches[-1].next_offset)
         return True
 
-    async def _goes_back(self, consumer: Any, tp: TopicPartition) -> bool | None:
-        """Whether records that were read are gone: then the consumer goes back to the first of them. None: not known."""
-        began, read = self._read, self._read.get(tp, NOTHING)
-        end = await _kept(consumer, tp, read)
-        if end is None or began is not self._read:
-            return None
-        if end >= read.offset:
-            return False
-        self._read[tp], self.back[tp] = ReadUpTo(read.epoch, end), end
-        _go(consumer, tp, end)
-        self._lost(tp, end, read.offset)
-        return True
+    async def _lost_of(
+        self, consumer: Any, read: Mapping[TopicPartition, ReadUpTo], *, anew: bool = False
+    ) -> dict[TopicPartition, bool]:
+        """Whether records that were read are gone: then the consumer goes back to the first of them. Without partitions of which it is not known.
 
+        `anew`: to the beginning, for the partition may be of a topic that was deleted and made anew.
+        """
+        began, ends = self._read, await self._ends(consumer, read)
+        if began is not self._read:
+            return {}
+        for tp, end in ends.items():
+            if end < read[tp].offset:
+                self._read[tp], self.back[tp] = ReadUpTo(read[tp].epoch, end), 0 if anew else end
+                _go(consumer, tp, self.back[tp])
+                self._lost(tp, end, read[tp].offset)
+        return {tp: end < read[tp].offset for tp, end in ends.items()}
 
-async def _kept(consumer: Any, tp: TopicPartition, read: ReadUpTo) -> int | None:
-    """Up to where a partition holds what was read; None: not known."""
-    try:
-        async with asyncio.timeout(_ANSWER_S):
-            end = await epoch_end(consumer._client, tp, read.epoch)  # noqa: SLF001
-    except (KafkaError, TimeoutError) as exc:
-        if not passes(exc):
-            raise
-        return None
-    return read.offset if end is None else min(end, read.offset)
+    async def _ends(self, consumer: Any, read: Mapping[TopicPartition, ReadUpTo]) -> dict[TopicPartition, int]:
+        """Up to where partitions hold what was read; without those of which it is not known."""
+        epochs = {tp: known.epoch for tp, known in read.items() if known.epoch >= 0}
+        found = await epoch_ends(consumer._client, epochs)  # noqa: SLF001
+        return {tp: read[tp].offset if end < 0 else min(end, read[tp].offset) for tp, end in found.items()}
 
 
 def _go(consumer: Any, tp: TopicPartition, offset: int) -> None:

@@ -33,8 +33,9 @@ class Leader:
     async def send(self, node, request):
         assert node == self.leader
         self.asked += 1
-        (_, ((partition, _, epoch),)) = request.prepare({23: (2, 4)}).topics[0]
-        return SimpleNamespace(topics=[("payments", [(self.code, partition, epoch, self.ends[epoch])])])
+        ((topic, partitions),) = request.prepare({23: (2, 4)}).topics
+        found = [(self.code, partition, epoch, self.ends[epoch]) for partition, _, epoch in partitions]
+        return SimpleNamespace(topics=[(topic, found)])
 
     def seek(self, tp, offset):
         self.sought.append((tp, offset))
@@ -94,17 +95,17 @@ async def test_records_in_the_place_of_lost_ones_are_read_from_the_first_on():
 
 async def test_lost_records_whose_places_are_just_filled_are_noticed_without_a_record_to_fetch():
     reading = Reading("3/15", 15)
-    reading.records.begin([ONE, OTHER], {ONE: OffsetAndMetadata(15, "3/15")})
+    reading.records.begin([ONE, OTHER], {tp: OffsetAndMetadata(n, f"3/{n}") for tp, n in ((ONE, 15), (OTHER, 11))})
     reading.leader.ends = {3: 12}
     await reading.fetch()
     assert not reading.lost
     reading.records._check_at = 0.0
     await reading.fetch()
     assert reading.lost == [(ONE, 12, 15)]
-    assert reading.leader.sought == [(ONE, 12)]
-    asked = reading.leader.asked
+    assert reading.leader.sought == [(ONE, 0)]  # all of it: the topic may have been deleted and made anew
+    assert reading.records.committing(ONE, 15).offset == 0
     await reading.fetch()
-    assert reading.leader.asked == asked  # not with each fetch
+    assert reading.leader.asked == 1  # of all partitions at once, and not with each fetch
 
 
 async def test_a_consumer_that_begins_anew_says_what_is_gone_and_hands_on_what_it_reads():
