@@ -71,6 +71,9 @@ compare: .venv/development ## the monitor beside Burrow and Kafka's own tool, wi
 storm: .venv/development ## faults of all kinds under load, for ten minutes, then everything compared; writes docs/reliability.md
 	@$(BIN)/python -m tests.storm $(ARGS)
 
+machines: .venv/development ## demo, pay and down on a new Debian 12 and 13, as root and as a user; needs root and debootstrap
+	@$(BIN)/python -m tests.machines $(ARGS)
+
 lock: .venv/development ## pin the dependencies anew, after pyproject.toml changed
 	@"$$UV" pip compile -q --universal --generate-hashes --group dev pyproject.toml -o requirements-dev.lock
 	"$$UV" pip compile -q --universal --generate-hashes pyproject.toml -c requirements-dev.lock -o requirements.lock
@@ -105,16 +108,16 @@ docs: .venv/runtime ## write what of docs/ and deploy/ is made from the sources
 .venv/python: $(MAKEFILE_LIST)
 	@if ! "$$UV" --version >/dev/null 2>&1; then
 	  echo "Fetching uv into .run/tools" >&2
-	  python=$$(command -v python3.11 || command -v python3.12 || command -v python3) || {
-	    echo "Python is missing: install Python 3.11 or 3.12." >&2; exit 1; }
+	  python=$$(command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3) || {
+	    echo "Python is missing: install Python 3.11, 3.12 or 3.13." >&2; exit 1; }
 	  "$$python" -m venv .run/tools >/dev/null 2>&1 || {
 	    rm -rf .run/tools
 	    echo "uv is missing, and $$python can't make an environment to fetch it into: install uv or python3-venv." >&2; exit 1; }
 	  .run/tools/bin/pip install --quiet --disable-pip-version-check uv
 	fi
-	if ! $(BIN)/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null; then
-	  python=$$("$$UV" python find --no-project --system '>=3.11,<3.13' 2>/dev/null) || {
-	    echo "No Python 3.11 or 3.12 is there: install one of them (Debian: apt-get install python3.11)." >&2; exit 1; }
+	if ! $(BIN)/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then
+	  python=$$("$$UV" python find --no-project --system '>=3.11,<3.14' 2>/dev/null) || {
+	    echo "No Python 3.11, 3.12 or 3.13 is there: install one of them (Debian: apt-get install python3)." >&2; exit 1; }
 	  rm -rf .venv && "$$UV" venv --quiet --python "$$python" .venv
 	fi
 	touch $@
@@ -140,4 +143,4 @@ chromium:
 	  echo "Chromium is missing, and make test needs it: install it (Debian: apt-get install chromium)." >&2; exit 1
 	fi
 
-.PHONY: help up down clean demo pay token quick test check bench compare storm lock advisories sbom dashboard pictures docs chromium
+.PHONY: help up down clean demo pay token quick test check bench compare storm machines lock advisories sbom dashboard pictures docs chromium

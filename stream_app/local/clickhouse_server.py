@@ -19,6 +19,7 @@ from stream_app.local.run_folder import RunFolder
 
 NAME = "clickhouse"
 PORT = 9000
+_RELEASE = "bookworm"  # the last Debian that has it
 ADVICE = "install clickhouse-server, or give CLICKHOUSE_URL"
 
 
@@ -26,8 +27,9 @@ def install(lib: Path) -> tuple[Path, dict[str, str]]:
     """The server program and the environment it needs."""
     if found := shutil.which("clickhouse-server"):
         return Path(found), {}
-    packages = ["clickhouse-server"]
-    folder = downloads.provide(lib, "clickhouse-18.16", lambda it: downloads.debian_packages(packages, it, ADVICE))
+    folder = downloads.provide(
+        lib, "clickhouse-18.16", lambda it: downloads.debian_packages(["clickhouse-server"], it, ADVICE, _RELEASE)
+    )
     libraries = folder / "usr" / "lib" / f"{platform.machine()}-linux-gnu"
     path = [str(libraries), str(folder / "lib" / libraries.name)]
     return folder / "usr" / "sbin" / "clickhouse-server", {"LD_LIBRARY_PATH": os.pathsep.join(path)}

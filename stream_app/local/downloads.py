@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from stream_app.local import certificates
 from stream_app.local.errors import LocalError
 
 _COMPOSE = "run it all in containers by compose.yaml (docs/operating.md, Containers)"
@@ -61,9 +62,10 @@ def python_package(requirement: str, folder: Path) -> None:
     )
 
 
-def debian_packages(wanted: Sequence[str], folder: Path, advice: str) -> None:
+def debian_packages(wanted: Sequence[str], folder: Path, advice: str, release: str | None = None) -> None:
     """Unpack Debian packages, and what they need that the machine lacks, into the folder.
 
+    `release`: an older one of Debian that has them, where the machine's has not; it comes from the machine's own mirror.
     Uses package lists and a cache of its own, so that it needs no rights and changes nothing.
     """
     if any(shutil.which(tool) is None for tool in ("apt-get", "dpkg")):
@@ -75,14 +77,41 @@ def debian_packages(wanted: Sequence[str], folder: Path, advice: str) -> None:
             (Path(scratch) / part).mkdir(parents=True)
         apt = ["apt-get", "-q", "-o", f"Dir::State::Lists={scratch}/lists", "-o", f"Dir::Cache={scratch}/cache"]
         apt += ["-o", "APT::Sandbox::User="]
+        simulate = ["--simulate", "--no-install-recommends", "install", *wanted]
         _run([*apt, "update"], f"the package lists could not be fetched; {advice}")
-        plan = _run(
-            [*apt, "--simulate", "--no-install-recommends", "install", *wanted], f"no {wanted[0]} here; {advice}"
-        )
-        packages = re.findall(r"^Inst (\S+)", plan, re.MULTILINE)
+        try:
+            plan = _run([*apt, *simulate], f"no {wanted[0]} here; {advice}")
+        except LocalError:
+            if release is None:
+                raise
+            apt += _release(apt, release, Path(scratch))
+            _run([*apt, "update"], f"the package lists of {release} could not be fetched; {advice}")
+            plan = _run([*apt, *simulate], f"no {wanted[0]} in {release} either; {advice}")
+        there = set(_run(["dpkg-query", "-W", "-f", "${Package}\n"], "the installed packages are not known").split())
+        packages = [name for name in re.findall(r"^Inst (\S+)", plan, re.MULTILINE) if name not in there]
         _run([*apt, "download", *packages], f"{wanted[0]} could not be fetched; {advice}", cwd=Path(scratch) / "debs")
         for package in sorted((Path(scratch) / "debs").iterdir()):
             _run(["dpkg", "--extract", str(package), str(folder)], f"{package.name} could not be unpacked")
+
+
+def _release(apt: Sequence[str], release: str, scratch: Path) -> list[str]:
+    """Options by which apt-get knows nothing but one release of Debian, as if nothing were installed.
+
+    Packages of two releases often exclude each other by name, though their files don't.
+    """
+    targets = _run([*apt, "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"], "no mirror")
+    found = (line.split(" ", 1) for line in targets.splitlines())
+    mirrors = [uri for origin, uri in found if origin == "Debian" and "security" not in uri]
+    if not mirrors:
+        raise LocalError("apt-get knows no mirror of Debian")
+    (scratch / "sources.list").write_text(f"deb {mirrors[0]} {release} main\n")
+    (scratch / "status").touch()
+    options = {
+        "Dir::Etc::SourceList": scratch / "sources.list",
+        "Dir::Etc::SourceParts": "/dev/null",
+        "Dir::State::Status": scratch / "status",
+    }
+    return [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
 
 
 def java(lib: Path) -> Path:
@@ -109,6 +138,7 @@ def maven(lib: Path, java_program: Path) -> tuple[list[str], dict[str, str]]:
     # What the script mvn says, whose links lead out of an unpacked package.
     return [
         str(java_program),
+        *certificates.java_options(lib),
         f"-Duser.home={Path.home()}",
         "-classpath",
         f"{home}/boot/plexus-classworlds-2.x.jar",

@@ -29,7 +29,7 @@ def test_without_uv_and_python_make_says_what_to_install(tmp_path):
         ["make", "up"], cwd=tmp_path, env={"PATH": str(tools)}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "Python is missing: install Python 3.11 or 3.12.\n" in done.stderr
+    assert "Python is missing: install Python 3.11, 3.12 or 3.13.\n" in done.stderr
 
 
 @pytest.fixture

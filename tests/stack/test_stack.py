@@ -5,12 +5,18 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from config import settings
 from stream_app.local import downloads
+from stream_app.local.certificates import java_options
 from stream_app.local.errors import LocalError
 from stream_app.local.ports import free_port, is_free
 from stream_app.local.processes import find, start, stop
@@ -154,6 +160,59 @@ def test_a_system_without_apt_is_told_what_to_do(tmp_path, monkeypatch):
         LocalError, match=r"no apt-get to fetch it: install clickhouse-server, or give CLICKHOUSE_URL\.$"
     ):
         downloads.debian_packages(["clickhouse-server"], tmp_path, "install clickhouse-server, or give CLICKHOUSE_URL")
+
+
+APT = """#!/bin/sh
+echo "$*" >>{folder}/asked
+case "$*" in
+*indextargets*) echo "Debian http://mirror.example/debian/"; echo "Debian http://mirror.example/debian-security/" ;;
+*SourceParts=/dev/null*simulate*) printf 'Inst libc6 (2.36)\\nInst libfoo1 (1.0)\\nInst clickhouse-server (18.16)\\n' ;;
+*simulate*) echo "E: Unable to locate package clickhouse-server" >&2; exit 100 ;;
+*download*) touch libfoo1.deb clickhouse-server.deb ;;
+esac
+for word in "$@"; do case "$word" in Dir::Etc::SourceList=*) cat "${{word#*=}}" >{folder}/sources ;; esac; done
+"""
+DPKG = """#!/bin/sh
+case "$1" in --extract) echo "$(basename "$2")" >>{folder}/unpacked ;; esac
+"""
+DPKG_QUERY = "#!/bin/sh\necho libc6\n"
+
+
+def test_what_a_debian_no_longer_has_comes_from_an_older_one_by_the_same_mirror(tmp_path, monkeypatch):
+    for name, text in (("apt-get", APT), ("dpkg", DPKG), ("dpkg-query", DPKG_QUERY)):
+        (program := tmp_path / name).write_text(text.format(folder=tmp_path))
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (folder := tmp_path / "lib" / "it").mkdir(parents=True)
+    with pytest.raises(LocalError, match=r"no clickhouse-server here; advice .*Unable to locate package"):
+        downloads.debian_packages(["clickhouse-server"], folder, "advice")
+    downloads.debian_packages(["clickhouse-server"], folder, "advice", "bookworm")
+    assert (tmp_path / "sources").read_text() == "deb http://mirror.example/debian/ bookworm main\n"
+    assert (tmp_path / "unpacked").read_text().split() == ["clickhouse-server.deb", "libfoo1.deb"]
+    assert "download libfoo1 clickhouse-server" in (tmp_path / "asked").read_text()
+
+
+def test_a_java_of_ours_trusts_what_the_machine_trusts(tmp_path, monkeypatch):
+    """A proxy may sign with a certificate that only this machine knows."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the proxy")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    (bundle := tmp_path / "bundle.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    store, password = (option.split("=", 1)[1] for option in java_options(tmp_path))
+    keytool = downloads.java(settings.LIB).resolve().parent / "keytool"
+    listed = subprocess.run(
+        [keytool, "-list", "-keystore", store, "-storepass", password], capture_output=True, text=True, check=True
+    )
+    assert "trustedCertEntry" in listed.stdout
+    fingerprint = signed.fingerprint(hashes.SHA256()).hex(":").upper()
+    assert fingerprint in listed.stdout
 
 
 def test_a_download_is_complete_or_absent(tmp_path):
