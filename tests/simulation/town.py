@@ -7,7 +7,7 @@ exactly the frames before the place that the version names, and no version falls
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from stream_app.sinks.redis_keys import document_key
 from stream_app.sinks.topics import read_key
 from tests.oracle import Truth
 from tests.simulation.world import EVENTS_PARTITIONS, RESULT_TOPICS, World
+from tests.support.in_memory import MemoryStore
 from tests.support.prefixes import Prefixes, offset_of
 from tests.support.virtual_time import VirtualTime
 
@@ -34,33 +35,20 @@ _TABLE_OF: Final = {
 }
 
 
-class Disk:
-    """The store of a partition on a machine (ports.store.Store). Without a log of its own: a crash takes some of the last writes."""
-
-    is_corrupt = False
+class Disk(MemoryStore):
+    """The store of a partition on a machine. Without a log of its own: a crash takes some of the last writes."""
 
     def __init__(self) -> None:
-        self.rows: dict[bytes, bytes] = {}
-        self.log = self.clean_ms = 0
+        super().__init__()
         self._before: list[tuple[dict[bytes, bytes], int, int]] = []  # states since the last flush
-
-    def load(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        return [self.rows.get(key) for key in keys]
-
-    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        return iter(sorted((k, v) for k, v in self.rows.items() if k.startswith(prefix) and k > after))
 
     def write(self, rows: Mapping[bytes, bytes | None], log: int) -> None:
         self._before.append((dict(self.rows), self.log, self.clean_ms))
-        for key, value in rows.items():
-            if value:
-                self.rows[key] = value
-            else:
-                self.rows.pop(key, None)
-        self.log = log
+        super().write(rows, log)
 
     def wipe(self) -> None:
-        self.rows, self.log, self.clean_ms, self._before = {}, 0, 0, []
+        super().wipe()
+        self._before = []
 
     def close(self) -> None:
         self._before = []

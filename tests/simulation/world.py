@@ -23,6 +23,7 @@ from stream_app.ports.records import Batch, Records
 from stream_app.sinks.topics import ResultRecords
 from stream_app.sources.registry import TEAMS, by_kafka_name
 from tests.oracle import Clock, Record
+from tests.support.in_memory import MemoryStore
 
 DEFAULTS = tomllib.loads((ROOT / "config" / "defaults.toml").read_text(encoding="utf-8"))
 SOURCES = by_kafka_name(TEAMS, lambda name: str(DEFAULTS[f"topic_{name}"]))
@@ -37,38 +38,19 @@ class Crash(Exception):  # noqa: N818  # what happens to the process, not an err
     """kill -9."""
 
 
-class Disk:
+class Disk(MemoryStore):
     """A store that outlives a crash, and can be lost."""
 
     def __init__(self) -> None:
-        self.rows: dict[bytes, bytes] = {}
-        self.log = self.clean_ms = 0
-        self.is_corrupt = False
+        super().__init__()
         self.fails_before = self.fails_after = False
-
-    def load(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        return [self.rows.get(key) for key in keys]
-
-    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        return iter(sorted((k, v) for k, v in self.rows.items() if k.startswith(prefix) and k > after))
 
     def write(self, rows: Mapping[bytes, bytes | None], log: int) -> None:
         if self.fails_before:
             raise Crash
-        for key, value in rows.items():
-            if value:
-                self.rows[key] = value
-            else:
-                self.rows.pop(key, None)
-        self.log = log
+        super().write(rows, log)
         if self.fails_after:
             raise Crash
-
-    def wipe(self) -> None:
-        self.rows, self.log, self.clean_ms = {}, 0, 0
-
-    def close(self) -> None:
-        pass
 
 
 class Kafka:
