@@ -22,12 +22,12 @@ from tests.support.feed import epoch_ms
 _OPERATORS: Final = 16
 _IDS: Final = 40_000  # payments, each paid again and again, so that the state stops growing
 _CUSTOMERS: Final = 4_000
-_GROUPS: Final = 24  # of each customer: an event changes so many cells more
+_GROUPS: Final = 100  # of each customer: an event changes so many cells more
 _PARTITIONS: Final = 4
 _SURPLUS: Final = 1.08  # of the input over what was taken lately
 _AHEAD: Final = 1.5  # the same, until results are old
 _MEMORY_GROWTH_MAX: Final = 1.15  # from the second quarter of the time to the last
-_BEHIND_S: Final = 15.0  # results older than this: the worker can't follow
+BEHIND_S: Final = 15.0  # results older than this: the worker can't follow
 _LOOK_S: Final = 1.0
 _CAUGHT_UP_S_MAX: Final = 900.0
 
@@ -54,8 +54,15 @@ class Overload(NamedTuple):
 
     def memory(self, quarter: int) -> float:
         """The most memory in a quarter of the time (1 to 4), in MB."""
-        length = len(self.looks) / 4
-        return max(look.memory_mb for look in self.looks[int(length * (quarter - 1)) : max(int(length * quarter), 1)])
+        length_s = self.looks[-1].seconds / 4
+        return max(
+            look.memory_mb for look in self.looks if length_s * (quarter - 1) <= look.seconds <= length_s * quarter
+        )
+
+    @property
+    def behind(self) -> int:
+        """Looks at which the worker could not follow."""
+        return sum(look.sent > look.shown and look.age_s >= BEHIND_S for look in self.looks)
 
     @property
     def wrong(self) -> list[str]:
@@ -67,10 +74,9 @@ class Overload(NamedTuple):
         ]
         if self.redis != self.sent or self.clickhouse != self.sent:
             lines.append(f"{self.sent} records sent, {self.redis} counted in Redis, {self.clickhouse} in ClickHouse")
-        behind = sum(look.sent > look.shown and look.age_s >= _BEHIND_S for look in self.looks)
-        if behind < len(self.looks) / 2:
+        if self.behind < len(self.looks) / 2:
             lines.append(
-                f"the worker could follow at all but {behind} of {len(self.looks)} looks: this was no overload"
+                f"the worker could follow at all but {self.behind} of {len(self.looks)} looks: this was no overload"
             )
         if self.memory(4) > _MEMORY_GROWTH_MAX * self.memory(2):
             lines.append(f"memory grew from {self.memory(2):.0f} to {self.memory(4):.0f} MB in the second half")
@@ -166,7 +172,7 @@ def _run(deployment: Deployment, seconds: float, say: Callable[[str], None]) -> 
     with _Input(deployment.producer(acks="all")) as input_:
         while (passed := time.monotonic() - began) < seconds:
             looks.append(_look(deployment, input_, process, passed))
-            is_behind = looks[-1].age_s >= _BEHIND_S
+            is_behind = looks[-1].age_s >= BEHIND_S
             if len(looks) > 30:
                 taken = (looks[-1].shown - looks[-30].shown) / (looks[-1].seconds - looks[-30].seconds)
                 input_.per_second = max(100.0, taken * (_SURPLUS if is_behind else _AHEAD))

@@ -11,7 +11,7 @@ import psutil
 from stream_app.local import kafka_server
 from tests.storm.brokers import Losses
 from tests.storm.kills import Kills
-from tests.storm.overload import Look, Overload
+from tests.storm.overload import BEHIND_S, Look, Overload
 from tests.storm.storm import RECOVERY_S_MAX, Found, summaries
 from tests.support.deployment import ROOT
 
@@ -129,7 +129,7 @@ def _kills(day: str, found: Kills) -> str:
 def _overload(day: str, found: Overload) -> str:
     looks, rows = found.looks, []
     for share in range(5):
-        look: Look = looks[min(len(looks) - 1, len(looks) * share // 4)]
+        look: Look = min(looks, key=lambda one: abs(one.seconds - looks[-1].seconds * share / 4))
         rows.append(
             [f"{look.seconds / 60:.0f} min", look.sent, look.shown, _seconds(look.age_s), f"{look.memory_mb:.0f} MB"]
         )
@@ -140,6 +140,8 @@ def _overload(day: str, found: Overload) -> str:
         *table(["after", "records sent", "records shown", "age of the oldest result", "memory of the worker"], rows),
         "",
         f"The most memory in each quarter of the time: {', '.join(f'{found.memory(quarter):.0f} MB' for quarter in (1, 2, 3, 4))}.",
+        "",
+        f"Looks at which results were older than {BEHIND_S:.0f} s: {found.behind} of {len(looks)}.",
         "",
         f"Looks at which results lacked a record that their as-of claims: {lost} of {len(looks)}.",
         "",

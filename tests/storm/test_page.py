@@ -65,6 +65,7 @@ def test_an_overload_is_told_in_five_looks(written):
     assert "| 1 min | 1,000 | 900 | 6.0 s | 301 MB |" in written
     assert "| 20 min | 20,000 | 18,000 | 120.0 s | 320 MB |" in written
     assert "305 MB, 310 MB, 315 MB, 320 MB" in written
+    assert "older than 15 s: 18 of 20." in written
 
 
 def test_what_people_wrote_stays(written):
