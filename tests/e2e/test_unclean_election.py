@@ -30,7 +30,7 @@ def pay(servers: str, topic: str, operator: str, start: int, count: int, now_ms:
         payment = {"payment_id": f"p-{n}", "operator_id": operator, "status": "SUCCEEDED", "currency": "EUR"}
         payment |= {"amount_received": 100, "paid_at": now_ms}
         producer.produce(topic, json.dumps(payment), on_delivery=lambda error, _: error and failed.append(error))
-    assert producer.flush(30) == 0
+    assert producer.flush(90) == 0
     assert not failed
 
 
@@ -84,7 +84,7 @@ def test_records_that_kafka_acknowledged_and_lost_are_noticed(
         pay_both(10, 8)
 
         deployment.start_worker(1)
-        assert deployment.process("worker-2").wait(60) != 0
+        assert deployment.process("worker-2").wait(120) != 0
         found = deployment.log("worker-2")
         assert f"{EVENTS}/0 has lost frames that Kafka had acknowledged" in found, found[-3000:]
         assert counted(OTHER) <= 10
