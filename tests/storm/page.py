@@ -71,12 +71,12 @@ def _storms(kept: Sequence[tuple[str, Found]]) -> str:
         _where([day for day, _ in kept]),
         "",
         *table(
-            ["seed", "seconds", "faults", "records", "values compared", "wrong", "versions read", "held against the oracle", "wrong", "fell", "workers that ended by themselves"],
+            ["seed", "seconds", "faults", "records", "values compared", "wrong", "versions read", "held against the oracle", "wrong", "fell", "composed from ClickHouse", "of two states", "workers that ended by themselves"],
             [
                 [
                     one.plan.seed, round(one.plan.seconds), len(one.recoveries), one.sent, one.compared, len(one.wrong["outputs"]),
                     one.versions, one.versions_compared, len(one.wrong["versions"]) + _count(one, "two contents"), _count(one, ", then "),
-                    len(one.incidents),
+                    one.composed, one.composed_mixed, len(one.incidents),
                 ]
                 for one in found
             ],
@@ -89,8 +89,6 @@ def _storms(kept: Sequence[tuple[str, Found]]) -> str:
                 for one in summaries(recoveries)
             ],
         ),
-        "",
-        f"Of {sum(one.composed for one in found)} answers of HTTP that were composed from ClickHouse while Redis was away, {sum(one.composed_mixed for one in found)} mixed two versions of the state.",
     ]  # fmt: skip
     return "\n".join(lines)
 
