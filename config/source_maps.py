@@ -42,6 +42,11 @@ def _all(settings: Settings, contract: Sequence[SourceTopic]) -> dict[str, Sourc
     return topics
 
 
+def free_number(settings: Settings) -> int:
+    """A `topic.number` that no map has. `Raises` MapError."""
+    return max((map_.topic.number for _, map_ in _maps(settings)), default=0) + 1
+
+
 def texts(settings: Settings) -> list[tuple[Path, bytes]]:
     """The files of the maps, by name. `Raises` MapError."""
     folder = ROOT / settings.sources_dir

@@ -11,7 +11,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from stream_app.domain.money import DIGITS
 from stream_app.importer.read import is_before_header
 from stream_app.sources.maps.cells import RefusedError, instant
-from stream_app.sources.maps.map_file import EPOCH_MS, EPOCH_S, ISO_8601, File, Times
+from stream_app.sources.maps.map_file import EPOCH_MS, EPOCH_S, EPOCH_US, ISO_8601, File, Times
 from stream_app.sources.maps.numbers import number
 
 SEPARATORS: Final = ",;\t|"
@@ -35,7 +35,11 @@ _FORMATS: Final = (
     "%a, %d %b %Y %H:%M:%S %Z",
     *(f"{date} {clock}".strip() for date in _DATES for clock in _CLOCKS),
 )
-_EPOCHS: Final = {EPOCH_S: re.compile(r"1[0-9]{9}"), EPOCH_MS: re.compile(r"1[0-9]{12}")}
+_EPOCHS: Final = {
+    EPOCH_S: re.compile(r"1[0-9]{9}"),
+    EPOCH_MS: re.compile(r"1[0-9]{12}"),
+    EPOCH_US: re.compile(r"1[0-9]{15}"),
+}
 _SIGNS: Final = ((".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (".", "’"))  # noqa: RUF001
 _CLOCK: Final = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?: ?[AP]M)?", re.IGNORECASE)
 _SESSION = re.compile(r"session|charg|log|transaction|event|^id$|cdr", re.IGNORECASE)
