@@ -139,19 +139,19 @@ class FigureRule:
 
     @cached_property
     def _currencies(self) -> Collection[str]:
-        return dict.fromkeys(
-            currency for _, _, currency in self.payments
-        )  # in order, whatever the interpreter's hashes
+        return dict.fromkeys(key[2] for key in self.payments)  # in their order, whatever the interpreter's hashes
 
     def fold(self, cells: CellsByPlace[FigureCell]) -> None:
         """Add the differences to the lists of the cells; a currency that is new to a cell gets a list."""
+        payments, sessions, currencies = self.payments.get, self.sessions.get, self._currencies
         for place, found in cells.items():
-            for currency in self._currencies:
-                if (delta := self.payments.get((*place, currency))) is not None:
+            groups, period = place
+            for currency in currencies:
+                if (delta := payments((groups, period, currency))) is not None:
                     for cell in found:
                         own = cell.payments.get(currency)
                         cell.payments[currency] = delta[:] if own is None else list(map(add, own, delta))
-            if (delta := self.sessions.get(place)) is not None:
+            if (delta := sessions(place)) is not None:
                 for cell in found:
                     cell.sessions = list(map(add, cell.sessions, delta))
 
