@@ -29,8 +29,9 @@ def _all(settings: Settings, contract: Sequence[SourceTopic]) -> dict[str, Sourc
     files: dict[int, Path] = {}
     for path, map_ in _maps(settings):
         name, number = map_.topic.name, map_.topic.number
-        if name in ours:
-            raise MapError(f"{path}: `topic.name` is {name!r}, which the setting `{ours[name]}` names")
+        by = "topic_events" if name.startswith(f"{settings.topic_events}-") else ours.get(name)
+        if by:
+            raise MapError(f"{path}: `topic.name` is {name!r}, which the setting `{by}` names")
         if name in topics:
             raise MapError(f"{path}: `topic.name` is {name!r}, which another map reads: one topic has one map")
         if number in files:

@@ -228,6 +228,15 @@ def test_a_dead_letter_names_the_topic_and_the_partition_of_its_source():
     assert letter.key == b"sources-1/5/1000"
 
 
+def test_a_dead_letter_of_a_topic_whose_map_is_gone_has_the_number_of_the_topic():
+    """A rebuild reads events whose source topic is no more: they stop nothing."""
+    partition = Partition()
+    row = list(LATE.row)
+    row[PARTITION] = 1007 * PARTITIONS_MAX + 5
+    (letter,) = partition.tick(START, LATE._replace(row=row)).records["dead-letters", 0]
+    assert letter.key == b"topic-1007/5/1000"
+
+
 # -- while nothing else is to do
 
 
