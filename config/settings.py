@@ -140,6 +140,7 @@ class Settings(BaseSettings):
     ingest_commit_ms: Milliseconds
     clock_skew_ms_max: Milliseconds
     session_timeout_ms: Milliseconds
+    transaction_timeout_ms: Milliseconds
     state_dir: Path
     block_cache_mb: Count
     worker_metrics_host: str

@@ -76,6 +76,7 @@ class LedgerKafka:
             self._group,
             (self._settings.events, partition),
             (changelog(self._group), partition),
+            self._settings.transaction_timeout_ms,
         )
 
     async def replay(self, topic: str, stores: Mapping[int, Replayed]) -> int:

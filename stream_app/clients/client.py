@@ -44,6 +44,7 @@ _HELD_S: Final[dict[type, float]] = {
     SyncGroupRequest: 65.0,
 }
 _REFUSED_S: Final = 0.05, 1.0  # back-off of a broker that refused a connection: first, largest
+_AVOIDED_S: Final = 10.0  # for which others are asked after that: one that stands still takes connections, and time
 _METADATA_S: Final = 0.05, 1.0  # between two requests for metadata: first, largest
 _QUIET_S: Final = 3.0  # without a request for metadata, after which the next one is a first one
 _FACTOR: Final = 1.5
@@ -68,8 +69,9 @@ class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
 
     # -- which broker to ask
 
-    def _is_refused(self, node: Any) -> bool:
-        return node in self._refused and self._refused[node][1] > time.monotonic()
+    def _is_refused(self, node: Any, more_s: float) -> bool:
+        """Whether a broker failed, and was not to be tried again until so many seconds ago."""
+        return node in self._refused and self._refused[node][1] + more_s > time.monotonic()
 
     def refused(self) -> list[int]:
         """Ids of the cluster's brokers whose last connection was refused, or not answered in time."""
@@ -77,9 +79,10 @@ class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
         return [node for node in self._refused if node in known]
 
     def get_random_node(self) -> Any:
-        """A broker that refused no connection lately, where there is one."""
+        """A broker that did not fail lately, where there is one."""
         nodes = [broker.nodeId for broker in self.cluster.brokers()]
-        return random.choice([n for n in nodes if not self._is_refused(n)] or nodes) if nodes else None  # noqa: S311
+        best = [n for n in nodes if not self._is_refused(n, _AVOIDED_S)] or nodes
+        return random.choice(best) if best else None  # noqa: S311
 
     def _nodes(self) -> list[Any]:
         """Whom to ask for metadata, in order: brokers that can be reached, the bootstrap addresses, the others."""
@@ -88,7 +91,9 @@ class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
         random.shuffle(known)
         random.shuffle(bootstrap)
         return list(
-            dict.fromkeys(sorted(known + bootstrap, key=lambda node: (self._is_refused(node), node in bootstrap)))
+            dict.fromkeys(
+                sorted(known + bootstrap, key=lambda node: (self._is_refused(node, _AVOIDED_S), node in bootstrap))
+            )
         )
 
     async def _metadata_update(self, cluster_metadata: Any, topics: Any) -> bool:
@@ -136,6 +141,7 @@ class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
             conn = self._conns.get((node_id, group))
             if conn is not None:
                 conn.close(reason=CloseReason.CONNECTION_TIMEOUT)
+            self._refused.setdefault(node_id, (1, time.monotonic() + back_off(0, _REFUSED_S)))
             raise RequestTimedOutError from None
 
     async def coordinator_lookup(self, coordinator_type: Any, coordinator_key: str) -> Any:

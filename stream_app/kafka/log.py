@@ -20,6 +20,7 @@ from stream_app.ports.kafka import Fenced, Interrupted
 from stream_app.ports.records import Headers, RecordFields, Records
 
 _CLOSE_S = 3.0  # a producer flushes when it stops, which a broker that is away would hold up for ever
+_TRANSACTION_MS = 30_000
 _COMPRESSION = "zstd"  # 744 MB/s here; lz4 at aiokafka's level 228
 
 
@@ -179,7 +180,10 @@ async def _partitions(producer: AIOKafkaProducer, topic: str) -> int:
 
 
 class TransactionLog:
-    """The transactions of one events partition, by a producer of its own. `source`: the events partition, `changelog`: of the rows."""
+    """The transactions of one events partition, by a producer of its own. `source`: the events partition, `changelog`: of the rows.
+
+    `timeout_ms`: after which Kafka aborts a transaction that nobody ends.
+    """
 
     def __init__(
         self,
@@ -188,9 +192,10 @@ class TransactionLog:
         consumer_group: str,
         source: tuple[str, int],
         changelog: tuple[str, int],
+        timeout_ms: int = _TRANSACTION_MS,
     ) -> None:
         self._producer = AIOKafkaProducer(
-            transactional_id=transactional_id, transaction_timeout_ms=30_000, **_settings(kafka)
+            transactional_id=transactional_id, transaction_timeout_ms=timeout_ms, **_settings(kafka)
         )
         self._consumer_group, self._source, self._changelog = consumer_group, TopicPartition(*source), changelog
 

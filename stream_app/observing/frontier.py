@@ -19,10 +19,12 @@ from typing import Protocol
 from stream_app.clients.waiting import ClusterError
 from stream_app.observing.answers import Offsets, TopicDescription
 from stream_app.ports.kafka import Sample
+from stream_app.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5  # between two samples while nothing is appended: as-of is so much older then
+_QUIET_S = 30.0  # between two lines that Kafka does not answer
 
 
 class Cluster(Protocol):
@@ -63,6 +65,7 @@ class Frontier:
         self._ends: tuple[Offsets, Offsets] | None = None  # E and F of the last sample
         self._idle = False
         self._woken = asyncio.Event()
+        self._away: Trouble[str] = Trouble(_QUIET_S)
 
     def wake(self) -> None:
         """Something was appended: the next sample is due at once."""
@@ -77,9 +80,11 @@ class Frontier:
             try:
                 if sample := await self.step(int(time.time() * 1000)):
                     publish(sample)
-                self._said.discard("broker")
+                if self._away.is_over([""]):
+                    log.warning("as-of moves on: Kafka answers again")
             except ClusterError as exc:
-                self._say("broker", "as-of is held: Kafka does not answer (%s)", exc)
+                if self._away.has("", time.monotonic()):
+                    log.warning("as-of is held: Kafka does not answer (%s)", exc)
             await asyncio.sleep(max(0.0, started + interval_s - time.monotonic()))
             if self._idle:
                 with suppress(TimeoutError):

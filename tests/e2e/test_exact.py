@@ -1,16 +1,22 @@
 """Everything at once, end to end: two workers that are killed or stopped on the way, and four outputs that equal the oracle to the cent."""
 
+import asyncio
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 
 import pytest
 
+from stream_app.access.kafka import KafkaAccess
+from stream_app.observing.observer import Observer
+from tables.ledger import changelog
 from tests.support.deployment import Deployment
 from tests.support.exactness import check, deployed
 from tests.support.live import produce
 from tests.support.scenario import build
+from tests.support.waiting import wait_until
 
 ENTITIES = 6000
 
@@ -62,3 +68,47 @@ def test_all_outputs_equal_the_oracle_though_a_worker_is_stopped_past_its_sessio
     if deployment.process("worker-1").poll() is not None:
         deployment.start_worker(1)
     check(deployment, sent_ms)
+
+
+def test_all_outputs_equal_the_oracle_though_a_worker_stands_still_past_its_transactions(deploy):
+    """SIGSTOP amid a transaction, until Kafka has aborted it, then SIGCONT: nobody else has come, so the worker goes on with its partitions."""
+    deployment = deployed(deploy, transaction_timeout_ms="3000", session_timeout_ms="45000")
+    process = deployment.process("worker-1")
+
+    def stop_one(part: int) -> None:
+        if part != 1:
+            return
+        wait_until("it stands still amid a transaction", lambda: _is_stopped_amid_a_transaction(deployment, process))
+        wait_until("Kafka has aborted it", lambda: not _has_open_transactions(deployment))
+        process.send_signal(signal.SIGCONT)
+
+    sent_ms = _send_in_parts(deployment, 3, 3, stop_one)
+    check(deployment, sent_ms)
+    assert "the transaction is lost" in deployment.log("worker-1")
+    assert "are worked on again" in deployment.log("worker-1")
+
+
+def _is_stopped_amid_a_transaction(deployment: Deployment, process: "subprocess.Popen[bytes]") -> bool:
+    """Stop the worker; it goes on where it had none open, beside those of the other one, which end by themselves."""
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(0.5)
+    if _has_open_transactions(deployment):
+        return True
+    process.send_signal(signal.SIGCONT)
+    time.sleep(0.05)
+    return False
+
+
+def _has_open_transactions(deployment: Deployment) -> bool:
+    """Whether a transaction to the changelog has been open for more than the time of a commit."""
+
+    async def ask() -> bool:
+        observer = Observer(KafkaAccess(deployment.kafka))
+        topic, limit_ms = changelog("crm-stats-ledger-1"), deployment.now_ms() - 400
+        try:
+            found = [await observer.open_transactions((topic, partition)) for partition in range(deployment.partitions)]
+        finally:
+            await observer.close()
+        return any(each.written_ms < limit_ms for some in found for each in some)
+
+    return asyncio.run(ask())

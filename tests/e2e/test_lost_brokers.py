@@ -11,20 +11,28 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.support.cluster import BROKERS, Cluster
-from tests.support.deployment import Deployment
+from tests.support.deployment import SOURCES, Deployment
 from tests.support.feed import OPERATORS, Feed, epoch_ms
 from tests.support.waiting import wait_until
 
 FRESH_S = 5.0  # age of results that is none
 LINES_MAX = 20  # of the log, in each minute
+STALLED_S = 15.0  # until when the cluster misses a broker, and has aborted what it coordinated
 WORKERS = ("worker-1", "worker-2")
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory, run_folder: Any) -> Iterator[Cluster]:
-    made = Cluster(tmp_path_factory.mktemp("cluster"), run_folder.lib)
+    # Kafka itself looks for transactions to abort each 10 s.
+    settings = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000"}
+    made = Cluster(tmp_path_factory.mktemp("cluster"), run_folder.lib, settings=settings)
+    admin = AdminClient({"bootstrap.servers": made.servers})
+    for future in admin.create_topics([NewTopic(name, count) for name, count in SOURCES.items()]).values():
+        future.result(20)
+    del admin  # as long as it lives it calls for its brokers, aloud
     yield made
     made.close()
 
@@ -61,7 +69,7 @@ def assert_few_lines(deployment: Deployment, before: list[int], since: float) ->
 
 def test_results_go_on_though_brokers_are_lost(deploy: Callable[..., Deployment], cluster: Cluster) -> None:
     """One is killed and stays away, two are killed in a row, one is restarted in order, all are killed at once."""
-    deployment = deploy(kafka=cluster.servers, replication_factor="3")
+    deployment = deploy(kafka=cluster.servers, replication_factor="3", sources={})
     for number in (1, 2):
         deployment.start_worker(number)
     for number in (1, 2):
@@ -100,14 +108,39 @@ def test_results_go_on_though_brokers_are_lost(deploy: Callable[..., Deployment]
     finally:
         feed.ended.set()
         feed.join()
-    total = sum(map(len, feed.taken_ms.values()))
+    assert counted(deployment) == sum(map(len, feed.taken_ms.values()))
 
-    def counted() -> int:
-        documents = [json.loads(deployment.redis.get(f"crm:{{{o}}}:monthly:ALL") or b"{}") for o in OPERATORS]
-        return sum(month["paymentCount"] for d in documents for month in d["months"])
 
+def counted(deployment: Deployment) -> int:
+    """Payments that results hold, once all that Kafka had taken has come through."""
     deployment.wait_as_of(int(time.time() * 1000), names=WORKERS)
-    assert counted() == total
+    documents = [json.loads(deployment.redis.get(f"crm:{{{o}}}:monthly:ALL") or b'{"months": []}') for o in OPERATORS]
+    return sum(month["paymentCount"] for d in documents for month in d["months"])
+
+
+def test_a_broker_stands_still_for_longer_than_transactions_may(
+    deploy: Callable[..., Deployment], cluster: Cluster
+) -> None:
+    """It coordinates some of them: others do from when the cluster misses it, and abort what it left open. Then it goes on, and is none of the others any more."""
+    deployment = deploy(kafka=cluster.servers, replication_factor="3", sources={}, transaction_timeout_ms="3000")
+    for number in (1, 2):
+        deployment.start_worker(number)
+    for number in (1, 2):
+        deployment.wait_ready(number)
+    before = counted(deployment)
+    feed = Feed(deployment, first=1_000_000)
+    feed.start()
+    try:
+        fresh_again(deployment, time.time())
+        cluster.pause(2)
+        time.sleep(STALLED_S)
+        cluster.resume(2)
+        fresh_again(deployment, time.time())
+        assert any("the transaction is lost" in deployment.log(name) for name in WORKERS)
+    finally:
+        feed.ended.set()
+        feed.join()
+    assert counted(deployment) == before + sum(map(len, feed.taken_ms.values()))
 
 
 def test_a_worker_starts_and_ends_while_brokers_are_away(deploy: Callable[..., Deployment], cluster: Cluster) -> None:

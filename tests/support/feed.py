@@ -12,16 +12,17 @@ OPERATORS = [f"M{n}" for n in range(6)]
 
 
 class Feed(threading.Thread):
-    """Appends payments of 1 cent, and notes when Kafka had taken each."""
+    """Appends payments of 1 cent, and notes when Kafka had taken each. `first`: number of the first one."""
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: Deployment, first: int = 0) -> None:
         super().__init__()
+        self._first = first
         self.taken_ms: dict[str, list[int]] = {operator: [] for operator in OPERATORS}  # ascending
         self._producer = deployment.producer(acks="all")
         self.ended = threading.Event()
 
     def run(self) -> None:
-        rng, number = random.Random(1), 0
+        rng, number = random.Random(1), self._first
         while not self.ended.is_set():
             for _ in range(20):
                 operator, number = rng.choice(OPERATORS), number + 1
