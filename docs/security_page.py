@@ -90,7 +90,7 @@ ClickHouse 18.16 has no GRANT: users stand in its `users.xml`. There a worker ne
 | what | how |
 | --- | --- |
 | Kafka's lists above | a broker 4.4.0 with the StandardAuthorizer: `up`, workers, the monitor, `simulate`, `pay`, `dead-letters` and `rebuild` run the whole path with exactly these; each right is taken away once, and the sentence names it |
-| Redis' | Valkey 9.1 with exactly these users: the whole path through a proxy that ends TLS, for this Valkey is built without; each right but INFO is taken away once, and the sentence at the start and the error later name it |
+| Redis' | Redis 7.0 by its own TLS, with exactly these users: the whole path. Valkey 9.1: each right but INFO is taken away once, and the sentence at the start and the error later name it |
 | ClickHouse's GRANT | ClickHouse 26.5 as a library (chDB): migrations, writing, reading and as-of with exactly these; each right is taken away once, and the check at the start names it. `system.parts` is free there, so that right is known from the server's source only. With 18.16, whose own TLS was used: the whole path with password, a read-only profile for API and monitor |
 | ways to authenticate to Kafka | a worker each by token of an issuer (ES256, checked by the broker against the issuer's keys), by certificate, and by SCRAM-SHA-512 over TLS; the monitor by PLAIN, `simulate` by SCRAM-SHA-256 |
 | who is refused | wrong password (PLAIN, SCRAM), wrong secret of a client, certificates of a foreign CA, expired, of another name, and none: one sentence, exit code 1 |

@@ -1,4 +1,4 @@
-"""A CA, and ClickHouse with TLS and users, for all tests of this room."""
+"""A CA, and Redis and ClickHouse with TLS and users, for all tests of this room."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ import pytest
 from config.settings import ROOT
 from tests.support.secured import Authority, Certificate
 from tests.support.secured_clickhouse import SecuredClickHouse
+from tests.support.secured_redis import SecuredRedis
 
 STORE_PASSWORD = "pass/word:of@the?stores"
 
@@ -33,6 +34,18 @@ def secured_clickhouse(
     }
     folder = tmp_path_factory.mktemp("clickhouse") / "data"
     made = SecuredClickHouse(folder, ROOT / ".run" / "lib", store_certificate, users)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def redis_by_tls(
+    ca: Authority, store_certificate: Certificate, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SecuredRedis]:
+    """Without users but the default one."""
+    made = SecuredRedis(tmp_path_factory.mktemp("redis") / "data", ROOT / ".run" / "lib", store_certificate, ca.file)
     try:
         yield made
     finally:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
 
 import pytest
 from clickhouse_driver import Client
@@ -27,7 +26,7 @@ from tests.support.deployment import Deployment
 from tests.support.issuer import SCOPE, Issuer
 from tests.support.secured import KEY_PASSWORD, Authority, Certificate, Grant, SecuredBroker
 from tests.support.secured_clickhouse import SecuredClickHouse
-from tests.support.tls import tls_proxy
+from tests.support.secured_redis import SecuredRedis
 from tests.support.waiting import wait_until
 
 SETTINGS = load()
@@ -39,16 +38,16 @@ PAGE = ROOT / "docs" / "security.md"
 
 
 class Stores(NamedTuple):
-    """Redis behind TLS, and ClickHouse."""
+    """Redis and ClickHouse, which speak TLS."""
 
-    redis_port: int
+    redis: SecuredRedis
     clickhouse: SecuredClickHouse
     cafile: Path
     password: str
 
     def environment(self, user: str) -> dict[str, str]:
         return {
-            "REDIS_URL": f"rediss://{user}@127.0.0.1:{self.redis_port}/0",
+            "REDIS_URL": f"rediss://{user}@127.0.0.1:{self.redis.port}/0",
             "STREAM_APP_REDIS_PASSWORD": self.password,
             "STREAM_APP_REDIS_CAFILE": str(self.cafile),
             "CLICKHOUSE_URL": f"clickhouses://{user}@127.0.0.1:{self.clickhouse.port}",
@@ -150,18 +149,13 @@ def settings_of(broker: SecuredBroker, user: str, **changes: object) -> Settings
 
 @pytest.fixture(scope="session")
 def stores(
-    ca: Authority,
-    store_certificate: Certificate,
-    secured_clickhouse: SecuredClickHouse,
-    deployment: Deployment,
-    store_password: str,
-) -> Iterator[Stores]:
-    """Redis behind TLS with the users of the page, and ClickHouse with TLS and users."""
+    ca: Authority, redis_by_tls: SecuredRedis, secured_clickhouse: SecuredClickHouse, store_password: str
+) -> Stores:
+    """With the users of the page."""
     for line in PAGE.read_text().splitlines():
         if line.startswith("ACL SETUSER"):
-            deployment.redis.execute_command(*line.replace(">PASSWORD", f">{store_password}").split())
-    with tls_proxy(store_certificate, urlsplit(deployment.env["REDIS_URL"]).port) as port:
-        yield Stores(port, secured_clickhouse, ca.file, store_password)
+            redis_by_tls.admin.execute_command(*line.replace(">PASSWORD", f">{store_password}").split())
+    return Stores(redis_by_tls, secured_clickhouse, ca.file, store_password)
 
 
 def run_as(
@@ -180,7 +174,12 @@ def run_as(
 
 def take_commands_through(broker: SecuredBroker, deployment: Deployment, stores: Stores) -> None:
     """Each command for people, beside workers that run, with the rights of its own list."""
-    assert "The results hold it" in run_as(broker, deployment, "pay", "pay", "--operator", "M1", "--amount", "1").stdout
+    assert (
+        "The results hold it"
+        in run_as(
+            broker, deployment, "pay", "pay", "--operator", "M1", "--amount", "1", REDIS_URL=stores.redis.url
+        ).stdout
+    )
     producer = deployment.producer()
     producer.produce(SETTINGS.source_topic("payments"), b"{}")
     assert producer.flush(20) == 0

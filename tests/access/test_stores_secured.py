@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-import redis
 from clickhouse_driver.errors import ServerException
 
 from stream_app.access.errors import AccessError
@@ -18,18 +17,15 @@ from stream_app.sinks.credentials import prove_to_clickhouse, prove_to_redis
 from stream_app.sinks.redis_calls import commands, connect
 from tests.support.fake_view import example
 from tests.support.secured import Authority
-from tests.support.tls import tls_proxy
 
 
 @pytest.fixture
-def secured_redis(redis_url: str, store_certificate, store_password) -> Iterator[str]:
-    """The address without a password of a user `ann` of a Redis behind TLS."""
-    admin = redis.Redis.from_url(redis_url)
+def secured_redis(redis_by_tls, store_password) -> Iterator[str]:
+    """The address without a password of a user `ann` of a Redis that speaks TLS."""
+    admin = redis_by_tls.admin
     admin.execute_command("ACL", "SETUSER", "ann", "reset", "on", f">{store_password}", "~*", "&*", "+@all")
-    with tls_proxy(store_certificate, urlsplit(redis_url).port) as port:
-        yield f"rediss://ann@127.0.0.1:{port}/0"
+    yield f"rediss://ann@127.0.0.1:{redis_by_tls.port}/0"
     admin.execute_command("ACL", "DELUSER", "ann")
-    admin.close()
 
 
 @pytest.fixture
