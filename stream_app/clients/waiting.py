@@ -1,5 +1,6 @@
 """Waiting for a Kafka that is away: what passes by itself is asked for again, what does not is an error of the caller's."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -51,7 +52,8 @@ def _causes(exc: BaseException | None) -> Iterator[BaseException]:
     while exc is not None and exc not in seen:
         yield exc
         seen.append(exc)
-        exc = exc.__cause__
+        # A time limit of asyncio's cancels what it bounds, and names that as the cause.
+        exc = None if isinstance(exc.__cause__, asyncio.CancelledError) else exc.__cause__
 
 
 def _lasts(exc: BaseException) -> bool:

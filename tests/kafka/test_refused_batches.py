@@ -62,3 +62,11 @@ def test_a_chain_of_causes_that_comes_back_to_its_beginning_ends():
     first, second = KafkaTimeoutError(), KafkaTimeoutError()
     first.__cause__, second.__cause__ = second, first
     assert passes(first)
+
+
+async def test_a_time_limit_passes_and_a_cancellation_is_not_waited_out():
+    with pytest.raises(TimeoutError) as caught:
+        async with asyncio.timeout(0):
+            await asyncio.sleep(1)
+    assert passes(caught.value)
+    assert not passes(asyncio.CancelledError())
