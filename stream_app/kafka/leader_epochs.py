@@ -94,7 +94,7 @@ async def _ends(client: Any, leader: int, epochs: Mapping[TopicPartition, int]) 
                 if (error := for_code(code)) is NoError:
                     found[TopicPartition(topic, partition)] = int(end)
                 elif passes(refusal := error(topic, partition)):
-                    client.cluster.request_update()
+                    client.force_metadata_update()
                 else:
                     raise refusal
     except (KafkaError, TimeoutError) as exc:

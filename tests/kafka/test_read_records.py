@@ -27,7 +27,7 @@ class Leader:
         self.code = self.asked = 0
         self.sought: list[tuple[TopicPartition, int]] = []
         self.leader: int | None = 1
-        self.cluster = SimpleNamespace(leader_for_partition=lambda _: self.leader, request_update=lambda: None)
+        self.cluster = SimpleNamespace(leader_for_partition=lambda _: self.leader)
         self._client = self
 
     async def send(self, node, request):
@@ -36,6 +36,9 @@ class Leader:
         ((topic, partitions),) = request.prepare({23: (2, 4)}).topics
         found = [(self.code, partition, epoch, self.ends[epoch]) for partition, _, epoch in partitions]
         return SimpleNamespace(topics=[(topic, found)])
+
+    def force_metadata_update(self):
+        pass
 
     def seek(self, tp, offset):
         self.sought.append((tp, offset))
