@@ -81,12 +81,13 @@ def _aim(data: str, peer: str, ratio: float) -> str:
 
 def write(page: Path, readme: Path, found: Found, events: int) -> None:
     """Write the section of so many events, a new one at the end of the page, and, where both data sets have the strongest peer, the README's."""
+    text = section(found, _profile(sorted({one.data for one in found})))
     begin, end = marks(events)
     if begin not in page.read_text():
         page.write_text(f"{page.read_text().rstrip()}\n\n## {events:,} events\n\n{begin}\n{end}\n")
-    put(page, section(found, _profile(sorted({one.data for one in found}))), begin, end)
-    if (text := summary(found)) is not None:
-        put(readme, text, *README)
+    put(page, text, begin, end)
+    if (short := summary(found)) is not None:
+        put(readme, short, *README)
 
 
 def section(found: Found, profile: str) -> str:

@@ -25,7 +25,8 @@ from stream_app.local.errors import LocalError
 from stream_app.local.topics import TopicSpec, create_missing
 
 SYSTEMS: Final = (*ours.NAMES, *(peer.name for peer in PEERS))
-_QUIET_S, _QUIET_CORES = 8.0, 0.3  # nothing came out for so long, and it used at most so much
+_QUIET_S, _QUIET_CORES = 8.0, 0.2  # nothing came out for so long, and it used at most so much
+_MOST: Final = 0.9  # of its CPU on empty topics: the start; the rest is idling
 _POLL_S: Final = 0.2
 _SLOWEST: Final = 1_000  # events a second; slower than that is not waited for
 _READY_S_MAX: Final = 90.0
@@ -119,35 +120,32 @@ class _Peer:
         outputs = Outputs(self._servers, f"peer-{self._peer.name}-{feed.name}")
         broker_s = self._stack.server_cpu_s("kafka")
         meter = self._start(feed, outputs.name)
-        used = Used(0.0, 0.0, 0.0)
-        looks: list[tuple[float, float]] = []  # time and CPU
-        size, deadline = 0, time.monotonic() + _READY_S_MAX + feed.events / _SLOWEST
         try:
-            while True:
-                meter.look()
-                now = Used(meter.cpu_s, meter.wall_s, self._stack.server_cpu_s("kafka") - broker_s)
-                found = outputs.size()
-                if found != size or not feed.events:
-                    size, used = found, now
-                looks.append((now.wall_s, now.cpu_s))
-                since = next(
-                    look for look in reversed(looks) if look[0] <= now.wall_s - _QUIET_S / 4 or look == looks[0]
-                )
-                is_quiet = now.cpu_s - since[1] < _QUIET_CORES * (now.wall_s - since[0]) and now.wall_s > _QUIET_S / 4
-                if not feed.events and is_quiet:
-                    break
-                if size and is_quiet and now.wall_s - used.wall_s > _QUIET_S:
-                    break
-                if time.monotonic() > deadline:
-                    raise LocalError(
-                        f"{self._peer.title} has not come to an end: {self._stack.end_of_log(meter.running.name)}"
-                    )
-                time.sleep(_POLL_S)
+            last = self._until_done(feed, meter, outputs, broker_s)
         finally:
             self._stack.stop(meter.running)
         rows = check(self._peer.title, outputs.rows(), feed.truth) if feed.events else 0
         outputs.drop()
-        return used, meter.rss_bytes, rows
+        return last, meter.rss_bytes, rows
+
+    def _until_done(self, feed: Feed, meter: Meter, outputs: Outputs, broker_s: float) -> Used:
+        """What it had used when its last result was out; with nothing to read, when most of what it ever used was."""
+        looks: list[Used] = []
+        last, size, deadline = Used(0.0, 0.0, 0.0), 0, time.monotonic() + _READY_S_MAX + feed.events / _SLOWEST
+        while time.monotonic() < deadline:
+            meter.look()
+            now = Used(meter.cpu_s, meter.wall_s, self._stack.server_cpu_s("kafka") - broker_s)
+            if (found := outputs.size()) != size:
+                size, last = found, now
+            looks.append(now)
+            before = next(look for look in reversed(looks) if look == looks[0] or now.wall_s - look.wall_s > _QUIET_S)
+            is_quiet = before != looks[0] and now.cpu_s - before.cpu_s < _QUIET_CORES * _QUIET_S
+            if is_quiet and not feed.events:
+                return next(look for look in looks if look.cpu_s >= _MOST * now.cpu_s)
+            if is_quiet and size and last.wall_s <= before.wall_s:
+                return last
+            time.sleep(_POLL_S)
+        raise LocalError(f"{self._peer.title} has not come to an end: {self._stack.end_of_log(meter.running.name)}")
 
     def _start(self, feed: Feed, output: str) -> Meter:
         state = self._state(feed)
