@@ -37,7 +37,7 @@ from stream_app.partition.positions import new_position
 from stream_app.partition.store import Store, new_cache
 from stream_app.ports.records import Batch, Records
 from stream_app.ports.sinks import Dirty, View
-from stream_app.sinks.clickhouse_rows import columns_of
+from stream_app.sinks.clickhouse_rows import chunks_of
 from stream_app.sinks.redis_documents import puts
 from stream_app.worker import ingest_conf, ledger_conf, prepare
 
@@ -187,7 +187,8 @@ class Inside:
 
 def _columns(view: View, dirty: Dirty) -> Iterator[object]:
     for table in TABLES:
-        yield from columns_of(view, table, dirty.cells[table.name])
+        for chunk in chunks_of(view, table, dirty.cells[table.name]):
+            yield chunk.columns()
 
 
 def check(inside: Inside, truth: Truth) -> int:
