@@ -22,10 +22,18 @@ if os.environ.get("TEST_STACK") != "1":
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 os.environ["STREAM_APP_RUN"] = tempfile.mkdtemp(prefix="crm-stats-tests-")
 
+from stream_app.local import ports
 from stream_app.local.processes import find, stop
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server
 from tests.support.own_server import OwnServer
+
+# Processes that share the tests give no port twice that one of them has not bound yet.
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    first, end = ports.RANGE
+    width = (end - first) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    first += width * int(worker.removeprefix("gw"))
+    ports.RANGE = first, first + width
 
 # Begun first where two processes share the tests, so that at the end none of their files is left for one of them alone.
 LONGEST_ROOMS = ["e2e", "monitor", "dashboard", "stack", "rebuild"]

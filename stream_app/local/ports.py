@@ -7,17 +7,19 @@ import random
 import socket
 
 HOST = "127.0.0.1"
-_RANGE = (20_000, 32_000)
+RANGE = (20_000, 32_000)
+_given: set[int] = set()
 
 
 def free_port() -> int:
-    """A port of loopback that no server listens on now.
+    """A port of loopback that no server listens on now, and that was not given before in this process.
 
     Below those that connections get: a client that tries again and again would take the port of a server that restarts, from itself.
     """
     while True:
-        port = random.randrange(*_RANGE)  # noqa: S311  # spreads stacks, hides nothing
-        if is_free(port):
+        port = random.randrange(*RANGE)  # noqa: S311  # spreads stacks, hides nothing
+        if port not in _given and is_free(port):
+            _given.add(port)
             return port
 
 

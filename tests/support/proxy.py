@@ -44,7 +44,7 @@ class Link:
             return
         try:
             far, there = await asyncio.open_connection(HOST, self.target)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             back.transport.abort()
             return
         self._writers |= {back: False, there: False}
@@ -137,10 +137,12 @@ class Links:
     async def _end(self) -> None:
         for server in self._servers:
             server.close()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:  # a connection may begin meanwhile
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(2):  # in which aborted connections close their sockets
+            await asyncio.sleep(0)
 
     def _call(self, work: "asyncio.Future[T] | object") -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)  # type: ignore[arg-type, no-any-return]
