@@ -18,7 +18,11 @@ from stream_app.faust_seam.transport import Transport
 Hook = Callable[[], Awaitable[None]]
 
 
-class _NoReplay(logging.Filter):
+_REPLAYED = "[Flight Recorder-", "Stack for <Task", "make sure it's hanging"
+_SENSORS = "Missing sensor state"  # of a rebalance that began while one was under way; nobody reads it
+
+
+class _FewLines(logging.Filter):
     """Drops what Faust replays of a rebalance that takes nearly a session: some thirty lines, behind one that says so.
 
     A commit that hangs when brokers are lost takes as long, is bounded, and has a line of its own (partition.losses).
@@ -26,7 +30,7 @@ class _NoReplay(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
-        return not any(part in text for part in ("[Flight Recorder-", "Stack for <Task", "make sure it's hanging"))
+        return not any(part in text for part in (*_REPLAYED, _SENSORS))
 
 
 class App(faust.App):
@@ -71,7 +75,10 @@ class App(faust.App):
         return Transport(self.conf.broker_consumer, self)
 
 
-App.logger.addFilter(_NoReplay())
+App.logger.addFilter(_FewLines())
+# Of each rebalance Faust says five times that it goes on; that partitions are recovered is a line of ours.
+for _name in ("faust.app.base", "stream_app.faust_seam.tables"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 def new_app(
