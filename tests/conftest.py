@@ -30,10 +30,7 @@ from tests.support.own_server import OwnServer
 
 # Processes that share the tests give no port twice that one of them has not bound yet.
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-    first, end = ports.RANGE
-    width = (end - first) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
-    first += width * int(worker.removeprefix("gw"))
-    ports.RANGE = first, first + width
+    ports.RANGE = ports.RANGE[int(worker.removeprefix("gw")) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]
 
 # Begun first where two processes share the tests, so that at the end none of their files is left for one of them alone.
 LONGEST_ROOMS = ["e2e", "monitor", "dashboard", "stack", "rebuild"]
