@@ -100,6 +100,7 @@ docs: .venv/runtime ## write what of docs/ and deploy/ is made from the sources
 	$(BIN)/python docs/metrics_page.py
 	$(BIN)/python docs/security_page.py
 	$(BIN)/python docs/results_lists.py
+	$(BIN)/python docs/contract_files.py
 	$(BIN)/python docs/dashboard_figures.py
 	$(BIN)/python deploy/grafana/dashboard.py
 

@@ -71,7 +71,7 @@ class _Token(msgspec.Struct, gc=False):
     type: str | None = None
 
 
-class _Wire(msgspec.Struct, gc=False):
+class Wire(msgspec.Struct, gc=False):
     """The fields of a CDR that count. Numbers stay as they were written."""
 
     country_code: Id
@@ -88,7 +88,7 @@ class _Wire(msgspec.Struct, gc=False):
     version: Version | None = 0
 
 
-_decode_wire = msgspec.json.Decoder(_Wire, float_hook=Fractional).decode
+_decode_wire = msgspec.json.Decoder(Wire, float_hook=Fractional).decode
 
 
 def source(operators: Mapping[str, str]) -> Source:
@@ -122,7 +122,7 @@ def _row(record: Cdr, timestamp: int, offset: int, partition: int, latest_ms: in
     ]  # fmt: skip
 
 
-def _plain(wire: _Wire, operators: Mapping[str, str]) -> Cdr | None:
+def _plain(wire: Wire, operators: Mapping[str, str]) -> Cdr | None:
     """A CDR without anything unusual; None for a credit and for anything in doubt."""
     amount = _plain_amount(wire.total_cost, wire.currency)
     start_ms, end_ms = _plain_time(wire.start_date_time), _plain_time(wire.end_date_time)
