@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from config.settings import load  # noqa: E402  # after the path that it is found on
+from docs.contract_asyncapi import asyncapi  # noqa: E402
 from docs.contract_results import as_of_schema, letter_schema, record_schema  # noqa: E402
 from docs.contract_sources import source_schema  # noqa: E402
 from stream_app.api.asking.windows import Retention  # noqa: E402
@@ -23,6 +24,7 @@ from stream_app.sources.registry import TEAMS  # noqa: E402
 
 FOLDER: Final = ROOT / "docs" / "contracts"
 _SETTINGS: Final = load()
+_VERSION: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 def sources() -> Mapping[str, Any]:
@@ -40,13 +42,15 @@ def results() -> Mapping[str, Any]:
 
 def openapi() -> Any:
     """The HTTP interface, as it describes itself at /openapi.json."""
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    return json.loads(document(version, Retention(_SETTINGS.retention_months, _SETTINGS.distribution_days), TABLES))
+    retention = Retention(_SETTINGS.retention_months, _SETTINGS.distribution_days)
+    return json.loads(document(_VERSION, retention, TABLES))
 
 
 def written() -> dict[Path, str]:
     """Each file and its text."""
-    files = {**sources(), **results(), "openapi.json": openapi()}
+    titles = {name.removesuffix(".json"): schema["title"] for name, schema in sources().items()}
+    interfaces = {"asyncapi.json": asyncapi(_SETTINGS, _VERSION, titles), "openapi.json": openapi()}
+    files = {**sources(), **results(), **interfaces}
     return {FOLDER / name: json.dumps(made, indent=2, ensure_ascii=False) + "\n" for name, made in files.items()}
 
 
