@@ -56,4 +56,4 @@ def test_a_record_appended_before_an_as_of_is_in_the_result_that_carries_it(depl
         documents = [json.loads(redis.get(f"crm:{{{operator}}}:monthly:ALL") or b"{}") for operator in OPERATORS]
         return sum(month["paymentCount"] for d in documents for month in d["months"]) == total
 
-    wait_until("all payments are counted once", counted_all, 5)
+    wait_until("all payments are counted once", counted_all)

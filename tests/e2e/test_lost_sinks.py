@@ -65,11 +65,11 @@ def test_redis_emptied_and_restarted_empty_and_clickhouse_tables_dropped_are_fil
     assert all(rows.values())
 
     deployment.redis.flushall()
-    wait_until("Redis is full again after FLUSHALL", lambda: _documents(deployment) == documents, 20)
+    wait_until("Redis is full again after FLUSHALL", lambda: _documents(deployment) == documents)
     deployment.wait_as_of(int(time.time() * 1000), names=["worker-1"])
 
     deployment.restart_server("redis", empty=True)
-    wait_until("Redis is full again after an empty restart", lambda: _documents(deployment) == documents, 30)
+    wait_until("Redis is full again after an empty restart", lambda: _documents(deployment) == documents)
     deployment.wait_as_of(int(time.time() * 1000), names=["worker-1"])
 
     client = deployment.clickhouse
@@ -84,7 +84,7 @@ def test_redis_emptied_and_restarted_empty_and_clickhouse_tables_dropped_are_fil
                 raise
             return False
 
-    wait_until("ClickHouse is full again after its tables were dropped", same, 60)
+    wait_until("ClickHouse is full again after its tables were dropped", same)
     deployment.wait_as_of(_feed(deployment, 30, 60), names=["worker-1"])
     assert _documents(deployment) != documents
     assert deployment.stop("worker-1") == 0

@@ -53,9 +53,7 @@ def _versions(deployment: Deployment) -> dict[str, int]:
     return {**newest, **tables, **documents, **http}
 
 
-def _same(deployment: Deployment) -> bool:
-    """Redis, ClickHouse, the topics and HTTP show one version of each table."""
-    found = _versions(deployment)
+def _same(found: dict[str, int]) -> bool:
     monthly = {found[MONTHLY], found["ads_operation_crm_monthly"], found["monthly"], found["monthlyIndex"]}
     half_hour = {
         found[HALF_HOUR],
@@ -64,6 +62,22 @@ def _same(deployment: Deployment) -> bool:
         found["chargingDistribute"],
     }
     return len(monthly) == len(half_hour) == 1
+
+
+def _settled(deployment: Deployment) -> dict[str, int]:
+    """The versions, once Redis, ClickHouse, the topics and HTTP show one of each table."""
+    found: dict[str, int] = {}
+
+    def one() -> bool:
+        found.update(_versions(deployment))
+        return _same(found)
+
+    try:
+        wait_until("all outputs show one version", one)
+    except AssertionError as exc:
+        exc.add_note(f"{found}")
+        raise
+    return found
 
 
 def test_midnight_and_a_month_s_end_pass_without_any_event(deploy):
@@ -85,20 +99,18 @@ def test_midnight_and_a_month_s_end_pass_without_any_event(deploy):
     deployment.start_api()
     assert _document(deployment, "distribution")["to"] == "2025-03-31"
     assert _document(deployment, "monthly")["months"][-1]["month"] == "2025-03"
-    wait_until("all outputs show one version", lambda: _same(deployment), 10)
-    before = _versions(deployment)
+    before = _settled(deployment)
 
     _session(
         deployment, "M2", "s-2", LAST + timedelta(hours=1, minutes=15)
     )  # 00:05 of April in Kathmandu, still March in UTC
-    wait_until("Redis rolls on", lambda: _document(deployment, "distribution")["to"] == "2025-04-01", 10)
+    wait_until("Redis rolls on", lambda: _document(deployment, "distribution")["to"] == "2025-04-01")
     for group in ("ALL", "vip"):
         distribution, monthly = _document(deployment, "distribution", group), _document(deployment, "monthly", group)
         assert (distribution["from"], distribution["to"], distribution["total"]) == ("2025-03-03", "2025-04-01", 1)
         assert [month["month"] for month in monthly["months"]][-2:] == ["2025-03", "2025-04"]
         assert [month["sessionCount"] for month in monthly["months"]][-2:] == [2, 0]
-    wait_until("all outputs show one version", lambda: _same(deployment), 10)
-    after = _versions(deployment)
+    after = _settled(deployment)
     assert all(after[name] > before[name] for name in before), (before, after)
     records = compacted(read_topic(deployment.kafka, HALF_HOUR, "read_committed"))
     assert sum(json.loads(records[b"M1|ALL|2025-04-01"][0])["slots"]) == 0
@@ -109,15 +121,13 @@ def test_midnight_and_a_month_s_end_pass_without_any_event(deploy):
     assert rows == [(48, 0)]
 
     _session(deployment, "M2", "s-3", LAST + timedelta(days=92))
-    wait_until(
-        "Redis rolls on by three months", lambda: _document(deployment, "distribution")["to"] == "2025-07-01", 10
-    )
+    wait_until("Redis rolls on by three months", lambda: _document(deployment, "distribution")["to"] == "2025-07-01")
     assert _document(deployment, "distribution")["total"] == 0
 
     def tombstone() -> bool:
         found = compacted(read_topic(deployment.kafka, HALF_HOUR, "read_committed"))
         return found.get(b"M1|ALL|2025-03-02", (b"?", ()))[0] is None
 
-    wait_until("a day that is not kept any more has a tombstone", tombstone, 10)
+    wait_until("a day that is not kept any more has a tombstone", tombstone)
     answer = deployment.post("monthlyIndex", {"operatorId": "M1", "months": 6}, deployment.token("--operator", "M1"))
     assert [month["sessionCount"] for month in answer["months"]] == [0, 2, 0, 0, 0, 0]

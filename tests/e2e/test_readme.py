@@ -92,7 +92,7 @@ def test_what_the_pages_tell_to_type_works(deploy):
     statements = blocks(INTEGRATING, "sql")
     assert len(statements) >= 3
     for statement in statements:
-        wait_until(statement, lambda statement=statement: deployment.clickhouse.execute(statement), 6)
+        wait_until(statement, lambda statement=statement: deployment.clickhouse.execute(statement))
 
     env = {**os.environ, **deployment.run.read_env()}
     printed = []

@@ -140,7 +140,7 @@ def test_a_frame_that_cannot_be_read_ends_the_worker_and_is_not_skipped(deployme
     (broken,) = delivered
     for _ in range(2):
         process = deployment.process("worker-1")
-        wait_until("the worker has ended", lambda process=process: process.poll() is not None, 60)
+        wait_until("the worker has ended", lambda process=process: process.poll() is not None)
         assert process.returncode > 0
         log = deployment.log("worker-1")
         assert "Traceback (most recent call last)" in log

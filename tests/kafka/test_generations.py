@@ -43,14 +43,14 @@ async def test_a_worker_waits_until_a_newer_generation_serves(kafka, new_topic):
     done, _ = await asyncio.wait([waiting], timeout=2)
     assert not done
     await generations.write(KafkaAccess(kafka), topic, BUILDING.serving())
-    assert await asyncio.wait_for(waiting, 20) == BUILDING.serving()
+    assert await asyncio.wait_for(waiting, 60) == BUILDING.serving()
 
 
 async def test_one_that_serves_already_is_not_waited_for(kafka, new_topic):
     """A worker may start after it."""
     topic = new_topic()
     await generations.write(KafkaAccess(kafka), topic, BUILDING.serving())
-    assert await asyncio.wait_for(generations.until_newer(KafkaAccess(kafka), topic, 1), 20) == BUILDING.serving()
+    assert await asyncio.wait_for(generations.until_newer(KafkaAccess(kafka), topic, 1), 60) == BUILDING.serving()
 
 
 async def test_a_topic_that_is_made_later_is_found(kafka, new_topic, monkeypatch):

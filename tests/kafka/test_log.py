@@ -103,7 +103,7 @@ async def test_a_caller_that_gave_up_takes_nobody_with_it(appender, new_topic, r
 async def test_an_append_of_nothing_returns(appender, new_topic):
     """No topics, and a topic without records."""
     assert await appender.append({}) is None
-    assert await asyncio.wait_for(appender.append({(new_topic(), 0): []}), 5) is None
+    assert await asyncio.wait_for(appender.append({(new_topic(), 0): []}), 60) is None
 
 
 # -- TransactionLog

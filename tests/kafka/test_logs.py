@@ -158,7 +158,7 @@ async def test_a_broker_that_is_away_is_told_once(caplog):
         for _ in range(5):
             producer = AIOKafkaProducer(bootstrap_servers="127.0.0.1:9", retry_backoff_ms=20)
             with suppress(KafkaConnectionError):
-                await asyncio.wait_for(producer.start(), 20)
+                await asyncio.wait_for(producer.start(), 60)
             await producer.stop()
     finally:
         for name, before in filters.items():

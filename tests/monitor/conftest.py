@@ -28,6 +28,7 @@ from stream_app.monitor.watch import Watch
 from stream_app.observing.observer import Observer
 from stream_app.observing.timestamps import BisectingLookup, ReadingLookup
 from tests.support.api_process import NO_STORES
+from tests.support.waiting import SECONDS_MAX
 
 PROGRAM = Path(sys.executable).parent / "stream-app"
 LIMITS = Limits(stall_ms=3000, unassigned_ms=2000)
@@ -57,7 +58,11 @@ class Eyes:
         return row
 
     async def until(
-        self, what: str, condition: Callable[[dict[str, GroupRow]], Any], seconds: float = 30, every: float = 0.5
+        self,
+        what: str,
+        condition: Callable[[dict[str, GroupRow]], Any],
+        seconds: float = SECONDS_MAX,
+        every: float = 0.5,
     ) -> dict[str, GroupRow]:
         """The first look of which it is so."""
         deadline = time.monotonic() + seconds
@@ -99,7 +104,7 @@ def commit(kafka: str) -> Callable[..., None]:
 
     def commit_(group: str, topic: str, offset: int, partition: int = 0) -> None:
         consumer = Consumer({"bootstrap.servers": kafka, "group.id": group, "enable.auto.commit": False})
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + SECONDS_MAX
         try:
             while True:
                 try:
@@ -133,7 +138,7 @@ def member(kafka: str) -> Iterator[Callable[..., Consumer]]:
         )
         consumer.subscribe([topic])
         made.append(consumer)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + SECONDS_MAX
         while not consumer.assignment():
             consumer.poll(0.1)
             assert time.monotonic() < deadline, f"{group} got no partitions"

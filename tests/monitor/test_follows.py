@@ -92,7 +92,7 @@ def test_it_tells_how_far_a_rebuild_is_and_begins_anew_when_it_serves(world, mon
         except (OSError, json.JSONDecodeError):  # in the moment between two programs
             return None
 
-    shown = wait_until("it watches the one that serves", follows, 20)
+    shown = wait_until("it watches the one that serves", follows)
     assert time.monotonic() - began < 10
     assert one.process.pid == pid
     assert shown["rebuild"] is None

@@ -306,7 +306,7 @@ async def test_a_group_of_the_new_protocol(eyes, group, new_topic, producer, mem
     reader.commit(offsets=[TopicPartition(topic, 1, 5)], asynchronous=False)
     assert (await looking.look())[group].status == Status.OK
     reader.close()
-    found = await looking.until("it is seen to be gone", is_(Status.ERR, Reason.NO_MEMBERS, group), 10)
+    found = await looking.until("it is seen to be gone", is_(Status.ERR, Reason.NO_MEMBERS, group))
     assert found[group].lag_records == 0
 
 

@@ -356,7 +356,7 @@ async def test_an_error_of_our_own_is_raised():
     sink, lane = Sink(), Lane(3)
     sink.fails = {"compare": [KeyError("a bug")]}
     with pytest.raises(KeyError, match="a bug"):
-        await asyncio.wait_for(SinkWriter(sink, 0.001, lambda: [lane]).run(), 5)
+        await asyncio.wait_for(SinkWriter(sink, 0.001, lambda: [lane]).run(), 60)
 
 
 async def test_an_as_of_that_stands_still_is_written_once_a_second(world, monkeypatch):

@@ -46,7 +46,7 @@ def served(log: Path, **environment: str) -> Iterator[str]:
             return False
 
     try:
-        wait_until("the API is ready", ready, 60)
+        wait_until("the API is ready", ready)
         yield address
     finally:
         process.terminate()

@@ -15,10 +15,10 @@ from tests.support.scenario import (
     diff_topics,
     versions_never_fall,
 )
+from tests.support.waiting import SECONDS_MAX
 
 RESULTS = ("crm-stats.monthly.v1", "crm-stats.half-hour.v1", "crm-stats.as-of.v1")
 DEAD_LETTERS = "crm-stats.dead-letters"
-_FOLLOW_S = 6.0  # ClickHouse and the topics follow Redis within 5 s
 
 
 def source_records(deployment: Deployment) -> list[Record]:
@@ -52,7 +52,7 @@ def place_of(letter: Record) -> Place:
     return topic, int(partition), int(offset)
 
 
-def check(deployment: Deployment, wanted: Truth, refused: Container[Place] = (), seconds: float = _FOLLOW_S) -> None:
+def check(deployment: Deployment, wanted: Truth, refused: Container[Place] = (), seconds: float = SECONDS_MAX) -> None:
     """All outputs equal the truth, after so many seconds at the latest."""
     deadline = time.monotonic() + seconds
     while (found := differences(deployment, wanted, refused)) and time.monotonic() < deadline:

@@ -20,7 +20,7 @@ def wait_until(what: str, condition: Callable[[], Any], seconds: float = SECONDS
     return found
 
 
-async def until(what: str, condition: Callable[[], Any], seconds: float = 40.0) -> Any:
+async def until(what: str, condition: Callable[[], Any], seconds: float = SECONDS_MAX) -> Any:
     """`wait_until` where an event loop runs: the condition is a function, or one that gives a coroutine."""
     deadline = time.monotonic() + seconds
     while True:
@@ -34,7 +34,7 @@ async def until(what: str, condition: Callable[[], Any], seconds: float = 40.0) 
         await asyncio.sleep(0.05)
 
 
-async def answer(ask: Callable[[], Any], seconds: float = 60.0) -> Any:
+async def answer(ask: Callable[[], Any], seconds: float = SECONDS_MAX) -> Any:
     """What a cluster answers, once it does: a broker that has just started, or has much to do, refuses or is late."""
     deadline = time.monotonic() + seconds
     while True:
