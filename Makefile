@@ -10,8 +10,8 @@ WORKERS ?= 2
 ARGS ?=
 # Of all tests, as measured on 2026-11-28: what `make test` says before it has measured them on the machine at hand.
 TEST_MINUTES := 25
-# Most tests wait for servers: two processes of pytest, each with servers of its own, keep two cores busy.
-TWICE := -n 2 --dist loadfile --no-loadscope-reorder
+# Most tests wait for servers: of two cores, two processes of pytest, each with servers of its own, leave nearly half idle.
+SHARED := -n 3 --dist loadfile --no-loadscope-reorder
 BIN := .venv/bin
 export UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo "$(CURDIR)/.run/tools/bin/uv")
 export UV_PYTHON_DOWNLOADS := never
@@ -43,14 +43,14 @@ quick: .venv/development ## lint, types, and all tests that need no server, in a
 	@$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy & types=$$!
-	$(BIN)/python -m pytest -q $(TWICE) --pure tests || { wait $$types; exit 1; }
+	$(BIN)/python -m pytest -q $(SHARED) --pure tests || { wait $$types; exit 1; }
 	wait $$types
 
 test: .venv/development chromium ## all tests, with real Kafka, Redis, ClickHouse and Chromium; ARGS for pytest
 	@if [ -n "$${ARGS:-}" ]; then exec $(BIN)/python -m pytest $(ARGS); fi
 	{ cat .run/tests-took 2>/dev/null || echo "All tests take $(TEST_MINUTES) minutes on 2 cores that do nothing else"; } >&2
 	SECONDS=0
-	$(BIN)/python -m pytest $(TWICE) -m "not alone"
+	$(BIN)/python -m pytest $(SHARED) -m "not alone"
 	$(BIN)/python -m pytest -m alone
 	mkdir -p .run
 	echo "All tests took $$((SECONDS / 60)) min $$((SECONDS % 60)) s when they passed here last, on $$(date +%F), on $$(nproc) cores" >.run/tests-took

@@ -32,8 +32,8 @@ from tests.support.own_server import OwnServer
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     ports.RANGE = ports.RANGE[int(worker.removeprefix("gw")) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]
 
-# Begun first where two processes share the tests, so that at the end none of their files is left for one of them alone.
-LONGEST_ROOMS = ["e2e", "monitor", "dashboard", "stack", "rebuild"]
+# Begun first where several processes share the tests, so that at the end none of their files is left for one of them alone.
+LONGEST_ROOMS = ["e2e", "storm", "monitor", "rebuild", "stack", "dashboard"]
 # What `make quick` leaves out.
 ROOMS_OF_PROCESSES = {"dashboard", "deploy", "e2e", "faust_seam", "monitor", "stack", "storm"}
 SERVER_FIXTURES = {
@@ -59,7 +59,8 @@ def pytest_addoption(parser):
 
 def pytest_collection_modifyitems(config, items):
     """Begin with the longest rooms. With --pure: leave out rooms whose tests start processes by themselves, and tests that ask for a server."""
-    items.sort(key=lambda item: _room(item) not in LONGEST_ROOMS)
+    rooms = {room: place for place, room in enumerate(LONGEST_ROOMS)}
+    items.sort(key=lambda item: rooms.get(_room(item), len(rooms)))
     if config.getoption("--pure"):
         config.hook.pytest_deselected(items=[item for item in items if not _is_pure(item)])
         items[:] = filter(_is_pure, items)
