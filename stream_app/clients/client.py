@@ -3,8 +3,9 @@
 aiokafka asks only the brokers that its last metadata names, waits for a broker as long as for the slowest of all requests, and tries again every
 `retry_backoff_ms` whatever the answer. Here:
 - Metadata is asked of brokers that can be reached, then of the bootstrap addresses, so a client that knows dead brokers only finds the others
-  (what Java's clients do since KIP-899).
-- A broker that refused a connection is tried again after a back-off with jitter, and metadata are asked for at a pace that slows down.
+  (what Java's clients do since KIP-899). A client that starts asks the bootstrap addresses in the same way, each for a bounded time.
+- A broker that refused a connection, or took it and says nothing, is tried again after a back-off with jitter, by one caller for all; metadata are
+  asked for then, at a pace that slows down, for another broker may lead its partitions by now. Connections to other brokers don't wait for it.
 - Each request has a time limit of its own; a connection that exceeds it is closed, for its broker may be paused or cut off.
 - A coordinator is looked up at any broker that can be reached; a failed lookup is tried again, never an error of the caller's.
 - A topic is never made by asking for it, where the broker would: one that is missing or misspelt is seen as such.
@@ -15,6 +16,8 @@ aiokafka asks only the brokers that its last metadata names, waits for a broker 
 import asyncio
 import random
 import time
+from collections import defaultdict
+from contextlib import nullcontext
 from typing import Any, Final
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
@@ -24,6 +27,7 @@ from aiokafka.consumer import consumer
 from aiokafka.errors import (
     CoordinatorNotAvailableError,
     GroupAuthorizationFailedError,
+    KafkaConnectionError,
     KafkaError,
     RequestTimedOutError,
     TransactionalIdAuthorizationFailed,
@@ -48,6 +52,7 @@ _AVOIDED_S: Final = 10.0  # for which others are asked after that: one that stan
 _METADATA_S: Final = 0.05, 1.0  # between two requests for metadata: first, largest
 _QUIET_S: Final = 3.0  # without a request for metadata, after which the next one is a first one
 _FACTOR: Final = 1.5
+_CLOSE_S: Final = 3.0
 
 
 def back_off(failures: int, bounds: tuple[float, float]) -> float:
@@ -59,6 +64,9 @@ def back_off(failures: int, bounds: tuple[float, float]) -> float:
 class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
     """See the module. Waits are bounded in each call; who calls decides whether to call again."""
 
+    _conns: dict[Any, Any]  # by node and group
+    _sync_task: asyncio.Task[None] | None
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cluster = ClusterMetadata(
@@ -66,6 +74,9 @@ class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
         )
         self._refused: dict[Any, tuple[int, float]] = {}  # by node: failures in a row, when it may be tried again
         self._asked, self._asked_at = 0, 0.0  # requests for metadata in a row, time of the last one
+        # aiokafka connects to one broker at a time, so that one which stands still holds up connections to all.
+        self._get_conn_lock_value = nullcontext()
+        self._locks: dict[Any, asyncio.Lock] = defaultdict(asyncio.Lock)  # of connections, by node and group
 
     # -- which broker to ask
 
@@ -96,6 +107,22 @@ class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
             )
         )
 
+    async def bootstrap(self) -> None:
+        """Learn the cluster's brokers. `Raises` KafkaConnectionError where nobody answers."""
+        request = MetadataRequest([], allow_auto_topic_creation=False)
+        for node in self._nodes():
+            try:
+                self.cluster.update_metadata(await self.send(node, request))
+            except KafkaError:
+                continue
+            break
+        else:
+            raise KafkaConnectionError(f"no broker answers at {self._bootstrap_servers}")
+        if self.cluster.is_bootstrap(node) and node not in {broker.nodeId for broker in self.cluster.brokers()}:
+            self._conns.pop((node, ConnectionGroup.DEFAULT)).close()
+        if self._sync_task is None:
+            self._sync_task = asyncio.create_task(self._md_synchronizer())
+
     async def _metadata_update(self, cluster_metadata: Any, topics: Any) -> bool:
         now = time.monotonic()
         self._asked = 0 if now - self._asked_at > _QUIET_S else self._asked + 1
@@ -116,21 +143,26 @@ class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
     # -- asking it
 
     async def _get_conn(self, node_id: Any, *, group: Any = ConnectionGroup.DEFAULT, no_hint: bool = False) -> Any:
-        conn = self._conns.get((node_id, group))
-        if conn is not None and conn.connected():
+        refused = self._refused.get(node_id)
+        async with self._locks[node_id, group]:
+            conn = self._conns.get((node_id, group))
+            if conn is not None and conn.connected():
+                return conn
+            if self._refused.get(node_id) != refused:  # while others tried: once more would be a wait for each of us
+                return None
+            failures, again_at = refused or (0, 0.0)
+            await asyncio.sleep(again_at - time.monotonic())
+            try:
+                async with asyncio.timeout(CONNECT_S):
+                    conn = await super()._get_conn(node_id, group=group, no_hint=no_hint)
+            except TimeoutError:
+                conn = None
+            if conn is None:
+                self._refused[node_id] = failures + 1, time.monotonic() + back_off(failures, _REFUSED_S)
+                self.force_metadata_update()
+            else:
+                self._refused.pop(node_id, None)
             return conn
-        failures, again_at = self._refused.get(node_id, (0, 0.0))
-        await asyncio.sleep(again_at - time.monotonic())
-        try:
-            async with asyncio.timeout(CONNECT_S):
-                conn = await super()._get_conn(node_id, group=group, no_hint=no_hint)
-        except TimeoutError:
-            conn = None
-        if conn is None:
-            self._refused[node_id] = failures + 1, time.monotonic() + back_off(failures, _REFUSED_S)
-        else:
-            self._refused.pop(node_id, None)
-        return conn
 
     async def send(self, node_id: Any, request: Any, *, group: Any = ConnectionGroup.DEFAULT) -> Any:
         """Send a request; its answer. `Raises` KafkaError, RequestTimedOutError after the request's own time limit."""
@@ -143,6 +175,14 @@ class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
                 conn.close(reason=CloseReason.CONNECTION_TIMEOUT)
             self._refused.setdefault(node_id, (1, time.monotonic() + back_off(0, _REFUSED_S)))
             raise RequestTimedOutError from None
+
+    async def close(self) -> None:
+        """Disconnect, in bounded time: a broker that stands still does not take what was sent, and its connection would stay open for that."""
+        connections, self._conns = list(self._conns.values()), {}
+        await super().close()
+        closed = [connection.close(reason=CloseReason.SHUTDOWN) for connection in connections]
+        if closed:
+            await asyncio.wait(closed, timeout=_CLOSE_S)
 
     async def coordinator_lookup(self, coordinator_type: Any, coordinator_key: str) -> Any:
         """The broker that coordinates a group or a transactional id. `Raises` CoordinatorNotAvailableError, which callers take as a reason to ask again."""
