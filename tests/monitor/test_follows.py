@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 
 import pytest
 
@@ -46,7 +45,7 @@ def groups(one):
 
 
 def test_it_tells_how_far_a_rebuild_is_and_begins_anew_when_it_serves(world, monitor, producer, commit, member):
-    """The same process watches the other groups and partitions some seconds later; groups of the one before are nobody's trouble."""
+    """The same process watches the other groups and partitions then; groups of the one before are nobody's trouble."""
     sender = producer()
     for topic, partition, records in ((world.events[0], 0, 10), (world.events[1], 2, 20)):
         for n in range(records):
@@ -82,7 +81,7 @@ def test_it_tells_how_far_a_rebuild_is_and_begins_anew_when_it_serves(world, mon
     assert "start stream-app rebuild again" in " ".join(one.command().stdout.split())
 
     member(f"{world.app}-ledger-2", world.events[1])
-    pid, began = one.process.pid, time.monotonic()
+    pid = one.process.pid
     world.tell(BUILDING.serving())
 
     def follows():
@@ -93,7 +92,6 @@ def test_it_tells_how_far_a_rebuild_is_and_begins_anew_when_it_serves(world, mon
             return None
 
     shown = wait_until("it watches the one that serves", follows)
-    assert time.monotonic() - began < 10
     assert one.process.pid == pid
     assert shown["rebuild"] is None
     assert shown["ours"] == {"ingest": f"{world.app}-ingest-2", "ledger": f"{world.app}-ledger-2"}

@@ -1,8 +1,13 @@
 """A follower on a real broker: the newest records first, then each new one."""
 
+import pytest
+from confluent_kafka import Consumer
+
 from stream_app.access.kafka import KafkaAccess
+from stream_app.clients.waiting import ClusterError
+from stream_app.observing import follow
 from stream_app.observing.follow import Follower
-from tests.support.waiting import until
+from tests.support.waiting import answer, until
 
 
 def send(producer, topic, values, partition=0):
@@ -17,7 +22,7 @@ async def collected(follower, count):
     found = []
 
     async def enough():
-        found.extend(await follower.drain())
+        found.extend(await answer(follower.drain))
         return len(found) >= count
 
     await until(f"{count} records are there", enough)
@@ -51,3 +56,28 @@ async def test_a_topic_that_comes_later_is_followed_from_its_start(kafka, new_to
     send(producer, topic, [b"first"])
     (record,) = await collected(follower, 1)
     assert record.value == b"first"
+
+
+class Late(Consumer):
+    """A consumer whose broker has much to do: its first answers take longer than is waited for at once."""
+
+    looks = 3
+
+    def consume(self, *args, **kwargs):
+        self.looks -= 1
+        return [] if self.looks >= 0 else super().consume(*args, **kwargs)
+
+
+async def test_the_first_call_gives_all_that_was_there_however_late_it_comes(kafka, new_topic, producer, monkeypatch):
+    """Who asks what a topic says would take nothing for an answer. A part of it is none either."""
+    topic = new_topic(2)
+    send(producer, topic, [b"a", b"b"])
+    send(producer, topic, [b"c"], partition=1)
+    monkeypatch.setattr(follow, "Consumer", Late)
+    follower = Follower(KafkaAccess(kafka), topic, tail=10)
+    assert sorted(r.value for r in await answer(follower.drain)) == [b"a", b"b", b"c"]
+    monkeypatch.setattr(Late, "looks", 10**9)
+    never = Follower(KafkaAccess(kafka), topic, tail=10)
+    monkeypatch.setattr(follow, "_SECONDS_MAX", 0.5)
+    with pytest.raises(ClusterError, match="not read up to its end yet"):
+        await never.drain()
