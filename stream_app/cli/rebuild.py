@@ -162,7 +162,9 @@ def _show(outcome: Outcome, telling: Bar) -> None:
     if outcome.difference is not None:
         _show_difference(outcome.difference)
         return
-    telling.say(f"{outcome.gone:,} records that are no longer true were removed from the results topics")
+    telling.say(
+        f"{outcome.gone:,} records that are no longer true are zeros now, or removed where their period is not kept"
+    )
     print("Rebuilt. What the generation before left is dropped by: stream-app rebuild --drop")
 
 

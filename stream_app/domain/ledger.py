@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from stream_app.domain import calendar
 from stream_app.domain.cdrs import Cdrs
-from stream_app.domain.cells import Cell, CellKey, Customer, Group, Operator, Shown
+from stream_app.domain.cells import Cell, CellKey, Customer, FigureCell, Group, Operator, Shown
 from stream_app.domain.events import (
     ALL,
     CDR,
@@ -350,9 +350,16 @@ class Ledger:
         """Operators with cells that were shown by an older table of figures."""
         return [name for name, operator in self.work.operators.items() if operator.figures < FIGURES_VERSION]
 
-    def show_currency(self, key: CellKey, currency: str) -> None:
-        """Show a monthly cell in a currency from now on, with zeros where nothing is paid in it."""
-        self.work.touch(MONTHLY, key).payments.setdefault(currency, PAYMENT_SUMS.zeros())
+    def show(self, table: Table[Any], key: CellKey, currency: str) -> None:
+        """Show a cell that is kept, and one of figures in this currency, from now on: with zeros where nothing counts in it."""
+        operator = calendar.become_known(self.work, key.operator, "UTC")
+        if key.period < table.first_kept(operator):
+            return
+        self.work.groups[key.operator].setdefault(key.group, Group())
+        cell = self.work.touch(table, key)
+        if isinstance(cell, FigureCell):
+            cell.payments.setdefault(currency, PAYMENT_SUMS.zeros())
+        self.work.show(key.operator, key.group)
 
     def renew(self, name: str, version: int) -> None:
         """Mark an operator's cells of an earlier version as changed: they are shown by today's table of figures.

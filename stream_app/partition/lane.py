@@ -15,10 +15,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from stream_app.domain.cells import CellKey
+from stream_app.domain.tables import Table
 from stream_app.formats.frames import checksum
 from stream_app.formats.rows import POSITION, Position, decode_position
 from stream_app.partition.conf import Conf, Crash
@@ -82,7 +82,7 @@ class Lane:
         self._commit_task: asyncio.Task[None] | None = None
         self._closing = False
         self._stepping = False  # in the middle of what nothing may come between
-        self._unmuting: Callable[[], None] | None = None  # to be done behind it
+        self._deferred: list[Callable[[], None]] = []  # to be done behind it
         self._seeks = False  # frames behind those that come next are of before the seek
         self.is_open = False
         self.muted = conf.muted
@@ -161,15 +161,27 @@ class Lane:
         """The serving generation has applied the events partition up to this offset."""
         self._state.forget_letters(offset)
 
-    def unmute(self, offset: int, shown: Iterable[tuple[CellKey, str]] = ()) -> None:
-        """Serve from now on; the retired generation has applied the events partition up to this offset, and `shown` cells in these currencies."""
+    def show(self, cells: Iterable[tuple[Table[Any], CellKey, str]]) -> None:
+        """Show cells, those of figures in a currency, from the next commit on: with zeros where nothing counts in them."""
+        self._between_steps(lambda: self._state.show(cells))
+
+    def unmute(self, offset: int) -> None:
+        """Serve from now on; the retired generation has applied the events partition up to this offset."""
+
+        def unmute() -> None:
+            self._state.forget_letters(offset)
+            self._state.unmute()
+            self.muted = False
+
+        self._between_steps(unmute)
+
+    def _between_steps(self, work: Callable[[], None]) -> None:
+        """Do what changes the state at once, or behind what nothing may come between."""
         if self._stepping:
-            self._unmuting = partial(self.unmute, offset, shown)
-            return
-        self._state.forget_letters(offset)
-        self._state.unmute(shown)
-        self.muted = False
-        self._wake.set()
+            self._deferred.append(work)
+        else:
+            work()
+            self._wake.set()
 
     # -- cells past retention, for the sink that keeps them for ever
 
@@ -360,9 +372,9 @@ class Lane:
             return done.value  # type: ignore[no-any-return]
         finally:
             self._stepping = False
-            if self._unmuting is not None:
-                unmuting, self._unmuting = self._unmuting, None
-                unmuting()
+            deferred, self._deferred = self._deferred, []
+            for work in deferred:
+                self._between_steps(work)
 
     async def _commit(self, tick: Tick) -> None:
         began_ms = int(time.time() * 1000)

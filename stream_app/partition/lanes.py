@@ -10,13 +10,12 @@ or its coordinator be away. The consumer group knows: what it still gives to thi
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from stream_app.domain.cells import CellKey
 from stream_app.partition.conf import Conf, Crash
 from stream_app.partition.lane import Lane, SupersededError
 from stream_app.partition.losses import Losses
@@ -74,14 +73,11 @@ class Lanes:
         """The open lanes whose results are shown: those that are not muted."""
         return [lane for lane in self.lanes.values() if lane.is_open and not lane.muted]
 
-    def unmute(self, offsets: Mapping[int, int], shown: Mapping[int, Iterable[tuple[CellKey, str]]]) -> None:
-        """Serve from now on, in place of a generation that has applied the events partitions up to these offsets.
-
-        `shown`: by partition, cells and currencies that the generation has shown them in.
-        """
+    def unmute(self, offsets: Mapping[int, int]) -> None:
+        """Serve from now on, in place of a generation that has applied the events partitions up to these offsets."""
         self._conf = msgspec.structs.replace(self._conf, muted=False)
         for lane in self.open_lanes():
-            lane.unmute(offsets.get(lane.partition, 0), shown.get(lane.partition, ()))
+            lane.unmute(offsets.get(lane.partition, 0))
 
     def positions(self) -> dict[int, int]:
         """The next offset to fetch, by events partition."""

@@ -9,7 +9,7 @@ topics and dead letters, and what sinks must copy: all of one state, made withou
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from stream_app.domain import probe
 from stream_app.domain.cells import Cell, CellKey
@@ -17,7 +17,7 @@ from stream_app.domain.errors import Reason, Rejection
 from stream_app.domain.events import ENTITIES, PARTITIONS_MAX, Events
 from stream_app.domain.ledger import Frozen, LateEvent, Ledger
 from stream_app.domain.steps import in_steps, outcome
-from stream_app.domain.tables import TABLES
+from stream_app.domain.tables import TABLES, Table
 from stream_app.formats import rows
 from stream_app.formats.frames import FramePart, decode_frame
 from stream_app.formats.rows import Position, version_of
@@ -212,15 +212,18 @@ class PartitionState:
         """Drop dead letters of events that the serving generation has applied, up to this offset."""
         self._dead = [(end, letter) for end, letter in self._dead if end > offset]
 
-    def unmute(self, shown: Iterable[tuple[CellKey, str]] = ()) -> None:
-        """Serve from now on: all cells are to be published.
+    def show(self, cells: Iterable[tuple[Table[Any], CellKey, str]]) -> None:
+        """Show cells, those of figures in a currency, from now on, where they are kept: what the serving generation shows goes on to be shown.
 
-        `shown`: cells of figures, and currencies that they have been shown in: which of those without a payment a cell has follows from how events
-        fell into transactions, and one that was shown goes on to be shown.
+        With zeros where nothing counts. Which of those a generation has follows also from how events fell into transactions.
         """
+        for table, key, currency in cells:
+            self._ledger.show(table, key, currency)
+        self.changed = True
+
+    def unmute(self) -> None:
+        """Serve from now on: all cells are to be published."""
         self.muted = False
-        for key, currency in shown:
-            self._ledger.show_currency(key, currency)
         self._recall()
         self.changed = True
 

@@ -5,7 +5,6 @@ group, it leaves.
 """
 
 import asyncio
-import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,6 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 from config import source_maps
 from config.settings import Settings
 from stream_app.clients.waiting import ClusterError
-from stream_app.domain.cells import CellKey
 from stream_app.domain.tables import TABLES
 from stream_app.formats.murmur2 import partition_for
 from stream_app.formats.rows import version_of
@@ -24,22 +22,18 @@ from stream_app.ingest.ingest import Ingest
 from stream_app.kafka import generations
 from stream_app.kafka.log import Appender
 from stream_app.observing.observer import Observer
-from stream_app.ports.sinks import Dirty, Sink, View
+from stream_app.ports.sinks import View
 from stream_app.rebuild.catching_up import CatchingUp
 from stream_app.rebuild.copying import Copying
 from stream_app.rebuild.difference import Difference, difference
-from stream_app.rebuild.gone import GoneCells, tombstones
+from stream_app.rebuild.gone import show_zeros, tombstones, without_cell
 from stream_app.rebuild.plan import Plan
 from stream_app.rebuild.rereading import Rereading
 from stream_app.rebuild.retire import retire
 from stream_app.rebuild.shown import Name, Shown, ShownResults, cell_of, own_records
-from stream_app.sinks.clickhouse import ClickHouseSink
-from stream_app.sinks.redis import RedisSink
 from stream_app.sinks.topics import ResultRecords
 from stream_app.worker import Worker, create_ledger, ingest_conf
 from tables.ledger import changelog
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _ByPartition = dict[int, list[T]]
@@ -49,7 +43,6 @@ _LETTERS_S: Final = (
     30.0  # a serving generation that is further behind is not passed without sending some dead letters again
 )
 _HANDED_OVER_S_MAX: Final = 60.0  # for a worker of the new generation to join
-_SINK_AGAIN_S: Final = 2.0
 
 
 class Telling(Protocol):
@@ -63,7 +56,7 @@ class Telling(Protocol):
 
 
 class Outcome(NamedTuple):
-    """How it ended. `difference`: what it would change, where that was asked for; `gone`: records that were removed."""
+    """How it ended. `difference`: what it would change, where that was asked for; `gone`: records of what is zero now, or removed."""
 
     difference: Difference | None
     gone: int
@@ -246,21 +239,15 @@ class Rebuild:
             self._settings.generation,
         )
         await self._pass(retired)
-        gone, shown = await self._missing(own)
+        gone = await self._gone(own)
+        await show_zeros(self._ledger.lanes.open_lanes, gone)
         await self._remove(gone)
-        as_of_ms = int(time.time() * 1000)
-        zeros = [
-            GoneCells(view, gone[view.partition], self._version(view.partition), as_of_ms)
-            for view in self._views()
-            if view.partition in gone
-        ]
         await generations.write(self._kafka, self._settings.topic_generations, self._plan.target.serving())
-        self._ledger.lanes.unmute({} if self._plan.copies_events else retired, shown)
+        self._ledger.lanes.unmute({} if self._plan.copies_events else retired)
         stood_still_s = time.monotonic() - began
         self._telling.say(
             f"Generation {self._settings.generation} serves; results stood still for {stood_still_s:.1f} s"
         )
-        await self._copy_gone(zeros)
         return Outcome(None, sum(map(len, gone.values())), stood_still_s)
 
     async def _pass(self, retired: dict[int, int]) -> None:
@@ -287,57 +274,32 @@ class Rebuild:
         while not self._has_passed(ends):  # noqa: ASYNC110  # lanes tell nobody
             await asyncio.sleep(0.02)
 
-    async def _missing(self, own: dict[Name, Shown]) -> tuple[_ByPartition[Name], _ByPartition[tuple[CellKey, str]]]:
-        """What the results topics show and this generation does not have: records of cells that are gone, and currencies of cells that are there."""
+    async def _gone(self, own: dict[Name, Shown]) -> _ByPartition[Name]:
+        """Records that the results topics show and this generation does not have; `own`: those that it had before."""
         await self._shown.catch_up()
         suspects = {name for name in self._shown.by_name if name not in own}
-        missing = suspects - (await own_records(self._views(), self._results)).keys() if suspects else set()
-        views = {view.partition: view for view in self._views()}
+        names = suspects - (await own_records(self._views(), self._results)).keys() if suspects else set()
         gone: _ByPartition[Name] = {}
-        shown: _ByPartition[tuple[CellKey, str]] = {}
-        for name in missing:
-            table, key, currency = cell_of(name)
+        for name in names:
+            _, key, _ = cell_of(name)
             partition = partition_for(key.operator.encode(), self._settings.events_partitions)
-            if views[partition].cells(table, [key]) == [None]:
-                gone.setdefault(partition, []).append(name)
-            else:
-                shown.setdefault(partition, []).append((key, currency))
-        return gone, shown
+            gone.setdefault(partition, []).append(name)
+        return gone
 
     async def _remove(self, gone: _ByPartition[Name]) -> None:
-        """Tombstones for records of cells that are gone."""
+        """Tombstones for records of cells that are not kept."""
         counts = {
             table: (topic, await self._appender.partitions(topic)) for table, topic in self._result_topics.items()
         }
+        views = {view.partition: view for view in self._views()}
         for partition, names in gone.items():
-            records = tombstones(names, counts, self._results, self._version(partition), int(time.time() * 1000))
+            removed = without_cell(views[partition], names)
+            records = tombstones(removed, counts, self._results, self._version(partition), int(time.time() * 1000))
             await self._appender.append({at: list(some) for at, some in records.items()})
 
     def _version(self, partition: int) -> int:
         """The version of what a partition holds: what changes in it later has a higher one."""
         return version_of(self._settings.generation, self._ledger.lanes.lanes[partition].committed)
-
-    async def _copy_gone(self, gone: Sequence[GoneCells]) -> None:
-        """Zeros in ClickHouse, and no documents in Redis, in place of what is gone; waits for a sink that is away."""
-        settings = self._settings
-        generation, count = settings.generation, settings.events_partitions
-        clickhouse = ClickHouseSink(
-            settings.clickhouse_address, settings.clickhouse_database, generation=generation, partitions=count
-        )
-        redis = RedisSink(settings.redis_address, generation=generation, partitions=count)
-        await self._write(clickhouse, [(view, view.dirty) for view in gone])
-        await self._write(redis, [(view, view.without_documents()) for view in gone])
-
-    async def _write(self, sink: Sink, changes: Sequence[tuple[View, Dirty]]) -> None:
-        while changes:
-            try:
-                await sink.write(changes)
-            except (OSError, *sink.errors) as exc:  # type: ignore[misc]  # a tuple of exceptions
-                log.warning("%s fails, what is gone is kept for it: %s: %s", sink.name, type(exc).__name__, exc)
-                await asyncio.sleep(_SINK_AGAIN_S)
-            else:
-                break
-        await sink.close()
 
     async def _hand_over(self) -> None:
         """Wait until a worker of the new generation has joined."""

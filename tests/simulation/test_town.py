@@ -12,14 +12,12 @@ from unittest.mock import patch
 import msgspec
 import pytest
 
-from stream_app.domain.cells import CellKey
 from stream_app.formats.murmur2 import partition_for
-from stream_app.formats.rows import version_of
 from stream_app.partition import lane, lanes, partition_state
 from stream_app.partition.conf import Pace
 from stream_app.partition.frozen_rows import CommittedRows
 from stream_app.ports.kafka import Sample
-from stream_app.rebuild.gone import GoneCells
+from stream_app.rebuild.gone import show_zeros, without_cell
 from stream_app.rebuild.shown import Name, cell_of, own_records
 from tests.oracle import Clock, truth
 from tests.simulation.compare import differences
@@ -176,7 +174,8 @@ class Play:
             partition: town.retire((old, partition), self.conf.generation) for partition in range(EVENTS_PARTITIONS)
         }
         await self._passed(builder, retired)
-        await self._remove_gone(builder, retired)
+        await self._remove_gone(builder)
+        builder.lanes.unmute(retired)
         await asyncio.sleep(self.rng.uniform(0, 5))
         for worker in self.workers.values():
             assert worker.failure is None, worker.failure
@@ -186,30 +185,20 @@ class Play:
         builder.kill()
         await self.rebalance()
 
-    async def _remove_gone(self, builder: Worker, retired: dict[int, int]) -> None:
+    async def _remove_gone(self, builder: Worker) -> None:
         """What the retired generation shows and the new one does not have."""
         views = {one.partition: one.view for one in builder.lanes.open_lanes()}
         own = await own_records(list(views.values()), RESULTS)
         gone: dict[int, list[Name]] = {}
-        shown: dict[int, list[tuple[CellKey, str]]] = {}
         for name in {
             (table, key) for table, topic in RESULT_TOPICS.items() for at, key in self.town.shown if at == topic
         } - own.keys():
-            table, cell, currency = cell_of(name)
-            partition = partition_for(cell.operator.encode(), EVENTS_PARTITIONS)
-            if views[partition].cells(table, [cell]) == [None]:
-                gone.setdefault(partition, []).append(name)
-                self.town.publish(RESULT_TOPICS[table.name], name[1], None)
-            else:
-                shown.setdefault(partition, []).append((cell, currency))
-        now_ms = int(self.clock.time() * 1000)
-        zeros = [
-            GoneCells(views[p], names, version_of(self.conf.generation, retired[p]), now_ms)
-            for p, names in gone.items()
-        ]
-        builder.lanes.unmute(retired, shown)
-        await self.rows.write([(view, view.dirty) for view in zeros])
-        await self.documents.write([(view, view.without_documents()) for view in zeros])
+            _, cell, _ = cell_of(name)
+            gone.setdefault(partition_for(cell.operator.encode(), EVENTS_PARTITIONS), []).append(name)
+        await show_zeros(builder.lanes.open_lanes, gone)
+        for partition, names in gone.items():
+            for table, key in without_cell(views[partition], names):
+                self.town.publish(RESULT_TOPICS[table], key, None)
 
     async def _passed(self, builder: Worker, ends: dict[int, int]) -> None:
         while any(one.committed < ends[one.partition] for one in builder.lanes.open_lanes()):  # noqa: ASYNC110  # lanes tell nobody
