@@ -2,10 +2,11 @@
 
 Place: under `app`. Checks in this order: token (401), rate (429), interface permission (403), parameters (400), data
 permission (403), store (503). Invariant: POST and GET of a question give the same body; nothing is validated or encoded
-on the way out.
+on the way out. A GET that names the version that it has (`If-None-Match`) gets none that is lower while Redis is away.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from re import compile as compile_pattern
 from typing import Final, NamedTuple
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -19,6 +20,7 @@ from stream_app.api.guard.rate import RateLimiter
 from stream_app.api.observe import RequestTrace
 
 _CACHED: Final = [(b"cache-control", b"private, no-cache"), (b"vary", b"Authorization")]
+_VERSION_TAG: Final = compile_pattern(rb'W/"([0-9]{1,16})"')
 _METHODS: Final = ("GET", "HEAD", "POST")
 
 
@@ -68,9 +70,13 @@ class Endpoint:
         if scope["method"] == "POST":
             await send_response(send, 200, [JSON, NOSNIFF, NO_STORE, *headers], envelope(answer.data))
             return
+        none_match = header(scope, b"if-none-match") or b""
+        if answer.stands_in and (newer := _newer(none_match, answer.tag)):
+            # Another process gave it. No as-of goes with it: ours is older than theirs.
+            await send_response(send, 304, [(b"etag", newer), *_CACHED], b"")
+            return
         headers += [(b"etag", b'W/"' + answer.tag + b'"'), *_CACHED]
-        none_match = header(scope, b"if-none-match")
-        if none_match is not None and _matches(none_match, answer.tag):
+        if _matches(none_match, answer.tag):
             await send_response(send, 304, headers, b"")
         else:
             await send_response(send, 200, [JSON, NOSNIFF, *headers], envelope(answer.data))
@@ -92,3 +98,9 @@ def _matches(none_match: bytes, tag: bytes) -> bool:
     if none_match.strip() == b"*":
         return True
     return any(entry.strip().removeprefix(b"W/") == b'"' + tag + b'"' for entry in none_match.split(b","))
+
+
+def _newer(none_match: bytes, version: bytes) -> bytes:
+    """The entity tag of the highest version in a list of entity tags, if that is above a version; else nothing."""
+    highest = max(map(int, _VERSION_TAG.findall(none_match)), default=0)
+    return b'W/"%d"' % highest if highest > int(version) else b""

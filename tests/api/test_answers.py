@@ -294,6 +294,49 @@ async def test_the_version_of_a_default_answer_never_falls(name):
         assert after == before.json()["data"] | {"asOf": iso_ms(1_795_500_010_000)}
 
 
+@pytest.mark.parametrize("name", ["monthlyIndex", "chargingDistribute"])
+@pytest.mark.parametrize("is_emptied", [False, True])
+async def test_a_version_that_another_process_gave_is_the_newest_while_redis_can_not_say(name, is_emptied):
+    """Whoever names it keeps it, with its as-of, until ClickHouse has come so far."""
+    documents, later = a_payment_later(1_795_500_009_000)
+    cells = FakeCells(example())
+    url, headers = f"{PREFIX}/{name}?operatorId=M1", bearer()
+    async with api(documents, FakeCells(example())) as one, api(documents, cells) as other:
+        older = FakeDocuments(example()).documents
+        newest, documents.documents = documents.documents, older
+        assert (await other.get(url, headers=headers)).headers["etag"] == 'W/"600"'  # which the other gave itself
+        documents.documents = newest
+        tag = (await one.get(url, headers=headers)).headers["etag"]
+        assert tag == 'W/"700"'
+        if is_emptied:
+            documents.documents, documents.live, documents.entries = {}, {}, {}
+        else:
+            documents.down = True
+        for named in (tag, f'W/"600", {tag}', f'"x",{tag}'):
+            kept = await other.get(url, headers=headers | {"If-None-Match": named})
+            assert (kept.status_code, kept.content, kept.headers["etag"]) == (304, b"", tag)
+            assert "x-data-as-of" not in kept.headers
+        assert (await other.get(url, headers=headers | {"If-None-Match": 'W/"600"'})).status_code == 304
+        for named in ('W/"599"', 'W/"x"', 'W/"99999999999999999999"'):
+            assert (await other.get(url, headers=headers | {"If-None-Match": named})).status_code == 200
+        cells.view, cells.as_of = later.view, 1_795_500_010_000
+        after = await other.get(url, headers=headers | {"If-None-Match": 'W/"699"'})
+        assert (after.status_code, after.json()["data"]["version"]) == (200, 700)
+
+
+async def test_where_redis_can_say_a_higher_version_that_is_named_is_of_another_history():
+    """Also of a group that Redis knows to have no documents; and of other windows, which ClickHouse alone answers."""
+    documents, cells = world()
+    headers = bearer() | {"If-None-Match": 'W/"700"'}
+    async with api(documents, cells) as client:
+        for asked in ("operatorId=M1", "operatorId=M1&groupId=nobody", "operatorId=M1&months=2"):
+            answer = await client.get(f"{PREFIX}/monthlyIndex?{asked}", headers=headers)
+            assert (answer.status_code, answer.json()["data"]["version"]) == (200, 600), asked
+        documents.down = True
+        answer = await client.get(f"{PREFIX}/monthlyIndex?operatorId=M1&months=2", headers=headers)
+        assert answer.status_code == 200
+
+
 async def test_a_redis_that_came_back_older_lowers_no_version():
     documents, _ = world()
     _, cells = a_payment_later(0)

@@ -144,9 +144,10 @@ class Answers:
             data["version"] = max(data["version"], absent.version or 0)
             data["asOf"] = max(data["asOf"], (absent.as_of or _NEVER).decode())
         answer = _composed(data, CLICKHOUSE)
-        if question.is_default(subject.operator, window):
-            return self._given.newest(question.key(operator_id, group), answer)
-        return answer
+        if not question.is_default(subject.operator, window):
+            return answer
+        can_say = absent is not None and absent.as_of is not None
+        return self._given.newest(question.key(operator_id, group), answer)._replace(stands_in=not can_say)
 
     def _without_cells(
         self,

@@ -16,12 +16,16 @@ _SKEW_MS: Final = 60_000  # of clocks
 
 
 class Answer(NamedTuple):
-    """An answer: its data as JSON, its as-of, its entity tag, and the name of the store that gave it."""
+    """An answer: its data as JSON, its as-of, its entity tag, and the name of the store that gave it.
+
+    `stands_in`: a default answer while Redis can't say what it has given to others; its tag is a version, and theirs may be higher.
+    """
 
     data: bytes
     as_of: bytes
     tag: bytes
     store: str
+    stands_in: bool = False
 
 
 class Given:
