@@ -7,63 +7,35 @@ since it was compared: another table behind the name, or blocks gone. Cells that
 they are held in the state until their last rows are here.
 """
 
-import asyncio
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from clickhouse_driver.errors import Error as ClickHouseError
 
-from stream_app.domain.cells import Operator
 from stream_app.domain.tables import TABLES
 from stream_app.ports.sinks import Dirty, View
 from stream_app.sinks import clickhouse_moves
 from stream_app.sinks import clickhouse_statements as statements
-from stream_app.sinks.clickhouse_client import Connection, Connections, Rows
+from stream_app.sinks.clickhouse_client import Connection, Connections
 from stream_app.sinks.clickhouse_migrations import Migrations, UnusableTablesError
 from stream_app.sinks.clickhouse_moves import Moves
 from stream_app.sinks.clickhouse_reader import as_of_ms
-from stream_app.sinks.clickhouse_rows import (
-    Added,
-    CellChunk,
-    Columns,
-    Row,
-    added,
-    added_rows,
-    as_columns,
-    chunks_of,
-    group_rows,
-    operator_row,
-    period_date,
+from stream_app.sinks.clickhouse_rows import CellChunk, Columns, Row, as_columns, chunks_of, group_rows, operator_row
+from stream_app.sinks.clickhouse_stored import (
+    OPERATORS_MAX,
+    Stored,
+    Tables,
+    are_whole,
+    first_days,
+    groups_of,
+    read_stored,
+    read_tables,
 )
-from stream_app.sinks.clickhouse_statements import AnyTable
-from stream_app.sinks.clickhouse_writes import begun, finished, unfinished
-from stream_app.sinks.sql import MOVES, OTHER_TABLES, WRITES, sql
+from stream_app.sinks.clickhouse_writes import begun, finished
+from stream_app.sinks.sql import MOVES, sql
 
-OPERATORS_MAX: Final = 500  # named in one question
 CELLS_HELD_MAX: Final = 10_000  # of one write, in memory: some 10 MB
 _NEVER_MS: Final = 1 << 62  # an as-of that nothing reaches
-_WITH_ROWS: Final = (  # tables that must not lose rows unnoticed
-    OTHER_TABLES["operators"],
-    OTHER_TABLES["groups"],
-    MOVES,
-    WRITES,
-    *(table.clickhouse_table for table in TABLES),
-)
-
-Tables = dict[str, tuple[int, int, int]]  # table: modified, first block, last block
-
-
-class _Stored(NamedTuple):
-    """What ClickHouse holds of a partition; `sums` by name of table, `elsewhere`: operators that it holds in other ones."""
-
-    claimed_ms: int
-    elsewhere: dict[str, int]
-    tables: Tables
-    operators: Rows
-    groups: Rows
-    unfinished: set[str]  # operators, of any partition
-    sums: list["_Sums"]
 
 
 class _OperatorRow(NamedTuple):
@@ -74,26 +46,6 @@ class _OperatorRow(NamedTuple):
     row: Row
     named: int
     version: int
-
-
-class _Sums:
-    """What a partition's rows of a table add up to, for operators that keep different periods."""
-
-    def __init__(self, table: AnyTable, firsts: Sequence[str], rows: Rows) -> None:
-        self._table, self._firsts = table, firsts
-        self._rows: dict[str, list[tuple[int, Row]]] = defaultdict(list)
-        for operator_id, kept_by, *sums in rows:
-            self._rows[operator_id].append((kept_by, tuple(sums)))
-
-    def of(self, operator_id: str, first: str) -> Added | None:
-        """The sums of an operator's rows of the periods that begin on a day or later.
-
-        None where the operator's first retained day is another one by now.
-        """
-        if first not in self._firsts:
-            return None
-        older = self._firsts.index(first)
-        return added_rows(self._table, (sums for kept_by, sums in self._rows[operator_id] if kept_by > older))
 
 
 class ClickHouseSink:
@@ -115,43 +67,23 @@ class ClickHouseSink:
         self._moves, self._moves_at = Moves({}), (0, 0, 0)  # and the table that it was read from
 
     async def compare(self, view: View) -> Dirty:
-        """Migrate, and find the operators whose rows differ: all cells of those are dirty, and all that left retention.
-
-        Rows differ in their number, in their versions, or in what the figures add up to.
-        """
+        """Migrate, and find the operators whose rows differ: all cells of those are dirty, and all that left retention."""
         self._tables.pop(view.partition, None)
-        firsts = [_firsts(view, table) for table in TABLES]
+        firsts = [first_days(view, table) for table in TABLES]
         names = list(view.operators())
-        stored = await self._connections.use(lambda to: self._stored(to, view.partition, names, firsts))
-        if stored is None:  # a newer generation serves
+        found = await self._connections.use(lambda to: self._stored(to, view.partition, names, firsts))
+        if found is None:  # a newer generation serves
             self._claimed_ms[view.partition] = _NEVER_MS
             return Dirty()
-        self._claimed_ms[view.partition], self._elsewhere[view.partition] = stored.claimed_ms, stored.elsewhere
-        self._tables[view.partition] = stored.tables
-        known = self._operators[view.partition] = {row[0]: row[1:] for row in stored.operators}
-        groups: dict[str, dict[str, tuple[str | None, int]]] = defaultdict(dict)
-        for operator_id, group_id, name, listed in stored.groups:
-            groups[operator_id][group_id] = name, listed
-        dirty = Dirty()
-        for operator_id in list(view.operators()):
-            operator = view.operator(operator_id)
-            if operator is None:
-                continue
-            is_known = operator_id not in stored.unfinished and known.get(operator_id) == operator_row(operator)
-            if not is_known or groups[operator_id] != group_rows(view.groups(operator_id)):
-                dirty.operators.add(operator_id)
-            for table, sums in zip(TABLES, stored.sums, strict=True):
-                cells = list(view.scan_cells(table, operator_id))
-                if added(table, cells) != sums.of(operator_id, _first(table, operator)):
-                    dirty.cells[table.name].update(key for key, _ in cells)
-                await asyncio.sleep(0)
-        for table in TABLES:
-            dirty.cells[table.name].update(view.past(table))
-        return dirty
+        self._claimed_ms[view.partition], stored = found
+        self._elsewhere[view.partition], self._tables[view.partition] = stored.elsewhere, stored.tables
+        self._operators[view.partition] = stored.operators
+        return await stored.missing(view)
 
     def _stored(
         self, to: Connection, partition: int, names: Sequence[str], firsts: Sequence[Sequence[str]]
-    ) -> _Stored | None:
+    ) -> tuple[int, Stored] | None:
+        """The as-of that the partition's rows must have reached, and what is there of them."""
         self._migrations.run(to)
         moves = clickhouse_moves.begin(to, self._generation, self._partitions)
         if moves.is_superseded(self._generation):
@@ -159,24 +91,7 @@ class ClickHouseSink:
         claimed = as_of_ms(to) if moves.is_under_way(self._generation) else {}
         if claimed and partition not in claimed:  # what moves there would have none for a while
             to.insert(sql("insert_as_of", self._database), [[partition], [min(claimed.values()) // 1000]])
-        tables = _tables(to)  # as they are before anything is summed: what is lost later shows
-        operators = to.run("partition_operators", partition=partition)
-        unknown = sorted(set(names) - {row[0] for row in operators})
-        return _Stored(
-            max(claimed.values(), default=0),
-            {
-                operator_id: other
-                for at in range(0, len(unknown), OPERATORS_MAX)
-                for operator_id, other in to.run(
-                    "operators_partitions", operators=tuple(unknown[at : at + OPERATORS_MAX])
-                )
-            },
-            tables,
-            operators,
-            to.run("partition_groups", partition=partition),
-            unfinished(to),
-            [_sums(to, table, partition, days) for table, days in zip(TABLES, firsts, strict=True)],
-        )
+        return max(claimed.values(), default=0), read_stored(to, partition, names, firsts)
 
     def claimed_ms(self, partition: int) -> int:
         """As-of that rows of the partition must have reached to be written."""
@@ -249,11 +164,9 @@ class ClickHouseSink:
                 await self._write_groups_of(view, names[at : at + OPERATORS_MAX])
 
     async def _write_groups_of(self, view: View, operators: list[str]) -> None:
-        stored: dict[str, dict[str, tuple[str | None, int]]] = defaultdict(dict)
-        for operator_id, group_id, name, listed in await self._connections.use(
-            lambda to: to.run("operators_groups", operators=tuple(operators))
-        ):
-            stored[operator_id][group_id] = name, listed
+        stored = groups_of(
+            await self._connections.use(lambda to: to.run("operators_groups", operators=tuple(operators)))
+        )
         rows = []
         for operator_id in operators:
             wanted = group_rows(view.groups(operator_id))
@@ -270,7 +183,7 @@ class ClickHouseSink:
     async def write_as_of(self, as_of_ms: dict[int, int]) -> set[int]:
         """Insert as-of; returns partitions whose rows may be gone, or that were not compared yet."""
         now = await self._connections.use(self._now)
-        whole = {partition for partition in as_of_ms if _same(self._tables.get(partition), now)}
+        whole = {partition for partition in as_of_ms if are_whole(self._tables.get(partition), now)}
         for partition in whole:
             self._tables[partition] = now
         if self._moves.is_superseded(self._generation):
@@ -283,7 +196,7 @@ class ClickHouseSink:
 
     def _now(self, to: Connection) -> Tables:
         """The tables as they are, and the moves anew if somebody has noted one."""
-        now = _tables(to)
+        now = read_tables(to)
         if MOVES in now and now[MOVES] != self._moves_at:
             self._moves, self._moves_at = clickhouse_moves.read(to), now[MOVES]
         return now
@@ -326,37 +239,3 @@ def _chunks(changes: Sequence[tuple[View, Dirty]]) -> Iterator[CellChunk]:
 def _newest(view: View, operator_id: str) -> int:
     """The version of the last change of an operator's cells."""
     return max((group.version for group in view.groups(operator_id).values()), default=0)
-
-
-def _first(table: AnyTable, operator: Operator) -> str:
-    """The first day that an operator keeps of a table."""
-    return period_date(table, table.first_kept(operator)).isoformat()
-
-
-def _firsts(view: View, table: AnyTable) -> list[str]:
-    """The first days that operators of a view keep, each once, in order."""
-    operators = [operator for name in view.operators() if (operator := view.operator(name)) is not None]
-    return sorted({_first(table, operator) for operator in operators})
-
-
-def _sums(to: Connection, table: AnyTable, partition: int, firsts: Sequence[str]) -> _Sums:
-    statement = statements.sum_rows(table, to.database)
-    rows = to.ask(statement, partition=partition, first=firsts[0], firsts=list(firsts)) if firsts else []
-    return _Sums(table, firsts, rows)
-
-
-def _tables(to: Connection) -> Tables:
-    return {name: tuple(row) for name, *row in to.run("signatures", database=to.database, tables=_WITH_ROWS)}
-
-
-def _same(before: Tables | None, now: Tables) -> bool:
-    """Do the tables still hold every block that they held?
-
-    Merges keep the numbers of first and last blocks; inserts raise the last.
-    """
-    if before is None or before.keys() != now.keys():
-        return False
-    return all(
-        modified == now[name][0] and last <= now[name][2] and (not first or first >= now[name][1])
-        for name, (modified, first, last) in before.items()
-    )
