@@ -7,10 +7,11 @@ group, it leaves.
 import asyncio
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol
 
 from config import source_maps
 from config.settings import Settings
@@ -23,7 +24,7 @@ from stream_app.kafka import generations
 from stream_app.kafka.log import Appender
 from stream_app.observing.observer import Observer
 from stream_app.ports.sinks import View
-from stream_app.rebuild.catching_up import CatchingUp
+from stream_app.rebuild.applying import Applying
 from stream_app.rebuild.copying import Copying
 from stream_app.rebuild.difference import Difference, difference
 from stream_app.rebuild.gone import show_zeros, tombstones, without_cell
@@ -35,13 +36,9 @@ from stream_app.sinks.topics import ResultRecords
 from stream_app.worker import Worker, create_ledger, ingest_conf
 from tables.ledger import changelog
 
-T = TypeVar("T")
-_ByPartition = dict[int, list[T]]
+_Gone = dict[int, list[Name]]  # by partition of the new generation
 
 _POLL_S: Final = 0.5
-_LETTERS_S: Final = (
-    30.0  # a serving generation that is further behind is not passed without sending some dead letters again
-)
 _HANDED_OVER_S_MAX: Final = 60.0  # for a worker of the new generation to join
 
 
@@ -88,6 +85,9 @@ class Rebuild:
             (settings.events, settings.events_partitions),
             self._appender,
         )
+        self._applying = Applying(
+            settings, old, self._ledger.lanes, self._observer, self._copying, copies=plan.copies_events
+        )
         self.outcome: Outcome | None = None
 
     def run(self, *, only_difference: bool) -> Outcome:
@@ -114,13 +114,13 @@ class Rebuild:
         await self._appender.start()
         await self._shown.start(await self._partitions(list(self._result_topics.values())))
         copy = asyncio.create_task(self._copying.run(lambda: True)) if self._plan.copies_events else None
-        letters = asyncio.create_task(self._follow_letters())
+        letters = asyncio.create_task(self._applying.follow_letters())
         try:
             if self._from_sources:
                 await self._reread()
-            await self._catch_up(copy)
+            await self._applying.catch_up(copy, partial(self._telling.phase, "Applying events"))
             if only_difference:
-                found = await difference(self._shown, self._views, self._results, self._settle)
+                found = await difference(self._shown, self._views, self._results, self._applying.settle)
                 self.outcome = Outcome(found, 0, 0.0)
             else:
                 self.outcome = await self._take_over()
@@ -153,71 +153,6 @@ class Rebuild:
             lambda: self._telling.phase("Reading the source topics again", rereading.done, rereading.todo, 0)
         )
 
-    async def _catch_up(self, copy: "asyncio.Task[None] | None") -> None:
-        """Wait until this generation has applied each partition up to its end of some seconds before."""
-        await self._ledger.lanes.recovered.wait()
-        events, partitions = self._settings.events, range(self._settings.events_partitions)
-        tps = [(events, partition) for partition in partitions]
-        old = [(self._old.events, partition) for partition in range(self._old.events_partitions)]
-        catching_up = CatchingUp()
-        first: int | None = None
-        while True:
-            if copy is not None and copy.done():
-                copy.result()
-            with suppress(ClusterError):
-                ends = dict(await self._observer.ends(tps + (old if copy is not None else [])))
-                lanes = list(self._ledger.lanes.open_lanes())
-                done = sum(lane.committed for lane in lanes)
-                first = done if first is None else min(first, done)
-                todo = sum(ends[tp] for tp in tps)
-                counted = sum(lane.events for lane in lanes)
-                self._telling.phase("Applying events", done - first, max(todo - first, 1), counted)
-                if catching_up.is_done(time.monotonic(), ends, self._has_passed):
-                    return
-            await asyncio.sleep(_POLL_S)
-
-    async def _settle(self) -> None:
-        """Wait until both generations have applied all events that there are now."""
-        old = [(self._old.events, partition) for partition in range(self._old.events_partitions)]
-        ends = await self._observer.ends(old)
-        while True:
-            committed = await self._observer.committed(self._old.ledger_group)
-            if all(committed.get(tp, 0) >= end for tp, end in ends.items()):
-                break
-            await asyncio.sleep(_POLL_S)
-        await self._pass({partition: end for (_, partition), end in ends.items()})
-
-    def _has_passed(self, ends: Mapping[tuple[str, int], int]) -> bool:
-        lanes = {lane.partition: lane for lane in self._ledger.lanes.open_lanes()}
-        for (topic, partition), end in ends.items():
-            if topic == self._settings.events:
-                if partition not in lanes or lanes[partition].committed < end:
-                    return False
-            elif self._copying.positions.get(partition, 0) < end:
-                return False
-        return True
-
-    async def _follow_letters(self) -> None:
-        """Dead letters of what the serving generation has applied are its own: they are forgotten here."""
-        seen: list[tuple[float, dict[int, int]]] = []
-        while True:
-            now = time.monotonic()
-            with suppress(ClusterError):
-                if (
-                    self._plan.copies_events
-                ):  # offsets of the two topics can't be compared: what is old enough is the other's
-                    lanes = self._ledger.lanes.open_lanes()
-                    seen.append((now, {lane.partition: lane.committed for lane in lanes}))
-                    applied = next((offsets for at, offsets in reversed(seen) if now - at > _LETTERS_S), {})
-                    seen = [(at, offsets) for at, offsets in seen if now - at <= 2 * _LETTERS_S]
-                else:
-                    committed = await self._observer.committed(self._old.ledger_group)
-                    applied = {p: offset for (topic, p), offset in committed.items() if topic == self._old.events}
-                for lane in self._ledger.lanes.open_lanes():
-                    if lane.muted:
-                        lane.forget_letters(applied.get(lane.partition, 0))
-            await asyncio.sleep(_POLL_S)
-
     # -- taking over
 
     def _views(self) -> Sequence[View]:
@@ -238,7 +173,7 @@ class Rebuild:
             range(old.events_partitions),
             self._settings.generation,
         )
-        await self._pass(retired)
+        await self._applying.until_applied(retired)
         gone = await self._gone(own)
         await show_zeros(self._ledger.lanes.open_lanes, gone)
         await self._remove(gone)
@@ -250,18 +185,6 @@ class Rebuild:
         )
         return Outcome(None, sum(map(len, gone.values())), stood_still_s)
 
-    async def _pass(self, retired: dict[int, int]) -> None:
-        """Wait until all is applied that the retired generation had applied."""
-        wanted = {(self._old.events, partition): offset for partition, offset in retired.items()}
-        if self._plan.copies_events:  # and all that ingest had appended when its offsets were taken over
-            ends = await self._observer.ends(list(wanted))
-            wanted = {tp: max(offset, ends[tp]) for tp, offset in wanted.items()}
-        await self._wait_passed(wanted)
-        if self._plan.copies_events:
-            tps = [(self._settings.events, partition) for partition in range(self._settings.events_partitions)]
-            ends = await self._observer.ends(tps)
-            await self._wait_passed(ends)
-
     async def _move_ingest(self) -> None:
         """Let ingest into the new events topic go on where ingest into the old one stands.
 
@@ -270,23 +193,19 @@ class Rebuild:
         committed = await self._observer.committed(self._old.ingest_group)
         await self._observer.set_committed(self._settings.ingest_group, committed)
 
-    async def _wait_passed(self, ends: Mapping[tuple[str, int], int]) -> None:
-        while not self._has_passed(ends):  # noqa: ASYNC110  # lanes tell nobody
-            await asyncio.sleep(0.02)
-
-    async def _gone(self, own: dict[Name, Shown]) -> _ByPartition[Name]:
+    async def _gone(self, own: dict[Name, Shown]) -> _Gone:
         """Records that the results topics show and this generation does not have; `own`: those that it had before."""
         await self._shown.catch_up()
         suspects = {name for name in self._shown.by_name if name not in own}
         names = suspects - (await own_records(self._views(), self._results)).keys() if suspects else set()
-        gone: _ByPartition[Name] = {}
+        gone: _Gone = {}
         for name in names:
             _, key, _ = cell_of(name)
             partition = partition_for(key.operator.encode(), self._settings.events_partitions)
             gone.setdefault(partition, []).append(name)
         return gone
 
-    async def _remove(self, gone: _ByPartition[Name]) -> None:
+    async def _remove(self, gone: _Gone) -> None:
         """Tombstones for records of cells that are not kept."""
         counts = {
             table: (topic, await self._appender.partitions(topic)) for table, topic in self._result_topics.items()
