@@ -122,6 +122,7 @@ class Settings(BaseSettings):
     generation: Annotated[int, Field(ge=1, le=4095)]
     events_generation: Annotated[int, Field(ge=1, le=4095)]
     topic_generations: str
+    contract_test_topics: str
     ce_type_prefix: str
     ce_source: str
 
@@ -274,6 +275,10 @@ class Settings(BaseSettings):
     def result_topic(self, table: str) -> str:
         """The results topic of a table, by its name."""
         return str(getattr(self, f"topic_{table}"))
+
+    def contract_test_topic(self, kind: str) -> str:
+        """The topic of golden records of a kind, such as monthly.v1."""
+        return f"{self.contract_test_topics}.{kind}"
 
     @property
     def durability(self) -> dict[str, str]:

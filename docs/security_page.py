@@ -65,6 +65,7 @@ EXPLAIN = {
     "pay": "`stream-app pay` and `demo`",
     "dead-letters": "`stream-app dead-letters`; `list` and `show` need Read only",
     "rebuild": "`stream-app rebuild`, which reads and writes Redis and ClickHouse as a worker does; `--drop` needs Delete, and Read on `crm-stats.generations`, and nothing else does",
+    "contract-test": "`stream-app contract-test`, with the names that `--topics` begins; `--check` asks nobody. Read is to see that the topics hold nothing else",
     "up": "`stream-app up` with `KAFKA_BOOTSTRAP_SERVERS`, which makes the topics that are missing; the workers and the monitor that it starts have its credentials, and so need their own lists, too. `--servers-only` starts none",
 }
 

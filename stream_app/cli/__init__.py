@@ -24,6 +24,10 @@ COMMANDS = {
     "token": ("stream_app.cli.token", "Print a token for local use"),
     "import": ("stream_app.cli.import_", "Send records of files to the source topics"),
     "map": ("stream_app.cli.map", "Print a first map for a topic of one's own, and what a map makes of its records"),
+    "contract-test": (
+        "stream_app.cli.contract_test",
+        "Write golden results for the CI of who reads them, or check a view",
+    ),
     "simulate": ("stream_app.cli.simulate", "Send the records of a plausible network"),
     "demo": ("stream_app.cli.demo", "Fill the running stack, show a report, leave live traffic running"),
     "pay": ("stream_app.cli.pay", "Send one payment now, and say when it shows"),

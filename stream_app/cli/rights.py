@@ -11,6 +11,7 @@ from config.settings import Settings
 from stream_app.access.rights import Operation, Right
 from stream_app.cli.topics import topics_of
 from stream_app.domain.tables import TABLES
+from stream_app.golden import records as golden
 from stream_app.sources import registry
 from tables.ledger import changelog
 
@@ -109,6 +110,18 @@ def rebuild(settings: Settings) -> list[Right]:
     ]
 
 
+def contract_test(settings: Settings) -> list[Right]:
+    """`stream-app contract-test`, but for `--check`."""
+    return [
+        *(
+            Right(operation, "topic", settings.contract_test_topic(topic))
+            for topic in golden.TOPICS
+            for operation in ("Read", "Write", "Create")
+        ),
+        Right("Write", "transactional-id", f"{settings.app_id}-contract-test"),
+    ]
+
+
 def up(settings: Settings) -> list[Right]:
     """`stream-app up` with a Kafka that was given by address: the topics that are missing are made. What it starts needs its own rights."""
     names = [spec.name for spec in topics_of(settings) if spec.name != settings.topic_generations]
@@ -125,6 +138,7 @@ ROLES: Final[dict[str, Callable[[Settings], list[Right]]]] = {
     "pay": pay,
     "dead-letters": dead_letters,
     "rebuild": rebuild,
+    "contract-test": contract_test,
     "up": up,
 }
 # Those that go on without an optional source topic that they may not read.

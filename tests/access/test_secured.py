@@ -19,6 +19,7 @@ from stream_app.access.errors import AccessError
 from stream_app.access.rights import Right
 from stream_app.cli.access import check_kafka
 from stream_app.cli.rights import GOES_ON, ROLES
+from stream_app.golden.records import TOPICS
 from stream_app.local.errors import LocalError
 from stream_app.observing.rights import missing
 from tables.ledger import changelog
@@ -130,7 +131,8 @@ def sasl(broker: SecuredBroker, user: str, **more: str) -> dict[str, str]:
 def deployment(broker: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Topics made by the administrator, and no process of ours."""
     made = Deployment(tmp_path_factory.mktemp("stack"), kafka=broker.address("ADMIN"))
-    made.make_topics({changelog(SETTINGS.ledger_group): 8})
+    golden = {SETTINGS.contract_test_topic(topic): 1 for topic in TOPICS}
+    made.make_topics({changelog(SETTINGS.ledger_group): 8, **golden})
     try:
         yield made
     finally:
@@ -193,6 +195,7 @@ def take_commands_through(broker: SecuredBroker, deployment: Deployment, stores:
     assert name in letters("redrive", "--all", "--yes")
     assert wait_until("its record is a letter again", lambda: letters("list")).split()[1] != name
     assert "dropped" in letters("drop", "--all", "--yes")
+    assert '"view"' in run_as(broker, deployment, "contract-test", "contract-test").stdout
     folder = str(deployment.run.state / "rebuild")
     counted = ("rebuild", "--state-dir", folder, "--from-sources", "--partitions", "3")
     as_worker = stores.environment("worker")
