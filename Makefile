@@ -1,5 +1,5 @@
 # The commands of the checkout. Everything they need is brought into .venv and .run; nothing is installed into the machine,
-# except Chromium for `make test`.
+# except Chromium, a JDK and npm for `make test`.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .ONESHELL:
@@ -46,7 +46,7 @@ quick: .venv/development ## lint, types, and all tests that need no server, in a
 	$(BIN)/python -m pytest -q $(SHARED) --pure tests || { wait $$types; exit 1; }
 	wait $$types
 
-test: .venv/development chromium ## all tests, with real Kafka, Redis, ClickHouse and Chromium; ARGS for pytest
+test: .venv/development chromium javac npm ## all tests, with real Kafka, Redis, ClickHouse and Chromium; ARGS for pytest
 	@if [ -n "$${ARGS:-}" ]; then exec $(BIN)/python -m pytest $(ARGS); fi
 	{ cat .run/tests-took 2>/dev/null || echo "All tests take $(TEST_MINUTES) minutes on 2 cores that do nothing else"; } >&2
 	SECONDS=0
@@ -77,6 +77,7 @@ machines: .venv/development ## demo, pay and down on a new Debian 12 and 13, as 
 lock: .venv/development ## pin the dependencies anew, after pyproject.toml changed
 	@"$$UV" pip compile -q --universal --generate-hashes --group dev pyproject.toml -o requirements-dev.lock
 	"$$UV" pip compile -q --universal --generate-hashes pyproject.toml -c requirements-dev.lock -o requirements.lock
+	"$$UV" pip compile -q --universal --generate-hashes docs/subscribers/python/requirements.in -c requirements-dev.lock -o docs/subscribers/python/requirements.txt
 
 advisories: .venv/development ## look up known advisories of all pinned packages; needs the internet
 	@$(BIN)/python deploy/advisories.py $(ARGS)
@@ -135,13 +136,16 @@ docs: .venv/runtime ## write what of docs/ and deploy/ is made from the sources
 	"$$UV" pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-dev.lock
 	touch $@
 
-chromium:
-	@command -v chromium >/dev/null && exit 0
+# Programs of the machine that tests run: Chromium, and what the examples of docs/subscribers are compiled by.
+javac: PACKAGE := default-jdk-headless
+chromium npm: PACKAGE = $@
+chromium javac npm:
+	@command -v $@ >/dev/null && exit 0
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-	  echo "Installing Chromium" >&2
-	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium >/dev/null
+	  echo "Installing $(PACKAGE)" >&2
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $(PACKAGE) >/dev/null
 	else
-	  echo "Chromium is missing, and make test needs it: install it (Debian: apt-get install chromium)." >&2; exit 1
+	  echo "$@ is missing, and make test needs it: install it (Debian: apt-get install $(PACKAGE))." >&2; exit 1
 	fi
 
-.PHONY: help up down clean demo pay token quick test check bench compare storm machines lock advisories sbom dashboard pictures docs chromium
+.PHONY: help up down clean demo pay token quick test check bench compare storm machines lock advisories sbom dashboard pictures docs chromium javac npm

@@ -15,7 +15,7 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 def test_help_lists_every_target_that_is_for_people():
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[1].split()
-    assert {line.split()[1] for line in done.stdout.splitlines()} == set(phony) - {"help", "chromium"} | {"help"}
+    assert {line.split()[1] for line in done.stdout.splitlines()} == set(phony) - {"chromium", "javac", "npm"}
 
 
 def test_without_uv_and_python_make_says_what_to_install(tmp_path):
@@ -42,7 +42,8 @@ def make_test(tmp_path):
     python.chmod(0o755)
 
     def run(*words):
-        command = ["make", "-o", ".venv/development", "-o", "chromium", "test", f"BIN={python.parent}", *words]
+        done = [word for target in (".venv/development", "chromium", "javac", "npm") for word in ("-o", target)]
+        command = ["make", *done, "test", f"BIN={python.parent}", *words]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     return run
