@@ -130,7 +130,9 @@ class Lane:
             raise PositionError(
                 f"{name} is another topic than the one the state was made from: see docs/operating.md, Another history"
             )
-        if not where.first <= position.offset <= where.end:
+        if position.offset > where.end:
+            raise self._other_history(f"it ends at {where.end}, and the state goes on at {position.offset}")
+        if position.offset < where.first:
             raise PositionError(
                 f"{name} has offsets {where.first} to {where.end}, the state goes on at {position.offset}: see docs/operating.md, Another history"
             )

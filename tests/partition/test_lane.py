@@ -82,7 +82,12 @@ STARTS: list[tuple[str, MemoryStore, tuple[int, int], int | tuple[type[Exception
         (18, 100),
         (PositionError, "offsets 18 to 100, the state goes on at 17"),
     ),
-    ("the topic ends before it", stored(), (0, 16), (PositionError, "offsets 0 to 16, the state goes on at 17")),
+    (
+        "the topic ends before it",
+        stored(),
+        (0, 16),
+        (PositionError, "lost frames that Kafka had acknowledged: it ends at 16, and the state goes on at 17"),
+    ),
     ("another topic of the name", stored(topic_id="other"), (0, 100), (PositionError, "another topic")),
     ("another generation's rows", stored(generation=2), (0, 100), (PositionError, "another topic")),
     (
