@@ -47,6 +47,7 @@ class Thread(driver.AIOKafkaConsumerThread):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._read = ReadRecords(self.consumer.app.lost)  # type: ignore[attr-defined]  # our App
+        self._committed: dict[TopicPartition, OffsetAndMetadata] = {}  # as the group has it
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -55,10 +56,16 @@ class Thread(driver.AIOKafkaConsumerThread):
         commit = consumer.commit
 
         async def commit_with_epochs(offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
-            await commit({tp: self._read.committing(tp, at.offset) for tp, at in offsets.items()})
+            noted = {tp: self._read.committing(tp, at.offset) for tp, at in offsets.items()}
+            await commit(noted)
+            self._committed |= noted
 
         consumer.commit = commit_with_epochs
         return consumer
+
+    def is_committed(self, tp: TP, offset: int) -> bool:
+        """Whether the group has just that: the offset, and what was read up to there. What took the place of lost records may end where those did."""
+        return bool(self._committed.get(tp) == self._read.committing(tp, offset))
 
     async def on_thread_stop(self) -> None:
         """Stop the consumer. One that rests between two fetches hands the cancellation of its own task on, and Faust would wait for the thread for ever."""
@@ -111,6 +118,7 @@ class Thread(driver.AIOKafkaConsumerThread):
                 consumer.seek(tp, first[tp] if found[tp] is None else found[tp])
         self.epoch += 1
         self._read.begin(others, committed)
+        self._committed = dict(committed)
         return {ensure_TP(tp): offset for tp, offset in found.items()}
 
 
@@ -222,7 +230,8 @@ class Consumer(driver.Consumer):
         return new if in_flight else self._read_up_to.get(tp, new)
 
     def _should_commit(self, tp: TP, offset: int) -> bool:
-        return offset != self._committed_offset[tp]  # lower ones too: a topic made anew begins at zero
+        thread: Thread = self._thread  # type: ignore[assignment]  # _new_consumer_thread
+        return not thread.is_committed(tp, offset)  # lower ones are not either: a topic made anew begins at zero
 
 
 def _message(tp: TP, batches: list[Any], generation_id: int) -> ConsumerMessage:

@@ -9,38 +9,18 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError
 from aiokafka.structs import OffsetAndMetadata
 
-from stream_app.kafka.leader_epochs import epoch_ends
+from stream_app.clients.leader_epochs import epoch_ends
+from stream_app.formats.read_up_to import NOTHING, ReadUpTo, note, noted
 from stream_app.ports.records import Batch
 
 _CHECK_S: Final = 5.0  # between two looks at partitions without records
 _PAUSE_S: Final = 0.2  # after one that did not answer
-
-
-class ReadUpTo(NamedTuple):
-    """Records up to an offset, the last of them under this leader epoch, -1 where it is not known."""
-
-    epoch: int
-    offset: int
-
-
-NOTHING: Final = ReadUpTo(-1, 0)
-
-
-def note(read: ReadUpTo, committed: int) -> str:
-    """Metadata of a committed offset: what was read up to there."""
-    return f"{read.epoch}/{min(read.offset, committed)}" if read.epoch >= 0 else ""
-
-
-def noted(metadata: str) -> ReadUpTo:
-    """What the metadata of a committed offset say; those of others say nothing."""
-    epoch, _, offset = metadata.partition("/")
-    return ReadUpTo(int(epoch), int(offset)) if epoch.isdecimal() and offset.isdecimal() else NOTHING
 
 
 class ReadRecords:
@@ -118,7 +98,8 @@ class ReadRecords:
     async def _ends(self, consumer: Any, read: Mapping[TopicPartition, ReadUpTo]) -> dict[TopicPartition, int]:
         """Up to where partitions hold what was read; without those of which it is not known."""
         epochs = {tp: known.epoch for tp, known in read.items() if known.epoch >= 0}
-        found = await epoch_ends(consumer._client, epochs)  # noqa: SLF001
+        client = consumer._client  # noqa: SLF001
+        found = await epoch_ends(client, epochs, client.cluster.leader_for_partition)
         return {tp: read[tp].offset if end < 0 else min(end, read[tp].offset) for tp, end in found.items()}
 
 

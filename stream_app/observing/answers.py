@@ -46,10 +46,28 @@ class TopicConfig(NamedTuple):
 
 
 class OffsetAndTime(NamedTuple):
-    """Offset and timestamp of a record. Control records and records of aborted transactions count."""
+    """Offset and timestamp of a record. Control records and records of aborted transactions count.
+
+    `leader_epoch`: under which the record was written; of an end offset, that of the leader; -1: not known.
+    """
 
     offset: int
     time_ms: int
+    leader_epoch: int = -1
+
+
+class End(NamedTuple):
+    """End offset of a partition, and the epoch of the leader that told it."""
+
+    offset: int
+    leader_epoch: int = -1
+
+
+class Committed(NamedTuple):
+    """A committed offset, and what whoever committed it noted beside."""
+
+    offset: int
+    metadata: str = ""
 
 
 class GroupDescription(NamedTuple):

@@ -4,20 +4,22 @@ A sample notes the time T, then reads the end offsets E of all partitions of all
 passed E, the end offsets F of the events partitions are read: a result that holds an events partition up to F holds every record taken
 before T. While nothing is appended samples are rarer, until somebody who gets frames says so (`wake`). Partitions are looked up anew for each sample, so one that is added counts from its first record; ends are those of open
 transactions, too. A topic made anew (its id changes, or it ends before what was committed) holds as-of, and so does one deleted before all
-of it was read; both are said.
+of it was read; both are said. What was committed counts as read only if the leader that told the end has it: an election of a replica that was not in
+sync puts others in the place of records, and ingest, which looks for that now and then, has not read these. The leader is asked once after each election.
 """
 
 import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Protocol
 
 from stream_app.clients.waiting import ClusterError
-from stream_app.observing.answers import Offsets, TopicDescription
+from stream_app.formats.read_up_to import NOTHING, ReadUpTo, noted
+from stream_app.observing.answers import Committed, End, Offsets, TopicDescription
 from stream_app.ports.kafka import Sample
 from stream_app.trouble import Trouble
 
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5  # between two samples while nothing is appended: as-of is so much older then
 _QUIET_S = 30.0  # between two lines that Kafka does not answer
+
+Ends = dict[tuple[str, int], End]  # by (topic, partition)
 
 
 class Cluster(Protocol):
@@ -36,7 +40,13 @@ class Cluster(Protocol):
     async def ends(self, partitions: Sequence[tuple[str, int]]) -> Offsets:
         """End offsets of all these partitions, open transactions included."""
 
-    async def committed(self, consumer_group: str) -> Offsets:
+    async def leader_ends(self, partitions: Sequence[tuple[str, int]]) -> Ends:
+        """The same, each with the epoch of the leader that told it."""
+
+    async def epoch_ends(self, epochs: Mapping[tuple[str, int], int]) -> Offsets:
+        """Where the records end that leaders wrote up to an epoch; -1: none is kept. Without those of which it is not known now."""
+
+    async def committed_with_metadata(self, consumer_group: str) -> dict[tuple[str, int], Committed]:
         """All committed offsets of a group."""
 
 
@@ -58,11 +68,14 @@ class Frontier:
         self._cluster, self._optional = cluster, frozenset(optional)
         self._sources, self._consumer_group = tuple(sources), consumer_group
         self._events = [(events, partition) for partition in range(events_partitions)]
-        self._pending: deque[tuple[int, Offsets]] = deque()
+        self._pending: deque[tuple[int, Ends]] = deque()
         self._ids: dict[str, str] = {}
-        self._committed: Offsets | None = None
+        self._committed: dict[tuple[str, int], Committed] | None = None
+        self._agreed: dict[
+            tuple[str, int], tuple[ReadUpTo, int]
+        ] = {}  # what was read, and the epoch of a later leader that has it
         self._said: set[str] = set()
-        self._ends: tuple[Offsets, Offsets] | None = None  # E and F of the last sample
+        self._ends: tuple[Ends, Offsets] | None = None  # E and F of the last sample
         self._idle = False
         self._woken = asyncio.Event()
         self._away: Trouble[str] = Trouble(_QUIET_S)
@@ -102,16 +115,16 @@ class Frontier:
             return None
         partitions = [(topic, p) for topic, state in topics.items() for p in range(state.partitions)]
         if self._committed is None:
-            self._committed = await self._cluster.committed(self._consumer_group)
-        ends = await self._cluster.ends(partitions)
+            self._committed = await self._cluster.committed_with_metadata(self._consumer_group)
+        ends = await self._cluster.leader_ends(partitions)
         if self._made_anew(topics, ends, self._committed):
             self._pending.clear()
-            self._committed = await self._cluster.committed(self._consumer_group)
+            self._committed = await self._cluster.committed_with_metadata(self._consumer_group)
             return None
         self._pending.append((now_ms, ends))
-        committed = self._committed = await self._cluster.committed(self._consumer_group)
+        committed = self._committed = await self._cluster.committed_with_metadata(self._consumer_group)
         reached = None
-        while self._pending and _passed(committed, self._pending[0][1]):
+        while self._pending and _passed(committed, self._pending[0][1]) and await self._has_read(committed, ends):
             reached = self._pending.popleft()[0]
         if reached is None:
             return None
@@ -119,6 +132,18 @@ class Frontier:
         self._idle = self._ends == (ends, found) and not self._pending
         self._ends = ends, found
         return Sample(reached, {partition: end for (_, partition), end in found.items()})
+
+    async def _has_read(self, committed: Mapping[tuple[str, int], Committed], ends: Ends) -> bool:
+        """Whether what was read is what leaders have there that were elected since."""
+        later: dict[tuple[str, int], tuple[ReadUpTo, int]] = {}
+        for tp, end in ends.items():
+            read = noted(committed[tp].metadata) if tp in committed else NOTHING
+            if 0 <= read.epoch < end.leader_epoch and self._agreed.get(tp) != (read, end.leader_epoch):
+                later[tp] = read, end.leader_epoch
+        if later:
+            found = await self._cluster.epoch_ends({tp: read.epoch for tp, (read, _) in later.items()})
+            self._agreed |= {tp: later[tp] for tp, end in found.items() if not 0 <= end < later[tp][0].offset}
+        return all(self._agreed.get(tp) == of for tp, of in later.items())
 
     def _may_go_on_without(self, denied: AbstractSet[str]) -> bool:
         """Whether all topics that may not be described are optional ones; these are left out of samples."""
@@ -130,7 +155,9 @@ class Frontier:
             self._pending = deque(kept)
         return denied <= self._optional
 
-    def _made_anew(self, topics: dict[str, TopicDescription], ends: Offsets, committed: Offsets) -> bool:
+    def _made_anew(
+        self, topics: Mapping[str, TopicDescription], ends: Ends, committed: Mapping[tuple[str, int], Committed]
+    ) -> bool:
         held = False
         for topic, state in topics.items():
             if self._ids.setdefault(topic, state.topic_id) != state.topic_id:
@@ -145,8 +172,8 @@ class Frontier:
                 topic,
             )
         for tp, end in ends.items():
-            if committed.get(tp, 0) > end:  # as it was before the ends were asked for
-                self._say(f"{tp}", "as-of is held: %s/%d ends at %d, before what was read of it", *tp, end)
+            if tp in committed and committed[tp].offset > end.offset:  # as it was before the ends were asked for
+                self._say(f"{tp}", "as-of is held: %s/%d ends at %d, before what was read of it", *tp, end.offset)
                 held = True
         return held
 
@@ -156,5 +183,5 @@ class Frontier:
             log.warning(message, *args)
 
 
-def _passed(committed: Offsets, ends: Offsets) -> bool:
-    return all(committed.get(tp, 0) >= end for tp, end in ends.items())
+def _passed(committed: Mapping[tuple[str, int], Committed], ends: Ends) -> bool:
+    return all(tp in committed and committed[tp].offset >= end.offset for tp, end in ends.items() if end.offset)

@@ -37,6 +37,8 @@ from stream_app.clients.client import Client
 from stream_app.clients.waiting import ClusterError
 from stream_app.observing.answers import (
     AwayBroker,
+    Committed,
+    End,
     GroupDescription,
     OffsetAndTime,
     Offsets,
@@ -128,6 +130,18 @@ class Observer:
             await self._partitions.offsets(dict.fromkeys(partitions, END), stable=stable, missing_ok=missing_ok)
         )
 
+    async def leader_ends(self, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], End]:
+        """End offsets, open transactions included, each with the epoch of the leader that told it."""
+        found = await self._partitions.offsets(dict.fromkeys(partitions, END), stable=False, missing_ok=False)
+        return {tp: End(at.offset, at.leader_epoch) for tp, at in found.items() if at is not None}
+
+    async def epoch_ends(self, epochs: Mapping[tuple[str, int], int]) -> Offsets:
+        """Where the records end that leaders wrote up to an epoch, as the leaders of now have them; -1: none of them is kept.
+
+        Without those whose leader does not answer now.
+        """
+        return await self._partitions.epoch_ends(epochs)
+
     async def newest(self, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], OffsetAndTime | None]:
         """The records with the highest timestamps; None: a partition without records. Partitions without an answer are left out."""
         return await self._partitions.offsets(dict.fromkeys(partitions, NEWEST), stable=False, missing_ok=True)
@@ -176,15 +190,19 @@ class Observer:
 
     async def committed(self, consumer_group: str) -> Offsets:
         """All committed offsets of a group; a group that does not exist has none."""
+        return {tp: at.offset for tp, at in (await self.committed_with_metadata(consumer_group)).items()}
+
+    async def committed_with_metadata(self, consumer_group: str) -> dict[tuple[str, int], Committed]:
+        """All committed offsets of a group, each with what was noted beside it."""
         async with self._room:
             with cluster_errors():
                 answer = await self._of_coordinator(consumer_group, OffsetFetchRequest(consumer_group, None))
                 found = {}
                 for topic, partitions in answer.topics:
-                    for partition, offset, _, code in partitions:
+                    for partition, offset, metadata, code in partitions:
                         check(code)
                         if offset >= 0:
-                            found[topic, partition] = offset
+                            found[topic, partition] = Committed(offset, metadata)
         return found
 
     async def _of_coordinator(self, consumer_group: str, request: Any) -> Any:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from aiokafka import TopicPartition as Partition
 from aiokafka.errors import (
     KafkaError,
     NoError,
@@ -16,6 +17,7 @@ from aiokafka.errors import (
 )
 
 from stream_app.clients.client import Client
+from stream_app.clients.leader_epochs import epoch_ends
 from stream_app.clients.waiting import ClusterError
 from stream_app.observing.answers import AwayBroker, OffsetAndTime, TopicDescription
 from stream_app.observing.client import cluster_errors
@@ -112,6 +114,20 @@ class Partitions:
             raise refusals[0]
         return found
 
+    async def epoch_ends(self, epochs: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Where the records end that leaders wrote up to an epoch; without partitions whose leader does not answer now."""
+        unknown = {topic for topic, _ in epochs} - self._leaders.keys()
+        if unknown:
+            await self.topics(sorted(unknown))
+        asked = {Partition(*tp): epoch for tp, epoch in epochs.items()}
+        with cluster_errors():
+            found = await epoch_ends(
+                await self._connected(), asked, lambda tp: self._leaders.get(tp.topic, {}).get(tp.partition)
+            )
+        for topic, _ in epochs.keys() - found.keys():
+            self._leaders.pop(topic, None)
+        return dict(found)
+
     async def open_transactions(self, partition: TopicPartition) -> list[OpenTransaction]:
         """Transactions to a partition that are neither committed nor aborted, by their first offsets."""
         topic, number = partition
@@ -137,10 +153,10 @@ class Partitions:
         found: dict[TopicPartition, OffsetAndTime | None] = {}
         refusals = []
         for topic, partitions, _ in answer.topics:
-            for partition, code, time_ms, offset, *_ in partitions:
+            for partition, code, time_ms, offset, epoch, *_ in partitions:
                 error = for_code(code)
                 if error is NoError:
-                    found[topic, partition] = None if offset < 0 else OffsetAndTime(offset, time_ms)
+                    found[topic, partition] = None if offset < 0 else OffsetAndTime(offset, time_ms, epoch)
                 else:
                     refusals.append(_refusal(f"{topic}/{partition}: {error.__name__}", error()))
         return found, refusals

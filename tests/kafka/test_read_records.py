@@ -8,7 +8,7 @@ from aiokafka.errors import NotLeaderForPartitionError, TopicAuthorizationFailed
 from aiokafka.structs import OffsetAndMetadata
 
 from stream_app.kafka import read_records
-from stream_app.kafka.read_records import NOTHING, ReadRecords, ReadUpTo, note, noted
+from stream_app.kafka.read_records import ReadRecords
 from stream_app.ports.records import Batch
 
 ONE, OTHER = TopicPartition("payments", 0), TopicPartition("payments", 1)
@@ -153,15 +153,3 @@ async def test_what_was_asked_before_a_seek_moves_nothing_after_it():
     assert reading.leader.sought == []
     assert not reading.lost
     assert reading.records.committing(ONE, 9) == OffsetAndMetadata(9, "3/9")
-
-
-@pytest.mark.parametrize(
-    ("metadata", "read"), [("3/15", ReadUpTo(3, 15)), ("", NOTHING), ("somebody's", NOTHING), ("3/-1", NOTHING)]
-)
-def test_metadata_of_a_committed_offset_say_what_was_read_or_nothing(metadata, read):
-    assert noted(metadata) == read
-    assert noted(note(read, 99)) == read
-
-
-def test_no_more_is_noted_than_what_is_committed():
-    assert note(ReadUpTo(3, 15), 12) == "3/12"

@@ -6,17 +6,21 @@ import pytest
 
 from stream_app.clients.waiting import ClusterError
 from stream_app.observing import frontier as frontier_module
-from stream_app.observing.answers import TopicDescription
+from stream_app.observing.answers import Committed, End, TopicDescription
 from stream_app.observing.frontier import Frontier
 
 EVENTS = ("events", 0)
 
 
 class Cluster:
-    """One source topic of two partitions and an events topic of one: `source` are ends, `read` what ingest committed."""
+    """One source topic of two partitions and an events topic of one: `source` are ends, `read` what ingest committed.
+
+    `leader_epoch` of all partitions; `read_epoch`: under which ingest has read; `epoch_end`: where the leader has the end of that.
+    """
 
     def __init__(self):
         self.source, self.read, self.events, self.topic_id, self.fails = [0, 0], [0, 0], 0, "id", False
+        self.leader_epoch, self.read_epoch, self.epoch_end, self.asked = 3, 3, -1, 0
         self.denied = set()
 
     async def topics(self, names, *, denied_ok):
@@ -27,10 +31,19 @@ class Cluster:
         return {name: TopicDescription("", 0, is_denied=True) if name in self.denied else known for name in names}
 
     async def ends(self, partitions):
-        return {tp: self.events if tp == EVENTS else self.source[tp[1]] for tp in partitions}
+        assert partitions == [EVENTS]
+        return {EVENTS: self.events}
 
-    async def committed(self, consumer_group):
-        return {("source", n): offset for n, offset in enumerate(self.read)}
+    async def leader_ends(self, partitions):
+        return {tp: End(self.source[tp[1]], self.leader_epoch) for tp in partitions}
+
+    async def epoch_ends(self, epochs):
+        assert set(epochs.values()) == {self.read_epoch}
+        self.asked += 1
+        return {} if self.epoch_end is None else dict.fromkeys(epochs, self.epoch_end)
+
+    async def committed_with_metadata(self, consumer_group):
+        return {("source", n): Committed(offset, f"{self.read_epoch}/{offset}") for n, offset in enumerate(self.read)}
 
 
 @pytest.fixture
@@ -155,3 +168,32 @@ async def test_samples_go_on_while_one_is_not_reached(cluster, frontier, monkeyp
                 await asyncio.sleep(0.001)
     finally:
         sampling.cancel()
+
+
+@pytest.mark.parametrize(
+    ("epoch_end", "reached"),
+    [(5, True), (7, True), (-1, True), (4, False), (None, False)],
+    ids=["it has all", "and more", "of which nothing is kept", "it lacks the last record", "it does not answer"],
+)
+async def test_what_was_read_under_an_earlier_leader_counts_if_the_later_one_has_it(
+    cluster, frontier, epoch_end, reached
+):
+    """It is asked once; ingest goes back then, if it must, and commits what it has read of the later one."""
+    cluster.source, cluster.read = [5, 0], [5, 0]
+    assert (await frontier.step(1)).time_ms == 1
+    cluster.leader_epoch, cluster.epoch_end = 4, epoch_end
+    for time_ms in (2, 3):
+        sample = await frontier.step(time_ms)
+        assert (sample and sample.time_ms) == (time_ms if reached else None)
+    assert cluster.asked == (1 if reached else 2)
+    cluster.read_epoch = 4
+    assert (await frontier.step(4)).time_ms == 4
+
+
+async def test_each_election_is_asked_about(cluster, frontier):
+    cluster.source, cluster.read, cluster.epoch_end = [5, 0], [5, 0], 5
+    for cluster.leader_epoch, time_ms in ((4, 1), (5, 2)):
+        assert (await frontier.step(time_ms)).time_ms == time_ms
+    assert cluster.asked == 2
+    cluster.leader_epoch, cluster.epoch_end = 6, 3
+    assert await frontier.step(3) is None

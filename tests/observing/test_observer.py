@@ -3,9 +3,11 @@
 import asyncio
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream_app.clients.waiting import ClusterError
+from stream_app.observing.answers import Committed, End
 from tests.support.waiting import answer, until
 
 
@@ -108,3 +110,29 @@ async def test_partitions_without_an_answer_are_left_out_where_that_is_asked_for
     retention = await observer.retention([topic, "not-there"])
     assert {name: found.tombstones_ms for name, found in retention.items()} == {topic: 24 * 3_600_000}
     assert await observer.newest([(topic, 0), ("not-there", 0)]) == {(topic, 0): None}
+
+
+async def test_ends_come_with_the_leaders_epoch_and_committed_offsets_with_what_was_noted(
+    kafka, new_topic, producer, observe
+):
+    """And a leader tells where the records of an epoch end."""
+    topic, observer = new_topic(2), observe(kafka)
+    at = topic, 0
+    sender = producer()
+    for n in range(3):
+        sender.produce(topic, b"%d" % n, partition=0)
+    assert sender.flush(30) == 0
+    assert await observer.leader_ends([at, (topic, 1)]) == {at: End(3, 0), (topic, 1): End(0, 0)}
+    assert await observer.epoch_ends({at: 0}) == {at: 3}
+    group = f"group-{topic}"
+    noting = Consumer({"bootstrap.servers": kafka, "group.id": group})
+    offset = TopicPartition(topic, 0, 2, metadata="0/2")
+
+    def commit():
+        noting.commit(offsets=[offset], asynchronous=False)
+        noting.close()
+
+    await asyncio.to_thread(commit)
+    found = await answer(lambda: observer.committed_with_metadata(group))
+    assert found == {at: Committed(2, "0/2\0")}  # as librdkafka sends it
+    assert await observer.committed(group) == {at: 2}

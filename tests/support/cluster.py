@@ -7,6 +7,10 @@ import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from stream_app.local import downloads, kafka_server
 from stream_app.local.ports import HOST, answers, free_port, is_free
@@ -14,6 +18,13 @@ from tests.support.waiting import SECONDS_MAX, wait_until
 
 BROKERS = (1, 2, 3)
 _HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC")
+
+
+class Replicas(NamedTuple):
+    """Of a partition: its leader, -1 where it has none, and those that are in sync."""
+
+    leader: int
+    insync: frozenset[int]
 
 
 class Cluster:
@@ -147,6 +158,18 @@ class Cluster:
     def resume(self, number: int) -> None:
         """SIGCONT."""
         self._processes[number].send_signal(signal.SIGCONT)
+
+    def replicas(self) -> dict[tuple[str, int], Replicas]:
+        """Of all partitions, by topic and number, as some broker knows them; empty while none answers."""
+        try:
+            topics = AdminClient({"bootstrap.servers": self.direct, "log_level": 0}).list_topics(timeout=5).topics
+        except KafkaException:
+            return {}
+        return {
+            (topic, number): Replicas(partition.leader, frozenset(partition.isrs))
+            for topic, found in topics.items()
+            for number, partition in found.partitions.items()
+        }
 
     def close(self) -> None:
         """kill -9 of all."""

@@ -5,7 +5,7 @@ Each leader of a partition writes under an epoch of its own, which its batches b
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aiokafka import TopicPartition
@@ -68,14 +68,16 @@ class _EpochEndRequest(Request[_EpochEndStruct]):  # type: ignore[misc]
         return request_struct_class(-1, list(topics.items()))
 
 
-async def epoch_ends(client: Any, epochs: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+async def epoch_ends(
+    client: Any, epochs: Mapping[TopicPartition, int], leader_of: Callable[[TopicPartition], int | None]
+) -> dict[TopicPartition, int]:
     """By partition, the offset behind what its leader has of an epoch and of those before it; -1: nothing of them is kept.
 
     Without those whose leader does not answer now. `client` is aiokafka's. `Raises` KafkaError of what does not pass by itself.
     """
     leaders: dict[int, dict[TopicPartition, int]] = defaultdict(dict)
     for tp, epoch in epochs.items():
-        leader = client.cluster.leader_for_partition(tp)
+        leader = leader_of(tp)
         if leader is not None and leader >= 0:
             leaders[leader][tp] = epoch
     found: dict[TopicPartition, int] = {}
