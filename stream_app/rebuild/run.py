@@ -53,7 +53,7 @@ class Telling(Protocol):
 
 
 class Outcome(NamedTuple):
-    """How it ended. `difference`: what it would change, where that was asked for; `gone`: records of what is zero now, or removed."""
+    """How it ended. `difference`: what it would change, where that was asked for; `gone`: records that said something, and are zero now or removed."""
 
     difference: Difference | None
     gone: int
@@ -175,6 +175,7 @@ class Rebuild:
         )
         await self._applying.until_applied(retired)
         gone = await self._gone(own)
+        untrue = self._untrue(gone)
         await show_zeros(self._ledger.lanes.open_lanes, gone)
         await self._remove(gone)
         await generations.write(self._kafka, self._settings.topic_generations, self._plan.target.serving())
@@ -183,7 +184,7 @@ class Rebuild:
         self._telling.say(
             f"Generation {self._settings.generation} serves; results stood still for {stood_still_s:.1f} s"
         )
-        return Outcome(None, sum(map(len, gone.values())), stood_still_s)
+        return Outcome(None, untrue, stood_still_s)
 
     async def _move_ingest(self) -> None:
         """Let ingest into the new events topic go on where ingest into the old one stands.
@@ -204,6 +205,15 @@ class Rebuild:
             partition = partition_for(key.operator.encode(), self._settings.events_partitions)
             gone.setdefault(partition, []).append(name)
         return gone
+
+    def _untrue(self, gone: _Gone) -> int:
+        """How many of the records say something of cells that this generation does not have."""
+        views = {view.partition: view for view in self._views()}
+        return sum(
+            self._shown.by_name[name].counts
+            for partition, names in gone.items()
+            for name in without_cell(views[partition], names)
+        )
 
     async def _remove(self, gone: _Gone) -> None:
         """Tombstones for records of cells that are not kept."""

@@ -111,6 +111,11 @@ def test_the_difference_of_a_changed_rule_is_shown_and_nothing_is_changed(
     deployment.start_worker(2)  # of the new setting; the other one, of the old setting, can't go on with this state
     deployment.wait_ready(2)
     assert rebuild.wait(300) == 0
+    assert re.search(
+        r"^[1-9][\d,]* records that are no longer true are zeros now, or removed",
+        deployment.log("rebuild"),
+        re.MULTILINE,
+    )
     deployment.wait_as_of(deployment.now_ms(), names=["worker-2"])
     # As-of speaks for documents that are there, not for those of groups that are gone.
     wait_until("documents of the first generation are gone", lambda: _generations(deployment) == {2})
