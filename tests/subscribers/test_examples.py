@@ -37,7 +37,7 @@ class Subscriber:
         self.names = names
         results = [name for topic, name in names.items() if topic != "as-of.v1"]
         self._command = [*command, self.file, names["as-of.v1"], *results]
-        self._env = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka, "TRANSACTION_MS": "1000"}
+        self._env = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka, "TRANSACTION_MS": "300"}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -114,11 +114,12 @@ def _leaders(admin, topic):
 @LANGUAGES
 async def test_a_view_is_right_in_the_end_though_it_is_killed_after_each_round(subscriber, write_rounds, ends):
     """Each round is one step of each case, so that versions, those of tombstones too, have to outlive the process."""
-    for each in ROUNDS:
+    for each in ROUNDS[:-1]:
         await write_rounds([each])
         subscriber.start()
         await until("the round is read", lambda: subscriber.offsets() == ends())
         subscriber.kill()
+    await write_rounds(ROUNDS[-1:])
     subscriber.start()
     await until("the view is right", lambda: subscriber.differences() == [])
     await write_rounds(ROUNDS)

@@ -98,7 +98,7 @@ def main() -> None:
                 consumer.incremental_assign([TopicPartition(tp.topic, tp.partition, offset)])
                 assigned.add(tp)
             ends = high_watermarks(admin, partitions)
-        for message in consumer.consume(10_000, 1):
+        for message in consumer.consume(10_000, 0.5):
             error, next_offset = message.error(), message.offset() + 1
             if error is None:
                 take(state, message)

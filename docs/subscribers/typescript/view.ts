@@ -104,7 +104,7 @@ consumer.on("consumer.crash", ({ payload }) => {
 await Promise.all([admin.connect(), consumer.connect()]);
 await consumer.subscribe({ topics, fromBeginning: true });
 await consumer.run({ autoCommit: false, eachMessage: async ({ topic, message }) => take(topic, message) });
-setInterval(save, 1000);
+setInterval(save, 500);
 for (;;) {
   const promised = { ...state.promised };
   await sleep(TRANSACTION_MS);
