@@ -14,6 +14,7 @@ import pytest
 from stream_app.api.app import create_app, stores
 from stream_app.api.live import stream as stream_module
 from stream_app.api.live.feed import Feed
+from stream_app.api.live.watched import Document, Viewer, WatchedGroup, read_event_id
 from stream_app.domain.report import iso_ms
 from stream_app.domain.tables import MONTHLY, TABLES
 from stream_app.sinks.redis_keys import document_key
@@ -130,6 +131,23 @@ async def test_a_change_arrives_and_only_that_document(world):
             assert (name, data["version"], data["months"][-1]["sessionCount"]) == ("monthly", version, count)
             assert identity.startswith(f"{version}-")
         assert min(waited) < 1
+
+
+def test_a_version_that_another_process_has_sent_is_the_newest_while_redis_can_not_say():
+    """The viewer names it by the id of its last event; documents that stand in are sent once they have come so far."""
+    watched, wake = WatchedGroup("M1", "ALL", ["monthly"]), asyncio.Event()
+    watched.as_of["monthly"] = b"2026-11-24T00:00:00.000Z"
+
+    def sent(version, *, stands_in):
+        watched.latest["monthly"] = Document(b"{}", b"%d" % version, version, stands_in)
+        if not watched.viewers:
+            watched.viewers.add(Viewer(watched, read_event_id("700", ["monthly"]), wake))
+        (viewer,) = watched.viewers
+        viewer.notify("monthly")
+        return b"id: %d\n" % version in viewer.due_events(live=False)
+
+    assert [sent(version, stands_in=True) for version in (600, 650, 700, 650, 800)] == [False, False, True, False, True]
+    assert sent(650, stands_in=False), "Redis can say: it is of another history"
 
 
 async def test_ids_of_any_characters_are_watched(world):

@@ -149,7 +149,7 @@ class Feed:
 
     def _accept(self, watched: WatchedGroup, kind: str, answer: Answer) -> None:
         bare = _OWN_AS_OF.sub(b"", answer.data, count=1)
-        document = Document(b"\ndata: ".join(answer.data.splitlines()), bare, int(answer.tag))
+        document = Document(b"\ndata: ".join(answer.data.splitlines()), bare, int(answer.tag), answer.stands_in)
         held = watched.latest.get(kind)
         if held is not None and document.version < held.version:
             return  # of ClickHouse, which is behind

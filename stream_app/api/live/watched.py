@@ -31,11 +31,12 @@ def read_event_id(event_id: str, kinds: Sequence[str]) -> dict[str, int]:
 
 
 class Document(NamedTuple):
-    """A default answer as an event holds it."""
+    """A default answer as an event holds it; `stands_in` as `Answer` has it."""
 
     data: bytes
     bare: bytes  # without its as-of, which changes by itself
     version: int
+    stands_in: bool = False
 
     def follows(self, other: "Document | None") -> bool:
         """Whether viewers have to be sent this document after the other.
@@ -92,6 +93,8 @@ class Viewer:
         for kind in self.watched.kinds:
             if kind in self._pending:
                 document = self.watched.latest[kind]
+                if document.stands_in and document.version < self._seen[kind]:
+                    continue  # another process has sent a newer one
                 self._seen[kind] = document.version
                 identity = event_id(max(0, version) for version in self._seen.values())
                 events.append(b"event: %b\nid: %b\ndata: %b\n\n" % (kind.encode(), identity, document.data))
