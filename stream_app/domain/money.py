@@ -23,10 +23,13 @@ def unit(currency: str) -> int:
 _DIGITS_MAX: Final = 18
 _UNITS: Final[list[int]] = [10**digits for digits in range(_DIGITS_MAX + 1)]
 _FORMS: Final[list[str]] = [f"%d.%0{digits}d" for digits in range(_DIGITS_MAX + 1)]
+_ZEROS: Final[list[str]] = ["0", *(f"0.{0:0{digits}d}" for digits in range(1, _DIGITS_MAX + 1))]
 
 
 def decimal_string(amount: int, digits: int) -> str:
     """An integer of units of 10^-digits (18 at most) as a decimal string: (123450, 2) -> "1234.50"."""
+    if not amount:  # most figures of most cells
+        return _ZEROS[digits]
     if not digits:
         return str(amount)
     if amount < 0:

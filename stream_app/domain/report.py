@@ -86,13 +86,22 @@ def _forms(currency: str) -> list[tuple[str, int | None]]:
     return [(shown.name, money_digits if shown.digits is None else shown.digits or None) for shown in _SHOWN]
 
 
-def figure_values(cell: FigureCell | None, currency: str) -> Json:
-    """Name -> value of a cell's figures in a currency, in the order of FIGURES.
+def figure_values(cell: FigureCell | None, currency: str) -> Mapping[str, Value]:
+    """Name -> value of a cell's figures in a currency, in the order of FIGURES; zeros without a cell.
 
     Figures of sessions are the same in each currency, also in one without an entry in the cell.
     """
-    payments = cell.payments.get(currency) if cell is not None else None
-    numbers = figure_numbers(payments, cell.sessions if cell is not None else None)
+    if cell is None:
+        return _zero_values(currency)
+    return _values(currency, figure_numbers(cell.payments.get(currency), cell.sessions))
+
+
+@lru_cache(1000)
+def _zero_values(currency: str) -> Mapping[str, Value]:
+    return _values(currency, figure_numbers(None, None))
+
+
+def _values(currency: str, numbers: Sequence[int]) -> Mapping[str, Value]:
     return {
         name: number if digits is None else decimal_string(number, digits)
         for (name, digits), number in zip(_forms(currency), numbers, strict=True)
@@ -160,10 +169,16 @@ def count_document(table: CountTable, place: Place, counts: Sequence[int], perio
         "to": table.period.text(periods[-1]),
         "total": sum(counts),
         "slots": [
-            {"slot": slot, **names, "chargeCount": count}
-            for slot, (names, count) in enumerate(zip(table.slot_names, counts, strict=True))
+            {**none, "chargeCount": count} if count else none
+            for none, count in zip(_empty_slots(table), counts, strict=True)
         ],
     }
+
+
+@lru_cache(100)
+def _empty_slots(table: CountTable) -> list[Json]:
+    """What a document says of each slot in which nothing counts."""
+    return [{"slot": slot, **names, "chargeCount": 0} for slot, names in enumerate(table.slot_names)]
 
 
 def default_document(table: Table[Any], place: Place, cells: Sequence[Any]) -> Json:

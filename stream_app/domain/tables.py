@@ -141,9 +141,14 @@ class Table(ABC, Generic[C]):
         """`count` periods in order, the last of which is `last`."""
         return [self.period.add(last, by) for by in range(1 - count, 1)]
 
-    def default_periods(self, operator: Operator) -> list[int]:
+    def default_periods(self, operator: Operator) -> Sequence[int]:
         """The periods of the default document."""
-        return self.periods_to(self.current(operator), self.shown)
+        return _default_periods(self, self.current(operator))
+
+
+@lru_cache(1000)  # each document that is written asks for them
+def _default_periods(table: Table[Any], current: int) -> Sequence[int]:
+    return table.periods_to(current, table.shown)
 
 
 class FigureTable(Table[FigureCell]):

@@ -97,6 +97,12 @@ def cell_key(table: Table[Any], key: CellKey) -> bytes:
     return b"%b%d" % (_group_prefix(table.prefix, operator, group), period)
 
 
+def cell_keys(table: Table[Any], operator: str, group: str, periods: Iterable[int]) -> list[bytes]:
+    """The keys of the rows of a group's cells of some periods."""
+    prefix = _group_prefix(table.prefix, operator, group)
+    return [b"%b%d" % (prefix, period) for period in periods]
+
+
 @lru_cache(100_000)
 def _group_prefix(prefix: str, operator: str, group: str) -> bytes:
     return b"%b%b\0%b\0" % (prefix.encode(), operator.encode(), group.encode())

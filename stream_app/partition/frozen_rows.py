@@ -82,8 +82,14 @@ class FrozenRows:
 
     def cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
         """Cells of a table by key, filled up to today's figures."""
-        found = rows.cell_decoder(table).all(self.load([rows.cell_key(table, key) for key in keys]))
-        return table.read_all(found)
+        return self._cells(table, [rows.cell_key(table, key) for key in keys])
+
+    def series(self, table: Table[C], operator: str, group: str, periods: Sequence[int]) -> list[C | None]:
+        """Cells of a group by period, filled up to today's figures."""
+        return self._cells(table, rows.cell_keys(table, operator, group, periods))
+
+    def _cells(self, table: Table[C], keys: Sequence[bytes]) -> list[C | None]:
+        return table.read_all(rows.cell_decoder(table).all(self.load(keys)))
 
     def scan_entities(self, operator: str, after: bytes = b"") -> Iterator[tuple[int, bytes, Row]]:
         """(kind, key, row) of an operator's entities."""
@@ -105,8 +111,7 @@ class FrozenRows:
 
     def past_cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
         """Cells of a table that left retention and are held, by key, filled up to today's figures."""
-        found = rows.cell_decoder(table).all(self.load([rows.past_key(table, key) for key in keys]))
-        return table.read_all(found)
+        return self._cells(table, [rows.past_key(table, key) for key in keys])
 
     def operators(self) -> dict[str, Operator]:
         """All known operators by id."""
@@ -179,6 +184,10 @@ class CommittedRows:
     def cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
         """Cells of a table, in the order asked for."""
         return self._rows.cells(table, keys)
+
+    def series(self, table: Table[C], operator: str, group: str, periods: Sequence[int]) -> list[C | None]:
+        """Cells of a group in a table, in the order of periods."""
+        return self._rows.series(table, operator, group, periods)
 
     def past(self, table: Table[Any]) -> list[CellKey]:
         """Names of cells that left retention, and are held until the sink that keeps them for ever has them."""

@@ -35,6 +35,9 @@ class View(Protocol):
     def cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
         """Cells of a table, in the order asked for."""
 
+    def series(self, table: Table[C], operator: str, group: str, periods: Sequence[int]) -> list[C | None]:
+        """Cells of a group in a table, in the order of periods."""
+
     def past(self, table: Table[Any]) -> Sequence[CellKey]:
         """Names of cells that left retention, and are held until the sink that keeps them for ever has them."""
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from stream_app.domain.cells import CellKey, Group, Operator
+from stream_app.domain.cells import Group, Operator
 from stream_app.domain.events import ALL
 from stream_app.domain.report import Place, default_document, groups_data, has_documents, operator_entry, shown_groups
 from stream_app.domain.tables import TABLES, Table
@@ -28,8 +28,8 @@ def default_answer(
         return REMOVED
     shown = group.of(table.name)
     place = Place(operator_id, operator, group_id, view.partition, shown.as_of, shown.version)
-    keys = [CellKey(operator_id, group_id, period) for period in table.default_periods(operator)]
-    return orjson.dumps(default_document(table, place, view.cells(table, keys)))
+    cells = view.series(table, operator_id, group_id, table.default_periods(operator))
+    return orjson.dumps(default_document(table, place, cells))
 
 
 def groups_document(groups: dict[str, Group]) -> bytes:

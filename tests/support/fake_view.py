@@ -37,6 +37,9 @@ class FakeView:
     def cells(self, table: Table, keys: Sequence[CellKey]) -> list[Cell | None]:
         return [self.stored[table.name].get(key) for key in keys]
 
+    def series(self, table: Table, operator: str, group: str, periods: Sequence[int]) -> list[Cell | None]:
+        return self.cells(table, [CellKey(operator, group, period) for period in periods])
+
     def past(self, table: Table) -> list[CellKey]:
         return list(self.held[table.name])
 
