@@ -90,10 +90,10 @@ class Frozen(NamedTuple):
 
 
 class Ledger:
-    """The ledger of one partition, above the rows of the last freeze. `now`: quarter hours, 0 while unknown."""
+    """The ledger of one partition, or of `only` one operator of it, above the rows of the last freeze. `now`: quarter hours, 0 while unknown."""
 
-    def __init__(self, rows: Rows, settings: Settings, now: int) -> None:
-        self.work = Working(rows, settings, now)
+    def __init__(self, rows: Rows, settings: Settings, now: int, only: str | None = None) -> None:
+        self.work = Working(rows, settings, now, only)
         self.late: list[LateEvent] = []
 
     # -- applying
@@ -122,6 +122,19 @@ class Ledger:
                 else:
                     gathered.append(part)
         yield from self._segment(gathered)
+
+    def rezones(self, part: Events) -> bool:
+        """Would these events, were they applied now, count a known operator anew in another zone?"""
+        operator = self.work.operators.get(part.operator)
+        return (
+            part.kind == OPERATOR
+            and operator is not None
+            and any(row[TIMEZONE] != operator.timezone and is_later(row, operator.stamp) for row in part.rows)
+        )
+
+    def take_over(self, other: "Ledger", name: str) -> None:
+        """An operator is as another ledger has it from now on, which is for it only, and was made when nothing of it was unfrozen here."""
+        self.work.take_over(other.work, name)
 
     def _segment(self, gathered: Sequence[Events]) -> Iterator[None]:
         """Apply events between which neither the clock nor a zone changes."""

@@ -53,11 +53,11 @@ class Rows(Protocol):
     def scan_cells(self, table: Table[C], operator: str) -> Iterator[tuple[CellKey, C]]:
         """An operator's cells of a table."""
 
-    def operators(self) -> dict[str, Operator]:
-        """All known operators by id."""
+    def operators(self, only: str | None = None) -> dict[str, Operator]:
+        """All known operators by id, or only one."""
 
-    def groups(self) -> Iterator[tuple[str, str, Group]]:
-        """(operator, group, row) of all groups."""
+    def groups(self, only: str | None = None) -> Iterator[tuple[str, str, Group]]:
+        """(operator, group, row) of all groups, or of one operator's."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -136,6 +136,16 @@ class WorkingCells(Generic[C]):
             yield
         return keys + [key for key, cell in changed.items() if key.operator == operator and cell is not None]
 
+    def take_over(self, other: "WorkingCells[C]", operator: str) -> None:
+        """The cells of an operator are those of another working set from now on, which nothing here has changed."""
+        for known in (self._young, self._old):
+            for key in [key for key in known if key.operator == operator]:
+                del known[key]
+        self._young |= {key: cell for key, cell in other.changed.items() if cell is not None}
+        self.changed |= other.changed
+        self.dropped |= other.dropped
+        self.last |= other.last
+
     def freeze(self) -> tuple[dict[CellKey, C | None], dict[CellKey, C]]:
         """The cells that changed since the last freeze (None: deleted), and those that left retention, as they last were."""
         changed, self.changed = self.changed, {}
@@ -149,14 +159,15 @@ class Working:
     """What a ledger has read and changed since the last freeze.
 
     `now`: quarter hours, 0 while unknown. `horizon`: before which no zone on earth retains anything, 0 while unknown.
+    `only`: the operator that it is for, None: all.
     """
 
-    def __init__(self, rows: Rows, settings: Settings, now: int) -> None:
+    def __init__(self, rows: Rows, settings: Settings, now: int, only: str | None = None) -> None:
         self.rows, self.settings = rows, settings
         self.move_to(now)
-        self.operators = rows.operators()
+        self.operators = rows.operators(only)
         self.groups: dict[str, dict[str, Group]] = defaultdict(dict)
-        for operator, group, found in rows.groups():
+        for operator, group, found in rows.groups(only):
             self.groups[operator][group] = found
         self.cells: dict[str, WorkingCells[Any]] = {table.name: WorkingCells(table, rows) for table in TABLES}
         self._start()
@@ -173,6 +184,18 @@ class Working:
     def restart(self) -> None:
         """Forget what was changed, after a freeze."""
         self._start()
+
+    def take_over(self, other: "Working", name: str) -> None:
+        """An operator is as another working set has it from now on, which is for it only, and of which nothing here has changed."""
+        self.operators[name], self.groups[name] = other.operators[name], other.groups[name]
+        self.customers[name], self.changed_customers[name] = other.customers[name], other.changed_customers[name]
+        self.entities |= other.entities
+        self.changed_operators |= other.changed_operators
+        self.changed_groups |= other.changed_groups
+        self.relisted |= other.relisted
+        self.hidden |= other.hidden
+        for table in TABLES:
+            self.cells[table.name].take_over(other.cells[table.name], name)
 
     def move_to(self, now: int) -> None:
         """Note that it is so late."""

@@ -44,8 +44,19 @@ _LISTS_FROM: Final = 0x80  # first bytes of format 1
 _IS_THE_VERSION: Final = "run the version of crm-stats that wrote it, or a newer one"
 
 
+class Ahead(msgspec.Struct, array_like=True, gc=False):
+    """Frames behind the position of which the rows hold all but what is of some operators, which are applied apart."""
+
+    offset: int  # behind the last of them
+    last_frame: int  # checksum of that one, and of its timestamp
+    since: dict[str, int]  # those operators: the first frame of which the rows hold nothing of the operator
+
+
 class Position(msgspec.Struct, array_like=True, gc=False):
-    """The state that the rows stand for, and the versions of the rules that they were made by."""
+    """The state that the rows stand for, and the versions of the rules that they were made by.
+
+    A version that does not know `ahead` applies those frames again, which changes nothing: they are duplicates.
+    """
 
     format: int
     topic_id: str  # of the events topic; another topic behind the name is another history
@@ -60,6 +71,12 @@ class Position(msgspec.Struct, array_like=True, gc=False):
     distribution_days: int = 0
     superseded_by: int = 0  # the generation that has taken this one's place, 0: none
     last_frame: int = 0  # checksum of the frame below `offset` and of its timestamp (formats.frames), 0: not known
+    ahead: Ahead | None = None
+
+    @property
+    def applied(self) -> int:
+        """The offset behind the last frame of which the rows hold anything."""
+        return self.offset if self.ahead is None else self.ahead.offset
 
 
 class FormatError(Exception):

@@ -113,13 +113,16 @@ class FrozenRows:
         """Cells of a table that left retention and are held, by key, filled up to today's figures."""
         return self._cells(table, [rows.past_key(table, key) for key in keys])
 
-    def operators(self) -> dict[str, Operator]:
-        """All known operators by id."""
+    def operators(self, only: str | None = None) -> dict[str, Operator]:
+        """All known operators by id, or only one."""
+        if only is not None:
+            (raw,) = self.load([rows.operator_key(only)])
+            return {only: rows.decode_operator(raw)} if raw else {}
         return {key[1:].decode(): rows.decode_operator(value) for key, value in self.scan(rows.OPERATORS)}
 
-    def groups(self) -> Iterator[tuple[str, str, Group]]:
-        """(operator, group, row) of all groups."""
-        for key, value in self.scan(rows.GROUPS):
+    def groups(self, only: str | None = None) -> Iterator[tuple[str, str, Group]]:
+        """(operator, group, row) of all groups, or of one operator's."""
+        for key, value in self.scan(rows.GROUPS if only is None else rows.group_key(only, "")):
             yield *rows.parse_group_key(key), rows.decode_group(value)
 
 
@@ -166,7 +169,7 @@ class CommittedRows:
         if raw is None:
             return 0
         position = rows.decode_position(raw)
-        return rows.version_of(position.generation, position.offset)
+        return rows.version_of(position.generation, position.applied)
 
     def operators(self) -> list[str]:
         """Ids of the known operators."""

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from stream_app.domain.cells import CellKey
 from stream_app.domain.tables import Table
 from stream_app.formats.frames import checksum
-from stream_app.formats.rows import POSITION, Position, decode_position
+from stream_app.formats.rows import POSITION, Ahead, Position, decode_position
 from stream_app.partition.conf import Conf, Crash
 from stream_app.partition.frontiers import Frontiers
 from stream_app.partition.frozen_rows import CommittedRows, FrozenRows
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 _SLICE_BYTES = 150_000  # of frames applied without letting other work in: some 20 ms
 _TICK_BYTES_MAX = 1_000_000  # of frames in a tick under load; an event is some 75
 _QUEUED_BYTES_MAX = 2 * _TICK_BYTES_MAX
+_APART_MAX = 100_000  # events held of operators apart: some 50 MB
 _BEHIND_S = 5.0  # as-of older than this: catching up
 BEHIND_FACTOR = 3  # then results topics and sinks are written so much more seldom
 _STOP_S = 5.0  # a commit that hangs when the partition is given away is left to its next owner, who ends it
@@ -80,6 +81,7 @@ class Lane:
         self._published_at = 0.0
         self._task: asyncio.Task[None] | None = None
         self._commit_task: asyncio.Task[None] | None = None
+        self._apart_task: asyncio.Task[None] | None = None
         self._closing = False
         self._stepping = False  # in the middle of what nothing may come between
         self._deferred: list[Callable[[], None]] = []  # to be done behind it
@@ -130,8 +132,8 @@ class Lane:
             raise PositionError(
                 f"{name} is another topic than the one the state was made from: see docs/operating.md, Another history"
             )
-        if position.offset > where.end:
-            raise self._other_history(f"it ends at {where.end}, and the state goes on at {position.offset}")
+        if position.applied > where.end:
+            raise self._other_history(f"it ends at {where.end}, and the state goes on at {position.applied}")
         if position.offset < where.first:
             raise PositionError(
                 f"{name} has offsets {where.first} to {where.end}, the state goes on at {position.offset}: see docs/operating.md, Another history"
@@ -215,7 +217,7 @@ class Lane:
     @property
     def is_full(self) -> bool:
         """Is so much queued that nothing more should be fetched? What has been is taken all the same, and other partitions don't wait."""
-        return self._queued >= _QUEUED_BYTES_MAX
+        return self._queued >= _QUEUED_BYTES_MAX or (self.is_open and self._state.apart.events >= _APART_MAX)
 
     def look_at_store(self) -> None:
         """Somebody who reads the store found something wrong."""
@@ -281,6 +283,7 @@ class Lane:
                     await self._commit_task  # a failure must not wait for the next tick
                     self._commit_task = None
                 await self._gather(committed_at + self._tick_s())
+                await self._look_apart()
                 if not (self._state.changed or self._is_publish_due()):
                     due = self._published_at + self._publish_s() if self._state.unpublished else None
                     await self._sleep_until(due)
@@ -306,6 +309,25 @@ class Lane:
             self._drop()
             log.exception("partition %d failed", self.partition)
             await self._crash(exc)
+        finally:
+            if self._apart_task is not None:
+                self._apart_task.cancel()
+
+    async def _look_apart(self) -> None:
+        """Take over operators apart that have caught up, and let the others work beside all else."""
+        task = self._apart_task
+        if task is not None and task.done():
+            self._apart_task = None
+            await task
+        if self._apart_task is None:
+            await self._step_through(self._state.rejoining())
+        if self._apart_task is None and not self._state.apart.are_near:
+            self._apart_task = asyncio.create_task(self._work_apart())
+            self._apart_task.add_done_callback(lambda _: self._wake.set())
+
+    async def _work_apart(self) -> None:
+        while self._state.apart.step():  # noqa: ASYNC110  # there is work
+            await asyncio.sleep(0)
 
     def _check_store(self) -> None:
         if self.store.is_corrupt:
@@ -314,7 +336,7 @@ class Lane:
     async def _gather(self, until: float) -> None:
         """Apply what is queued, until the next tick is due or there is much."""
         size = 0
-        while not self._closing and size < _TICK_BYTES_MAX:
+        while not (self._closing or self._state.must_freeze) and size < _TICK_BYTES_MAX:
             if self._queue:
                 size += await self._apply()
                 await asyncio.sleep(0)
@@ -325,16 +347,30 @@ class Lane:
         self._state.tidy()
 
     async def _apply(self) -> int:
-        frames, size, timestamp_ms = [], 0, 0
+        frames: list[tuple[bytes, int]] = []
+        size = 0
         while self._queue and size < _SLICE_BYTES:
-            frame, timestamp_ms = self._queue.popleft()
-            frames.append(frame)
-            size += len(frame)
+            frames.append(self._queue.popleft())
+            size += len(frames[-1][0])
+        first, ahead = self._state.read, self._state.position.ahead
+        count = await self._step_through(self._state.applying([frame for frame, _ in frames]))
+        self._queue.extendleft(reversed(frames[count:]))
+        size -= sum(len(frame) for frame, _ in frames[count:])
         self._queued -= size
-        await self._step_through(self._state.applying(frames))
-        self._state.position.last_frame = checksum(frames[-1], timestamp_ms)
-        self.frames += len(frames)
+        self.frames += count
+        if count:
+            self._state.frame_before = checksum(*frames[count - 2]) if count > 1 else self._state.last_frame
+            self._state.last_frame = checksum(*frames[count - 1])
+        if ahead is not None and first < ahead.offset <= first + count:
+            self._compare_ahead(ahead, frames[ahead.offset - first - 1])
         return size
+
+    def _compare_ahead(self, ahead: Ahead, frame: tuple[bytes, int]) -> None:
+        """Raise PositionError if the last frame that an earlier owner had applied, with operators apart, is another one now."""
+        if checksum(*frame) != ahead.last_frame:
+            raise self._other_history(
+                f"at offset {ahead.offset - 1} stands another frame than the one that was read there"
+            )
 
     @property
     def events(self) -> int:
@@ -360,7 +396,7 @@ class Lane:
     async def _freeze(self, *, publish: bool) -> Tick:
         if publish:
             self._published_at = time.monotonic()
-        as_of_ms = self.frontiers.as_of(self._state.applied)
+        as_of_ms = self.frontiers.as_of(self._state.complete)
         return await self._step_through(self._state.freezing(as_of_ms, publish=publish))
 
     async def _step_through(self, steps: Generator[None, None, T]) -> T:

@@ -21,6 +21,7 @@ from stream_app.domain.tables import TABLES, Table
 from stream_app.formats import rows
 from stream_app.formats.frames import FramePart, decode_frame
 from stream_app.formats.rows import Position, version_of
+from stream_app.partition.apart import OperatorsApart
 from stream_app.partition.conf import Conf
 from stream_app.partition.frozen_rows import FrozenRows, encoding
 from stream_app.partition.past_cells import PastCells
@@ -35,12 +36,13 @@ _SWEEP_ROWS = 200
 _PUBLISHED_MAX = 20_000  # cells of a table in one transaction; a whole generation is published in several
 _STEP_RECORDS = 500  # made at once: some 10 ms
 _STEP_CELLS = 20_000  # noted at once: some 10 ms
+_APART_ROWS = 5_000  # entities of an operator that is counted anew beside the others: fewer take some 40 ms
 
 
 class Tick(NamedTuple):
     """What one transaction holds, and what follows from it.
 
-    `published`: the offset up to which results topics hold everything, or None.
+    `offset`: up to which the rows hold everything. `published`: the one up to which results topics do, or None.
     """
 
     rows: dict[bytes, bytes]
@@ -51,7 +53,11 @@ class Tick(NamedTuple):
 
 
 class PartitionState:
-    """The ledger of one partition. `position`: what its rows stand for; `applied`: the next offset to apply.
+    """The ledger of one partition. `position`: what its rows stand for.
+
+    `read`: the offset to read next. `applied`: the one behind the last frame of which anything is applied, which is beyond
+    `read` where an earlier owner had operators apart; `apart`: those that are now. `last_frame`, `frame_before`: checksums of
+    the last two frames below `read`, which the caller knows. `must_freeze`: nothing is applied before the next freeze.
 
     A muted one, of a generation that is being built beside the one that serves, publishes nothing until it is unmuted:
     no results, no dead letters. It keeps the dead letters of the last frames, since they are its to send if the serving
@@ -86,14 +92,18 @@ class PartitionState:
         self._sweeping: tuple[str, tuple[bytes, str] | None] | None = None
         self.changed = False  # since the last freeze
         self.events = 0  # applied since the start
-        self.applied = self._first = position.offset
+        self.read, self.last_frame, self.frame_before = position.offset, position.last_frame, 0
+        self.applied = self._first = position.applied
+        self._kept: tuple[int | None, Sequence[Events]] | None = None  # what is not applied yet of the last frame
+        self.must_freeze = False
+        self.apart = OperatorsApart(frozen, conf.ledger, position)
         if not muted:
             self._recall()
 
     def _recall(self) -> None:
         """Cells that an earlier owner changed, and did not publish. None, if it published all up to its position."""
         published = self.position.published
-        if published >= version_of(self._conf.generation, self.position.offset):
+        if published >= version_of(self._conf.generation, self.applied):
             return
         for table in TABLES:
             for operator in self._ledger.work.operators.keys() - {probe.OPERATOR}:
@@ -112,14 +122,83 @@ class PartitionState:
         for _ in self.applying(frames):
             pass
 
-    def applying(self, frames: Sequence[bytes]) -> Generator[None, None, None]:
-        """Apply the frames that follow, in steps: changed zones and groups take long. Nothing may be frozen or tidied between them."""
+    def applying(self, frames: Sequence[bytes]) -> Generator[None, None, int]:
+        """Apply the frames that follow, in steps: changed groups take long. Nothing may be frozen or tidied between them.
+
+        Returns how many: where an operator is apart from the next one on, what was applied must be frozen first.
+        """
         decoded = [self._events(*decode_frame(frame)) for frame in frames]
-        yield from self._ledger.applying(decoded)
-        self.applied += len(frames)
-        self.events += sum(len(part.ids) for _, parts in decoded for part in parts)
-        self._dead += [(self.applied, self._dead_letter(late)) for late in self._ledger.late]
+        own: list[tuple[int | None, list[Events]]] = []
+        for index, (clock, parts) in enumerate(decoded):
+            if self.apart and clock is not None and clock > self._ledger.work.now:  # it moves all operators
+                yield from self._apply(own)
+                own = []
+                yield from self._rejoin()
+            begin = [part.operator for part in parts if self._takes_long(part)]
+            if begin and (self.changed or index):
+                decoded, self.must_freeze = decoded[:index], True
+                break
+            for name in begin:
+                self._begin_apart(name)
+            rest = self.apart.hold(self.read, parts)
+            own.append((clock, rest if self.read >= self.applied else []))  # else an earlier owner has applied it
+            self.read += 1
+            self.events += sum(len(part.ids) for part in parts)
+        yield from self._apply(own)
+        self.must_freeze = self.must_freeze and self.changed
+        return len(decoded)
+
+    def _apply(self, frames: Sequence[tuple[int | None, Sequence[Events]]]) -> Iterator[None]:
+        """Apply what was read; as long as operators are apart, all but the last frame: their own rows need a later version than all before."""
+        if self._kept is not None:
+            frames, self._kept = [self._kept, *frames], None
+        if self.apart and frames:
+            *frames, self._kept = frames
+        yield from self._ledger.applying(frames)
+        self.applied = max(self.applied, self.read - (self._kept is not None))
+        self._reject(self._ledger.late)
+        self.changed = self.changed or bool(frames)
+
+    def _reject(self, events: Iterable[LateEvent]) -> None:
+        self._dead += [(self.applied, self._dead_letter(late)) for late in events]
+
+    def _takes_long(self, part: Events) -> bool:
+        """Should the operator be apart from these events on? Not while nobody sees the results of the others."""
+        if self.muted or self.read < self.applied or part.operator in self.apart or not self._ledger.rezones(part):
+            return False
+        found = self._rows.scan(rows.entities_prefix(part.operator))
+        return sum(1 for _ in islice(found, _APART_ROWS)) == _APART_ROWS
+
+    def _begin_apart(self, name: str) -> None:
+        """An operator, of which all is frozen but what the last frame holds, is apart from that one on."""
+        self.apart.begin(name, self._ledger.work.now, self.applied, self.last_frame)
+        if self._kept is not None:
+            clock, parts = self._kept
+            self._kept = clock, self.apart.hold(self.applied, parts)
+
+    def rejoining(self) -> Generator[None, None, None]:
+        """Take over the operators apart, in steps, once all of them are near to it. Nothing may be frozen or tidied between them."""
+        # The frame behind those that an earlier owner had applied is there, too: rows of the place before were shown already.
+        is_behind = self.position.ahead is not None and self.read <= self.position.ahead.offset
+        if self.apart and self.apart.are_near and not is_behind:
+            yield from self._rejoin()
+
+    def _rejoin(self) -> Iterator[None]:
+        yield from self.apart.catching_up()
+        kept = [] if self._kept is None else [self._kept]
+        self._kept = None
+        yield from self._ledger.applying(kept)
+        self.applied = max(self.applied, self.read)
+        self._reject(self._ledger.late)
+        for name, ledger, late in self.apart.end():
+            self._ledger.take_over(ledger, name)
+            self._reject(late)
         self.changed = True
+
+    @property
+    def complete(self) -> int:
+        """The offset up to which all operators hold everything."""
+        return self.apart.complete(self.applied, self.last_frame)[0]
 
     def _events(self, clock: int | None, parts: Iterable[FramePart]) -> tuple[int | None, list[Events]]:
         out = []
@@ -140,6 +219,8 @@ class PartitionState:
 
     def tidy(self) -> bool:
         """Renew the cells of an operator, or delete a few rows past retention; False when there is nothing to do."""
+        if self.apart:
+            return False
         if self.applied > self._first:  # else cells would change under a version that an earlier owner has shown
             for operator in self._ledger.outdated():
                 self._ledger.renew(operator, version_of(self._conf.generation, self.applied))
@@ -167,21 +248,28 @@ class PartitionState:
 
         With `publish` it holds the results topics' records of all cells that changed since those were last published.
         """
-        offset = self.applied
-        version = version_of(self._conf.generation, offset)
+        version = version_of(self._conf.generation, self.applied)
         frozen = yield from self._ledger.freezing(version, as_of_ms)
-        self.changed = False
+        self.changed = self.must_freeze = False
         records: dict[tuple[str, int], list[Record]] = {}
         if not self.muted:
             yield from self._show(frozen, records, version, as_of_ms, publish=publish)
-        self.position.offset, self.position.now, self.position.as_of = offset, self._ledger.work.now, as_of_ms
+        self._move_position(as_of_ms)
         changes = yield from encoding(frozen)
         if self._past is not None:
             changes |= self._past.changes(_shown(frozen.dropped))
         changes = self._rows.freeze(changes)
         changes[rows.POSITION] = rows.encode_position(self.position)
-        published = None if self.unpublished or self.muted else offset
-        return Tick(changes, records, offset, published, self._dirty(frozen))
+        published = None if self.unpublished or self.muted else self.complete
+        return Tick(changes, records, self.complete, published, self._dirty(frozen))
+
+    def _move_position(self, as_of_ms: int) -> None:
+        position = self.position
+        position.now, position.as_of = self._ledger.work.now, as_of_ms
+        if self.read >= self.applied:  # else it stays where the earlier owner left it
+            last_frame = self.last_frame if self.read == self.applied else self.frame_before
+            position.offset, position.last_frame = self.apart.complete(self.applied, last_frame)
+            position.ahead = self.apart.ahead(self.applied, last_frame)
 
     def _show(
         self,

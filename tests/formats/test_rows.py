@@ -115,14 +115,20 @@ def test_rows_are_these_bytes(value, decode, golden):
 
 
 POSITION = Position(2, "JpOLc7tpQ4GzYm", 1, 77, (1 << 40) + 76, 1992992, 1793693460000, 2, "2026f", 13, 92, 0, 65537)
-POSITION_BYTES = b"\x9d\x02\xaeJpOLc7tpQ4GzYm\x01M\xcf\x00\x00\x01\x00\x00\x00\x00L\xce\x00\x1ei \xcf\x00\x00\x01\xa1\xa0v& \x02\xa52026f\r\\\x00\xce\x00\x01\x00\x01"
+POSITION_BYTES = b"\x9e\x02\xaeJpOLc7tpQ4GzYm\x01M\xcf\x00\x00\x01\x00\x00\x00\x00L\xce\x00\x1ei \xcf\x00\x00\x01\xa1\xa0v& \x02\xa52026f\r\\\x00\xce\x00\x01\x00\x01\xc0"
 
 
 def test_a_position_is_these_bytes():
     """Its first field is the format, in every format."""
     assert rows.encode_position(POSITION) == POSITION_BYTES
     assert rows.decode_position(POSITION_BYTES) == POSITION
-    without_checksum = b"\x9c" + POSITION_BYTES[1:-5]  # as it was first written in this format
+    ahead = msgspec.structs.replace(POSITION, ahead=rows.Ahead(79, 65538, {"M1": 77}))
+    ahead_bytes = POSITION_BYTES[:-1] + b"\x93O\xce\x00\x01\x00\x02\x81\xa2M1M"
+    assert rows.encode_position(ahead) == ahead_bytes
+    assert rows.decode_position(ahead_bytes) == ahead
+    without_ahead = b"\x9d" + POSITION_BYTES[1:-1]
+    assert rows.decode_position(without_ahead) == POSITION
+    without_checksum = b"\x9c" + POSITION_BYTES[1:-6]  # as it was first written in this format
     assert rows.decode_position(without_checksum) == msgspec.structs.replace(POSITION, last_frame=0)
 
 

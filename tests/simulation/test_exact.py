@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stream_app.domain.tables import HALF_HOUR, MONTHLY
 from stream_app.formats.rows import IN_PIECES, PIECES
-from stream_app.partition import pieces
+from stream_app.partition import partition_state, pieces
 from stream_app.partition.frozen_rows import CommittedRows
 from tests.oracle import Clock, Record, Truth, truth
 from tests.simulation.compare import differences
@@ -60,9 +60,9 @@ def test_any_permutation_duplication_and_batching_equals_the_oracle_at_every_tic
 
 
 @SLOW
-@given(histories(max_size=60), st.integers(0, 2**32))
-def test_a_crash_between_any_two_steps_changes_nothing(history, seed):
-    """Before and after the commit, before and after the store's write, on the same disk and on an empty one."""
+@given(histories(max_size=60), st.integers(0, 2**32), st.sampled_from((0, 1_000_000)))
+def test_a_crash_between_any_two_steps_changes_nothing(history, seed, apart_rows):
+    """Before and after the commit, before and after the store's write, on the same disk and on an empty one, with operators apart while their zones change."""
 
     async def play() -> None:
         world = World(seed, crashes=0.6, wall_now_ms=history.wall_now_ms, ocpi_operators=OCPI_OPERATORS)
@@ -77,7 +77,9 @@ def test_a_crash_between_any_two_steps_changes_nothing(history, seed):
             world, truth(history.records, now=history.now_ms, wall_now=history.wall_now_ms, settings=history.settings)
         )
 
-    asyncio.run(play())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(partition_state, "_APART_ROWS", apart_rows)
+        asyncio.run(play())
 
 
 @settings(SLOW, max_examples=20)

@@ -1,4 +1,4 @@
-"""Zones and groups that change while records come in: counted anew in steps, and killed between any two of them."""
+"""Zones and groups that change while records come in: counted anew in steps, apart from other operators, and killed between any two of them."""
 
 import asyncio
 import json
@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from stream_app.domain import calendar, ledger, working
-from stream_app.partition import frozen_rows
+from stream_app.formats import rows
+from stream_app.partition import frozen_rows, partition_state
 from stream_app.partition import lane as lane_module
 from stream_app.partition.frozen_rows import CommittedRows
 from stream_app.partition.lane import Lane
@@ -53,8 +54,8 @@ def _records(world: World) -> list[Record]:
     return [Record(topic, 0, n, NOW_MS, None, json.dumps(value).encode()) for n, (topic, value) in enumerate(values)]
 
 
-async def _live(world: World, partition: int) -> tuple[bool, bool]:
-    """Let a lane work on all events for some iterations of the loop, then kill it: has it committed all, was it between steps?"""
+async def _live(world: World, partition: int, iterations: int) -> tuple[bool, bool, bool]:
+    """Let a lane work on all events for up to so many iterations of the loop, then kill it: has it committed all, was it between steps, was an operator behind?"""
     events, disk, crashes = world.kafka.events[partition], world.disks[partition], []
 
     async def crash(exc: Exception) -> None:
@@ -66,20 +67,24 @@ async def _live(world: World, partition: int) -> tuple[bool, bool]:
     first = lane.fetch_from
     count = len(events) - first
     await lane.put([Batch([None] * count, events[first:], list(range(first, len(events))), [0] * count, len(events))])
-    for _ in range(world.rng.randrange(250)):
+    for _ in range(world.rng.randrange(iterations)):
         await asyncio.sleep(0)
-    is_done, is_between = lane.committed == len(events), lane._stepping
+    is_done, is_between = lane.committed == len(events), lane._stepping or lane._apart_task is not None
+    (raw,) = disk.load([rows.POSITION])
+    is_behind = raw is not None and rows.decode_position(raw).ahead is not None
     tasks = [task for task in (lane._task, lane._commit_task) if task is not None]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert not crashes
-    return is_done, is_between
+    return is_done, is_between, is_behind
 
 
+@pytest.mark.parametrize("apart_rows", [4, 1_000_000])
 @pytest.mark.parametrize("seed", range(8))
-async def test_kills_between_the_steps_of_a_changed_zone_change_nothing(seed, monkeypatch):
-    """Also with events of the operator behind it, changes of groups, and another change of its zone: as if it were done at once."""
+async def test_kills_between_the_steps_of_a_changed_zone_change_nothing(seed, apart_rows, monkeypatch):
+    """Whether other operators go on meanwhile or not, and also with events of the operator behind it, changes of groups, and another change of its zone: as if it were done at once."""
+    monkeypatch.setattr(partition_state, "_APART_ROWS", apart_rows)
     monkeypatch.setattr(calendar, "_STEP_ROWS", 1)
     for module in (ledger, working):
         monkeypatch.setattr(module, "STEP_CELLS", 20)
@@ -89,12 +94,17 @@ async def test_kills_between_the_steps_of_a_changed_zone_change_nothing(seed, mo
     world = World(seed, wall_now_ms=NOW_MS)
     records = _records(world)
     await world.feed([Clock(NOW_MS), *records])
-    kills: list[bool] = []
+    between: list[bool] = []
+    behind: list[bool] = []
     for partition in range(EVENTS_PARTITIONS):
         is_done = False
         while not is_done:
-            is_done, is_between = await _live(world, partition)
-            kills.append(is_between)
-    assert sum(kills) >= 3
+            is_done, is_between, is_behind = await _live(
+                world, partition, 250 + 50 * len(between)
+            )  # longer and longer: one apart begins anew
+            between.append(is_between)
+            behind.append(is_behind)
+    assert sum(between) >= 3
+    assert any(behind) == (apart_rows == 4)
     views = [CommittedRows(partition, disk) for partition, disk in enumerate(world.disks)]
     assert differences(truth(records, now=NOW_MS), views) == []

@@ -250,12 +250,13 @@ class MemoryRows:
             if key.operator == operator:
                 yield key, _copy(cell)
 
-    def operators(self) -> dict[str, Operator]:
-        return {name: _copy(operator) for name, operator in self.stored_operators.items()}
+    def operators(self, only: str | None = None) -> dict[str, Operator]:
+        return {name: _copy(found) for name, found in self.stored_operators.items() if only in {None, name}}
 
-    def groups(self) -> Iterator[tuple[str, str, Group]]:
+    def groups(self, only: str | None = None) -> Iterator[tuple[str, str, Group]]:
         for (operator, group), found in self.stored_groups.items():
-            yield operator, group, _copy(found)
+            if only in {None, operator}:
+                yield operator, group, _copy(found)
 
 
 # -- a ledger above them
