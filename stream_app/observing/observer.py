@@ -2,10 +2,11 @@
 
 Joins nothing, needs no right to read, and changes nothing but a group's offsets where it is told to.
 
-Requests are made by aiokafka's client: topics and offsets in `partitions.py`; the list of groups, which tells share groups apart; committed
-offsets, since librdkafka 2.16's admin call for them ends the process while a group has no coordinator, and aiokafka's own takes an answer that
-is an error for a group without offsets. An admin client of librdkafka answers what is left: configurations, and the members of groups, for it
-knows those of Kafka 4's protocol (KIP-848).
+Requests are made by aiokafka's client: topics and offsets in `partitions.py`; configurations of topics, which a worker asks for while
+brokers come and go, for librdkafka 2.16's admin calls can end the process then (an assertion of its own fails); the list of groups, which
+tells share groups apart; committed offsets, since librdkafka's call for them does so while a group has no coordinator, and aiokafka's own takes
+an answer that is an error for a group without offsets. An admin client of librdkafka answers what is left, to the monitor and to commands:
+the members of groups, for it knows those of Kafka 4's protocol (KIP-848).
 
 Nothing is retried here: each call is bounded, and what a client remembers of a broker that went away (leader epochs, coordinators, the
 connection) is dropped with the refusal, so that the caller's next call finds the broker that is there by then. librdkafka's admin client goes
@@ -19,7 +20,8 @@ from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
-from aiokafka.protocol.admin import DescribeGroupsRequest, ListGroupsRequest
+from aiokafka.errors import TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
+from aiokafka.protocol.admin import DescribeConfigsRequest, DescribeGroupsRequest, ListGroupsRequest
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from confluent_kafka import (
@@ -30,7 +32,7 @@ from confluent_kafka import (
     KafkaException,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient
 
 from stream_app.access.kafka import KafkaAccess
 from stream_app.clients.client import Client
@@ -54,6 +56,7 @@ from stream_app.observing.requests import END, FIRST, NEWEST
 K = TypeVar("K")
 V = TypeVar("V")
 
+_TOPIC: Final = 2  # the type of a resource that has a configuration
 _GROUPS_AT_ONCE = 16  # whose committed offsets are asked for
 _SILENCE: Final = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)  # noqa: SLF001  # their public names
 
@@ -84,19 +87,20 @@ class Observer:
 
     async def retention(self, topics: Iterable[str]) -> dict[str, TopicRetention]:
         """What topics keep, of those that exist and whose configuration may be read."""
-        found = await self._configs(topics)
-        return {at: _retention(config) for at, config in found.items() if not isinstance(config, KafkaException)}
+        return {
+            topic: _retention(config) for topic, (code, config) in (await self._configs(topics)).items() if not code
+        }
 
     async def configs(self, topics: Iterable[str]) -> dict[str, TopicConfig | None]:
         """What topics take, of those that exist; None where the right to read the configuration is missing."""
         out: dict[str, TopicConfig | None] = {}
-        for topic, found in (await self._configs(topics)).items():
-            if not isinstance(found, KafkaException):
-                out[topic] = _config(found)
-            elif found.args[0].name() == "TOPIC_AUTHORIZATION_FAILED":
+        for topic, (code, config) in (await self._configs(topics)).items():
+            if for_code(code) is TopicAuthorizationFailedError:
                 out[topic] = None
-            elif found.args[0].name() != "UNKNOWN_TOPIC_OR_PART":
-                raise ClusterError(str(found)) from found
+            elif for_code(code) is not UnknownTopicOrPartitionError:
+                with cluster_errors():
+                    check(code)
+                out[topic] = _config(config)
         return out
 
     def away(self) -> dict[int, AwayBroker]:
@@ -107,12 +111,18 @@ class Observer:
         """How many brokers the cluster has that answer."""
         return len((await self._connected()).cluster.brokers())
 
-    async def _configs(self, topics: Iterable[str]) -> dict[str, Mapping[str, Any] | KafkaException]:
-        resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
+    async def _configs(self, topics: Iterable[str]) -> dict[str, tuple[int, dict[str, str]]]:
+        """Kafka's error code for each topic, and its configuration."""
+        resources = [(_TOPIC, topic, None) for topic in topics]
         if not resources:
             return {}
-        found = await self._answers(self._admin.describe_configs(resources, request_timeout=TIMEOUT_S))
-        return {at.name: config for at, config in found.items()}
+        client = await self._connected()
+        with cluster_errors():
+            answer = await client.send(client.get_random_node(), DescribeConfigsRequest(resources))
+        return {
+            topic: (code, {name: value for name, value, *_ in entries})
+            for code, _, _, topic, entries in answer.resources
+        }
 
     # -- offsets
 
@@ -285,22 +295,22 @@ def _offsets(found: Mapping[tuple[str, int], OffsetAndTime | None]) -> Offsets:
     return {tp: at.offset for tp, at in found.items() if at is not None}
 
 
-def _config(config: Mapping[str, Any]) -> TopicConfig:
+def _config(config: Mapping[str, str]) -> TopicConfig:
     return TopicConfig(
-        int(config["max.message.bytes"].value),
-        int(config["min.insync.replicas"].value),
-        config["unclean.leader.election.enable"].value == "true",
+        int(config["max.message.bytes"]),
+        int(config["min.insync.replicas"]),
+        config["unclean.leader.election.enable"] == "true",
     )
 
 
-def _retention(config: Mapping[str, Any]) -> TopicRetention:
-    policies = config["cleanup.policy"].value.split(",")
+def _retention(config: Mapping[str, str]) -> TopicRetention:
+    policies = config["cleanup.policy"].split(",")
 
     def limit(name: str) -> int | None:
-        value = int(config[name].value)
+        value = int(config[name])
         return value if value >= 0 and "delete" in policies else None
 
-    tombstones_ms = int(config["delete.retention.ms"].value)
+    tombstones_ms = int(config["delete.retention.ms"])
     return TopicRetention(limit("retention.ms"), limit("retention.bytes"), "compact" in policies, tombstones_ms)
 
 

@@ -169,7 +169,7 @@ class BisectingLookup:
                 asked = {tp: search.ask_ms for tp, search in todo.items() if search.want.stable is stable}
                 answers |= await self._offsets.at(asked, stable=stable)
             for tp, found in answers.items():
-                searches[tp].take(*(found or (None, 0)))
+                searches[tp].take(*((found.offset, found.time_ms) if found else (None, 0)))
                 answered.add(tp)
             searches = {tp: search for tp, search in searches.items() if tp in answered}
         return {tp: search.time_ms() for tp, search in searches.items() if search.is_over}
