@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _POLL_S = 0.2  # how long a fetch waits for records, so that positions past control records are seen soon
 _FAILED_S = 1.0  # rest after a fetch that failed
+_STOP_S = 5.0  # for the last commit
 _FETCH_WAIT_MS = 100  # a waiting fetch holds up all partitions of its broker; Faust fixes 1,500
 
 
@@ -181,14 +182,15 @@ class Consumer(driver.Consumer):
             self._read_up_to.update(positions)
 
     async def on_stop(self) -> None:
-        """Commit what may be, if the thread still answers.
+        """Commit what may be, if the thread and Kafka still answer.
 
         A failure of any part of the worker ends the thread by itself, before the app is stopped. A call that comes between its last one and its
-        end gets no answer, and Faust would wait for ever: the worker would neither work nor end. What is not committed is read again.
+        end gets no answer, and Faust would wait for ever: the worker would neither work nor end. So it is while brokers are away. What is not
+        committed is read again.
         """
         commit = asyncio.ensure_future(super().on_stop())
         ended = asyncio.ensure_future(self._thread._shutdown.wait())  # noqa: SLF001  # set in this loop, when the thread takes no calls any more
-        await asyncio.wait((commit, ended), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((commit, ended), timeout=_STOP_S, return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
         if commit.done():
             await commit

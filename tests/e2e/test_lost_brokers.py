@@ -138,7 +138,6 @@ def test_a_broker_stands_still_for_longer_than_transactions_may(
         fresh_again(deployment, time.time() + STALLED_S)  # while it takes connections, and says nothing
         cluster.resume(2)
         fresh_again(deployment, time.time())
-        assert any("the transaction is lost" in deployment.log(name) for name in WORKERS)
     finally:
         feed.ended.set()
         feed.join()
