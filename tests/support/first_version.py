@@ -32,15 +32,15 @@ def unpack(to: Path) -> Path:
     return to
 
 
-def without_energy(frames: Iterable[bytes]) -> set[Place]:
-    """Places (topic, partition, offset) of source records that only frames of format 1 hold: their energy is unknown."""
+def in_frames(frames: Iterable[bytes]) -> dict[bool, set[Place]]:
+    """Places (topic, partition, offset) of sessions and CDRs that frames hold; True: those of format 1."""
     by_format: dict[bool, set[Place]] = {True: set(), False: set()}
     for frame in frames:
         number, _, *parts = msgspec.msgpack.decode(frame)
         for _, kind, _, rows, *_ in parts:
             if kind in _OF_ENERGY:
                 by_format[number == 1].update((_OF_ENERGY[kind], row[PARTITION], row[OFFSET]) for row in rows)
-    return by_format[True] - by_format[False]
+    return by_format
 
 
 def would_take(value: bytes | None) -> bool:
