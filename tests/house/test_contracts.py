@@ -1,9 +1,6 @@
 """docs/contracts is what the code says."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from jsonschema import Draft7Validator
@@ -12,22 +9,14 @@ from config.settings import ROOT, load
 from docs.contract_files import FOLDER
 from stream_app.cli.topics import topics_of
 from tests.oracle import TOPICS
-from tests.support.pages import section
+from tests.support.pages import run_script, section
 
 ASYNCAPI = json.loads((FOLDER / "asyncapi.json").read_text())
 CHANNELS = {channel["address"]: channel for channel in ASYNCAPI["channels"].values()}
 
 
-def contract_files(*arguments, code=""):
-    """Runs the script that writes docs/contracts, after some code."""
-    script = ROOT / "docs" / "contract_files.py"
-    whole = f"import runpy, sys\nsys.path.insert(0, {str(ROOT)!r})\n{code}\nrunpy.run_path({str(script)!r}, run_name='__main__')"
-    command = [sys.executable, "-c", whole, *arguments]
-    return subprocess.run(command, cwd=Path("/"), capture_output=True, text=True, timeout=120, check=False)
-
-
 def test_the_contracts_are_as_the_code_is():
-    done = contract_files("--check")
+    done = run_script("contract_files.py", "--check")
     assert done.returncode == 0, done.stderr
 
 
@@ -50,7 +39,7 @@ canonical.GroupName = msgspec.defstruct("GroupName", [("operator_id", str)])
 
 @pytest.mark.parametrize("what", CHANGED)
 def test_a_change_that_the_contracts_lack_is_seen(what):
-    done = contract_files("--check", code=CHANGED[what])
+    done = run_script("contract_files.py", "--check", code=CHANGED[what])
     assert done.returncode == 1
     assert done.stderr.endswith("not as the code is: make docs\n")
 

@@ -20,7 +20,7 @@ from stream_app.domain.tables import TABLES
 from stream_app.monitor.metrics import METRICS
 from stream_app.sinks.sql import OTHER_TABLES, RECORD, sql
 from tests.support.growing import LISTS, steps
-from tests.support.pages import PAGES, PROGRAMS, blocks, commands, prose, section
+from tests.support.pages import PAGES, PROGRAMS, blocks, commands, prose, run_script, section
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z]+):.*## ", MAKEFILE, re.MULTILINE))
@@ -148,16 +148,8 @@ def test_every_other_table_of_clickhouse_is_described_with_its_columns(statement
     assert set(columns) == set(re.findall(r"`(\w+)`", row[3]))
 
 
-def results_lists(*arguments, code=""):
-    """Runs the script that writes lists of figures and tables into pages, after some code."""
-    script = ROOT / "docs" / "results_lists.py"
-    whole = f"import runpy, sys\nsys.path.insert(0, {str(ROOT)!r})\n{code}\nrunpy.run_path({str(script)!r}, run_name='__main__')"
-    command = [sys.executable, "-c", whole, *arguments]
-    return subprocess.run(command, cwd=Path("/"), capture_output=True, text=True, timeout=120, check=False)
-
-
 def test_the_docs_list_figures_and_tables_as_they_are():
-    done = results_lists("--check")
+    done = run_script("results_lists.py", "--check")
     assert done.returncode == 0, done.stderr
 
 
@@ -177,7 +169,7 @@ tables.TABLES = (*tables.TABLES, WEEKDAY)
 
 @pytest.mark.parametrize("what", ADDED)
 def test_a_figure_or_a_table_that_no_page_lists_is_seen(what):
-    done = results_lists("--check", code=ADDED[what])
+    done = run_script("results_lists.py", "--check", code=ADDED[what])
     assert (done.returncode, done.stderr) == (1, "docs/api.md is not what the tables say: make docs\n")
 
 

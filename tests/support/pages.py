@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,3 +55,11 @@ def prose(page: Path) -> str:
 def section(page: Path, heading: str) -> str:
     """What stands under a heading of the second level."""
     return page.read_text().split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def run_script(name: str, *arguments: str, code: str = "") -> "subprocess.CompletedProcess[str]":
+    """Runs a script of `docs/`, which writes pages or files there, after some code, from a folder elsewhere."""
+    script = ROOT / "docs" / name
+    whole = f"import runpy, sys\nsys.path.insert(0, {str(ROOT)!r})\n{code}\nrunpy.run_path({str(script)!r}, run_name='__main__')"
+    command = [sys.executable, "-c", whole, *arguments]
+    return subprocess.run(command, cwd=Path("/"), capture_output=True, text=True, timeout=120, check=False)
