@@ -74,6 +74,9 @@ storm: .venv/development ## faults of all kinds under load, for ten minutes, the
 machines: .venv/development ## demo, pay and down on a new Debian 12 and 13, as root and as a user; needs root and debootstrap
 	@$(BIN)/python -m tests.machines $(ARGS)
 
+kubernetes: .venv/development ## render the Helm chart, hold it against published schemas, write deploy/kubernetes/rendered; needs Go
+	@$(BIN)/python -m deploy.kubernetes.check
+
 lock: .venv/development ## pin the dependencies anew, after pyproject.toml changed
 	@"$$UV" pip compile -q --universal --generate-hashes --group dev pyproject.toml -o requirements-dev.lock
 	"$$UV" pip compile -q --universal --generate-hashes pyproject.toml -c requirements-dev.lock -o requirements.lock
@@ -96,13 +99,14 @@ dashboard: .venv/runtime ## build the dashboard from its sources; needs Node, wh
 pictures: .venv/development chromium ## take the dashboard's pictures of docs/ anew
 	@$(BIN)/python docs/pictures.py
 
-docs: .venv/runtime ## write what of docs/ and deploy/ is made from the sources
+docs: .venv/development ## write what of docs/ and deploy/ is made from the sources
 	@$(BIN)/python docs/settings_page.py
 	$(BIN)/python docs/metrics_page.py
 	$(BIN)/python docs/security_page.py
 	$(BIN)/python docs/results_lists.py
 	$(BIN)/python docs/contract_files.py
 	$(BIN)/python docs/dashboard_figures.py
+	$(BIN)/python docs/kubernetes_page.py
 	$(BIN)/python deploy/grafana/dashboard.py
 
 # -- what the targets stand on
@@ -148,4 +152,4 @@ chromium javac npm:
 	  echo "$@ is missing, and make test needs it: install it (Debian: apt-get install $(PACKAGE))." >&2; exit 1
 	fi
 
-.PHONY: help up down clean demo pay token quick test check bench compare storm machines lock advisories sbom dashboard pictures docs chromium javac npm
+.PHONY: help up down clean demo pay token quick test check bench compare storm machines kubernetes lock advisories sbom dashboard pictures docs chromium javac npm

@@ -28,6 +28,8 @@ def command(
     """Run a worker until it is told to stop; it ends with an error rather than skip anything."""
     if only not in {None, worker.INGEST, worker.LEDGER}:
         raise typer.BadParameter("ingest or ledger", param_hint="--only")
+    if ready_file is not None:
+        ready_file.unlink(missing_ok=True)  # one before it may have had the same pid: a container's is 1
     settings = config.load()
     source_maps.teams(settings)
     port = settings.worker_metrics_port if metrics_port is None else metrics_port

@@ -70,7 +70,7 @@ class Copy:
 
     def write_docs(self) -> None:
         """What `make docs` does."""
-        self.run("make", "-o", ".venv/runtime", "docs")
+        self.run("make", "-o", ".venv/development", "docs")
 
     def python(self, code: str, env: dict[str, str] | None = None) -> str:
         """What Python code that imports the copy's modules prints."""
