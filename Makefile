@@ -7,6 +7,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 WORKERS ?= 2
+REQUIREMENTS ?= requirements.lock
 ARGS ?=
 # Of all tests, as measured on 2026-11-28: what `make test` says before it has measured them on the machine at hand.
 TEST_MINUTES := 25
@@ -77,8 +78,12 @@ machines: .venv/development ## demo, pay and down on a new Debian 12 and 13, as 
 kubernetes: .venv/development ## render the Helm chart, hold it against published schemas, write deploy/kubernetes/rendered; needs Go
 	@$(BIN)/python -m deploy.kubernetes.check
 
+image: .venv/development ## build the image crm-stats, and write .run/image-sbom.json: all that it holds; needs a Docker engine
+	@$(BIN)/python deploy/image.py $(REQUIREMENTS) $(ARGS)
+
 lock: .venv/development ## pin the dependencies anew, after pyproject.toml changed
-	@"$$UV" pip compile -q --universal --generate-hashes --group dev pyproject.toml -o requirements-dev.lock
+	@"$$UV" pip compile -q --universal --generate-hashes --all-extras --group dev pyproject.toml -o requirements-dev.lock
+	"$$UV" pip compile -q --universal --generate-hashes --all-extras pyproject.toml -c requirements-dev.lock -o requirements-extras.lock
 	"$$UV" pip compile -q --universal --generate-hashes pyproject.toml -c requirements-dev.lock -o requirements.lock
 	"$$UV" pip compile -q --universal --generate-hashes docs/subscribers/python/requirements.in -c requirements-dev.lock -o docs/subscribers/python/requirements.txt
 
@@ -129,9 +134,9 @@ docs: .venv/development ## write what of docs/ and deploy/ is made from the sour
 	touch $@
 
 # Compiled here, once: where bytecode may not be written later, each start would compile all of it again, for more than a second.
-.venv/runtime: .venv/python requirements.lock pyproject.toml
+.venv/runtime: .venv/python requirements-extras.lock pyproject.toml
 	@echo "Installing what the service needs into .venv" >&2
-	"$$UV" pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock
+	"$$UV" pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-extras.lock
 	"$$UV" pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@
 
@@ -152,4 +157,4 @@ chromium javac npm:
 	  echo "$@ is missing, and make test needs it: install it (Debian: apt-get install $(PACKAGE))." >&2; exit 1
 	fi
 
-.PHONY: help up down clean demo pay token quick test check bench compare storm machines kubernetes lock advisories sbom dashboard pictures docs chromium javac npm
+.PHONY: help up down clean demo pay token quick test check bench compare storm machines kubernetes image lock advisories sbom dashboard pictures docs chromium javac npm

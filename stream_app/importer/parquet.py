@@ -12,11 +12,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import polars as pl
+try:
+    import polars as pl
+except ModuleNotFoundError:  # it is the extra `import`: who opens a file is told
+    pl = None  # type: ignore[assignment]
 
 from stream_app.importer.read import FileError, Row, unreadable
 
 BATCH_ROWS = 10_000
+_EXTRA = (
+    "polars, which reads Parquet, is not installed: install requirements-extras.lock (the extra `import`; an image: "
+    "make image REQUIREMENTS=requirements-extras.lock), or give the rows as CSV"
+)
 _SINGLE = struct.Struct("f")
 
 
@@ -30,6 +37,11 @@ class ParquetReader:
             self.size = path.stat().st_size
             with path.open("rb"):  # its errors are clearer
                 pass
+        except OSError as error:
+            raise unreadable(path, error) from None
+        if pl is None:
+            raise FileError(f"{path} can't be read here: {_EXTRA}")
+        try:
             frame = pl.scan_parquet(path, glob=False)
             kinds = {name: kind for name, kind in frame.collect_schema().items() if not kind.is_nested()}
             self.header = list(kinds)

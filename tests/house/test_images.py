@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from urllib.parse import urlsplit
 
 import pytest
@@ -42,6 +43,21 @@ def test_what_is_copied_is_there_and_not_left_out_of_the_context():
 def test_the_image_holds_all_packages_of_the_service():
     packages = re.search(r"^packages = (\[.*\])$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
     assert set(json.loads(packages)) <= set(re.findall(r"^COPY (\w+) \w+$", DOCKERFILE, re.MULTILINE))
+
+
+def pinned(lock):
+    """Package -> version, of a lock file."""
+    return dict(re.findall(r"^([\w.-]+)(?:\[.*?\])?==(\S+)", (ROOT / lock).read_text(), re.MULTILINE))
+
+
+def test_the_image_holds_no_extra_unless_it_is_told_to_and_the_same_versions_then():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = {re.match(r"[\w.-]+", each)[0] for extra in project["optional-dependencies"].values() for each in extra}
+    without, with_ = pinned("requirements.lock"), pinned("requirements-extras.lock")
+    assert instruction("ARG") == "REQUIREMENTS=requirements.lock"
+    assert "polars" in extras
+    assert extras <= with_.keys() - without.keys()
+    assert without.items() <= with_.items() <= pinned("requirements-dev.lock").items()
 
 
 def test_the_image_runs_the_program_as_nobody_in_particular():

@@ -23,7 +23,7 @@ def test_without_uv_and_python_make_says_what_to_install(tmp_path):
     tools.mkdir()
     for tool in ("bash", "sed", "expand", "touch", "rm", "make"):
         (tools / tool).symlink_to(shutil.which(tool))
-    for name in ("Makefile", "requirements.lock", "requirements-dev.lock", "pyproject.toml"):
+    for name in ("Makefile", "requirements-extras.lock", "requirements-dev.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
     done = subprocess.run(
         ["make", "up"], cwd=tmp_path, env={"PATH": str(tools)}, capture_output=True, text=True, check=False

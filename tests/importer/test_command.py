@@ -4,6 +4,9 @@ import asyncio
 import base64
 import json
 import random
+import re
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -143,6 +146,27 @@ async def test_an_interrupted_import_goes_on_unless_it_is_told_to_restart(kafka,
         sent = [value["session_id"] for _, value in (await arrived(kafka, topics))["sessions"]]
         assert sent[-records:] == ["s-1", "s-2", *(["s-1", "s-2"] if arguments else []), "s-4"]
     assert list((tmp_path / "state" / "imports").iterdir()) == []
+
+
+def test_without_what_reads_parquet_a_file_of_it_is_one_sentence_and_csv_is_imported(files, tmp_path):
+    """As in the image, which does not hold polars."""
+    parquet = tmp_path / "rows.parquet"
+    parquet.write_bytes(b"PAR1")
+    (tmp_path / "parquet.toml").write_text(MAP + OPERATOR + '[file]\nformat = "parquet"\n')
+    program = "import sys; sys.modules['polars'] = None; from stream_app.cli import main; main()"
+
+    def run(*words):
+        command = [sys.executable, "-c", program, "import", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    for words in [[parquet, "--new-map"], [parquet, "--map", tmp_path / "parquet.toml", "--dry-run"]]:
+        done = run(*words)
+        assert done.returncode == 1
+        assert re.fullmatch(
+            r"stream-app import: .*rows\.parquet can't be read here: polars, which reads Parquet, is not installed: .*\n",
+            done.stderr,
+        )
+    assert run(*files, "--dry-run").returncode == 0
 
 
 def test_a_dry_run_needs_no_kafka(monkeypatch, files):
