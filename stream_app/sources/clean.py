@@ -17,7 +17,17 @@ def is_plain(values: Sequence[bytes | None]) -> bool:
 
 def is_clean(source: Source, value: bytes | None, record: object) -> bool:
     """Whether the ids are free of control characters. `Raises` UnicodeDecodeError, also for a field that msgspec skips."""
-    assert value is not None  # it gave a record
+    check_utf_8(value)
+    return has_clean_ids(source, record)
+
+
+def check_utf_8(value: bytes | None) -> None:
+    """`Raises` UnicodeDecodeError for a value that is not UTF-8 throughout."""
+    assert value is not None  # msgspec has read it
     if not value.isascii():
         value.decode()
+
+
+def has_clean_ids(source: Source, record: object) -> bool:
+    """Whether the ids of a record are free of control characters."""
     return not CONTROLS.search("".join(source.ids(record)))

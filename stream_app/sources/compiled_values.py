@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from stream_app.domain.money import DIGITS
-from stream_app.sources.exact import ID_LENGTH, MOST_AMOUNT, MOST_VERSION
+from stream_app.sources.exact import CONTROLS, ID_LENGTH, MOST_AMOUNT, MOST_VERSION
 from stream_app.sources.function_text import FunctionText
 from stream_app.sources.lookups import Amounts, Energies, Offsets, as_id, energy_left, local_ms, text_of
 from stream_app.sources.maps import map_file as m
@@ -75,6 +75,8 @@ class Values:
             return self._function.known[key]
         if spec.value is not None:
             return repr(spec.value)
+        if CONTROLS.search("".join([spec.separator, *spec.values.values()])):
+            raise UncompiledError  # ids of others are looked at only where a value can hold such a character
         if spec.paths:
             parts = [self._one_id(self._place(name), {}) for name in spec.paths]
             joined = self._function.variable(f"{self._function.name(spec.separator)}.join(({', '.join(parts)},))")
@@ -160,7 +162,7 @@ class Values:
             return str(spec)
         place = self._place(spec.name)
         if ("version", place) not in self._function.known:
-            variable = self._function.variable(f"{place} or 0")
+            variable = self._function.variable(f"0 if {place} is None or {place} == '' else {place}")
             if place not in self._typed:
                 wrong = f"{variable}.__class__ is not int or not 0 <= {variable} <= {MOST_VERSION}"
                 self._function.line(f"if {wrong}: raise ValueError")

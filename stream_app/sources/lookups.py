@@ -3,6 +3,7 @@
 Invariant: a table gives what the exact way makes of a value, or raises one of DOUBTS.
 """
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -30,10 +31,14 @@ DOUBTS: Final = (
 )
 _KEPT: Final = 100_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_WITH_EXPONENT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?[eE][+-]?[0-9]+")
 
 
 class _Table(dict[Any, Any]):
-    """Made values by what they are made of, which may be of any type but a boolean: that is equal to a number."""
+    """Made values by what they are made of, which may be of any type but a boolean: that is equal to a number.
+
+    A number and a text are equal where they are written alike. They are also read alike, but with an exponent: what is written so is made each time.
+    """
 
     def __init__(self, make: Callable[[Any], Any]) -> None:
         super().__init__()
@@ -41,6 +46,8 @@ class _Table(dict[Any, Any]):
 
     def __missing__(self, found: Any) -> Any:
         made = self._make(found)
+        if isinstance(found, str) and _WITH_EXPONENT.fullmatch(found):
+            return made
         if len(self) >= _KEPT:
             self.clear()
         self[found] = made

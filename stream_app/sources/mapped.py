@@ -13,7 +13,7 @@ from stream_app.domain.errors import Reason as Unusable
 from stream_app.domain.errors import Rejection
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION, VERSION, Row, SourceEvents
 from stream_app.sources import envelopes, ocpi
-from stream_app.sources.clean import is_clean, is_plain
+from stream_app.sources.clean import check_utf_8, has_clean_ids, is_plain
 from stream_app.sources.compiled import compiled
 from stream_app.sources.envelopes import Found
 from stream_app.sources.events import SOURCES, Event
@@ -172,8 +172,10 @@ def decode_mapped(
     for index, value, offset, timestamp in zip(range(len(values)), values, offsets, timestamps, strict=True):
         try:
             events = read(value, timestamp, offset, partition, latest_ms)
-            if not plain and not all(is_clean(SOURCES[kind], value, record) for kind, _, _, _, record in events):
-                raise LookupError  # as the others are raised further down
+            if not plain:
+                check_utf_8(value)
+                if not all(has_clean_ids(SOURCES[kind], record) for kind, _, _, _, record in events):
+                    raise LookupError  # as the others are raised further down
         except DOUBTS:
             stamp = Stamp(timestamp, offset, partition)
             events, rejection = reader.exact(value, stamp, latest_ms, ocpi_operators)

@@ -11,7 +11,7 @@ from config.settings import ROOT
 from stream_app.sources.clean import is_clean
 from stream_app.sources.events import SOURCES
 from stream_app.sources.lookups import DOUBTS
-from stream_app.sources.mapped import Stamp, TopicReader
+from stream_app.sources.mapped import Stamp, TopicReader, decode_mapped
 from stream_app.sources.maps.map_load import load_topic
 from tests.support.own_topics import TOPICS
 
@@ -133,3 +133,66 @@ def test_both_ways_agree(name, data):
 
 
 READERS = {name: TopicReader(load_topic(text.encode())) for name, (text, _) in CASES.items()}
+
+
+ALONE = """
+[topic]
+name = "t"
+number = 9
+
+[row]
+operator_id = { path = "op" }
+
+[session]
+session_id = { path = "id" }
+status = { value = "COMPLETED" }
+started_at = { path = "at" }
+energy_kwh = { path = "kwh" }
+version = { path = "meta[0].revision" }
+where = [{ path = "kind", is = ["charge"] }]
+
+[payment]
+payment_id = { path = "id" }
+status = { value = "SUCCEEDED" }
+amount_received = { path = "amount" }
+currency = { value = "EUR" }
+paid_at = { path = "at" }
+where = [{ path = "kind", is = ["charge"] }]
+"""
+USUAL = b'"op": "M1", "id": "a", "at": "2026-11-03T08:29:59Z", "kind": "charge"'
+BESIDE = [
+    b'{%b, "amount": 1.5e0, "kwh": 1e1}' % USUAL,
+    b'{%b, "amount": "1.5e0", "kwh": "1e1"}' % USUAL,
+    b'{%b, "amount": "1.5", "kwh": "1e1"}' % USUAL,
+    b'{%b, "amount": 1.5, "kwh": "1E+1"}' % USUAL,
+    *[b'{%b, "amount": 1, "meta": [{"revision": %b}]}' % (USUAL, wrong) for wrong in (b"false", b"[]", b"{}", b'""')],
+    b'{"kind": "other", "note": "\xff"}',
+]
+
+
+@pytest.mark.parametrize("values", [BESIDE, BESIDE[::-1]])
+def test_what_a_value_says_does_not_depend_on_those_before_it(values):
+    reader = TopicReader(load_topic(ALONE.encode()))
+    for value in values:
+        found, rejections = decode_mapped(reader, [value], [100], [NOW_MS], STAMP.partition, LATEST_MS, {})
+        events, rejection = TopicReader(load_topic(ALONE.encode())).exact(value, STAMP, LATEST_MS, {})
+        rows = [row for by_operator in found.values() for part in by_operator.values() for row in part.rows]
+        assert rows == [event.row for event in events]
+        assert [rejected for _, rejected in rejections] == ([] if rejection is None else [rejection])
+
+
+IDS = [
+    # an operator's id, and the session's, by maps that make what is no id
+    ('{ path = "op", values = { M1 = "M\\t1" } }', '{ path = "id" }'),
+    ('{ path = "op" }', '{ paths = ["op", "id"], separator = "\\t" }'),
+]
+
+
+@pytest.mark.parametrize(("operator", "session"), IDS)
+def test_ids_that_only_the_map_makes_wrong_are_refused(operator, session):
+    text = ALONE.replace('{ path = "op" }', operator).replace('session_id = { path = "id" }', f"session_id = {session}")
+    reader = TopicReader(load_topic(text.encode()))
+    value = b'{%b, "amount": 1}' % USUAL
+    found, rejections = decode_mapped(reader, [value], [100], [NOW_MS], STAMP.partition, LATEST_MS, {})
+    assert not any(found.values())
+    assert len(rejections) == 1
