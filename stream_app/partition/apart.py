@@ -21,6 +21,7 @@ from stream_app.formats.rows import Ahead, Position
 from stream_app.partition.frozen_rows import FrozenRows
 
 _NEAR: Final = 500  # events: some milliseconds
+_STEP_EVENTS: Final = 1_000  # of frames applied at once: some 20 ms
 _END: Final = object()
 
 
@@ -37,7 +38,7 @@ class _Apart:
 
     def hold(self, parts: Sequence[Events]) -> None:
         self._held.append(parts)
-        self.events += sum(len(part.rows) for part in parts)
+        self.events += _count(parts)
 
     @property
     def is_near(self) -> bool:
@@ -49,14 +50,22 @@ class _Apart:
         if self._steps is None:
             if not self._held:
                 return False
-            frames: list[tuple[None, Sequence[Events]]] = [(None, parts) for parts in self._held]
-            self._held.clear()
-            self.events, self._has_begun = 0, True
+            frames: list[tuple[None, Sequence[Events]]] = []
+            count = 0
+            while self._held and count < _STEP_EVENTS:
+                frames.append((None, self._held.popleft()))
+                count += _count(frames[-1][1])
+            self.events -= count
+            self._has_begun = True
             self._steps = self.ledger.applying(frames)
         if next(self._steps, _END) is _END:
             self._steps = None
             self.late += self.ledger.late
         return True
+
+
+def _count(parts: Iterable[Events]) -> int:
+    return sum(len(part.rows) for part in parts)
 
 
 class OperatorsApart:

@@ -1,6 +1,7 @@
 """Operators applied apart from the others of their partition: who waits for whom, and what is in the rows after any interruption."""
 
 import asyncio
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -216,6 +217,28 @@ async def test_a_topic_that_ends_before_what_others_had_applied_is_another_histo
     await lane.fence()
     with pytest.raises(PositionError, match=f"the state goes on at {position.applied}"):
         await lane.start(Range(0, position.applied - 1))
+
+
+def test_what_is_held_of_an_operator_is_applied_in_steps():
+    """However much came while it was counted: others wait for a step of it, not for all."""
+    owner = _Owner(MemoryStore())
+    owner.apply(made(KNOWN))
+    owner.freeze()
+    at = len(KNOWN)
+    many = [session(f"many-{n}", EVENING, f"c{n}") for n in range(8000)]
+    events = [many[start : start + 800] for start in range(0, len(many), 800)]
+    frames = [frame(*some, offset=at + 1 + n) for n, some in enumerate(events)]
+    owner.apply([frame(announced("Asia/Tokyo", version=1), offset=at), *frames])
+    apart, counts = owner.state.apart, [8000]
+    while apart.step():
+        counts.append(apart.events)
+    assert max(before - after for before, after in pairwise(counts)) <= 1600
+    assert counts[-1] == 0
+    list(owner.state.rejoining())
+    owner.freeze()
+    (cell,) = CommittedRows(0, owner.store).cells(MONTHLY, [CellKey("M1", "ALL", 202611)])
+    assert cell is not None
+    assert cell.sessions[0] == 8040
 
 
 # -- any interleaving
