@@ -129,6 +129,11 @@ class Lanes:
         task.add_done_callback(self._taking.discard)
         return task
 
+    def _cancel_taking(self) -> None:
+        for task in self._taking:
+            if not task.cancelling():  # what it does at its end is not to be cancelled
+                task.cancel()
+
     async def _take(self, partitions: Sequence[int], *, seeks: bool = False) -> None:
         """Take partitions over, whose lanes are closed or were never there. Those that can't be fenced soon follow by themselves."""
         taken: dict[int, Lane] = {}
@@ -266,10 +271,10 @@ class Lanes:
 
         Called before partitions are given away.
         """
-        for task in list(self._taking):
-            task.cancel()
+        self._cancel_taking()
         async with self._lock:
-            if self._taking:
+            while self._taking:
+                self._cancel_taking()  # a partition may be lost as long as its lane works: also while the lock was waited for
                 await asyncio.wait(self._taking)
             lanes, self.lanes = self.lanes, {}
             ended = await asyncio.gather(*(lane.stop() for lane in lanes.values()))

@@ -232,6 +232,36 @@ async def test_a_take_over_that_hangs_does_not_hold_up_the_rebalance(workers, mo
     await workers.work("one", *FIRST)
 
 
+async def test_a_partition_lost_while_others_are_given_up_does_not_hold_up_the_rebalance(workers, monkeypatch):
+    """One of those that were taken over takes its time to end, and another one's transaction is lost in it: the group is asked whose that is, and waits for us."""
+    ends, start = asyncio.Event(), lane_module.Lane.start
+
+    async def start_slowly(lane, where, **how) -> None:
+        if lane.partition == 1:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await ends.wait()
+        await start(lane, where, **how)
+
+    monkeypatch.setattr(lane_module.Lane, "start", start_slowly)
+    lanes = await workers.start("one")
+    recovering = asyncio.create_task(lanes.recover({0, 1}))
+    await until(lambda: [lane.partition for lane in lanes.open_lanes()] == [0])
+    workers.kafka.rebalances = True
+    parking = asyncio.create_task(lanes.park())
+    await asyncio.sleep(0)
+    workers.kafka.logs[0][0].fails = [Interrupted("no coordinator")]
+    await lanes.put(0, [batch(0, *FIRST)])
+    await until(lambda: not lanes.open_lanes())
+    ends.set()
+    async with asyncio.timeout(20):
+        await parking
+        await recovering
+    assert not lanes.lanes
+    assert not workers.crashes
+
+
 async def test_the_consumer_goes_back_by_a_frame_when_a_partition_has_a_new_leader(workers):
     """It fetches from the last known frame on, as it does after each recovery."""
     lanes = await workers.start("one", 0)
