@@ -14,7 +14,7 @@ from config import source_maps
 from config.settings import Settings
 from stream_app.access import rights
 from stream_app.access.rights import Right
-from stream_app.cli.generation import quiet_client
+from stream_app.cli.generation import prepare_client
 from stream_app.cli.rights import GOES_ON, ROLES
 from stream_app.clients.waiting import ClusterError
 from stream_app.local.errors import LocalError
@@ -32,7 +32,7 @@ def check_kafka(
 
     `needs`: which rights of the role this run needs. `Raises` AccessError, LocalError.
     """
-    quiet_client()
+    prepare_client()
     wanted = list(filter(needs, ROLES[role](settings)))
     optional = {name for name, topic in source_maps.teams(settings).items() if topic.is_optional and role in GOES_ON}
     return asyncio.run(_check(settings, wanted, optional, seconds_max))

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from config import settings as config
 from stream_app.cli.access import need_kafka
-from stream_app.cli.generation import generation_in_force, quiet_client
+from stream_app.cli.generation import generation_in_force, prepare_client
 from stream_app.cli.simulate import (
     CUSTOMERS,
     MONTHS,
@@ -46,7 +46,7 @@ def command(
     rate: Annotated[float, typer.Option(min=0.01, max=5000, help="Live records a second")] = RATE,
 ) -> None:
     """Fill the running stack with a plausible network, show a report, and leave live traffic running."""
-    quiet_client()
+    prepare_client()
     run, settings, program = run_folder(), config.load(), Path(sys.executable).parent / "stream-app"
     network = build(SEED, OPERATORS, customers)
     need_kafka(settings, "pay")

@@ -7,6 +7,7 @@ from typing import Final
 from aiokafka.errors import KafkaError
 
 from config.settings import Settings
+from stream_app.clients.client import install
 from stream_app.formats.generations import Generation, newest_serving
 from stream_app.kafka import generations
 from stream_app.local.errors import LocalError
@@ -15,8 +16,9 @@ _SECONDS_MAX: Final = 10.0  # for a broker that takes connections and says nothi
 _ERRORS: Final = (KafkaError, TimeoutError)
 
 
-def quiet_client() -> None:
-    """The client reports on its own what is one sentence of ours."""
+def prepare_client() -> None:
+    """Have all producers and consumers that come after use our client, and what it reports on its own be quiet: that is one sentence of ours."""
+    install()
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
@@ -31,7 +33,7 @@ async def generation_in_force(settings: Settings) -> Settings:
 
 def in_force_if_seen(settings: Settings) -> Settings:
     """The same; the settings as they are while Kafka is away, for who finds out later by itself."""
-    quiet_client()
+    prepare_client()
     try:
         return asyncio.run(_read(settings))
     except _ERRORS:

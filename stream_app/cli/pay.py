@@ -10,7 +10,7 @@ import typer
 
 from config import settings as config
 from stream_app.cli.access import need_kafka
-from stream_app.cli.generation import generation_in_force, quiet_client
+from stream_app.cli.generation import generation_in_force, prepare_client
 from stream_app.cli.simulate import CUSTOMERS, OPERATORS, SEED, source_topics
 from stream_app.domain.money import major
 from stream_app.formats.murmur2 import partition_for
@@ -35,7 +35,7 @@ def command(
     currency: Annotated[str | None, typer.Option(help="Without it the operator's")] = None,
 ) -> None:
     """Send one payment and its session, and say when the results hold it."""
-    quiet_client()
+    prepare_client()
     settings = config.load()
     who = customer if customer is not None else _somebody(operator, group)
     try:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from config import settings as config
 from stream_app.cli.access import need_kafka
-from stream_app.cli.generation import quiet_client
+from stream_app.cli.generation import prepare_client
 from stream_app.local.errors import LocalError
 from stream_app.simulator.live import Live
 from stream_app.simulator.network import Network, build
@@ -46,7 +46,7 @@ def command(
         raise LocalError("--seconds bounds the live traffic: it goes with --live.")
     settings, network = config.load(), build(seed, operators, customers)
 
-    quiet_client()
+    prepare_client()
     need_kafka(settings, "importer")
     try:
         asyncio.run(_send(settings, network, months if history else 0, (rate, seconds) if live else None, ready_file))

@@ -15,7 +15,7 @@ from config import source_maps
 from stream_app.access.secret_files import read_secrets
 from stream_app.access.stores import without_password
 from stream_app.cli.access import check_kafka
-from stream_app.cli.generation import generation_in_force, quiet_client
+from stream_app.cli.generation import generation_in_force, prepare_client
 from stream_app.cli.token import HOURS, dashboard, operations, signed
 from stream_app.cli.topics import topics_of
 from stream_app.local.errors import LocalError
@@ -34,7 +34,7 @@ def command(
     servers_only: Annotated[bool, typer.Option(help="Start Kafka, Redis and ClickHouse only")] = False,
 ) -> None:
     """Start all of the local stack that is not already running, and return when it is ready."""
-    quiet_client()
+    prepare_client()
     run = run_folder()
     with alone(run):
         settings = config.load()

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
-from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from stream_app.access.kafka import KafkaAccess
 from stream_app.access.rights import Right
+from stream_app.clients.client import Client
 from stream_app.clients.waiting import ClusterError
 from stream_app.observing.client import TIMEOUT_S, client_settings, cluster_errors
 
@@ -93,7 +93,7 @@ async def _ids(kafka: KafkaAccess, names: Sequence[str]) -> set[str]:
     """Those transactional ids that a producer of the principal may take."""
     if not names:
         return set()
-    client = AIOKafkaClient(**kafka.aiokafka(), request_timeout_ms=int(TIMEOUT_S * 1000))
+    client = Client(**kafka.aiokafka(), request_timeout_ms=int(TIMEOUT_S * 1000))
     try:
         with cluster_errors():
             await client.bootstrap()

@@ -4,11 +4,16 @@ import asyncio
 import socket
 
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer import consumer
 from aiokafka.errors import NodeNotReadyError, RequestTimedOutError
+from aiokafka.producer import producer
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.structs import BrokerMetadata
 
+from stream_app.cli.generation import prepare_client
 from stream_app.clients import client as module
 from stream_app.clients.client import Client
 from stream_app.local.ports import HOST
@@ -132,3 +137,14 @@ async def test_its_end_does_not_wait_for_what_a_broker_does_not_take(kafka, new_
     async with asyncio.timeout(60):
         await made.close()
     server.close()
+
+
+async def test_producers_and_consumers_of_commands_use_it(monkeypatch):
+    """Imports, redrives and simulations, too: a broker that stands still holds them up no longer than a worker."""
+    for user in (consumer, producer):
+        monkeypatch.setattr(user, "AIOKafkaClient", AIOKafkaClient)
+    prepare_client()
+    for made in (AIOKafkaProducer(bootstrap_servers="no:1"), AIOKafkaConsumer(bootstrap_servers="no:1")):
+        client = made.client if isinstance(made, AIOKafkaProducer) else made._client
+        assert isinstance(client, Client)
+        await made.stop()
