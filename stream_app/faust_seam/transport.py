@@ -8,6 +8,7 @@ goes on is for its owner to say (`App.positions`); the group's offset is asked o
 
 import asyncio
 import logging
+import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -19,14 +20,18 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
+from mode import Service
 
 from stream_app.clients.waiting import passes, until_kafka_answers
 from stream_app.kafka.read_records import ReadRecords
+from stream_app.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.2  # how long a fetch waits for records, so that positions past control records are seen soon
 _FAILED_S = 1.0  # rest after a fetch that failed
+_GROUP_S = 1.0  # between two looks at whether the consumer still takes part in its group
+_QUIET_S = 30.0  # between two lines that it does not
 _STOP_S = 5.0  # for the last commit
 _FETCH_WAIT_MS = 100  # a waiting fetch holds up all partitions of its broker; Faust fixes 1,500
 
@@ -49,6 +54,27 @@ class Thread(driver.AIOKafkaConsumerThread):
         super().__init__(*args, **kwargs)
         self._read = ReadRecords(self.consumer.app.lost)  # type: ignore[attr-defined]  # our App
         self._committed: dict[TopicPartition, OffsetAndMetadata] = {}  # as the group has it
+
+    @Service.task
+    async def _follow_group(self) -> None:
+        """Take what the group's coordinator could not go on with, and have the consumer join again; what does not pass by itself ends the worker.
+
+        aiokafka takes no part in the group, neither beats nor joins, until somebody has taken the error. It gives it to who asks for records, which is
+        what nobody does in a rebalance, and Faust never does in the way that takes it.
+        """
+        failing: Trouble[str] = Trouble(_QUIET_S)
+        while not self.should_stop:
+            coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001
+            try:
+                coordinator.check_errors()
+                failing.is_over([""])
+            except KafkaError as exc:
+                if not passes(exc):
+                    raise
+                if failing.has("", time.monotonic()):
+                    log.warning("the consumer group is joined again: %s", exc)
+                coordinator.request_rejoin()
+            await asyncio.sleep(_GROUP_S)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)

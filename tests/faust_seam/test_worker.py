@@ -80,6 +80,49 @@ app.starts.append(start)
 faust.Worker(app, loglevel="INFO", redirect_stdouts=False).execute_from_commandline()
 """
 
+ERRORS = """
+import asyncio, os, signal, sys
+from pathlib import Path
+import faust
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import KafkaError
+from config import settings
+from stream_app import worker
+
+worker.prepare()
+app = worker.create_ingest(settings.load(), Path(sys.argv[1]))
+beat, assign = GroupCoordinator._do_heartbeat, GroupCoordinator._perform_assignment
+left = ["a heartbeat", "an assignment"]
+
+async def beat_once_not(coordinator):
+    if app.running.is_set() and "a heartbeat" in left:
+        left.remove("a heartbeat")
+        raise KafkaError("an answer that aiokafka does not know")
+    return await beat(coordinator)
+
+async def assign_once_not(coordinator, response):
+    if app.running.is_set() and "an assignment" in left:
+        left.remove("an assignment")
+        raise ValueError("the cluster has changed meanwhile")
+    return await assign(coordinator, response)
+
+GroupCoordinator._do_heartbeat, GroupCoordinator._perform_assignment = beat_once_not, assign_once_not
+
+async def watch():
+    await app.running.wait()
+    before = app.consumer_generation_id
+    while left or app.consumer_generation_id == before or not app.consumer.flow_active:
+        await asyncio.sleep(0.05)
+    print("joined again", flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+async def start():
+    app.add_future(watch())
+
+app.starts.append(start)
+faust.Worker(app, loglevel="INFO", redirect_stdouts=False).execute_from_commandline()
+"""
+
 STUCK = """
 import asyncio, os, signal, sys, time
 from pathlib import Path
@@ -164,6 +207,17 @@ def test_a_worker_ends_though_the_thread_that_would_commit_takes_no_calls_any_mo
     env = {**deployment.env, "STREAM_APP_INGEST_COMMIT_MS": "600000"}
     done = subprocess.run(arguments, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert "the thread takes no calls" in done.stdout
+
+
+def test_a_worker_joins_its_group_again_after_errors_of_it(deployment, tmp_path):
+    """Of a heartbeat while records are read, then of an assignment while nothing is: aiokafka stands still after each until it is asked."""
+    (tmp_path / "state").mkdir()
+    arguments = [sys.executable, "-c", ERRORS, str(tmp_path / "state")]
+    done = subprocess.run(
+        arguments, env=deployment.env, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "joined again" in done.stdout
 
 
 def test_fausts_monitor_counts_messages_end_offsets_and_commits(deployment, tmp_path):
