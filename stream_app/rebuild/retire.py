@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 from aiokafka import TopicPartition
@@ -16,12 +17,19 @@ from stream_app.ports.records import Batch
 _WINDOW = 2_000  # records at the end of a changelog; each transaction ends with the position
 
 
+class Retired(NamedTuple):
+    """Up to which offset of an events partition a generation came: `applied` with anything, `complete` with all of its operators."""
+
+    applied: int
+    complete: int
+
+
 async def retire(
     kafka: KafkaAccess, consumer_group: str, changelog: str, events: str, partitions: Sequence[int], by: int
-) -> dict[int, int]:
+) -> dict[int, Retired]:
     """Fence the owners of a generation's partitions, and mark the generation as superseded by another one.
 
-    Gives the offsets of the events partitions up to which the generation came. Idempotent. `Raises` KafkaError.
+    Gives how far the generation came, by partition. Idempotent. `Raises` KafkaError.
     """
     found = await asyncio.gather(*(_retire(kafka, consumer_group, (changelog, p), (events, p), by) for p in partitions))
     return dict(zip(partitions, found, strict=True))
@@ -29,7 +37,7 @@ async def retire(
 
 async def _retire(
     kafka: KafkaAccess, consumer_group: str, changelog: tuple[str, int], source: tuple[str, int], by: int
-) -> int:
+) -> Retired:
     while True:
         log = TransactionLog(kafka, f"{consumer_group}-{source[1]}", consumer_group, source, changelog)
         await log.open()
@@ -42,7 +50,7 @@ async def _retire(
             # longer, the more often that happens.
             continue
         else:
-            return position.offset
+            return Retired(position.applied, position.offset)
         finally:
             await log.close()
 

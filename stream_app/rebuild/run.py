@@ -173,13 +173,14 @@ class Rebuild:
             range(old.events_partitions),
             self._settings.generation,
         )
-        await self._applying.until_applied(retired)
+        await self._applying.until_applied({partition: found.applied for partition, found in retired.items()})
         gone = await self._gone(own)
         untrue = self._untrue(gone)
         await show_zeros(self._ledger.lanes.open_lanes, gone)
         await self._remove(gone)
         await generations.write(self._kafka, self._settings.topic_generations, self._plan.target.serving())
-        self._ledger.lanes.unmute({} if self._plan.copies_events else retired)
+        complete = {partition: found.complete for partition, found in retired.items()}
+        self._ledger.lanes.unmute({} if self._plan.copies_events else complete)
         stood_still_s = time.monotonic() - began
         self._telling.say(
             f"Generation {self._settings.generation} serves; results stood still for {stood_still_s:.1f} s"

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from stream_app.access.kafka import KafkaAccess
-from stream_app.formats.rows import POSITION, decode_position, encode_position
+from stream_app.formats.rows import POSITION, Ahead, decode_position, encode_position
 from stream_app.kafka.log import TransactionLog
 from stream_app.partition.positions import new_position
 from stream_app.ports.kafka import Fenced
@@ -77,13 +77,22 @@ async def test_a_generation_is_retired(kafka, topics, owner):
     group = f"group-{changelog}"
     await owner.tick(7)
     for _ in range(2):
-        assert await retire(KafkaAccess(kafka), group, changelog, events, range(2), by=4) == {0: 7, 1: 0}
+        assert await retire(KafkaAccess(kafka), group, changelog, events, range(2), by=4) == {0: (7, 7), 1: (0, 0)}
         marked = [await last_position(KafkaAccess(kafka), changelog, partition) for partition in range(2)]
         assert [(found.offset, found.superseded_by) for found in marked if found is not None] == [(7, 4), (0, 4)]
     with pytest.raises(Fenced):
         await owner.tick(9)
     position = await last_position(KafkaAccess(kafka), changelog, 0)
     assert position == decode_position(encode_position(msgspec.structs.replace(AT, offset=7, superseded_by=4)))
+
+
+async def test_a_generation_with_an_operator_apart_has_come_as_far_as_the_others(kafka, topics, owner):
+    """They are shown already, and may not be shown as they were before; what is to be done for the one apart begins at the position."""
+    changelog, events = topics
+    position = msgspec.structs.replace(AT, offset=7, ahead=Ahead(12, 65537, {"M1": 7}))
+    await owner.log.commit({POSITION: encode_position(position)}, {}, 7)
+    assert await retire(KafkaAccess(kafka), f"group-{changelog}", changelog, events, range(1), by=4) == {0: (12, 7)}
+    assert await last_position(KafkaAccess(kafka), changelog, 0) == msgspec.structs.replace(position, superseded_by=4)
 
 
 async def test_an_owner_that_takes_its_partition_over_again_is_retired_all_the_same(kafka, topics, owner, monkeypatch):
@@ -104,7 +113,7 @@ async def test_an_owner_that_takes_its_partition_over_again_is_retired_all_the_s
 
     monkeypatch.setattr(retiring, "last_position", found)
     try:
-        assert await retire(KafkaAccess(kafka), group, changelog, events, range(1), by=4) == {0: 8}
+        assert await retire(KafkaAccess(kafka), group, changelog, events, range(1), by=4) == {0: (8, 8)}
         assert found_before == [7, 8]
         with pytest.raises(Fenced):
             await again.tick(9)

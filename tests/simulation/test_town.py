@@ -173,9 +173,9 @@ class Play:
         retired = {
             partition: town.retire((old, partition), self.conf.generation) for partition in range(EVENTS_PARTITIONS)
         }
-        await self._passed(builder, retired)
+        await self._passed(builder, {partition: position.applied for partition, position in retired.items()})
         await self._remove_gone(builder)
-        builder.lanes.unmute(retired)
+        builder.lanes.unmute({partition: position.offset for partition, position in retired.items()})
         await asyncio.sleep(self.rng.uniform(0, 5))
         for worker in self.workers.values():
             assert worker.failure is None, worker.failure

@@ -139,13 +139,13 @@ class Town:
         elif truth is not None:
             self._half_hours(truth, (cell.operator, cell.group, data["date"]), data["slots"], topic)
 
-    def retire(self, place: tuple[int, int], by: int) -> int:
-        """Fence the owners of a partition of a generation, and mark its position; the offset up to which it came (rebuild/retire.py)."""
+    def retire(self, place: tuple[int, int], by: int) -> Position:
+        """Fence the owners of a partition of a generation, and mark its position, which is given (rebuild/retire.py)."""
         self.epochs[place] += 1
         position = self.changelogs[place].position() or Position(FORMAT, "", 0, 0, -1, 0, 0)
         marked = msgspec.structs.replace(position, superseded_by=by)
         self.commit(place, {POSITION: encode_position(marked)}, {})
-        return position.offset
+        return position
 
     # -- what outputs must be
 
