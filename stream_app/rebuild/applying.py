@@ -2,18 +2,22 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
 from config.settings import Settings
-from stream_app.clients.waiting import ClusterError
+from stream_app.clients.waiting import ClusterError, until_kafka_answers
+from stream_app.observing.answers import Offsets
 from stream_app.observing.observer import Observer
 from stream_app.partition.lanes import Lanes
+from stream_app.ports.sinks import View
 from stream_app.rebuild.catching_up import CatchingUp
 from stream_app.rebuild.copying import Copying
 
 _POLL_S: Final = 0.5
+_LANES_S: Final = 0.02  # between two looks at lanes
+_WHO: Final = "the rebuild"  # waits for Kafka
 _LETTERS_S: Final = (
     30.0  # a serving generation that is further behind is not passed without sending some dead letters again
 )
@@ -57,9 +61,9 @@ class Applying:
     async def settle(self) -> None:
         """Wait until both generations have applied all events that there are now."""
         old = [(self._old.events, partition) for partition in range(self._old.events_partitions)]
-        ends = await self._observer.ends(old)
+        ends = await self._ends(old)
         while True:
-            committed = await self._observer.committed(self._old.ledger_group)
+            committed = await until_kafka_answers(lambda: self._observer.committed(self._old.ledger_group), _WHO)
             if all(committed.get(tp, 0) >= end for tp, end in ends.items()):
                 break
             await asyncio.sleep(_POLL_S)
@@ -69,17 +73,20 @@ class Applying:
         """Wait until all is applied that the serving generation has applied up to these offsets, by partition."""
         wanted = {(self._old.events, partition): offset for partition, offset in offsets.items()}
         if self._copies:  # and all that ingest had appended when its offsets were taken over
-            ends = await self._observer.ends(list(wanted))
+            ends = await self._ends(list(wanted))
             wanted = {tp: max(offset, ends[tp]) for tp, offset in wanted.items()}
         await self._wait_passed(wanted)
         if self._copies:
             tps = [(self._settings.events, partition) for partition in range(self._settings.events_partitions)]
-            ends = await self._observer.ends(tps)
-            await self._wait_passed(ends)
+            await self._wait_passed(await self._ends(tps))
+
+    async def _ends(self, partitions: Sequence[tuple[str, int]]) -> Offsets:
+        """While nobody serves, a broker that goes away must not end it."""
+        return await until_kafka_answers(lambda: self._observer.ends(partitions), _WHO)
 
     async def _wait_passed(self, ends: Mapping[tuple[str, int], int]) -> None:
         while not self._has_passed(ends):  # noqa: ASYNC110  # lanes tell nobody
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(_LANES_S)
 
     def _has_passed(self, ends: Mapping[tuple[str, int], int]) -> bool:
         lanes = {lane.partition: lane for lane in self._lanes.open_lanes()}
@@ -90,6 +97,12 @@ class Applying:
             elif self._copying.positions.get(partition, 0) < end:
                 return False
         return True
+
+    async def views(self) -> Sequence[View]:
+        """Of all partitions, once all of them are worked on: of one that is lost for a moment, it would seem that nothing is there."""
+        while len(lanes := self._lanes.open_lanes()) < self._settings.events_partitions:  # noqa: ASYNC110  # lanes tell nobody
+            await asyncio.sleep(_LANES_S)
+        return [lane.view for lane in lanes]
 
     async def follow_letters(self) -> None:
         """Dead letters of what the serving generation has applied are its own: they are forgotten here."""

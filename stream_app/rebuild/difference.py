@@ -60,7 +60,7 @@ def _cell(name: Name) -> Name:
 
 async def difference(
     shown: ShownResults,
-    views: Callable[[], Sequence[View]],
+    views: Callable[[], Awaitable[Sequence[View]]],
     results: ResultRecords,
     settle: Callable[[], Awaitable[None]],
 ) -> Difference:
@@ -70,7 +70,7 @@ async def difference(
     """
     await settle()
     await shown.catch_up()
-    own = await own_records(views(), results)
+    own = await own_records(await views(), results)
     compared = len(shown.by_name.keys() | own.keys())
     suspects = different(shown.by_name, own)
     still: set[Name] = set()
@@ -80,13 +80,13 @@ async def difference(
         before = {name: (shown.by_name.get(name), own.get(name)) for name in suspects}
         await settle()
         await asyncio.sleep(_PAUSE_S)
-        own = await own_records(views(), results)
+        own = await own_records(await views(), results)
         await shown.catch_up()
         suspects &= different(shown.by_name, own)
         still |= {name for name in suspects if before[name] == (shown.by_name.get(name), own.get(name))}
         still &= suspects
     said = await shown.values(still)
-    would = _values(views(), results, still)
+    would = _values(await views(), results, still)
     changed = {name: (said.get(name, {}), would.get(name, {})) for name in still}
     return Difference(changed, suspects - still, compared)
 

@@ -8,10 +8,11 @@ import msgspec
 from aiokafka import TopicPartition
 
 from stream_app.access.kafka import KafkaAccess
+from stream_app.clients.waiting import until_kafka_answers
 from stream_app.formats.rows import FORMAT, POSITION, Position, decode_position, encode_position
 from stream_app.kafka.log import TransactionLog
 from stream_app.kafka.readers import new_reader
-from stream_app.ports.kafka import Fenced
+from stream_app.ports.kafka import Fenced, Interrupted
 from stream_app.ports.records import Batch
 
 _WINDOW = 2_000  # records at the end of a changelog; each transaction ends with the position
@@ -42,13 +43,16 @@ async def _retire(
         log = TransactionLog(kafka, f"{consumer_group}-{source[1]}", consumer_group, source, changelog)
         await log.open()
         try:
-            position = await last_position(kafka, *changelog) or Position(FORMAT, "", 0, 0, -1, 0, 0)
+            found = await until_kafka_answers(lambda: last_position(kafka, *changelog), f"the changelog {changelog[0]}")
+            position = found or Position(FORMAT, "", 0, 0, -1, 0, 0)
             marked = msgspec.structs.replace(position, format=FORMAT, superseded_by=by)
             await log.commit({POSITION: encode_position(marked)}, {}, position.offset)
         except Fenced:
             # The owner, which was fenced, has taken its partition over again before it could see the mark. It waits the
             # longer, the more often that happens.
             continue
+        except Interrupted:
+            continue  # it may be committed, or not
         else:
             return Retired(position.applied, position.offset)
         finally:

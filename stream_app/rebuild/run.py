@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, Protocol
 
 from config import source_maps
 from config.settings import Settings
-from stream_app.clients.waiting import ClusterError
+from stream_app.clients.waiting import ClusterError, until_kafka_answers
 from stream_app.domain.tables import TABLES
 from stream_app.formats.murmur2 import partition_for
 from stream_app.formats.rows import version_of
@@ -23,7 +23,6 @@ from stream_app.ingest.ingest import Ingest
 from stream_app.kafka import generations
 from stream_app.kafka.log import Appender
 from stream_app.observing.observer import Observer
-from stream_app.ports.sinks import View
 from stream_app.rebuild.applying import Applying
 from stream_app.rebuild.copying import Copying
 from stream_app.rebuild.difference import Difference, difference
@@ -120,7 +119,7 @@ class Rebuild:
                 await self._reread()
             await self._applying.catch_up(copy, partial(self._telling.phase, "Applying events"))
             if only_difference:
-                found = await difference(self._shown, self._views, self._results, self._applying.settle)
+                found = await difference(self._shown, self._applying.views, self._results, self._applying.settle)
                 self.outcome = Outcome(found, 0, 0.0)
             else:
                 self.outcome = await self._take_over()
@@ -155,12 +154,9 @@ class Rebuild:
 
     # -- taking over
 
-    def _views(self) -> Sequence[View]:
-        return [lane.view for lane in self._ledger.lanes.open_lanes()]
-
     async def _take_over(self) -> Outcome:
         await self._shown.catch_up()
-        own = await own_records(self._views(), self._results)
+        own = await own_records(await self._applying.views(), self._results)
         began = time.monotonic()
         old = self._old
         if self._plan.copies_events:
@@ -174,11 +170,12 @@ class Rebuild:
             self._settings.generation,
         )
         await self._applying.until_applied({partition: found.applied for partition, found in retired.items()})
-        gone = await self._gone(own)
-        untrue = self._untrue(gone)
+        gone = await until_kafka_answers(lambda: self._gone(own), "the results topics")
+        untrue = await self._untrue(gone)
         await show_zeros(self._ledger.lanes.open_lanes, gone)
         await self._remove(gone)
-        await generations.write(self._kafka, self._settings.topic_generations, self._plan.target.serving())
+        topic, serving = self._settings.topic_generations, self._plan.target.serving()
+        await until_kafka_answers(lambda: generations.write(self._kafka, topic, serving), f"the topic {topic}")
         complete = {partition: found.complete for partition, found in retired.items()}
         self._ledger.lanes.unmute({} if self._plan.copies_events else complete)
         stood_still_s = time.monotonic() - began
@@ -199,7 +196,9 @@ class Rebuild:
         """Records that the results topics show and this generation does not have; `own`: those that it had before."""
         await self._shown.catch_up()
         suspects = {name for name in self._shown.by_name if name not in own}
-        names = suspects - (await own_records(self._views(), self._results)).keys() if suspects else set()
+        names = (
+            suspects - (await own_records(await self._applying.views(), self._results)).keys() if suspects else set()
+        )
         gone: _Gone = {}
         for name in names:
             _, key, _ = cell_of(name)
@@ -207,9 +206,9 @@ class Rebuild:
             gone.setdefault(partition, []).append(name)
         return gone
 
-    def _untrue(self, gone: _Gone) -> int:
+    async def _untrue(self, gone: _Gone) -> int:
         """How many of the records say something of cells that this generation does not have."""
-        views = {view.partition: view for view in self._views()}
+        views = {view.partition: view for view in await self._applying.views()}
         return sum(
             self._shown.by_name[name].counts
             for partition, names in gone.items()
@@ -221,7 +220,7 @@ class Rebuild:
         counts = {
             table: (topic, await self._appender.partitions(topic)) for table, topic in self._result_topics.items()
         }
-        views = {view.partition: view for view in self._views()}
+        views = {view.partition: view for view in await self._applying.views()}
         for partition, names in gone.items():
             removed = without_cell(views[partition], names)
             records = tombstones(removed, counts, self._results, self._version(partition), int(time.time() * 1000))

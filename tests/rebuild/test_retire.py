@@ -5,12 +5,13 @@ import logging
 
 import msgspec
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from stream_app.access.kafka import KafkaAccess
 from stream_app.formats.rows import POSITION, Ahead, decode_position, encode_position
 from stream_app.kafka.log import TransactionLog
 from stream_app.partition.positions import new_position
-from stream_app.ports.kafka import Fenced
+from stream_app.ports.kafka import Fenced, Interrupted
 from stream_app.rebuild import retire as retiring
 from stream_app.rebuild.retire import last_position, retire
 from tests.support.in_memory import conf
@@ -93,6 +94,31 @@ async def test_a_generation_with_an_operator_apart_has_come_as_far_as_the_others
     await owner.log.commit({POSITION: encode_position(position)}, {}, 7)
     assert await retire(KafkaAccess(kafka), f"group-{changelog}", changelog, events, range(1), by=4) == {0: (12, 7)}
     assert await last_position(KafkaAccess(kafka), changelog, 0) == msgspec.structs.replace(position, superseded_by=4)
+
+
+async def test_a_coordinator_that_goes_away_meanwhile_ends_no_rebuild(kafka, topics, owner, monkeypatch):
+    """Nobody serves by then. Whether the mark was committed is not known: it is set again."""
+    changelog, events = topics
+    await owner.tick(7)
+    commit, failures = TransactionLog.commit, [Interrupted("no coordinator"), None, KafkaConnectionError("no broker")]
+
+    async def fail(log, *what):
+        found = await commit(log, *what)
+        if failure := failures.pop(0):
+            raise failure
+        return found
+
+    async def position(*where):
+        if isinstance(failures[0], KafkaConnectionError):
+            raise failures.pop(0)
+        return await last_position(*where)
+
+    monkeypatch.setattr(TransactionLog, "commit", fail)
+    monkeypatch.setattr(retiring, "last_position", position)
+    group = f"group-{changelog}"
+    for _ in range(2):
+        failures.append(None)
+        assert await retire(KafkaAccess(kafka), group, changelog, events, range(1), by=4) == {0: (7, 7)}
 
 
 async def test_an_owner_that_takes_its_partition_over_again_is_retired_all_the_same(kafka, topics, owner, monkeypatch):
