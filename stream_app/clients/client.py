@@ -175,6 +175,8 @@ class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
                 conn.close(reason=CloseReason.CONNECTION_TIMEOUT)
             self._refused.setdefault(node_id, (1, time.monotonic() + back_off(0, _REFUSED_S)))
             raise RequestTimedOutError from None
+        except KeyError:  # aiokafka's own time limit has passed, and somebody has let go of the closed connection before it looks for it
+            raise RequestTimedOutError from None
 
     async def close(self) -> None:
         """Disconnect, in bounded time: a broker that stands still does not take what was sent, and its connection would stay open for that."""

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.client import AIOKafkaClient
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.consumer import consumer
 from aiokafka.errors import NodeNotReadyError, RequestTimedOutError
 from aiokafka.producer import producer
@@ -101,6 +101,20 @@ async def test_one_attempt_is_for_all_who_wait_for_it(client, still_port, monkey
     found = await asyncio.gather(*sent, return_exceptions=True)
     assert [type(each) for each in found] == [NodeNotReadyError] * 5
     assert tried.count(still_port) == 1
+
+
+async def test_a_connection_that_others_have_let_go_of_is_no_error_of_its_own(client, monkeypatch):
+    """As behind a pause, when several requests are late at once: aiokafka closes what it does not have any more."""
+    node = answering(client)
+    conn = await client._get_conn(node)
+
+    async def late():
+        client._conns.pop((node, ConnectionGroup.DEFAULT)).close()
+        raise TimeoutError
+
+    monkeypatch.setattr(conn, "send", lambda *_, **__: late())
+    with pytest.raises(RequestTimedOutError):
+        await client.send(node, MetadataRequest([]))
 
 
 async def test_its_end_does_not_wait_for_what_a_broker_does_not_take(kafka, new_client, monkeypatch):
