@@ -42,8 +42,11 @@ class BrokerClock:
 
     async def _compare(self) -> None:
         ahead_s = self._now() - time.monotonic()
+        asked_ms = int(self._now() * 1000)
         broker_ms = await self._ask()
-        skew_ms = 0 if broker_ms is None else int(self._now() * 1000) - broker_ms
+        told_ms = int(self._now() * 1000)
+        # In between much may pass: a paused machine, a broker that is away.
+        skew_ms = 0 if broker_ms is None else max(0, asked_ms - broker_ms) + min(0, told_ms - broker_ms)
         was_right, self._is_right = self._is_right, abs(skew_ms) <= self._skew_ms_max
         if self._is_right:
             self._wait_s = 0.0

@@ -168,6 +168,26 @@ async def test_a_clock_that_is_set_while_a_worker_runs_is_seen_before_the_next_r
         await taking
 
 
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_pause_while_the_broker_is_asked_is_no_wrong_clock(before, caplog):
+    """Of the worker or the broker, before the broker has looked at its clock or behind that."""
+
+    class Paused(Appender):
+        async def append(self, records):
+            self.now_s += 40 if before else 0
+            told_ms = await super().append(records)
+            self.now_s += 0 if before else 40
+            return told_ms
+
+    appender = Paused()
+    ingest = new_ingest(appender, stream=False)
+    await ingest.start()
+    await take(ingest, "charging.sessions", session(NOW_MS))
+    assert len(appender.taken()) == 1
+    assert appender.probes() == 1
+    assert not caplog.records
+
+
 async def test_a_wrong_clock_asks_the_broker_ever_more_seldom(monkeypatch):
     """The events topic is kept for ever: at most as many empty frames as clock records of a right clock, some 100 a day."""
     passed = [0.0]
