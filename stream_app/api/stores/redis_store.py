@@ -40,7 +40,7 @@ class RedisDocumentStore:
             self._waiting.setdefault(key, []).append(future)
             futures.append(future)
         self._schedule(loop)
-        found = [await future for future in futures]
+        found = await asyncio.gather(*futures)
         return ReadResult([document for document, _ in found], found[0][1])
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
