@@ -11,6 +11,7 @@ from stream_app.ingest.ingest import Ingest, NotTakenError
 
 NAME = "ingest"
 _AT_ONCE = 8  # fetches on their way
+_STOP_S = 5.0  # for those at the end
 
 
 def add(app: Any, topics: Iterable[str], ingest: Ingest) -> None:
@@ -38,7 +39,10 @@ def add(app: Any, topics: Iterable[str], ingest: Ingest) -> None:
 
     async def drain() -> None:
         ingest.refuse()
-        await asyncio.gather(*tasks)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=_STOP_S)
+            for task in late:  # Kafka is away: what is not acknowledged is read again
+                task.cancel()
 
     app.lost = ingest.lost
     app.stops.append(drain)  # before what they write to is closed
