@@ -32,6 +32,7 @@ _POLL_S = 0.2  # how long a fetch waits for records, so that positions past cont
 _FAILED_S = 1.0  # rest after a fetch that failed
 _GROUP_S = 1.0  # between two looks at whether the consumer still takes part in its group
 _QUIET_S = 30.0  # between two lines that it does not
+_ACTIVE_S = 10.0  # between two notes that the app's loop runs
 _STOP_S = 5.0  # for the last commit
 _FETCH_WAIT_MS = 100  # a waiting fetch holds up all partitions of its broker; Faust fixes 1,500
 
@@ -164,6 +165,18 @@ class Consumer(driver.Consumer):
         """Id by which the consumer group knows this consumer; empty while it is in none."""
         thread: Thread = self._thread  # type: ignore[assignment]  # _new_consumer_thread
         return str(thread._ensure_consumer()._coordinator.member_id)  # noqa: SLF001
+
+    @Service.task
+    async def _be_active(self) -> None:
+        """Note that the app's loop runs, also while there is nothing to be fetched: no partition is ours, all are full, or Kafka is away in a rebalance.
+
+        By its fetches alone, aiokafka takes a consumer without any for one that hangs: it leaves the group for others, and does not join again.
+        """
+        while not self.should_stop:
+            consumer = self._thread._consumer  # noqa: SLF001  # of the driver's thread
+            if consumer is not None:
+                consumer._subscription._last_fetch_ended = time.monotonic()  # noqa: SLF001
+            await self.sleep(_ACTIVE_S)
 
     def _forget(self, tps: Iterable[TP]) -> None:
         for tp in tps:
