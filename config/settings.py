@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from stream_app.access.kafka import KafkaAccess, Mechanism, Protocol
+from stream_app.access.schema_registry import RegistryAccess
 from stream_app.access.secret_files import read_secrets
 from stream_app.access.stores import clickhouse_address, redis_address, without_password
 
@@ -97,6 +98,9 @@ class Settings(BaseSettings):
     kafka_ssl_keyfile: str
     redis_cafile: str
     clickhouse_cafile: str
+    schema_registry_url: Annotated[str, Field(pattern="^(https?://[^@]+)?$")]  # a password has its own setting
+    schema_registry_username: str
+    schema_registry_cafile: str
     api_host: str
     api_port: Annotated[int, Field(ge=1, le=65535)]
     api_ssl_certfile: str
@@ -192,6 +196,9 @@ class Settings(BaseSettings):
     clickhouse_password: SecretStr | None = Field(
         default=None, description="Password of the user in `clickhouse_url`, where it does not stand there"
     )
+    schema_registry_password: SecretStr | None = Field(
+        default=None, description="Password of `schema_registry_username`"
+    )
     api_ssl_key_password: SecretStr | None = Field(
         default=None, description="Password of the private key in `api_ssl_keyfile`, where it is encrypted"
     )
@@ -228,6 +235,18 @@ class Settings(BaseSettings):
     def clickhouse_address(self) -> str:
         """The same of ClickHouse."""
         return clickhouse_address(self.clickhouse_url, _text(self.clickhouse_password), self.clickhouse_cafile)
+
+    @property
+    def schema_registry(self) -> RegistryAccess | None:
+        """How the schema registry is reached, and as whom; None: there is none."""
+        if not self.schema_registry_url:
+            return None
+        return RegistryAccess(
+            self.schema_registry_url,
+            self.schema_registry_username,
+            _text(self.schema_registry_password),
+            self.schema_registry_cafile,
+        )
 
     def secrets(self) -> list[str]:
         """The values of all secrets, in the order of the fields."""

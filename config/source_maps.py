@@ -39,7 +39,11 @@ def _all(settings: Settings, contract: Sequence[SourceTopic]) -> dict[str, Sourc
                 f"{path}: `topic.number` is {number}, which {files[number].name} has: each map needs its own"
             )
         files[number] = path
-        topics[name] = registry.mapped(map_)
+        topics[name] = topic = registry.mapped(map_)
+        if topic.uses_schemas and not settings.schema_registry_url:
+            raise MapError(
+                f"{path}: `topic.format` is {map_.topic.format!r}, and the setting `schema_registry_url` is empty: by it the schemas are found"
+            )
     return topics
 
 

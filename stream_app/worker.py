@@ -47,6 +47,8 @@ from stream_app.partition.lanes import Lanes
 from stream_app.partition.metrics import expose
 from stream_app.partition.sink_writer import SinkWriter
 from stream_app.ports.kafka import Range, Replayed
+from stream_app.schema_registry.client import RegistryClient
+from stream_app.schema_registry.schemas import RegistrySchemas
 from stream_app.sinks.clickhouse import ClickHouseSink
 from stream_app.sinks.redis import RedisSink
 from tables.cells import CellTable
@@ -138,6 +140,11 @@ def ingest_conf(settings: Settings) -> IngestConf:
     )
 
 
+def registry_schemas(settings: Settings) -> RegistrySchemas | None:
+    """The schemas of the schema registry; None: there is none. `Raises` AccessError for a file that can't be used."""
+    return RegistrySchemas(RegistryClient(settings.schema_registry)) if settings.schema_registry else None
+
+
 def create_ingest(settings: Settings, state_dir: Path, metrics: CollectorRegistry | None = None) -> App:
     """The app `ingest`; `metrics` gets its counters."""
     app = new_app(
@@ -151,7 +158,8 @@ def create_ingest(settings: Settings, state_dir: Path, metrics: CollectorRegistr
     )
     conf = ingest_conf(settings)
     counts = IngestMetrics(conf.sources, metrics)
-    ingest = Ingest(conf, Appender(settings.kafka), metrics=counts)
+    schemas = registry_schemas(settings)
+    ingest = Ingest(conf, Appender(settings.kafka), metrics=counts, schemas=schemas)
     background = Background(app)
     ingest_agent.add(app, conf.sources, ingest)
 
@@ -159,7 +167,7 @@ def create_ingest(settings: Settings, state_dir: Path, metrics: CollectorRegistr
         background.add_future(ingest.run_clock())
 
     app.starts += [ingest.start] if conf.stream_clock else [ingest.start, start_clock]
-    app.stops += [background.stop, ingest.stop]
+    app.stops += [background.stop, ingest.stop, *([schemas.close] if schemas else [])]
     return app
 
 

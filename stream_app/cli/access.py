@@ -20,6 +20,7 @@ from stream_app.clients.waiting import ClusterError
 from stream_app.local.errors import LocalError
 from stream_app.observing.credentials import principal, prove
 from stream_app.observing.rights import missing
+from stream_app.schema_registry.client import RegistryAwayError, RegistryClient
 from stream_app.sinks.credentials import prove_to_clickhouse, prove_to_redis
 
 _AGAIN_S: Final = 1.0
@@ -50,6 +51,21 @@ def check_stores(settings: Settings, role: str) -> None:
         logging.NullHandler()
     )  # the driver reports on its own, with a traceback
     asyncio.run(_check_stores(settings, role))
+
+
+def check_schema_registry(settings: Settings) -> None:
+    """Return when the schema registry answers whoever asks, or does not answer, or there is none. `Raises` AccessError."""
+    if settings.schema_registry:
+        asyncio.run(_check_schema_registry(RegistryClient(settings.schema_registry)))
+
+
+async def _check_schema_registry(client: RegistryClient) -> None:
+    try:
+        await client.prove()
+    except RegistryAwayError:
+        return  # it may be on its way
+    finally:
+        await client.close()
 
 
 async def _check_stores(settings: Settings, role: str) -> None:

@@ -16,8 +16,11 @@ from stream_app.importer.topic_records import TopicRecord
 from stream_app.kafka.latest import latest
 from stream_app.local.errors import LocalError
 from stream_app.observing.observer import Observer
+from stream_app.schema_registry.client import RegistryAwayError, RegistryClient
+from stream_app.sources import wire
 from stream_app.sources.maps.map_file import MapError
 from stream_app.sources.maps.map_load import load_topic
+from stream_app.sources.wire import Known
 
 
 def command(
@@ -37,11 +40,13 @@ def command(
     )  # it reports on its own what is one sentence of ours
     chosen = settings.load()
     try:
-        records = asyncio.run(_read(chosen, topic, count))
+        records, schemas = asyncio.run(_read(chosen, topic, count))
+    except RegistryAwayError as error:
+        raise LocalError(f"the schema registry did not give the schemas of {topic}: {error}") from error
     except (KafkaError, ClusterError, TimeoutError) as error:
         raise LocalError(f"Kafka at {chosen.kafka.servers} did not give records of {topic}: {error!r}") from error
     if map_ is None:
-        text = first_topic_map(topic, source_maps.free_number(chosen), records)
+        text = first_topic_map(topic, source_maps.free_number(chosen), records, schemas)
         print(text)
     else:
         try:
@@ -50,7 +55,7 @@ def command(
             raise LocalError(f"{map_} can't be read: {error}") from None
     lead = "# " if map_ is None else ""
     try:
-        for line in outcome(load_topic(text.encode()), records, int(time.time() * 1000)):
+        for line in outcome(load_topic(text.encode()), records, int(time.time() * 1000), schemas):
             print(f"{lead}{line.translate(_CONTROLS)}")
     except MapError as error:
         if map_ is not None:
@@ -61,8 +66,11 @@ def command(
 _CONTROLS = dict.fromkeys((*range(32), 127), " ")
 
 
-async def _read(chosen: settings.Settings, topic: str, count: int) -> list[TopicRecord]:
-    """The last records of the topic. `Raises` LocalError where it has none, KafkaError, ClusterError, TimeoutError."""
+async def _read(chosen: settings.Settings, topic: str, count: int) -> tuple[list[TopicRecord], Known]:
+    """The last records of the topic, and the schemas that they name, where there is a schema registry.
+
+    `Raises` LocalError where the topic has no records, KafkaError, ClusterError, TimeoutError, RegistryAwayError, AccessError.
+    """
     observer = Observer(chosen.kafka)
     try:
         found = await observer.topics([topic])
@@ -73,4 +81,10 @@ async def _read(chosen: settings.Settings, topic: str, count: int) -> list[Topic
     records = [TopicRecord(*each) for each in await latest(chosen.kafka, topic, found[topic].partitions, count)]
     if not records:
         raise LocalError(f"the topic {topic} has no records.")
-    return records
+    if not chosen.schema_registry:
+        return records, {}
+    client = RegistryClient(chosen.schema_registry)
+    try:
+        return records, {each: await client.schema(each) for each in wire.ids(record.value for record in records)}
+    finally:
+        await client.close()

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from config import settings as config
 from stream_app.access.rights import Right
-from stream_app.cli.access import check_stores, need_kafka
+from stream_app.cli.access import check_schema_registry, check_stores, need_kafka
 from stream_app.cli.generation import generation_in_force
 from stream_app.cli.topics import events_topic, topics_of
 from stream_app.clients.waiting import ClusterError
@@ -59,6 +59,7 @@ def command(
         return
     need_kafka(settings, "rebuild", lambda right: right.operation != "Delete")
     check_stores(settings, "worker")
+    check_schema_registry(settings)
     prepare()
     create_missing(settings.kafka, topics_of(asyncio.run(generation_in_force(settings))))
     try:

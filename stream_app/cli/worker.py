@@ -8,7 +8,7 @@ import typer
 from config import settings as config
 from config import source_maps
 from stream_app import worker
-from stream_app.cli.access import check_kafka, check_stores
+from stream_app.cli.access import check_kafka, check_schema_registry, check_stores
 from stream_app.local import ports
 from stream_app.local.errors import LocalError
 from stream_app.observing.record_limits import RecordLimitError
@@ -36,6 +36,7 @@ def command(
     if port and settings.worker_metrics_host == ports.HOST and not ports.is_free(port):
         raise LocalError(f"{ports.HOST}:{port} is in use: stop what listens there, or choose another --metrics-port.")
     check_stores(settings, "worker")
+    check_schema_registry(settings)
     check_kafka(settings, "worker", seconds_max=_KAFKA_S_MAX)
     try:
         worker.run(settings, state_dir or settings.state_dir / name, only, ready_file, port)

@@ -12,6 +12,9 @@ class Reason(StrEnum):
 
     TOMBSTONE = "tombstone"  # a null value
     NOT_JSON = "not_json"  # not UTF-8, or not one JSON object by RFC 8259
+    NOT_WIRE_FORMAT = "not_wire_format"  # without the id of a schema, in a topic by a schema registry
+    UNKNOWN_SCHEMA = "unknown_schema"  # the schema registry has none of that id
+    NOT_OF_SCHEMA = "not_of_schema"  # bytes that its schema does not read, or a schema of another format
     MISSING_FIELD = "missing_field"
     WRONG_TYPE = "wrong_type"
     OUT_OF_RANGE = "out_of_range"  # amounts, versions, totals below zero

@@ -17,7 +17,9 @@ from stream_app.importer.topic_records import Table, TopicRecord, table
 from stream_app.sources import read
 from stream_app.sources.maps.map_file import EPOCH_MS, EPOCH_US, LOCAL_MS, LOCAL_US, TopicMap
 from stream_app.sources.registry import mapped
+from stream_app.sources.wire import Known
 
+_NO_SCHEMAS: Final[Known] = {}
 _UNSURE: Final = "  # UNSURE: "
 _SHOWN: Final = 8
 _OPERATOR = re.compile(r"operator|merchant|tenant|owner|cpo|party", re.IGNORECASE)
@@ -42,9 +44,9 @@ _KINDS: Final = {
 }
 
 
-def first_topic_map(name: str, number: int, records: Sequence[TopicRecord]) -> str:
-    """The TOML of a map for a topic, by some of its records."""
-    found = table(name, number, records)
+def first_topic_map(name: str, number: int, records: Sequence[TopicRecord], schemas: Known = _NO_SCHEMAS) -> str:
+    """The TOML of a map for a topic, by some of its records; `schemas`: those of a schema registry that values name."""
+    found = table(name, number, records, schemas)
     return "".join(f"{line}\n" for line in _lines(found))
 
 
@@ -181,8 +183,11 @@ def _text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def outcome(map_: TopicMap, records: Sequence[TopicRecord], now_ms: int) -> Iterator[str]:
-    """What a map makes of records, line by line: how many of each kind of events, and each refusal with its place and reason."""
+def outcome(map_: TopicMap, records: Sequence[TopicRecord], now_ms: int, schemas: Known = _NO_SCHEMAS) -> Iterator[str]:
+    """What a map makes of records, line by line: how many of each kind of events, and each refusal with its place and reason.
+
+    `schemas`: those of all ids, in a topic by a schema registry.
+    """
     said: Counter[int] = Counter()
     refused = []
     topic = mapped(map_)
@@ -195,6 +200,7 @@ def outcome(map_: TopicMap, records: Sequence[TopicRecord], now_ms: int) -> Iter
             record.partition,
             now_ms=now_ms,
             ocpi_operators={},
+            schemas=schemas,
         )
         for kind, parts in found.by_kind.items():
             said[kind] += sum(len(part.ids) for part in parts.values())

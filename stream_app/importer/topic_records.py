@@ -7,10 +7,13 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from stream_app.sources import envelopes
+import msgspec
+
+from stream_app.sources import envelopes, wire
 from stream_app.sources.exact import UnusableError, parse_any
 from stream_app.sources.maps.map_file import Topic
 from stream_app.sources.maps.paths import as_text
+from stream_app.sources.wire import Known
 
 _PLAIN_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _DEEPEST, _ITEMS = 6, 4
@@ -35,12 +38,20 @@ class Table(NamedTuple):
     rows: Sequence[Sequence[str]]
 
 
-def table(name: str, number: int, records: Sequence[TopicRecord]) -> Table:
-    """The rows of what was read of a topic; of several records of one key the last one where keys tell entities apart, for so shall ids."""
+def table(name: str, number: int, records: Sequence[TopicRecord], schemas: Known) -> Table:
+    """The rows of what was read of a topic; of several records of one key the last one where keys tell entities apart, for so shall ids.
+
+    `schemas`: those of a schema registry that values name.
+    """
     newest = {record.key if record.key is not None else (record.partition, record.offset): record for record in records}
     told = newest.values() if len(newest) * _RECORDS_OF_A_KEY >= len(records) else records
     values = [record.value for record in told if record.value is not None]
+    form = wire.most_common_format(values, schemas)
+    if form is not None:
+        values = [value for value in wire.opened(form, values, schemas)[0] if value is not None]
     topic = _written_as(name, number, values)
+    if form is not None:
+        topic = msgspec.structs.replace(topic, format=form)
     rows = [dict(_texts(found.record)) for value in values for found in _found(topic, value)]
     header = list(dict.fromkeys(path for row in rows for path in row))
     return Table(topic, header, [[row.get(path, "") for path in header] for row in rows])

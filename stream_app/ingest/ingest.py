@@ -20,11 +20,13 @@ from stream_app.formats.limits import KEY_BYTES_MAX, VALUE_BYTES_MAX, cut
 from stream_app.formats.murmur2 import partition_for
 from stream_app.ingest.broker_clock import BrokerClock
 from stream_app.ingest.metrics import IngestMetrics
+from stream_app.ingest.schemas import NoSchemas, Schemas
 from stream_app.ports.kafka import Appender
 from stream_app.ports.records import NO_TIMESTAMP, Batch, RecordFields
 from stream_app.sinks.dead_letters import dead_letter
-from stream_app.sources import FUTURE_MS, read
+from stream_app.sources import FUTURE_MS, read, wire
 from stream_app.sources.registry import SourceTopic
+from stream_app.sources.wire import Known
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ _CLOCK_POLL_S = 0.5
 
 
 class NotTakenError(Exception):
-    """Ingest was stopped while records waited for a clock that is right: they are still to be taken."""
+    """Ingest was stopped while records waited for a clock that is right, or for a schema: they are still to be taken."""
 
 
 class IngestConf(NamedTuple):
@@ -53,7 +55,10 @@ class IngestConf(NamedTuple):
 
 
 class Ingest:
-    """One worker's ingest. `appender` writes to the events topic and the dead letters; `now`: the wall clock, seconds."""
+    """One worker's ingest. `appender` writes to the events topic and the dead letters; `now`: the wall clock, seconds; `schemas`: of a schema registry.
+
+    `waiting`: (topic, partition) of those of whose records a schema is waited for.
+    """
 
     def __init__(
         self,
@@ -61,8 +66,11 @@ class Ingest:
         appender: Appender,
         now: Callable[[], float] = time.time,
         metrics: IngestMetrics | None = None,
+        schemas: Schemas | None = None,
     ) -> None:
         self._conf, self._appender = conf, appender
+        self._schemas = schemas or NoSchemas()
+        self.waiting: set[tuple[str, int]] = set()
         self._metrics = metrics or IngestMetrics(conf.sources)
         self._clock = BrokerClock(self._broker_ms, conf.clock_skew_ms_max, now)
         self._clock_written = 0  # quarter hours
@@ -75,7 +83,7 @@ class Ingest:
         self._dead_partitions = await self._appender.partitions(self._conf.dead_letters)
 
     def refuse(self) -> None:
-        """Wait no more for a clock that is right: what waits for one `Raises` NotTakenError."""
+        """Wait no more for a clock that is right, nor for schemas: what waits for one `Raises` NotTakenError."""
         self._stopping.set()
 
     async def stop(self) -> None:
@@ -83,6 +91,31 @@ class Ingest:
         await self._appender.stop()
 
     # -- records
+
+    def lacks(self, topic: str, batches: Sequence[Batch]) -> bool:
+        """Whether a schema of these records has to be asked for."""
+        return self._conf.sources[topic].uses_schemas and self._schemas.lacks(_ids(batches))
+
+    async def learn(self, topic: str, partition: int, batches: Sequence[Batch]) -> None:
+        """Back when the schemas of these records are known, however long their registry is away. `Raises` NotTakenError."""
+        self.waiting.add((topic, partition))
+        try:
+            await self._known(_ids(batches))
+        finally:
+            self.waiting.discard((topic, partition))
+
+    async def _known(self, ids: set[int]) -> Known:
+        if not self._schemas.lacks(ids):
+            return await self._schemas.of(ids)
+        asking, stopping = asyncio.ensure_future(self._schemas.of(ids)), asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((asking, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                raise NotTakenError
+            return await asking
+        finally:
+            asking.cancel()
+            stopping.cancel()
 
     async def take(self, topic: str, partition: int, batches: Sequence[Batch]) -> None:
         """Append what the records of one source partition say; back when Kafka has all of it. `Raises` NotTakenError."""
@@ -101,6 +134,7 @@ class Ingest:
             partition,
             now_ms=now_ms,
             ocpi_operators=self._conf.ocpi_operators,
+            schemas=await self._known(wire.ids(values)) if source.uses_schemas else {},
         )
         records: dict[tuple[str, int], list[RecordFields]] = {}
         for index, rejection in () if self._conf.again else found.rejections:
@@ -182,6 +216,10 @@ class Ingest:
     async def _broker_ms(self) -> int | None:
         """The time of the broker, which stamps the events topic."""
         return await self._appender.append({(self._conf.events, 0): [(None, probe_frame(), [])]})
+
+
+def _ids(batches: Sequence[Batch]) -> set[int]:
+    return {number for batch in batches for number in wire.ids(batch.values)}
 
 
 def _not_in_the_future(part: SourceEvents) -> SourceEvents:

@@ -32,7 +32,7 @@ from stream_app.rebuild.rereading import Rereading
 from stream_app.rebuild.retire import retire
 from stream_app.rebuild.shown import Name, Shown, ShownResults, cell_of, own_records
 from stream_app.sinks.topics import ResultRecords
-from stream_app.worker import Worker, create_ledger, ingest_conf
+from stream_app.worker import Worker, create_ledger, ingest_conf, registry_schemas
 from tables.ledger import changelog
 
 _Gone = dict[int, list[Name]]  # by partition of the new generation
@@ -141,16 +141,21 @@ class Rebuild:
 
     async def _reread(self) -> None:
         conf = ingest_conf(self._settings)._replace(again=True)
-        ingest = Ingest(conf, self._appender)
+        schemas = registry_schemas(self._settings)
+        ingest = Ingest(conf, self._appender, schemas=schemas)
         rereading = Rereading(
             self._kafka,
             f"{self._settings.app_id}-reread-{self._settings.generation}",
             await self._partitions(list(source_maps.teams(self._settings))),
             ingest,
         )
-        await rereading.run(
-            lambda: self._telling.phase("Reading the source topics again", rereading.done, rereading.todo, 0)
-        )
+        try:
+            await rereading.run(
+                lambda: self._telling.phase("Reading the source topics again", rereading.done, rereading.todo, 0)
+            )
+        finally:
+            if schemas:
+                await schemas.close()
 
     # -- taking over
 

@@ -35,7 +35,7 @@ def compiled(map_: m.TopicMap) -> Read | None:
     bytes that are not UTF-8 in fields that no path names.
     """
     topic = map_.topic
-    if topic.envelope not in _PREFIXES or topic.format != "json" or topic.records:
+    if topic.envelope not in _PREFIXES or topic.format == "json-lines" or topic.records:
         return None
     if map_.groups or map_.operator or map_.group or map_.cdr:
         return None

@@ -17,7 +17,9 @@ from stream_app.sources.exact import Fields, UnusableError, parse
 from stream_app.sources.limits import BYTES_MAX, too_large
 from stream_app.sources.mapped import ByKind, decode_mapped
 from stream_app.sources.registry import MappedTopic, SourceTopic
+from stream_app.sources.wire import Known
 
+_NO_SCHEMAS: Known = {}
 FUTURE_MS = 86_400_000  # how far ahead of the clock a time may be
 _DOUBTS = (msgspec.MsgspecError, RecursionError, TypeError, UnicodeDecodeError)  # TypeError: a tombstone
 
@@ -45,12 +47,15 @@ def read(
     *,
     now_ms: int,
     ocpi_operators: Mapping[str, str],
+    schemas: Known = _NO_SCHEMAS,
 ) -> Read:
-    """Values of one partition of any source topic. Raises for no value; too late is not known here."""
+    """Values of one partition of any source topic; `schemas`: those of all ids, in a topic by a schema registry. Raises for no value; too late is not known here."""
     if isinstance(topic, MappedTopic):
         at = topic.number * PARTITIONS_MAX + partition
         return Read(
-            *decode_mapped(topic.map_reader, values, offsets, timestamps, at, now_ms + FUTURE_MS, ocpi_operators)
+            *decode_mapped(
+                topic.map_reader, values, offsets, timestamps, at, now_ms + FUTURE_MS, ocpi_operators, schemas
+            )
         )
     found = decode(topic, values, offsets, timestamps, partition, now_ms=now_ms, ocpi_operators=ocpi_operators)
     return Read({topic.kind: found.parts}, found.rejections)

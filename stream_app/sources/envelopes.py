@@ -30,7 +30,7 @@ def found(topic: Topic, value: bytes | None) -> Iterator[Found]:
         return  # it follows a deletion, for compaction, and says nothing new
     lines = value.splitlines() if topic.format == "json-lines" and value is not None else [value]
     for line in lines:
-        if line is None or topic.format == "json" or line.strip():
+        if line is None or topic.format != "json-lines" or line.strip():
             yield from _listed(topic, _ENVELOPES[topic.envelope](parse_any(line)))
 
 

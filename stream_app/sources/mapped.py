@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Never
 from stream_app.domain.errors import Reason as Unusable
 from stream_app.domain.errors import Rejection
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION, VERSION, Row, SourceEvents
-from stream_app.sources import envelopes, ocpi
+from stream_app.sources import envelopes, ocpi, wire
 from stream_app.sources.clean import check_utf_8, has_clean_ids, is_plain
 from stream_app.sources.compiled import compiled
 from stream_app.sources.envelopes import Found
@@ -26,6 +26,7 @@ from stream_app.sources.maps.paths import ROOT, as_text, steps, walk
 from stream_app.sources.maps.sections import Said, Sections
 from stream_app.sources.maps.values import Refusal
 from stream_app.sources.records import Source
+from stream_app.sources.wire import Known
 
 _UNUSABLE: Final = {
     Reason.NOT_A_TEXT: Unusable.WRONG_TYPE,
@@ -74,6 +75,7 @@ class TopicReader:
         self._sections = Sections(map_, _cell, _items)
         self._places = m.by_key(map_)
         self.read = compiled(map_)  # the fast way, if it has one
+        self.uses_schemas = map_.topic.format in wire.FORMATS
 
     def exact(
         self, value: bytes | None, stamp: Stamp, latest_ms: int, ocpi_operators: Mapping[str, str]
@@ -163,13 +165,22 @@ def decode_mapped(
     partition: int,
     latest_ms: int,
     ocpi_operators: Mapping[str, str],
+    schemas: Known,
 ) -> tuple[ByKind, list[tuple[int, Rejection]]]:
-    """Values of one partition of a topic with a map: rows, and what could not be used by its index in the batch. Raises for no value."""
+    """Values of one partition of a topic with a map: rows, and what could not be used by its index in the batch. Raises for no value.
+
+    `schemas`: those of all ids, in a topic by a schema registry.
+    """
     out: ByKind = {kind: {} for kind in reader.kinds}
-    rejections: list[tuple[int, Rejection]] = []
+    refused: Mapping[int, Rejection] = {}
+    if reader.uses_schemas:
+        values, refused = wire.opened(reader.map.topic.format, values, schemas)
+    rejections = list(refused.items())
     read, plain = reader.read or _never, is_plain(values)
     appends: dict[int, dict[str, Append]] = {kind: {} for kind in reader.kinds}
     for index, value, offset, timestamp in zip(range(len(values)), values, offsets, timestamps, strict=True):
+        if refused and index in refused:
+            continue
         try:
             events = read(value, timestamp, offset, partition, latest_ms)
             if not plain:

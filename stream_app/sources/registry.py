@@ -40,6 +40,11 @@ class SourceTopic:
         """All kinds of events that may come of it."""
         return (self.kind,)
 
+    @property
+    def uses_schemas(self) -> bool:
+        """Whether its values name schemas of a schema registry."""
+        return False
+
     def __repr__(self) -> str:
         return self.name
 
@@ -54,6 +59,11 @@ class MappedTopic(SourceTopic):
     def kinds(self) -> tuple[int, ...]:
         """Of the sections of the map."""
         return self.map_reader.kinds
+
+    @property
+    def uses_schemas(self) -> bool:
+        """By the format of the map."""
+        return self.map_reader.uses_schemas
 
 
 def _always(source: Source) -> Reader:
