@@ -7,9 +7,9 @@ writes it.
 from typing import Any, Final
 
 from config.settings import Settings
-from docs.contract_results import AS_OF_KEY, LETTER_KEY, headers_schema, key_schema
-from docs.contract_sources import DRAFT, Schema
 from stream_app.cli.topics import topics_of
+from stream_app.contracts.results import AS_OF_KEY, LETTER_KEY, headers_schema, key_schema
+from stream_app.contracts.sources import DRAFT, Schema
 from stream_app.domain.tables import TABLES, Table
 from stream_app.local.topics import TopicSpec
 from stream_app.sources.registry import TEAMS, SourceTopic

@@ -15,10 +15,10 @@ sys.path.insert(0, str(ROOT))
 
 from config.settings import load  # noqa: E402  # after the path that it is found on
 from docs.contract_asyncapi import asyncapi  # noqa: E402
-from docs.contract_results import as_of_schema, letter_schema, record_schema  # noqa: E402
-from docs.contract_sources import source_schema  # noqa: E402
 from stream_app.api.asking.windows import Retention  # noqa: E402
 from stream_app.api.description.reference import document  # noqa: E402
+from stream_app.contracts.results import as_of_schema, letter_schema, record_schema  # noqa: E402
+from stream_app.contracts.sources import source_schema  # noqa: E402
 from stream_app.domain.tables import TABLES  # noqa: E402
 from stream_app.sources.registry import TEAMS  # noqa: E402
 

@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from docs.contract_files import FOLDER
-from docs.contract_results import AS_OF_KEY, headers_schema, key_schema
+from stream_app.contracts.results import AS_OF_KEY, headers_schema, key_schema
 from stream_app.domain.tables import TABLES
 from stream_app.golden.cases import CASES
 from stream_app.golden.records import AS_OF_TOPIC, TOPICS, UNKNOWN, rounds

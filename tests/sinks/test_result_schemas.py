@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator, ValidationError
 
 from docs.contract_files import FOLDER
-from docs.contract_results import AS_OF_KEY, LETTER_KEY, headers_schema, key_schema, record_schema
+from stream_app.contracts.results import AS_OF_KEY, LETTER_KEY, headers_schema, key_schema, record_schema
 from stream_app.domain.cells import CellKey, CountCell, FigureCell, Operator
 from stream_app.domain.errors import Reason, Rejection
 from stream_app.domain.local_time import day_of

@@ -1,7 +1,7 @@
 """JSON Schemas of source events, made from the types that records of the source topics are parsed into.
 
 A schema is never narrower than the decoder: what is read is valid. It is wider where JSON Schema has no words for a rule (one field bounds another, the
-clock, names of zones); such a rule stands in a description. `docs/contract_files.py` writes them.
+clock, names of zones); such a rule stands in a description.
 """
 
 from collections.abc import Callable, Mapping
@@ -104,7 +104,7 @@ def _of_type(kind: Any) -> Schema:
     if origin is list:
         return {"type": "array", "items": _of_type(parts[0])}
     if origin in (Union, UnionType):
-        rest = Union[tuple(part for part in parts if part is not NoneType)]  # noqa: UP007  # of parts that are found here
+        rest: Any = Union[tuple(part for part in parts if part is not NoneType)]  # noqa: UP007  # of parts that are found here
         return {"anyOf": [_of_type(rest), _NULL]}
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return _object(kind)

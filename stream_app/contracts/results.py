@@ -1,6 +1,6 @@
 """JSON Schemas of what others read from topics: values and keys of results, headers of CloudEvents, and dead letters.
 
-Made from the tables of results and of figures, so that one that is added is described without a change here. `docs/contract_files.py` writes them.
+Made from the tables of results and of figures, so that one that is added is described without a change here.
 """
 
 import re
@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from docs.contract_sources import DRAFT, ID, URN, Schema
 from stream_app.api.description.table_models import figure_type
+from stream_app.contracts.sources import DRAFT, ID, URN, Schema
 from stream_app.domain.errors import Reason
 from stream_app.domain.figures import FIGURES
 from stream_app.domain.tables import CountTable, FigureTable, Table
