@@ -25,7 +25,7 @@ from stream_app.local.servers import SERVERS, start_servers
 from stream_app.local.stack import App, answers_http, check_port, start_apps, worker_ready
 from stream_app.local.topics import create_missing
 
-_SECONDS_MAX = 20.0  # that a Kafka that was given may be on its way
+_SECONDS_MAX = 20.0  # that a Kafka or a schema registry that was given may be on its way
 SECRET = "STREAM_APP_JWT_SECRET"  # noqa: S105  # the variable's name
 
 
@@ -50,6 +50,10 @@ def command(
         serving = asyncio.run(generation_in_force(settings))  # topics of those before it are not made anew
         if made := create_missing(settings.kafka, topics_of(serving)):
             print("Made the topics " + ", ".join(made), file=sys.stderr)
+        if access := settings.schema_registry:
+            from stream_app.cli.contracts import register_contracts  # noqa: PLC0415  # half a second that most need not wait for
+
+            register_contracts(settings, access, seconds_max=_SECONDS_MAX)
         if not servers_only:
             start_apps(run, _apps(run, settings, workers), env=addresses, cwd=config.ROOT)
     for name, address in addresses.items():

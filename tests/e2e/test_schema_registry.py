@@ -36,6 +36,8 @@ def test_a_topic_in_avro_shows_in_the_results(deploy, registry, tmp_path):
         schema_registry_username="crm",
         schema_registry_password="pass:word",
     )
+    assert registry.schema("charging.payments-value")["title"].startswith("A payment")
+    assert deployment.run_command("up", "--servers-only").returncode == 0  # and so once more
     numbers = tuple(registry.add(schema, subject=f"{avro_topics.TOPIC}-value") for schema in avro_topics.SCHEMAS)
     _, make, sums = TOPICS["orders-postgresql"]
     last_month = (
