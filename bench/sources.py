@@ -83,6 +83,21 @@ version = { path = "revision" }
 """
 
 
+MEMBERS = """
+[topic]
+name = "people"
+number = 4
+
+[row]
+operator_id = { path = "tenant" }
+customer_id = { path = "person.no" }
+
+[groups]
+group_ids = { path = "tags" }
+at = { path = "at", formats = ["epoch_ms"] }
+"""
+
+
 def order(make_amount: Any) -> dict[str, object]:
     """An order, with amounts in major units as `make_amount` writes them."""
     ms = at_ms()
@@ -93,16 +108,33 @@ def order(make_amount: Any) -> dict[str, object]:
     }  # fmt: skip
 
 
+EVENT = {"specversion": "1.0", "type": "paid", "source": "/shop", "id": "1"}
+CHANGE = {"op": "c", "before": None, "source": {"lsn": 1}, "ts_ms": NOW_MS}
+
+
+def orders(topic: str) -> SourceTopic:
+    """A topic of orders with more said of it in its map."""
+    return mapped(load_topic((MAP + PAYMENT_MAP).replace("[topic]", f"[topic]\n{topic}").encode()))
+
+
 def main() -> None:
     """Print a line a kind of traffic."""
     plans: dict[str, tuple[SourceTopic, Any]] = {
         "sessions, integer times": (SESSIONS, lambda _: session()),
         "payments, integer times": (PAYMENTS, lambda _: payment()),
-        "sessions, RFC 3339": (SESSIONS, lambda _: session(started_at=text(at_ms()))),
+        "sessions, RFC 3339": (SESSIONS, lambda _: session(started_at=text(at_ms()), ended_at=text(at_ms()))),
         "payments, RFC 3339": (PAYMENTS, lambda _: payment(paid_at=text(at_ms()))),
         "sessions by a map, RFC 3339": (mapped(load_topic((MAP + SESSION_MAP).encode())), lambda _: order(str)),
         "payments by a map, RFC 3339": (mapped(load_topic((MAP + PAYMENT_MAP).encode())), lambda _: order(str)),
         "the same, amounts as numbers": (mapped(load_topic((MAP + PAYMENT_MAP).encode())), lambda _: order(float)),
+        "the same, in CloudEvents": (orders('envelope = "cloudevents"'), lambda _: EVENT | {"data": order(str)}),
+        "the same, changes of Debezium": (orders('envelope = "debezium"'), lambda _: CHANGE | {"after": order(str)}),
+        "the same, alone in a list": (orders('records = "$"'), lambda _: [order(str)]),
+        "sessions and payments by a map": (
+            mapped(load_topic((MAP + SESSION_MAP + PAYMENT_MAP).encode())),
+            lambda _: order(str),
+        ),
+        "CDRs by a map": (mapped(load_topic(b"[topic]\nname = 'cdrs'\nnumber = 2\n[cdr]")), lambda _: cdr()),
         "payments, RFC 3339 with milliseconds": (PAYMENTS, lambda _: payment(paid_at=text(at_ms(), "milliseconds"))),
         "payments, Chinese ids": (PAYMENTS, lambda _: payment(customer_id=f"大客户{random_.randrange(10_000)}")),
         "payments, one in 100 unusable": (PAYMENTS, lambda i: payment(status="?" if i % 100 == 3 else "SUCCEEDED")),
@@ -110,6 +142,10 @@ def main() -> None:
         "memberships": (
             CUSTOMER_GROUPS,
             lambda i: {"operator_id": "M1", "customer_id": f"c-{i}", "group_ids": ["vip", "fleet"], "version": 7},
+        ),
+        "memberships by a map": (
+            mapped(load_topic(MEMBERS.encode())),
+            lambda i: {"tenant": "M1", "person": {"no": f"c-{i}"}, "tags": ["vip", "fleet"], "at": at_ms()},
         ),
         "CDRs": (CDRS, lambda _: cdr()),
     }

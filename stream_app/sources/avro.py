@@ -11,6 +11,7 @@ import struct
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from io import BytesIO
 from typing import Any, Final
 from uuid import UUID
@@ -86,7 +87,12 @@ def _own_type(kind: str, schema: Mapping[str, Any]) -> str:
 
 
 def _decimal(unscaled: bytes, schema: Any, _: Any) -> orjson.Fragment:
-    number, scale = int.from_bytes(unscaled, signed=True), schema.get("scale", 0)
+    return _number(unscaled, schema.get("scale", 0))
+
+
+@lru_cache(maxsize=100_000)  # the same amounts come again and again
+def _number(unscaled: bytes, scale: int) -> orjson.Fragment:
+    number = int.from_bytes(unscaled, signed=True)
     if not scale:
         return orjson.Fragment(str(number))
     digits = f"{abs(number):0{scale + 1}d}"

@@ -1,6 +1,6 @@
 """What msgspec does not look at while it parses: control characters in ids, and bytes that are not UTF-8 in fields that it skips."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from stream_app.sources.exact import CONTROLS
 from stream_app.sources.records import Source
@@ -18,7 +18,7 @@ def is_plain(values: Sequence[bytes | None]) -> bool:
 def is_clean(source: Source, value: bytes | None, record: object) -> bool:
     """Whether the ids are free of control characters. `Raises` UnicodeDecodeError, also for a field that msgspec skips."""
     check_utf_8(value)
-    return has_clean_ids(source, record)
+    return not has_controls(source.ids(record))
 
 
 def check_utf_8(value: bytes | None) -> None:
@@ -28,6 +28,6 @@ def check_utf_8(value: bytes | None) -> None:
         value.decode()
 
 
-def has_clean_ids(source: Source, record: object) -> bool:
-    """Whether the ids of a record are free of control characters."""
-    return not CONTROLS.search("".join(source.ids(record)))
+def has_controls(ids: Iterable[str | None]) -> bool:
+    """Whether one of them holds a control character."""
+    return CONTROLS.search("".join(filter(None, ids))) is not None

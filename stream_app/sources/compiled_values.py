@@ -10,17 +10,19 @@ from typing import Any, Final
 from stream_app.domain.money import DIGITS
 from stream_app.sources.exact import CONTROLS, ID_LENGTH, MOST_AMOUNT, MOST_VERSION
 from stream_app.sources.function_text import FunctionText
-from stream_app.sources.lookups import Amounts, Energies, Offsets, as_id, energy_left, local_ms, text_of
+from stream_app.sources.lookups import Amounts, Energies, Offsets, as_id, energy_left, group_ids, local_ms, text_of
 from stream_app.sources.maps import map_file as m
 from stream_app.sources.maps.paths import ROOT, steps, walk
 from stream_app.sources.objects import Node
-from stream_app.sources.times import LAST_MS, epoch_ms
+from stream_app.sources.times import LAST_MS, PIECES, epoch_ms
 
+_NAME_MAX: Final = 50_000  # characters
 _COUNTS: Final = {m.EPOCH_S: "* 1000", m.EPOCH_MS: "", m.EPOCH_US: "// 1000", m.LOCAL_MS: "", m.LOCAL_US: "// 1000"}
 
 
 GIVEN: Final[Mapping[str, Any]] = {  # to a function of such lines
-    "epoch_ms": epoch_ms, "as_id": as_id, "text_of": text_of, "walk": walk, "local_ms": local_ms, "energy_left": energy_left,
+    "epoch_ms": epoch_ms, "as_id": as_id, "text_of": text_of, "walk": walk, "local_ms": local_ms, "energy_left": energy_left, "group_ids": group_ids,
+    **dict(zip("DMSO", PIECES, strict=True)),
 }  # fmt: skip
 
 
@@ -67,6 +69,30 @@ class Values:
         if spec.paths:
             raise UncompiledError
         return self._place(spec.name)
+
+    def plain_text(self, spec: m.Text) -> str:
+        """The variable of the text of one place, as it is or translated, or of a constant; empty where nothing stands."""
+        if spec.value is not None:
+            return repr(spec.value)
+        variable = self._function.variable(f"text_of({self.text(spec)})")
+        if spec.values:
+            self._function.line(f"{variable} = {self._function.name(spec.values)}.get({variable}, {variable})")
+        return variable
+
+    def name(self, spec: m.Text) -> str:
+        """The variable of a name for people. One that might be too large is left to the exact way."""
+        variable = self.plain_text(spec)
+        if spec.value is None:
+            self._function.line(f"if len({variable}) > {_NAME_MAX}: raise ValueError")
+        return variable
+
+    def currency(self, what: str, spec: m.Text) -> str:
+        """The variable of a currency."""
+        return self.word(f"currency of {what}", spec, {form: code for code in DIGITS for form in (code, code.lower())})
+
+    def group_ids(self, spec: m.GroupIds) -> str:
+        """The variable of the groups of a customer as a row has them; None where nothing is said about them."""
+        return self._function.variable(f"group_ids({self._place(spec.name)}, {spec.separator!r})")
 
     def id(self, spec: m.Text, *, is_needed: bool = True) -> str:
         """The variable of an id, which may be joined of several places; None where one that is not needed is absent."""
@@ -121,13 +147,13 @@ class Values:
             self._function.line(f"if {variable} is not None and len({variable}) > {ID_LENGTH}: raise ValueError")
         return variable
 
-    def word(self, spec: m.Text, known: dict[str, str]) -> str:
-        """The variable of a word out of a closed list, as it is or translated."""
+    def word(self, what: str, spec: m.Text, known: Mapping[str, str | int]) -> str:
+        """The variable of what a word out of a closed list means, as it is or translated. `what`: the list."""
         if spec.value is not None:
             return repr(known[spec.value])
-        key = ("word", repr(spec))
+        key = ("word", what, repr(spec))
         if key not in self._function.known:
-            words = known | {text: known[word] for text, word in spec.values.items()}
+            words = {**known, **{text: known[word] for text, word in spec.values.items()}}
             self._function.known[key] = self._function.variable(f"{self._function.name(words)}[{self.text(spec)}]")
         return self._function.known[key]
 
@@ -146,7 +172,7 @@ class Values:
         return self._function.variable(found if is_there else f"0 if {place} is None else {found}", boolean=place)
 
     def energy(self, spec: m.Energy) -> str:
-        """The variable of an energy, kilowatt-hours in a text; None for what is none."""
+        """The variable of an energy, in watt-hours; None for what is none."""
         if spec.minus is not None:
             return self._function.variable(
                 f"energy_left({self._place(spec.name)}, {self._place(spec.minus)}, {self._function.name(spec)})"
@@ -183,8 +209,15 @@ class Values:
         self._function.known[key] = variable = self._function.variable("None")
         with self._function.block("if True:" if is_needed else f"if {place} is not None and {place} != '':"):
             if form == m.ISO_8601:
-                self._function.line(f"{variable} = epoch_ms({place})")
-                self._function.line(f"if not {variable}: {variable} = local_ms({place}, {offsets})")
+                # As epoch_ms does first; a call would cost as much as the look-ups.
+                pieces = f"D[{place}[:10]] + M[{place}[10:16]] + S[{place}[16:19]] - O[{place}[19:]]"
+                with self._function.block("try:"):
+                    self._function.line(f"{variable} = {pieces}")
+                with self._function.block("except KeyError:"):
+                    self._function.line(f"{variable} = epoch_ms({place})")
+                self._function.line(
+                    f"if not {variable} or not 0 < {variable} <= {LAST_MS}: {variable} = local_ms({place}, {offsets})"
+                )
             else:
                 self._function.line(f"if {place}.__class__ is not int or {place} < 0: raise ValueError")
                 self._function.line(f"{variable} = {place} {_COUNTS[form]}")

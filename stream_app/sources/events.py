@@ -1,10 +1,10 @@
-"""What both ways of a map give: usable records of the contract, with their rows; and the rules of each kind."""
+"""What both ways of a map give: usable records of the contract, as their rows; and the rules of each kind."""
 
 from typing import Final, NamedTuple
 
 from stream_app.domain.events import GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION, Row
 from stream_app.sources import canonical
-from stream_app.sources.records import Source, SourceRecord
+from stream_app.sources.records import Source
 
 SOURCES: Final[dict[int, Source]] = {
     OPERATOR: canonical.OPERATORS,
@@ -16,10 +16,9 @@ SOURCES: Final[dict[int, Source]] = {
 
 
 class Event(NamedTuple):
-    """A usable record of the contract, as a map made it, with its kind of events and its row."""
+    """What a usable record of the contract becomes, as a map made it: its kind of events, whose it is, and its row."""
 
     kind: int
     operator: str
     id: str
     row: Row
-    record: SourceRecord

@@ -6,17 +6,20 @@ Invariant: a table gives what the exact way makes of a value, or raises one of D
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
+from stream_app.domain.events import ALL
 from stream_app.domain.local_time import QUARTER_MS
-from stream_app.sources.exact import ID_LENGTH
+from stream_app.sources.exact import ID_LENGTH, Fractional
 from stream_app.sources.maps import map_file as m
 from stream_app.sources.maps.cells import RefusedError, zone_info
 from stream_app.sources.maps.numbers import from_bytes, minor_units, number
 from stream_app.sources.maps.paths import as_text
 from stream_app.sources.times import epoch_ms, epoch_ms_or_utc
+from stream_app.sources.unchecked import energy_wh
 
 # What the fast way raises where it is not sure.
 DOUBTS: Final = (
@@ -30,6 +33,8 @@ DOUBTS: Final = (
     RefusedError,
 )
 _KEPT: Final = 100_000
+_GROUPS: Final = 1000  # of a customer, which never are too large
+_MOST_WH: Final = 999_999_999
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WITH_EXPONENT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?[eE][+-]?[0-9]+")
 
@@ -54,6 +59,13 @@ class _Table(dict[Any, Any]):
         return made
 
 
+class Fractions(_Table):
+    """Numbers of JSON with a fraction or an exponent, as they are written: the same object for the same text, which tables find sooner."""
+
+    def __init__(self) -> None:
+        super().__init__(Fractional)
+
+
 class Amounts(_Table):
     """Amounts of a currency, as they are written -> minor units. `Raises` ValueError for a blank one."""
 
@@ -70,16 +82,16 @@ class Amounts(_Table):
 
 
 class Energies(_Table):
-    """Energies, as they are written -> kilowatt-hours in a text, None for what is none."""
+    """Energies, as they are written -> watt-hours, None for what is none."""
 
     def __init__(self, spec: m.Energy) -> None:
-        def make(found: Any) -> str | None:
+        def make(found: Any) -> int | None:
             text = text_of(found)
             try:
                 energy = number(text, spec.decimal, spec.thousands, spec.unit)
             except RefusedError:
                 return None
-            return f"{energy.scaleb(-3) if spec.unit == 'Wh' else energy:f}"
+            return _wh(energy, spec.unit)
 
         super().__init__(make)
 
@@ -121,6 +133,21 @@ def as_id(found: Any) -> str:
     return text
 
 
+def group_ids(found: Any, separator: str | None) -> list[str] | None:
+    """The groups in a list, or in a text with a separator or without, sorted and each once; None where nothing is said. `Raises` TypeError and ValueError."""
+    if type(found) is list:
+        parts = [each if each.__class__ is str else text_of(each) for each in found]
+    else:
+        text = text_of(found)
+        if not text.strip():
+            return None
+        parts = text.split(separator) if separator else [text]
+    ids = {stripped for part in parts if (stripped := part.strip())}
+    if ALL in ids or len(ids) > _GROUPS or max(map(len, ids), default=0) > ID_LENGTH:
+        raise ValueError(ids)
+    return sorted(ids)
+
+
 def local_ms(found: Any, offsets: Offsets | None) -> int:
     """The instant of a wall clock's time in RFC 3339 without an offset, of the zone of the offsets. `Raises` TypeError and ValueError."""
     ms = epoch_ms_or_utc(found)
@@ -130,17 +157,19 @@ def local_ms(found: Any, offsets: Offsets | None) -> int:
     return ms - offset
 
 
-def energy_left(found: Any, less: Any, spec: m.Energy) -> str | None:
-    """An energy less what is taken off, in kilowatt-hours in a text; None where one of both is none."""
+def energy_left(found: Any, less: Any, spec: m.Energy) -> int | None:
+    """An energy less what is taken off, in watt-hours; None where one of both is none."""
     if found is None or less is None:
         return None
-    if spec.unit == "Wh" and type(found) is int and type(less) is int and found >= less:
-        wh = found - less
-        return f"{wh // 1000}.{wh % 1000:03d}"
+    if spec.unit == "Wh" and type(found) is int and type(less) is int and 0 <= found - less <= _MOST_WH:
+        return found - less
     texts = text_of(found), text_of(less)
     try:
         first, second = (number(text, spec.decimal, spec.thousands, spec.unit) for text in texts)
     except RefusedError:
         return None
-    energy = first - second
-    return f"{energy.scaleb(-3) if spec.unit == 'Wh' else energy:f}"
+    return _wh(first - second, spec.unit)
+
+
+def _wh(energy: Decimal, unit: str) -> int | None:
+    return energy_wh(f"{energy.scaleb(-3) if unit == 'Wh' else energy:f}")

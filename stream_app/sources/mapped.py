@@ -12,9 +12,8 @@ from typing import Any, Final, NamedTuple, Never
 from stream_app.domain.errors import Reason as Unusable
 from stream_app.domain.errors import Rejection
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION, VERSION, Row, SourceEvents
-from stream_app.sources import envelopes, ocpi, wire
-from stream_app.sources.clean import check_utf_8, has_clean_ids, is_plain
-from stream_app.sources.compiled import compiled
+from stream_app.sources import compiled, envelopes, ocpi, wire
+from stream_app.sources.clean import is_plain
 from stream_app.sources.envelopes import Found
 from stream_app.sources.events import SOURCES, Event
 from stream_app.sources.exact import Fields, UnusableError, shown
@@ -74,8 +73,13 @@ class TopicReader:
         self.kinds = tuple(kind for kind, section in sections.items() if section)
         self._sections = Sections(map_, _cell, _items)
         self._places = m.by_key(map_)
-        self.read = compiled(map_)  # the fast way, if it has one
+        self.read = compiled.reader(map_)  # the fast way, if it has one that is the same for all settings
+        self._cdr_reader = compiled.cdr_reader(map_.topic) if map_.cdr else None
         self.uses_schemas = map_.topic.format in wire.FORMATS
+
+    def fast(self, ocpi_operators: Mapping[str, str]) -> compiled.Read | None:
+        """The fast way, if the map has one."""
+        return self._cdr_reader(ocpi_operators) if self._cdr_reader else self.read
 
     def exact(
         self, value: bytes | None, stamp: Stamp, latest_ms: int, ocpi_operators: Mapping[str, str]
@@ -143,7 +147,7 @@ def _event(kind: int, source: Source, fields: dict[str, Any], stamp: Stamp, late
     assert row is not None
     if kind in BYTES_MAX and (rejection := too_large(BYTES_MAX[kind], row)):
         raise UnusableError(*rejection)
-    return Event(kind, record.operator_id, record.id, row, record)
+    return Event(kind, record.operator_id, record.id, row)
 
 
 def _joined(refused: Sequence[tuple[int, Rejection]], count: int) -> Rejection | None:
@@ -176,23 +180,21 @@ def decode_mapped(
     if reader.uses_schemas:
         values, refused = wire.opened(reader.map.topic.format, values, schemas)
     rejections = list(refused.items())
-    read, plain = reader.read or _never, is_plain(values)
+    read, plain = reader.fast(ocpi_operators) or _never, is_plain(values)
     appends: dict[int, dict[str, Append]] = {kind: {} for kind in reader.kinds}
     for index, value, offset, timestamp in zip(range(len(values)), values, offsets, timestamps, strict=True):
         if refused and index in refused:
             continue
         try:
             events = read(value, timestamp, offset, partition, latest_ms)
-            if not plain:
-                check_utf_8(value)
-                if not all(has_clean_ids(SOURCES[kind], record) for kind, _, _, _, record in events):
-                    raise LookupError  # as the others are raised further down
+            if not plain and not compiled.is_clean(value, events):
+                raise LookupError  # as the others are raised further down
         except DOUBTS:
             stamp = Stamp(timestamp, offset, partition)
             events, rejection = reader.exact(value, stamp, latest_ms, ocpi_operators)
             if rejection is not None:
                 rejections.append((index, rejection))
-        for kind, operator, id_, row, _ in events:
+        for kind, operator, id_, row in events:
             try:
                 add_id, add_row, add_index = appends[kind][operator]
             except KeyError:

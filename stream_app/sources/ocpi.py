@@ -94,10 +94,10 @@ _decode_wire = msgspec.json.Decoder(Wire, float_hook=Fractional).decode
 def source(operators: Mapping[str, str]) -> Source:
     """CDRs, with the setting that names operators by country and party, as {"NL-ALF": "M1"}."""
     return Source(
-        read=lambda value: _plain(_decode_wire(value), operators),
+        read=lambda value: plain(_decode_wire(value), operators),
         ids=lambda _record: [],  # `read` looked at them itself: those of an anonymous customer are gone
         exact=lambda fields, latest_ms: _exact(fields, latest_ms, operators),
-        row=_row,
+        row=row,
     )
 
 
@@ -111,7 +111,8 @@ def _operator(country: str, party: str, operators: Mapping[str, str]) -> str:
     return operators.get(name, name)
 
 
-def _row(record: Cdr, timestamp: int, offset: int, partition: int, latest_ms: int) -> Row | None:
+def row(record: Cdr, timestamp: int, offset: int, partition: int, latest_ms: int) -> Row | None:
+    """The row of a CDR, with Kafka's timestamp, offset, partition and the latest time; None for one that ends after that."""
     if record.end_ms > latest_ms:
         return None
     time, rest = divmod(record.end_ms, QUARTER_MS)
@@ -122,7 +123,7 @@ def _row(record: Cdr, timestamp: int, offset: int, partition: int, latest_ms: in
     ]  # fmt: skip
 
 
-def _plain(wire: Wire, operators: Mapping[str, str]) -> Cdr | None:
+def plain(wire: Wire, operators: Mapping[str, str]) -> Cdr | None:
     """A CDR without anything unusual; None for a credit and for anything in doubt."""
     amount = _plain_amount(wire.total_cost, wire.currency)
     start_ms, end_ms = _plain_time(wire.start_date_time), _plain_time(wire.end_date_time)

@@ -48,6 +48,8 @@ _OFFSETS = {"Z": 0, "z": 0} | {
     for minute in range(1440)
 }
 _OFFSETS_OR_NONE = _OFFSETS | {"": 0}
+# The milliseconds of the pieces of a time in the common form: a date, `T` with hours and minutes, seconds, an offset.
+PIECES: Final[tuple[Mapping[str, int], ...]] = (_DAYS, _MINUTES, _SECONDS, _OFFSETS)
 
 
 def epoch_ms(text: str) -> int | None:
