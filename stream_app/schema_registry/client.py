@@ -51,25 +51,40 @@ class RegistryClient:
         if found is None:
             return None
         kind = found.get("schemaType", "AVRO")
-        others: dict[tuple[str, int], str] = {}
-        if missing := await self._others(found, others, _DEEPEST):
+        others: dict[str, str] = {}
+        if missing := await self._others(found, kind, others, _DEEPEST):
             return wire.refusing(kind, f"it refers to {missing}, which the registry does not have")
-        return wire.schema(kind, found["schema"], list(others.values()))
+        text = await self._text(kind, number, found)
+        return (
+            wire.refusing(kind, "the registry does not serialize it")
+            if text is None
+            else wire.schema(kind, text, others)
+        )
 
-    async def _others(self, schema: dict[str, Any], others: dict[tuple[str, int], str], depth: int) -> str:
+    async def _others(self, schema: dict[str, Any], kind: str, others: dict[str, str], depth: int) -> str:
         """Note what a schema refers to, what that refers to first; gives what the registry does not have, "" for nothing."""
         for reference in schema.get("references") or ():
-            subject, version = reference["subject"], reference["version"]
-            if (subject, version) in others:
+            name, subject, version = reference["name"], reference["subject"], reference["version"]
+            if name in others:
                 continue
             path = f"subjects/{quote(subject, safe='')}/versions/{version}?deleted=true"
             found = await self._ask("GET", path) if depth else None
             if found is None:
                 return f"version {version} of {subject}"
-            if missing := await self._others(found, others, depth - 1):
+            if missing := await self._others(found, kind, others, depth - 1):
                 return missing
-            others[subject, version] = found["schema"]
+            text = await self._text(kind, found["id"], found)
+            if text is None:
+                return f"version {version} of {subject}, serialized"
+            others[name] = text
         return ""
+
+    async def _text(self, kind: str, number: int, found: dict[str, Any]) -> str | None:
+        """The schema of an answer. Of Protobuf it is a file of .proto, which nothing but its compiler parses: the descriptor is asked for."""
+        if kind != "PROTOBUF":
+            return str(found["schema"])
+        serialized = await self._ask("GET", f"schemas/ids/{number}?format=serialized")
+        return None if serialized is None else str(serialized["schema"])
 
     async def compatibility(self, subject: str) -> str | None:
         """The mode that is set for a subject; None: none is. `Raises` RegistryAwayError, AccessError."""

@@ -6,10 +6,7 @@ JSON of Kafka Connect. A value beyond what its text may say stays the integer th
 """
 
 import json
-import math
-import struct
-from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from io import BytesIO
@@ -20,22 +17,19 @@ import fastavro
 import orjson
 from fastavro.read import LOGICAL_READERS
 
+from stream_app.sources.json_values import NotOfSchemaError, ToJson, base64_text, number, shortest
+
 _OWN: Final = "crm-stats-"  # before the names of logical types: fastavro's own readers round, and end in floats
 _SCALE_MAX: Final = 100
 _UUID_BYTES: Final = 16
 _EPOCH, _LOCAL_EPOCH = datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 1)  # noqa: DTZ001  # a wall clock has no zone
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
-_FLOAT: Final = struct.Struct("<f")
 
 
-class AvroError(Exception):
-    """Bytes that are not of the schema, or a schema that can't be used. The message says which, without a place."""
+def reader(schema: str, others: Iterable[str] = ()) -> ToJson:
+    """What reads records of a schema. `others`: schemas that it refers to, each behind those that it refers to itself.
 
-
-def reader(schema: str, others: Sequence[str] = ()) -> Callable[[bytes], bytes]:
-    """What reads records of a schema, which `Raises` AvroError. `others`: schemas that it refers to, each behind those that it refers to itself.
-
-    `Raises` AvroError for a schema that can't be used.
+    `Raises` NotOfSchemaError for a schema that can't be used.
     """
     named: dict[str, Any] = {}
     try:
@@ -43,7 +37,7 @@ def reader(schema: str, others: Sequence[str] = ()) -> Callable[[bytes], bytes]:
             fastavro.parse_schema(_marked(json.loads(text)), named)
         parsed = fastavro.parse_schema(_marked(json.loads(schema)), named)
     except Exception as error:  # noqa: BLE001  # a schema of others may be wrong in any way
-        raise AvroError(f"it is no schema of Avro: {error!r}") from None
+        raise NotOfSchemaError(f"it is no schema of Avro: {error!r}") from None
     read, dumps = fastavro.schemaless_reader, orjson.dumps
 
     def to_json(record: bytes) -> bytes:
@@ -51,9 +45,9 @@ def reader(schema: str, others: Sequence[str] = ()) -> Callable[[bytes], bytes]:
         try:
             made = dumps(read(stream, parsed, None))
         except Exception as error:  # noqa: BLE001  # bytes of others may be wrong in any way
-            raise AvroError(f"the value is not of it: {error or type(error).__name__}") from None
+            raise NotOfSchemaError(f"the value is not of it: {error or type(error).__name__}") from None
         if rest := len(record) - stream.tell():
-            raise AvroError(f"the value is not of it: {rest} bytes are left behind the record")
+            raise NotOfSchemaError(f"the value is not of it: {rest} bytes are left behind the record")
         return made
 
     return to_json
@@ -99,21 +93,6 @@ def _number(unscaled: bytes, scale: int) -> orjson.Fragment:
     return orjson.Fragment(f"{'-' * (number < 0)}{digits[:-scale]}.{digits[-scale:]}")
 
 
-def _base64(found: bytes, *_: Any) -> str:
-    return b64encode(found).decode()
-
-
-def _float(found: float, *_: Any) -> float | str:
-    if not math.isfinite(found):
-        return str(found)
-    shortest = (float(f"{found:.{digits}g}") for digits in (6, 7, 8))
-    return next((each for each in shortest if _FLOAT.unpack(_FLOAT.pack(each))[0] == found), float(f"{found:.9g}"))
-
-
-def _double(found: float, *_: Any) -> float | str:
-    return found if math.isfinite(found) else str(found)  # JSON has no number for it, and null would be a missing field
-
-
 def _day(found: int, *_: Any) -> date | int:
     try:
         return date.fromordinal(_EPOCH_DAY + found)
@@ -153,10 +132,10 @@ LOGICAL_READERS.update(
     {
         f"{kind}-{_OWN}{logical}": read
         for kind, logical, read in (
-            ("bytes", "", _base64),
-            ("fixed", "", _base64),
-            ("float", "", _float),
-            ("double", "", _double),
+            ("bytes", "", lambda found, *_: base64_text(found)),
+            ("fixed", "", lambda found, *_: base64_text(found)),
+            ("float", "", lambda found, *_: shortest(found)),
+            ("double", "", lambda found, *_: number(found)),
             ("bytes", "decimal", _decimal),
             ("fixed", "decimal", _decimal),
             ("fixed", "uuid", lambda found, *_: UUID(bytes=found)),

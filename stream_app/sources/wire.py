@@ -5,46 +5,56 @@ writes it is told from what does not by the first byte, and by the kind of the s
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from stream_app.domain.errors import Reason, Rejection
-from stream_app.sources import avro
+from stream_app.sources import avro, protobuf
+from stream_app.sources.json_values import NotOfSchemaError, ToJson
 
-AVRO, JSON_SCHEMA = "avro", "json-schema"  # as maps name formats
-FORMATS: Final = frozenset((AVRO, JSON_SCHEMA))
-_KINDS: Final = {"AVRO": AVRO, "JSON": JSON_SCHEMA}  # as registries name them
+# Formats as registries name them -> as maps do.
+_KINDS: Final = {"AVRO": "avro", "JSON": "json-schema", "PROTOBUF": "protobuf"}
+FORMATS: Final = frozenset(_KINDS.values())
+_NONE: Final[Mapping[str, str]] = {}
 _HEADER: Final = 5  # bytes before the record
 
 
 class Schema(NamedTuple):
-    """A schema of a registry. `format`: of its records; `to_json`: of the bytes of one, `Raises` AvroError."""
+    """A schema of a registry. `format`: of its records; `to_json`: of the bytes of one, `Raises` NotOfSchemaError."""
 
     format: str
-    to_json: Callable[[bytes], bytes]
+    to_json: ToJson
 
 
 Known = Mapping[int, Schema | None]  # None: the registry has no schema of that id
 
 
-def schema(kind: str, text: str, others: Sequence[str] = ()) -> Schema:
-    """A schema as a registry tells it. `others`: those that it refers to, each behind those that it refers to itself. One that can't be used reads nothing."""
-    if kind != "AVRO":
-        return Schema(_KINDS.get(kind, kind), bytes)
+def schema(kind: str, text: str, others: Mapping[str, str] = _NONE) -> Schema:
+    """A schema as a registry tells it; one that can't be used reads nothing.
+
+    `others`: those that it refers to, by the names that it has for them, each behind those that it refers to itself. Of Protobuf all are serialized.
+    """
+    format_ = _KINDS.get(kind, kind)
     try:
-        return Schema(AVRO, avro.reader(text, others))
-    except avro.AvroError as error:
-        return Schema(AVRO, _refusing(str(error)))
+        match kind:
+            case "AVRO":
+                return Schema(format_, avro.reader(text, others.values()))
+            case "PROTOBUF":
+                return Schema(format_, protobuf.reader(text, others))
+            case _:
+                return Schema(format_, bytes)
+    except NotOfSchemaError as error:
+        return Schema(format_, _refusing(str(error)))
 
 
-def refusing(format_: str, why: str) -> Schema:
+def refusing(kind: str, why: str) -> Schema:
     """A schema that can't be used."""
-    return Schema(_KINDS.get(format_, format_), _refusing(why))
+    return Schema(_KINDS.get(kind, kind), _refusing(why))
 
 
-def _refusing(why: str) -> Callable[[bytes], bytes]:
+def _refusing(why: str) -> ToJson:
     def refuse(_: bytes) -> bytes:
-        raise avro.AvroError(why)
+        raise NotOfSchemaError(why)
 
     return refuse
 
@@ -82,13 +92,13 @@ def opened(
     return made, refused
 
 
-def _json(value: bytes, readers: Mapping[bytes, Callable[[bytes], bytes]]) -> bytes:
+def _json(value: bytes, readers: Mapping[bytes, ToJson]) -> bytes:
     if not _is_wired(value):
         raise _RefusedError(Reason.NOT_WIRE_FORMAT, _unwired(value))
     number = value[1:_HEADER]
     try:
         return readers[number](value[_HEADER:])
-    except avro.AvroError as error:
+    except NotOfSchemaError as error:
         why = f"schema {int.from_bytes(number)} of the registry: {error}"
         raise _RefusedError(Reason.NOT_OF_SCHEMA, why) from None
 
@@ -99,7 +109,7 @@ class _RefusedError(Exception):
         self.rejection = Rejection(reason, detail)
 
 
-def _reader(number: int, found: Schema | None, format_: str) -> Callable[[bytes], bytes]:
+def _reader(number: int, found: Schema | None, format_: str) -> ToJson:
     if found is not None and found.format == format_:
         return found.to_json
     if found is None:

@@ -12,6 +12,7 @@ from stream_app.local.ports import free_port
 from stream_app.schema_registry import schemas as module
 from stream_app.schema_registry.client import RegistryAwayError, RegistryClient
 from stream_app.schema_registry.schemas import RegistrySchemas
+from tests.support.protobuf_files import field, file, message
 from tests.support.schema_registry import SchemaRegistry, avro
 from tests.support.secured import Authority
 from tests.support.waiting import until
@@ -19,6 +20,10 @@ from tests.support.waiting import until
 MONEY = {"type": "record", "name": "Money", "namespace": "shop", "fields": [{"name": "cents", "type": "int"}]}
 ORDER = {"type": "record", "name": "Order", "fields": [{"name": "total", "type": "shop.Money"}]}
 WHOLE = {"type": "record", "name": "Order", "fields": [{"name": "total", "type": MONEY}]}
+MONEY_FILE = file("default", package="shop", messages={"Money": [field("cents", 1, "INT64")]})
+ORDER_FILE = file(
+    "default", imports={"shop/money.proto": MONEY_FILE}, messages={"Order": [field("total", 1, ".shop.Money")]}
+)
 
 
 @pytest.fixture
@@ -65,11 +70,25 @@ async def test_an_id_that_the_registry_does_not_have_is_unknown_for_some_seconds
     assert (await made.of({7000}))[7000] is not None
 
 
-@pytest.mark.parametrize("kind", ["JSON", "PROTOBUF"])
+@pytest.mark.parametrize("kind", ["JSON", "THRIFT"])
 async def test_a_schema_has_the_format_that_the_registry_names(registry, schemas, kind):
     number = registry.add("{}", kind=kind)
     found = await schemas(registry.url).of({number})
     assert found[number].format == {"JSON": "json-schema"}.get(kind, kind)
+
+
+async def test_of_protobuf_descriptors_are_asked_for(registry, schemas):
+    """Of the schema, and of those that it imports, by the names of the imports."""
+    registry.add("message Money", kind="PROTOBUF", subject="money", serialized=MONEY_FILE.SerializeToString())
+    imported = {"name": "shop/money.proto", "subject": "money", "version": 1}
+    number = registry.add(
+        "message Order", kind="PROTOBUF", references=[imported], serialized=ORDER_FILE.SerializeToString()
+    )
+    found = await schemas(registry.url).of({number})
+    assert found[number].format == "protobuf"
+    assert (
+        found[number].to_json(b"\0" + message(ORDER_FILE, "Order", total={"cents": 150})) == b'{"total":{"cents":150}}'
+    )
 
 
 async def test_schemas_that_one_refers_to_are_asked_for_as_well(registry, schemas):

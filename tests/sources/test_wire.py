@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from config.settings import ROOT
 from stream_app.domain.errors import Reason
 from stream_app.sources import read, wire
-from stream_app.sources.avro import AvroError, reader
+from stream_app.sources.avro import reader
+from stream_app.sources.json_values import NotOfSchemaError
 from stream_app.sources.maps.map_load import load_topic
 from stream_app.sources.registry import mapped
 from tests.support import avro_topics
@@ -195,14 +196,14 @@ def test_a_schema_may_refer_to_others():
     order = record("Order", total="com.shop.Money")
     whole = record("Order", total=money)
     value = avro(1, whole, {"total": {"cents": Decimal("12.50")}})[5:]
-    assert reader(json.dumps(order), [json.dumps(money)])(value) == b'{"total":{"cents":12.50}}'
+    assert reader(json.dumps(order), (json.dumps(money),))(value) == b'{"total":{"cents":12.50}}'
 
 
 @pytest.mark.parametrize(
     "schema", ["", "{", "[]x", '{"type": "nonsense"}', '{"fields": []}', '"com.shop.Money"', "7", "null"]
 )
 def test_a_schema_that_is_none_is_an_error(schema):
-    with pytest.raises(AvroError, match="it is no schema of Avro"):
+    with pytest.raises(NotOfSchemaError, match="it is no schema of Avro"):
         reader(schema)
 
 
@@ -211,7 +212,7 @@ ORDER_READER = reader(json.dumps(ORDER))
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_json_or_an_error(value):
-    with suppress(AvroError):
+    with suppress(NotOfSchemaError):
         json.loads(ORDER_READER(value))
 
 
@@ -223,7 +224,7 @@ KNOWN = {
     1: wire.schema("AVRO", json.dumps(ORDER)),
     2: None,
     3: wire.schema("JSON", "{}"),
-    4: wire.schema("PROTOBUF", "message M {}"),
+    4: wire.schema("THRIFT", "struct M {}"),
     5: wire.schema("AVRO", "{"),
     6: wire.refusing("AVRO", "it refers to version 1 of money, which the registry does not have"),
 }
@@ -244,7 +245,7 @@ KNOWN = {
             Reason.NOT_OF_SCHEMA,
             "schema 3 of the registry is of json-schema, and the map's format avro",
         ),
-        (b"\0\0\0\0\4\0", Reason.NOT_OF_SCHEMA, "schema 4 of the registry is of PROTOBUF, and the map's format avro"),
+        (b"\0\0\0\0\4\0", Reason.NOT_OF_SCHEMA, "schema 4 of the registry is of THRIFT, and the map's format avro"),
         (b"\0\0\0\0\5\0", Reason.NOT_OF_SCHEMA, "schema 5 of the registry: it is no schema of Avro"),
         (b"\0\0\0\0\6\0", Reason.NOT_OF_SCHEMA, "schema 6 of the registry: it refers to version 1 of money"),
         (None, Reason.TOMBSTONE, "null"),

@@ -35,6 +35,7 @@ class SchemaRegistry:
         self.incompatible: set[str] = set()
         self.broken: Answer | None = None  # in place of every answer
         self._schemas: dict[int, dict[str, Any]] = {}
+        self._serialized: dict[int, str] = {}
         self._user = user and "Basic " + base64.b64encode(":".join(user).encode()).decode()
         registry = self
 
@@ -79,12 +80,15 @@ class SchemaRegistry:
         kind: str = "AVRO",
         subject: str = "of-a-team",
         references: Sequence[Mapping[str, Any]] = (),
+        serialized: bytes | None = None,
     ) -> int:
-        """Register a schema; its id."""
+        """Register a schema; its id. `serialized`: the descriptor of one of Protobuf, which a real registry makes itself."""
         text = schema if isinstance(schema, str) else json.dumps(schema)
         wanted = {"schema": text, "schemaType": kind, "references": list(references)}
         number = next((each for each, known in self._schemas.items() if known == wanted), 7000 + len(self._schemas))
         self._schemas[number] = wanted
+        if serialized is not None:
+            self._serialized[number] = base64.b64encode(serialized).decode()
         versions = self.subjects.setdefault(subject, [])
         if number not in versions:
             versions.append(number)
@@ -97,13 +101,15 @@ class SchemaRegistry:
     def _answer(  # noqa: PLR0911  # a case an endpoint
         self, method: str, path: str, body: dict[str, Any], authorization: str | None
     ) -> Answer:
-        path = unquote(path.partition("?")[0])
+        path, _, query = unquote(path).partition("?")
         self.asked[f"{method} {path}"] += 1
         if self.broken:
             return self.broken
         if self._user and authorization != self._user:
             return 401, {"error_code": 401, "message": "Unauthorized"}
         match [method, *path.strip("/").split("/")]:
+            case ["GET", "schemas", "ids", number] if "format=serialized" in query:
+                return 200, {"schema": self._serialized[int(number)]}
             case ["GET", "schemas", "ids", number]:
                 found = self._schemas.get(int(number))
                 return (200, _told(found)) if found else (404, {"error_code": 40403, "message": "Schema not found"})
@@ -111,7 +117,8 @@ class SchemaRegistry:
                 versions = self.subjects.get(subject, [])
                 if int(version) > len(versions):
                     return 404, {"error_code": 40402, "message": "Version not found"}
-                return 200, _told(self._schemas[versions[int(version) - 1]]) | {"subject": subject}
+                number = versions[int(version) - 1]
+                return 200, _told(self._schemas[number]) | {"subject": subject, "id": number}
             case ["POST", "subjects", subject, "versions"]:
                 if subject in self.incompatible:
                     return 409, {"error_code": 409, "message": "Schema being registered is incompatible: PROPERTY"}

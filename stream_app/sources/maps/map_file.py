@@ -233,7 +233,7 @@ class Topic(Part, frozen=True):
     partitions: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
     is_optional: bool = msgspec.field(default=False, name="optional")
     envelope: Literal["plain", "cloudevents", "debezium", "ocpi"] = "plain"
-    format: Literal["json", "json-lines", "avro", "json-schema"] = "json"
+    format: Literal["json", "json-lines", "avro", "json-schema", "protobuf"] = "json"
     records: Name | None = None  # the path of a list of records, in what the envelope holds
 
 
