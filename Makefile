@@ -75,6 +75,9 @@ storm: .venv/development ## faults of all kinds under load, for ten minutes, the
 machines: .venv/development ## demo, pay and down on a new Debian 12 and 13, as root and as a user; needs root and debootstrap
 	@$(BIN)/python -m tests.machines $(ARGS)
 
+karapace: .venv/development ## our side of a schema registry against a real Karapace; ARGS: the folder of its sources (git clone --branch 3.16.0)
+	@$(BIN)/python -m tests.schema_registry $(ARGS)
+
 kubernetes: .venv/development ## render the Helm chart, hold it against published schemas, write deploy/kubernetes/rendered; needs Go
 	@$(BIN)/python -m deploy.kubernetes.check
 
@@ -157,4 +160,4 @@ chromium javac npm:
 	  echo "$@ is missing, and make test needs it: install it (Debian: apt-get install $(PACKAGE))." >&2; exit 1
 	fi
 
-.PHONY: help up down clean demo pay token quick test check bench compare storm machines kubernetes image lock advisories sbom dashboard pictures docs chromium javac npm
+.PHONY: help up down clean demo pay token quick test check bench compare storm machines karapace kubernetes image lock advisories sbom dashboard pictures docs chromium javac npm

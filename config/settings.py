@@ -101,6 +101,7 @@ class Settings(BaseSettings):
     schema_registry_url: Annotated[str, Field(pattern="^(https?://[^@]+)?$")]  # a password has its own setting
     schema_registry_username: str
     schema_registry_cafile: str
+    schema_registry_contracts: bool
     api_host: str
     api_port: Annotated[int, Field(ge=1, le=65535)]
     api_ssl_certfile: str

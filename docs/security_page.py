@@ -31,6 +31,7 @@ One set of settings is for all clients of Kafka: `kafka_security_protocol`, `kaf
 | --- | --- |
 | Redis | `REDIS_URL=rediss://USER@HOST:6379/0` (`rediss+cluster://` for a cluster), `STREAM_APP_REDIS_PASSWORD`, `STREAM_APP_REDIS_CAFILE` |
 | ClickHouse | `CLICKHOUSE_URL=clickhouses://USER@HOST:9440`, `STREAM_APP_CLICKHOUSE_PASSWORD`, `STREAM_APP_CLICKHOUSE_CAFILE` |
+| a schema registry | `STREAM_APP_SCHEMA_REGISTRY_URL=https://HOST:8081`, `STREAM_APP_SCHEMA_REGISTRY_USERNAME`, `STREAM_APP_SCHEMA_REGISTRY_PASSWORD`, `STREAM_APP_SCHEMA_REGISTRY_CAFILE` |
 | the HTTP interface | `STREAM_APP_API_SSL_CERTFILE`, `STREAM_APP_API_SSL_KEYFILE`, `STREAM_APP_API_SSL_KEY_PASSWORD`; `STREAM_APP_API_SSL_CAFILE` for our own programs that ask it |
 
 The name of a server is checked against its certificate, always. A secret may stand in a file: `STREAM_APP_KAFKA_SASL_PASSWORD_FILE=/run/secrets/kafka`; so may `REDIS_URL` and `CLICKHOUSE_URL`.
@@ -49,7 +50,11 @@ with back-off: results are kept for it meanwhile. What expires or is taken away 
 
 """
 
-KAFKA = """## Least rights in Kafka
+KAFKA = """A schema registry is asked for schemas by their ids, and for the versions of subjects that these refer to: to read is enough for workers, `rebuild` and `map`. `up` registers our own contracts there
+([integrating.md](integrating.md)), for which it reads and writes the subjects `TOPIC-value` and their modes; with
+`STREAM_APP_SCHEMA_REGISTRY_CONTRACTS=false` it does not.
+
+## Least rights in Kafka
 
 Options of `kafka-acls.sh --bootstrap-server … --command-config …`, one call a line. Names are those of the defaults; `User:worker` is who the broker takes the worker for: the name of a user, the name in a certificate
 by `ssl.principal.mapping.rules`, the claim `sub` of a token. The API has no right in Kafka: it asks Redis and ClickHouse only. Topics are made beforehand ([operating.md](operating.md#topics)), but for the changelog, which

@@ -50,7 +50,7 @@ def command(
         serving = asyncio.run(generation_in_force(settings))  # topics of those before it are not made anew
         if made := create_missing(settings.kafka, topics_of(serving)):
             print("Made the topics " + ", ".join(made), file=sys.stderr)
-        if access := settings.schema_registry:
+        if (access := settings.schema_registry) and settings.schema_registry_contracts:
             from stream_app.cli.contracts import register_contracts  # noqa: PLC0415  # half a second that most need not wait for
 
             register_contracts(settings, access, seconds_max=_SECONDS_MAX)

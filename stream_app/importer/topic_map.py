@@ -17,9 +17,8 @@ from stream_app.importer.topic_records import Table, TopicRecord, table
 from stream_app.sources import read
 from stream_app.sources.maps.map_file import EPOCH_MS, EPOCH_US, LOCAL_MS, LOCAL_US, TopicMap
 from stream_app.sources.registry import mapped
-from stream_app.sources.wire import Known
+from stream_app.sources.wire import NONE_KNOWN, Known
 
-_NO_SCHEMAS: Final[Known] = {}
 _UNSURE: Final = "  # UNSURE: "
 _SHOWN: Final = 8
 _OPERATOR = re.compile(r"operator|merchant|tenant|owner|cpo|party", re.IGNORECASE)
@@ -44,7 +43,7 @@ _KINDS: Final = {
 }
 
 
-def first_topic_map(name: str, number: int, records: Sequence[TopicRecord], schemas: Known = _NO_SCHEMAS) -> str:
+def first_topic_map(name: str, number: int, records: Sequence[TopicRecord], schemas: Known = NONE_KNOWN) -> str:
     """The TOML of a map for a topic, by some of its records; `schemas`: those of a schema registry that values name."""
     found = table(name, number, records, schemas)
     return "".join(f"{line}\n" for line in _lines(found))
@@ -183,7 +182,7 @@ def _text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def outcome(map_: TopicMap, records: Sequence[TopicRecord], now_ms: int, schemas: Known = _NO_SCHEMAS) -> Iterator[str]:
+def outcome(map_: TopicMap, records: Sequence[TopicRecord], now_ms: int, schemas: Known = NONE_KNOWN) -> Iterator[str]:
     """What a map makes of records, line by line: how many of each kind of events, and each refusal with its place and reason.
 
     `schemas`: those of all ids, in a topic by a schema registry.

@@ -20,6 +20,7 @@ from fastavro.read import LOGICAL_READERS
 from stream_app.sources.json_values import NotOfSchemaError, ToJson, base64_text, number, shortest
 
 _OWN: Final = "crm-stats-"  # before the names of logical types: fastavro's own readers round, and end in floats
+_OF_ANY: Final = "_crm_stats"  # a record around every schema, which takes no bytes: fastavro forgets what others than records refer to
 _SCALE_MAX: Final = 100
 _UUID_BYTES: Final = 16
 _EPOCH, _LOCAL_EPOCH = datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 1)  # noqa: DTZ001  # a wall clock has no zone
@@ -35,15 +36,17 @@ def reader(schema: str, others: Iterable[str] = ()) -> ToJson:
     try:
         for text in others:
             fastavro.parse_schema(_marked(json.loads(text)), named)
-        parsed = fastavro.parse_schema(_marked(json.loads(schema)), named)
+        whole = {"type": "record", "name": _OF_ANY, "fields": [{"name": _OF_ANY, "type": _marked(json.loads(schema))}]}
+        parsed = fastavro.parse_schema(whole, named)
     except Exception as error:  # noqa: BLE001  # a schema of others may be wrong in any way
         raise NotOfSchemaError(f"it is no schema of Avro: {error!r}") from None
-    read, dumps = fastavro.schemaless_reader, orjson.dumps
+    read: Any = fastavro.schemaless_reader
+    dumps = orjson.dumps
 
     def to_json(record: bytes) -> bytes:
         stream = BytesIO(record)
         try:
-            made = dumps(read(stream, parsed, None))
+            made = dumps(read(stream, parsed, None)[_OF_ANY])
         except Exception as error:  # noqa: BLE001  # bytes of others may be wrong in any way
             raise NotOfSchemaError(f"the value is not of it: {error or type(error).__name__}") from None
         if rest := len(record) - stream.tell():
@@ -64,10 +67,19 @@ def _marked(schema: Any) -> Any:
         own: Any = {"fields": [{**field, "type": _marked(field["type"])} for field in schema["fields"]]}
     elif kind in ("array", "map"):
         of = "items" if kind == "array" else "values"
+        if kind == "array" and _is_nothing(schema[of]):
+            raise ValueError("an array of what takes no bytes, of which a few bytes may name any number")
         own = {of: _marked(schema[of])}
     else:
         own = {"logicalType": _own_type(kind, schema)} if isinstance(kind, str) else {"type": _marked(kind)}
     return {**schema, **own}
+
+
+def _is_nothing(schema: Any) -> bool:
+    kind = schema["type"] if isinstance(schema, dict) else schema
+    if kind in ("record", "error"):
+        return all(_is_nothing(field["type"]) for field in schema["fields"])
+    return bool(kind == "null" or (kind == "fixed" and schema["size"] == 0))
 
 
 def _own_type(kind: str, schema: Mapping[str, Any]) -> str:

@@ -17,9 +17,8 @@ from stream_app.sources.exact import Fields, UnusableError, parse
 from stream_app.sources.limits import BYTES_MAX, too_large
 from stream_app.sources.mapped import ByKind, decode_mapped
 from stream_app.sources.registry import MappedTopic, SourceTopic
-from stream_app.sources.wire import Known
+from stream_app.sources.wire import NONE_KNOWN, Known
 
-_NO_SCHEMAS: Known = {}
 FUTURE_MS = 86_400_000  # how far ahead of the clock a time may be
 _DOUBTS = (msgspec.MsgspecError, RecursionError, TypeError, UnicodeDecodeError)  # TypeError: a tombstone
 
@@ -47,7 +46,7 @@ def read(
     *,
     now_ms: int,
     ocpi_operators: Mapping[str, str],
-    schemas: Known = _NO_SCHEMAS,
+    schemas: Known = NONE_KNOWN,
 ) -> Read:
     """Values of one partition of any source topic; `schemas`: those of all ids, in a topic by a schema registry. Raises for no value; too late is not known here."""
     if isinstance(topic, MappedTopic):

@@ -169,7 +169,7 @@ def decode_mapped(
     partition: int,
     latest_ms: int,
     ocpi_operators: Mapping[str, str],
-    schemas: Known,
+    schemas: Known = wire.NONE_KNOWN,
 ) -> tuple[ByKind, list[tuple[int, Rejection]]]:
     """Values of one partition of a topic with a map: rows, and what could not be used by its index in the batch. Raises for no value.
 

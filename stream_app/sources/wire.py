@@ -27,6 +27,7 @@ class Schema(NamedTuple):
 
 
 Known = Mapping[int, Schema | None]  # None: the registry has no schema of that id
+NONE_KNOWN: Final[Known] = {}
 
 
 def schema(kind: str, text: str, others: Mapping[str, str] = _NONE) -> Schema:

@@ -76,6 +76,17 @@ def test_maps_that_can_t_be_used_together_are_named(maps, changes, sentence):
         source_maps.teams(load())
 
 
+@pytest.mark.parametrize("form", ["avro", "json-schema", "protobuf"])
+def test_a_map_by_a_schema_registry_needs_one(maps, monkeypatch, form):
+    other(maps, "orders.toml", ("[topic]", f'[topic]\nformat = "{form}"'))
+    with pytest.raises(
+        MapError, match=rf"orders\.toml: `topic\.format` is '{form}', and the setting `schema_registry_url` is empty"
+    ):
+        source_maps.teams(load())
+    monkeypatch.setenv("STREAM_APP_SCHEMA_REGISTRY_URL", "http://registry:8081")
+    assert source_maps.teams(load())["shop.orders"].uses_schemas
+
+
 def test_a_folder_that_is_not_there_is_named(maps, monkeypatch):
     monkeypatch.setenv("STREAM_APP_SOURCES_DIR", str(maps / "none"))
     with pytest.raises(MapError, match=r"`sources_dir` is .*none, which is no folder"):

@@ -210,6 +210,22 @@ def test_a_schema_that_is_none_is_an_error(schema):
 ORDER_READER = reader(json.dumps(ORDER))
 
 
+@pytest.mark.parametrize(
+    "items",
+    [
+        "null",
+        {"type": "null"},
+        record("R"),
+        record("R", a="null", b=record("Q")),
+        {"type": "fixed", "name": "F", "size": 0},
+    ],
+)
+def test_an_array_of_nothing_is_refused(items):
+    """A record of ten bytes could ask for all memory."""
+    with pytest.raises(NotOfSchemaError, match="an array of what takes no bytes"):
+        reader(json.dumps(record("S", a={"type": "array", "items": items})))
+
+
 @given(st.binary(max_size=60))
 def test_any_bytes_are_json_or_an_error(value):
     with suppress(NotOfSchemaError):
