@@ -151,6 +151,14 @@ def test_no_secret_stands_in_the_open(one, container):
     )
 
 
+def test_every_secret_and_file_has_a_program_that_uses_it():
+    """Else one that is named for all programs would reach none."""
+    uses = re.findall(r'^  "\w+" "(.*)"$', (CHART / "templates" / "_helpers.tpl").read_text(), re.MULTILINE)
+    assert len(uses) == 5
+    names = [*secret_names(), *ADDRESSES, *files()]
+    assert [name for name in names if not any(re.search(use, name) for use in uses)] == []
+
+
 def test_each_program_holds_what_it_has_a_use_for_and_no_more():
     def held(name):
         (found,) = [
@@ -162,6 +170,7 @@ def test_each_program_holds_what_it_has_a_use_for_and_no_more():
         return {setting(name)[0] for name in given if setting(name)[1] or setting(name)[0] in files()} - {None}
 
     assert held("worker") == {
+        "schema_registry_password",
         "kafka_sasl_password",
         "redis_url",
         "clickhouse_password",
@@ -169,7 +178,7 @@ def test_each_program_holds_what_it_has_a_use_for_and_no_more():
         "redis_cafile",
         "clickhouse_cafile",
     }
-    assert held("topics") == {"kafka_sasl_password", "redis_url", "kafka_ssl_cafile"}
+    assert held("topics") == {"kafka_sasl_password", "redis_url", "kafka_ssl_cafile", "schema_registry_password"}
     assert held("api") == {"redis_url", "clickhouse_password", "jwt_secret", "redis_cafile", "clickhouse_cafile", "api_ssl_cafile",
                            "api_ssl_certfile", "api_ssl_keyfile", "api_ssl_key_password"}  # fmt: skip
     assert held("monitor") == {

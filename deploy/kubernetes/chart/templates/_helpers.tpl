@@ -29,18 +29,22 @@ labels:
 {{ mergeOverwrite (deepCopy (index .root.Values .of)) (deepCopy (index .root.Values .name .of)) | toYaml }}
 {{- end }}
 
-{{/* The secrets and files that a program has a use for, so that none holds another's. */}}
-{{- define "crm-stats.mounted" -}}
-{{- $uses := dict
-  "worker" "^(kafka|redis|clickhouse)_"
+{{/* The settings that a program has a use for, as a regular expression. */}}
+{{- define "crm-stats.uses" -}}
+{{- get (dict
+  "worker" "^(kafka|redis|clickhouse|schema_registry)_"
   "api" "^(redis|clickhouse|jwt|api)_"
-  "monitor" "^(kafka|redis|clickhouse|jwt)_|^api_ssl_cafile$"
-  "rebuild" "^(kafka|redis|clickhouse)_"
-  "topics" "^kafka_|^(redis|clickhouse)_url$"
-}}
+  "monitor" "^(kafka|redis|clickhouse)_|^(jwt_secret|api_ssl_cafile)$"
+  "topics" "^(kafka|schema_registry)_|^(redis|clickhouse)_url$"
+  "rebuild" "^(kafka|redis|clickhouse|schema_registry)_"
+) .name }}
+{{- end }}
+
+{{/* The secrets and files of a program: its own, and of those for all programs what it has a use for, so that none holds another's. */}}
+{{- define "crm-stats.mounted" -}}
 {{- $found := dict }}
 {{- range $setting, $from := include "crm-stats.merged" . | fromYaml }}
-{{- if regexMatch (index $uses $.name) $setting }}
+{{- if or (regexMatch (include "crm-stats.uses" $) $setting) (hasKey (index $.root.Values $.name $.of) $setting) }}
 {{- $_ := set $found $setting $from }}
 {{- end }}
 {{- end }}
