@@ -151,6 +151,7 @@ class Settings(BaseSettings):
     block_cache_mb: Count
     worker_metrics_host: str
     worker_metrics_port: Annotated[int, Field(ge=0, le=65535)]
+    tracing: bool
 
     jwt_jwks_url: Annotated[str, Field(pattern="^(https?://.+)?$")]
     jwt_jwks_seconds: Count

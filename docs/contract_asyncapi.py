@@ -94,7 +94,7 @@ class _Document:
 
     def as_of(self) -> None:
         name, address, title = "as_of", self._settings.topic_as_of, "Up to when a partition's results hold"
-        headers = _inline(headers_schema("as-of.v1"))
+        headers = _inline(headers_schema("as-of.v1", traced=False))
         self.messages[name] = _message(name, title, _schema(address), AS_OF_KEY, headers=headers)
         self._send(name, address, [name], title, _AFTERWARDS)
 

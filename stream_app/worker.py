@@ -47,6 +47,7 @@ from stream_app.partition.lanes import Lanes
 from stream_app.partition.metrics import expose
 from stream_app.partition.sink_writer import SinkWriter
 from stream_app.ports.kafka import Range, Replayed
+from stream_app.ports.tracing import Spans, Tracing
 from stream_app.schema_registry.client import RegistryClient
 from stream_app.schema_registry.schemas import RegistrySchemas
 from stream_app.sinks.clickhouse import ClickHouseSink
@@ -145,8 +146,10 @@ def registry_schemas(settings: Settings) -> RegistrySchemas | None:
     return RegistrySchemas(RegistryClient(settings.schema_registry)) if settings.schema_registry else None
 
 
-def create_ingest(settings: Settings, state_dir: Path, metrics: CollectorRegistry | None = None) -> App:
-    """The app `ingest`; `metrics` gets its counters."""
+def create_ingest(
+    settings: Settings, state_dir: Path, metrics: CollectorRegistry | None = None, *, spans: Spans | None = None
+) -> App:
+    """The app `ingest`; `metrics` gets its counters, `spans` what it does with records that are traced."""
     app = new_app(
         settings.ingest_group,
         kafka=settings.kafka,
@@ -158,8 +161,9 @@ def create_ingest(settings: Settings, state_dir: Path, metrics: CollectorRegistr
     )
     conf = ingest_conf(settings)
     counts = IngestMetrics(conf.sources, metrics)
+    tracing = None if spans is None else Tracing(spans, settings.ingest_group)
     schemas = registry_schemas(settings)
-    ingest = Ingest(conf, Appender(settings.kafka), metrics=counts, schemas=schemas)
+    ingest = Ingest(conf, Appender(settings.kafka), metrics=counts, schemas=schemas, tracing=tracing)
     background = Background(app)
     ingest_agent.add(app, conf.sources, ingest)
 
@@ -179,9 +183,17 @@ class LedgerApp(NamedTuple):
 
 
 def create_ledger(
-    settings: Settings, state_dir: Path, metrics: CollectorRegistry | None = None, *, muted: bool = False
+    settings: Settings,
+    state_dir: Path,
+    metrics: CollectorRegistry | None = None,
+    *,
+    muted: bool = False,
+    spans: Spans | None = None,
 ) -> LedgerApp:
-    """The app `ledger`; `metrics` gets its gauges. `muted`: of a generation that is being built, and publishes nothing yet."""
+    """The app `ledger`; `metrics` gets its gauges, `spans` what it does with events that are traced.
+
+    `muted`: of a generation that is being built, and publishes nothing yet.
+    """
     group = settings.ledger_group
     app = new_app(
         group,
@@ -225,6 +237,7 @@ def create_ledger(
     lanes = Lanes(
         LedgerKafka(settings, observer, app.member_id), state_dir / group, settings.block_cache_mb, app.crash, app.seek
     )
+    lanes.tracing = None if spans is None else Tracing(spans, group)
     expose(lanes.open_lanes, metrics)
     lanes.writers = [
         SinkWriter(
@@ -285,11 +298,11 @@ def ledger_conf(settings: Settings, group: str, topic_id: str, *, muted: bool) -
     )
 
 
-def prepare() -> None:
-    """What a process needs before its first app: whole batches from Kafka, a quiet log, and a collector that fits."""
-    batches.install()
+def prepare(*, traces: bool = False) -> None:
+    """What a process needs before its first app: whole batches from Kafka, a quiet log, and a collector that fits. `traces`: are they followed?"""
+    batches.install(headers=traces)
     client.install()
-    logs.install(_LOG_S, _LINES)
+    logs.install(_LOG_S, _LINES, "opentelemetry", "urllib3")  # so it is with a collector that is away
     # A commit that takes longer than its interval is nobody's trouble.
     logging.getLogger("mode.timers").setLevel(logging.ERROR)
     # A tick makes some hundred thousand lists, none cyclic, and drops them: looking for cycles among them took an eighth of the time, 0.1 s at once.
@@ -328,12 +341,21 @@ async def check_topics(settings: Settings) -> None:
     durability.check(topics, configs, brokers)
 
 
-def run(settings: Settings, state_dir: Path, only: str | None, ready_file: Path | None, metrics_port: int) -> None:
+def run(
+    settings: Settings,
+    state_dir: Path,
+    only: str | None,
+    ready_file: Path | None,
+    metrics_port: int,
+    spans: Spans | None = None,
+) -> None:
     """Run until a signal or an error; the process's exit code says which. `only`: `ingest` or `ledger`, None: both. `metrics_port` 0: none.
+
+    `spans`: of what it does with records that are traced, None: traces are not followed.
 
     When a newer generation serves, the process becomes a worker of that one. `Raises` OSError when the port is taken, RecordLimitError.
     """
-    prepare()
+    prepare(traces=spans is not None)
     metrics = CollectorRegistry()
     if metrics_port:
         start_http_server(metrics_port, settings.worker_metrics_host, metrics)
@@ -342,9 +364,9 @@ def run(settings: Settings, state_dir: Path, only: str | None, ready_file: Path 
     state_dir.mkdir(parents=True, exist_ok=True)
     apps = []
     if only in {None, INGEST}:
-        apps.append(create_ingest(settings, state_dir, metrics))
+        apps.append(create_ingest(settings, state_dir, metrics, spans=spans))
     if only in {None, LEDGER}:
-        apps.append(create_ledger(settings, state_dir, metrics).app)
+        apps.append(create_ledger(settings, state_dir, metrics, spans=spans).app)
     worker = Worker(*apps, loglevel="INFO", redirect_stdouts=False)
     app = apps[-1]
 
@@ -357,6 +379,8 @@ def run(settings: Settings, state_dir: Path, only: str | None, ready_file: Path 
     try:
         worker.execute_from_commandline()
     finally:
+        if spans is not None:
+            spans.close()
         if worker.is_superseded:
             log.warning("a newer generation serves: this worker begins anew, with that one")
             sys.stderr.flush()

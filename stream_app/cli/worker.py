@@ -12,6 +12,7 @@ from stream_app.cli.access import check_kafka, check_schema_registry, check_stor
 from stream_app.local import ports
 from stream_app.local.errors import LocalError
 from stream_app.observing.record_limits import RecordLimitError
+from stream_app.ports.tracing import Spans
 
 _KAFKA_S_MAX: Final = 60.0  # that a broker may be on its way; the worker itself waits for longer
 
@@ -35,10 +36,24 @@ def command(
     port = settings.worker_metrics_port if metrics_port is None else metrics_port
     if port and settings.worker_metrics_host == ports.HOST and not ports.is_free(port):
         raise LocalError(f"{ports.HOST}:{port} is in use: stop what listens there, or choose another --metrics-port.")
+    spans = _spans(settings)
     check_stores(settings, "worker")
     check_schema_registry(settings)
     check_kafka(settings, "worker", seconds_max=_KAFKA_S_MAX)
     try:
-        worker.run(settings, state_dir or settings.state_dir / name, only, ready_file, port)
+        worker.run(settings, state_dir or settings.state_dir / name, only, ready_file, port, spans)
     except RecordLimitError as error:
         raise LocalError(str(error)) from error
+
+
+def _spans(settings: config.Settings) -> Spans | None:
+    """Where traces are followed, what exports their spans: the one place that imports OpenTelemetry. `Raises` LocalError where it is not installed."""
+    if not settings.tracing:
+        return None
+    try:
+        from stream_app.tracing.spans import TracedSpans  # noqa: PLC0415  # an extra of the installation
+    except ModuleNotFoundError as error:
+        raise LocalError(
+            f"the setting `tracing` needs OpenTelemetry ({error}): install requirements-extras.lock."
+        ) from None
+    return TracedSpans(settings.app_id)

@@ -13,6 +13,7 @@ from stream_app.contracts.sources import DRAFT, ID, URN, Schema
 from stream_app.domain.errors import Reason
 from stream_app.domain.figures import FIGURES
 from stream_app.domain.tables import CountTable, FigureTable, Table
+from stream_app.formats.traces import TRACEPARENT, TRACESTATE
 from stream_app.sinks import dead_letters
 
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
@@ -87,8 +88,8 @@ LETTER_KEY: Final[Schema] = {
 }
 
 
-def headers_schema(kind: str) -> Schema:
-    """The headers of a result, tombstones included: CloudEvents 1.0 in Kafka's binary form. `kind`: such as monthly.v1."""
+def headers_schema(kind: str, *, traced: bool = True) -> Schema:
+    """The headers of a result, tombstones included: CloudEvents 1.0 in Kafka's binary form. `kind`: such as monthly.v1. `traced`: it may belong to a trace."""
     said = "The setting ce_type_prefix, and the kind of result."
     properties: Schema = {
         "content-type": {"const": "application/json"},
@@ -100,7 +101,15 @@ def headers_schema(kind: str) -> Schema:
         "ce_subject": {"type": "string", "description": "The key."},
         "ce_time": _INSTANT,
     }
-    return {"type": "object", **_all_of(properties)}
+    schema: Schema = {"type": "object", **_all_of(properties)}
+    if traced:
+        parent = {"type": "string", "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"}
+        said = "W3C Trace Context of the span that sent it, where traces are followed and a source record of it was sampled."
+        schema["properties"] |= {
+            TRACEPARENT: parent | {"description": said},
+            TRACESTATE: {"type": "string", "description": "Beside traceparent, where the source record has one."},
+        }
+    return schema
 
 
 def letter_schema() -> Schema:

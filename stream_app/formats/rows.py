@@ -7,6 +7,7 @@ r"""Rows of a partition's store and of its changelog. One key space, told apart 
     g operator \0 group                Group
     k and the key of a cell            the cell, which left retention, until the sink that keeps it for ever has it
     p                                  Position
+    t                                  traces of events whose results are not published yet (formats.traces)
     x key number                       a piece of the value of another row (partition.pieces)
 Ids hold no control characters, so the separators are safe, and everything of an operator is one range by kind of row. A
 value that is empty is a deletion (in overlays; the changelog has a null).
@@ -35,6 +36,7 @@ C = TypeVar("C", bound=Cell)
 
 FORMAT: Final = 2
 POSITION: Final = b"p"
+TRACES: Final = b"t"
 OPERATORS, GROUPS, PAST, PIECES = b"o", b"g", b"k", b"x"
 DELETED: Final = b""
 _MARK: Final = bytes([FORMAT])

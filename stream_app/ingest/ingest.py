@@ -21,8 +21,10 @@ from stream_app.formats.murmur2 import partition_for
 from stream_app.ingest.broker_clock import BrokerClock
 from stream_app.ingest.metrics import IngestMetrics
 from stream_app.ingest.schemas import NoSchemas, Schemas
+from stream_app.ingest.traces import begun, carried_on
 from stream_app.ports.kafka import Appender
 from stream_app.ports.records import NO_TIMESTAMP, Batch, RecordFields
+from stream_app.ports.tracing import Tracing, ending
 from stream_app.sinks.dead_letters import dead_letter
 from stream_app.sources import FUTURE_MS, read, wire
 from stream_app.sources.registry import SourceTopic
@@ -57,7 +59,7 @@ class IngestConf(NamedTuple):
 class Ingest:
     """One worker's ingest. `appender` writes to the events topic and the dead letters; `now`: the wall clock, seconds; `schemas`: of a schema registry.
 
-    `waiting`: (topic, partition) of those of whose records a schema is waited for.
+    `tracing`: where traces are followed. `waiting`: (topic, partition) of those of whose records a schema is waited for.
     """
 
     def __init__(
@@ -67,8 +69,9 @@ class Ingest:
         now: Callable[[], float] = time.time,
         metrics: IngestMetrics | None = None,
         schemas: Schemas | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
-        self._conf, self._appender = conf, appender
+        self._conf, self._appender, self._tracing = conf, appender, tracing
         self._schemas = schemas or NoSchemas()
         self.waiting: set[tuple[str, int]] = set()
         self._metrics = metrics or IngestMetrics(conf.sources)
@@ -126,6 +129,9 @@ class Ingest:
     async def _take(self, topic: str, partition: int, batch: Batch, chunk: slice) -> None:
         source, now_ms = self._conf.sources[topic], await self._right_now_ms()
         keys, values, offsets = batch.keys[chunk], batch.values[chunk], batch.offsets[chunk]
+        spans = (
+            begun(self._tracing, topic, partition, offsets, batch.headers) if self._tracing and batch.headers else {}
+        )
         found = read(
             source,
             values,
@@ -141,7 +147,10 @@ class Ingest:
             letter = dead_letter(topic, partition, offsets[index], keys[index], values[index], rejection, now_ms)
             at = partition_for(letter.key, self._dead_partitions)
             records.setdefault((self._conf.dead_letters, at), []).append(letter)
+            if index in spans:
+                spans[index].fail(rejection.reason)
         parts: dict[int, list[FramePart]] = {}
+        order: dict[int, list[tuple[str, list[int]]]] = {}
         for kind, by_operator in found.by_kind.items():
             old = None if self._conf.again else self._old(kind, now_ms)
             for operator, part in by_operator.items():
@@ -151,12 +160,17 @@ class Ingest:
                 raws = {} if old is None else _raws(part, old, keys, values)
                 ids = [entity.encode() for entity in part.ids]
                 parts.setdefault(at, []).append(FramePart(operator, kind, ids, part.rows, raws, self._conf.again))
+                if spans:
+                    order.setdefault(at, []).append((operator, part.indexes))
         for at, some in parts.items():
-            records[self._conf.events, at] = [(None, frame, []) for frame in frames(some)]
+            made = list(frames(some))
+            headers = carried_on(spans, order[at], made) if spans else [[] for _ in made]
+            records[self._conf.events, at] = [(None, *frame) for frame in zip(made, headers, strict=True)]
         clock = self._stream_clock(found.by_kind)
         for at in range(self._conf.events_partitions) if clock else ():
             records.setdefault((self._conf.events, at), []).append((None, clock_frame(clock), []))
-        await self._appender.append(records)
+        with ending(spans.values()):
+            await self._appender.append(records)
         self._clock_written = max(self._clock_written, clock)
         self._metrics.count(topic, len(values), len(found.rejections), found.by_kind)
 

@@ -5,14 +5,14 @@ of this process gives lists of `Batch` instead of records. Aborted transactions 
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
-from stream_app.ports.records import NO_TIMESTAMP, Batch
+from stream_app.ports.records import NO_TIMESTAMP, Batch, Headers
 
 _HEAD: Final = struct.Struct(">qiib")  # of a batch: base offset, length behind it, leader epoch, format
 _LENGTH_AT: Final = 12  # the length counts from here
@@ -42,7 +42,7 @@ class BatchesWithEpochs:
         return self._records.next_batch()
 
 
-def _batch(records: list[Any], next_offset: int, leader_epoch: int) -> Batch:
+def _batch(records: list[Any], next_offset: int, leader_epoch: int, headers: Mapping[int, Headers]) -> Batch:
     """A batch of these records of aiokafka's, which gives records of Kafka's first format, from before timestamps, None as theirs."""
     return Batch(
         [record.key for record in records],
@@ -51,6 +51,7 @@ def _batch(records: list[Any], next_offset: int, leader_epoch: int) -> Batch:
         [NO_TIMESTAMP if record.timestamp is None else record.timestamp for record in records],
         next_offset,
         leader_epoch,
+        headers,
     )
 
 
@@ -58,6 +59,7 @@ class PartitionBatches(fetcher.PartitionRecords):  # type: ignore[misc]
     """The records of a fetched partition, as aiokafka's PartitionRecords holds them, yielded as whole batches."""
 
     next_fetch_offset: int
+    keeps_headers = False
 
     def _unpack_records(self) -> Iterator[Batch]:
         while self._records.has_next():
@@ -66,11 +68,9 @@ class PartitionBatches(fetcher.PartitionRecords):  # type: ignore[misc]
                 raise CorruptRecordException(f"Invalid CRC - {self._tp}")
             if self._is_visible(batch):
                 first: int = self.next_fetch_offset
-                found = _batch(
-                    [record for record in batch if record.offset >= first],
-                    batch.next_offset,
-                    self._records.leader_epoch,
-                )
+                records = [record for record in batch if record.offset >= first]
+                headers = {each.offset: each.headers for each in records if each.headers} if self.keeps_headers else {}
+                found = _batch(records, batch.next_offset, self._records.leader_epoch, headers)
                 self.next_fetch_offset = batch.next_offset
                 if found:
                     yield found
@@ -87,6 +87,7 @@ class PartitionBatches(fetcher.PartitionRecords):  # type: ignore[misc]
         return not batch.is_control_batch
 
 
-def install() -> None:
-    """Make all consumers of this process yield batches. Repeating the call changes nothing."""
+def install(*, headers: bool = False) -> None:
+    """Make all consumers of this process yield batches, with the `headers` of records or without. Repeating the call changes nothing else."""
+    PartitionBatches.keeps_headers = headers
     fetcher.PartitionRecords, fetcher.MemoryRecords = PartitionBatches, BatchesWithEpochs

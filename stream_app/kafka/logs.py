@@ -57,10 +57,14 @@ def drop_what_was_told() -> None:
     logging.getLogger("asyncio").addFilter(_TOLD_BEFORE)
 
 
-def install(seconds: float, most: int) -> None:
-    """Limit the loggers of all modules of aiokafka that are imported by now, and drop what asyncio repeats of its errors."""
+def install(seconds: float, most: int, *others: str) -> None:
+    """Limit the loggers of all modules of aiokafka that are imported by now, and drop what asyncio repeats of its errors.
+
+    `others`: names of packages whose loggers are limited likewise, each by itself.
+    """
     drop_what_was_told()
-    limit = RateLimitedLog(seconds, most)
-    for name in list(logging.root.manager.loggerDict):
-        if name.partition(".")[0] == "aiokafka":
-            logging.getLogger(name).addFilter(limit)
+    for package in ("aiokafka", *others):
+        limit = RateLimitedLog(seconds, most)
+        for name in list(logging.root.manager.loggerDict):
+            if name.partition(".")[0] == package:
+                logging.getLogger(name).addFilter(limit)

@@ -31,6 +31,7 @@ from stream_app.ports.kafka import Fenced, Interrupted, Log, Range
 from stream_app.ports.records import Batch
 from stream_app.ports.sinks import Dirty
 from stream_app.ports.store import Store, StoreCorrupt
+from stream_app.ports.tracing import Tracing, ending
 
 T = TypeVar("T")
 
@@ -70,8 +71,9 @@ class Lane:
         lost: "Callable[[Lane, str, str], None]",
         crash: Crash,
         room: Room | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
-        self._conf, self.partition, self.store, self._log = conf, partition, store, log_
+        self._conf, self.partition, self.store, self._log, self._tracing = conf, partition, store, log_, tracing
         self._told, self._lost, self._crash, self._room = told, lost, crash, room or Room()
         self.view = CommittedRows(partition, store)
         self._rows = FrozenRows(store)
@@ -114,7 +116,14 @@ class Lane:
         self._leader_epoch = -1
         keeps_past = not (self.muted and where.first)
         self._state = PartitionState(
-            self._conf, self.partition, self._rows, position, partitions, muted=self.muted, keeps_past=keeps_past
+            self._conf,
+            self.partition,
+            self._rows,
+            position,
+            partitions,
+            muted=self.muted,
+            keeps_past=keeps_past,
+            tracing=self._tracing,
         )
         self.expected = self.committed = position.offset
         self.published = 0 if self._state.unpublished or self.muted else position.offset
@@ -252,6 +261,8 @@ class Lane:
                     raise PositionError(f"{self._conf.topics.events}/{self.partition} holds a record without a value")
                 self._queue.append((frame, timestamp_ms))
                 self._queued += len(frame)
+            if batch.headers and self._state.traces is not None:
+                self._state.traces.arrived(batch.headers, batch.offsets[0] + known)
             if known < len(batch):
                 self._last_frame = checksum(*self._queue[-1])
         self._wake.set()
@@ -352,7 +363,7 @@ class Lane:
         while self._queue and size < _SLICE_BYTES:
             frames.append(self._queue.popleft())
             size += len(frames[-1][0])
-        first, ahead = self._state.read, self._state.position.ahead
+        first, ahead, began_ns = self._state.read, self._state.position.ahead, time.time_ns()
         count = await self._step_through(self._state.applying([frame for frame, _ in frames]))
         self._queue.extendleft(reversed(frames[count:]))
         size -= sum(len(frame) for frame, _ in frames[count:])
@@ -361,6 +372,8 @@ class Lane:
         if count:
             self._state.frame_before = checksum(*frames[count - 2]) if count > 1 else self._state.last_frame
             self._state.last_frame = checksum(*frames[count - 1])
+        if self._state.traces is not None:
+            self._state.traces.applied(first, first + count, began_ns)
         if ahead is not None and first < ahead.offset <= first + count:
             self._compare_ahead(ahead, frames[ahead.offset - first - 1])
         return size
@@ -416,7 +429,8 @@ class Lane:
 
     async def _commit(self, tick: Tick) -> None:
         began_ms = int(time.time() * 1000)
-        log_position = await self._log.commit(tick.rows, tick.records, tick.offset)
+        with ending(tick.spans):
+            log_position = await self._log.commit(tick.rows, tick.records, tick.offset)
         self.store.clean_ms = began_ms  # nobody else wrote a tombstone before
         await self._room.until(lambda: self.store.write(tick.rows, log_position))
         self._state.committed()

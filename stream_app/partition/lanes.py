@@ -26,6 +26,7 @@ from stream_app.ports.kafka import ChangelogLost, Kafka, Range, Sample
 from stream_app.ports.records import Batch
 from stream_app.ports.sinks import Dirty
 from stream_app.ports.store import StoreCorrupt, StoreFull
+from stream_app.ports.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Lanes:
     """The lanes of the partitions that this worker owns.
 
     `writers`: the sink writers that each lane tells of its ticks. `arrived` is called when frames have come. `seek`: tells the consumer to go on from `positions`.
+    `tracing`: where traces are followed.
     """
 
     _conf: Conf
@@ -59,6 +61,7 @@ class Lanes:
         self.lanes: dict[int, Lane] = {}
         self.writers: list[SinkWriter] = []
         self.arrived: Callable[[], None] = lambda: None
+        self.tracing: Tracing | None = None
         self.recovered = asyncio.Event()  # for the first time
 
     def configure(self, conf: Conf) -> None:
@@ -227,7 +230,9 @@ class Lanes:
         before, path = self.lanes.get(partition), self._path / str(partition)
         store = await self._room.until(lambda: Store(path, self._cache)) if before is None else before.store
         new_log = self._kafka.new_log(partition)
-        return Lane(self._conf, partition, store, new_log, self._told, self._lost, self._crash, self._room)
+        return Lane(
+            self._conf, partition, store, new_log, self._told, self._lost, self._crash, self._room, self.tracing
+        )
 
     async def _replay(self, lanes: Mapping[int, Lane]) -> int:
         """Bring the stores up to the end of the changelog; the number of records. One that can't be is dropped and read anew."""

@@ -25,8 +25,10 @@ from stream_app.partition.apart import OperatorsApart
 from stream_app.partition.conf import Conf
 from stream_app.partition.frozen_rows import FrozenRows, encoding
 from stream_app.partition.past_cells import PastCells
+from stream_app.partition.traces import Traces
 from stream_app.ports.records import Record
 from stream_app.ports.sinks import Dirty
+from stream_app.ports.tracing import Span, Tracing
 from stream_app.sinks.dead_letters import dead_letter
 from stream_app.sinks.topics import ResultRecords, partition_for
 
@@ -50,6 +52,7 @@ class Tick(NamedTuple):
     offset: int
     published: int | None
     dirty: Dirty
+    spans: Sequence[Span] = ()  # of what it sends
 
 
 class PartitionState:
@@ -77,6 +80,7 @@ class PartitionState:
         *,
         muted: bool = False,
         keeps_past: bool = True,
+        tracing: Tracing | None = None,
     ) -> None:
         self._conf, self.partition, self._rows, self.position = conf, partition, frozen, position
         frozen.find_pieces()
@@ -97,6 +101,10 @@ class PartitionState:
         self._kept: tuple[int | None, Sequence[Events]] | None = None  # what is not applied yet of the last frame
         self.must_freeze = False
         self.apart = OperatorsApart(frozen, conf.ledger, position)
+        self.traces: Traces | None = None
+        if tracing is not None:
+            (row,) = frozen.load([rows.TRACES])
+            self.traces = Traces(tracing, conf.topics.events, partition, row, position.offset)
         if not muted:
             self._recall()
 
@@ -261,7 +269,11 @@ class PartitionState:
         changes = self._rows.freeze(changes)
         changes[rows.POSITION] = rows.encode_position(self.position)
         published = None if self.unpublished or self.muted else self.complete
-        return Tick(changes, records, self.complete, published, self._dirty(frozen))
+        spans: Sequence[Span] = ()
+        if self.traces is not None:
+            traced, spans = self.traces.frozen(self.position.offset)
+            changes |= traced
+        return Tick(changes, records, self.complete, published, self._dirty(frozen), spans)
 
     def _move_position(self, as_of_ms: int) -> None:
         position = self.position
@@ -293,6 +305,8 @@ class PartitionState:
             yield from self._publish(records)
         if not self.unpublished:
             self.position.published = version
+            if self.traces is not None:
+                self.traces.published(self.apart.__contains__)
         self._gather(records, self._conf.topics.dead_letters, [letter for _, letter in self._dead])
         self._dead = []
 
@@ -354,7 +368,10 @@ class PartitionState:
                 cells.load(some)
                 for key in some:
                     operator = work.operators[key.operator]
-                    self._gather(out, topic, self._results.of(table, operator, key, cells.get(key), self.partition))
+                    found = self._results.of(table, operator, key, cells.get(key), self.partition)
+                    if self.traces is not None:
+                        found = self.traces.marked(topic, key.operator, found)
+                    self._gather(out, topic, found)
                 yield
             unpublished.difference_update(keys)
 

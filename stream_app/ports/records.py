@@ -1,7 +1,8 @@
 """Kafka records on their way in, a record batch at a time, and on their way out, by topic and partition."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 Headers = list[tuple[str, bytes | None]]  # a value of None is a null header
 
@@ -16,6 +17,7 @@ class Record(NamedTuple):
 
 RecordFields = tuple[bytes | None, bytes | None, Headers]  # key, value, headers: of a Record, or of one without a key
 NO_TIMESTAMP = -1  # as Kafka has it: before every time
+_NONE: Final[Mapping[int, Headers]] = MappingProxyType({})
 Records = Mapping[tuple[str, int], Iterable[RecordFields]]  # by (topic, partition)
 
 
@@ -25,10 +27,11 @@ class Batch:
     Timestamps are epoch milliseconds, NO_TIMESTAMP for a record that has none.
 
     `next_offset` is the position behind the batch, which may lie further on than the last record's: compaction leaves
-    gaps. `leader_epoch` grows with each election of a leader of the partition, -1: not known.
+    gaps. `leader_epoch` grows with each election of a leader of the partition, -1: not known. `headers`, by offset, are those
+    of records that have any, if the consumer keeps them.
     """
 
-    __slots__ = ("keys", "leader_epoch", "next_offset", "offsets", "timestamps", "values")
+    __slots__ = ("headers", "keys", "leader_epoch", "next_offset", "offsets", "timestamps", "values")
 
     keys: list[bytes | None]
     values: list[bytes | None]
@@ -36,6 +39,7 @@ class Batch:
     timestamps: list[int]
     next_offset: int
     leader_epoch: int
+    headers: Mapping[int, Headers]
 
     def __init__(
         self,
@@ -45,9 +49,10 @@ class Batch:
         timestamps: list[int],
         next_offset: int,
         leader_epoch: int = -1,
+        headers: Mapping[int, Headers] = _NONE,
     ) -> None:
         self.keys, self.values, self.offsets, self.timestamps = keys, values, offsets, timestamps
-        self.next_offset, self.leader_epoch = next_offset, leader_epoch
+        self.next_offset, self.leader_epoch, self.headers = next_offset, leader_epoch, headers
 
     @classmethod
     def joined(cls, batches: Sequence["Batch"]) -> "Batch":
@@ -61,6 +66,7 @@ class Batch:
             [timestamp for batch in batches for timestamp in batch.timestamps],
             batches[-1].next_offset,
             batches[-1].leader_epoch,
+            {offset: some for batch in batches for offset, some in batch.headers.items()},
         )
 
     def __len__(self) -> int:

@@ -10,7 +10,7 @@ from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 
 from stream_app.kafka import batches
 from stream_app.kafka.batches import BatchesWithEpochs
-from stream_app.ports.records import NO_TIMESTAMP
+from stream_app.ports.records import NO_TIMESTAMP, Batch
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("whole_batches")
@@ -181,3 +181,18 @@ def test_a_record_of_kafka_s_first_format_has_the_lowest_timestamp():
     found = list(batches.PartitionBatches(TopicPartition("t", 0), records, [], 0, None, None, True, READ_COMMITTED))
     assert values(found) == [b"v0", b"v1"]
     assert [time for batch in found for time in batch.timestamps] == [NO_TIMESTAMP, NO_TIMESTAMP]
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_headers_are_kept_where_they_are_asked_for_and_only_there(monkeypatch, keeps):
+    """By offset, of records that have any; null values and doubled names as they are."""
+    monkeypatch.setattr(batches.PartitionBatches, "keeps_headers", keeps)
+    headers = [("a", b"1"), ("a", None)]
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1000)
+    for offset, some in enumerate([[], headers, []]):
+        builder.append(offset, 7, b"key", b"value", some)
+    records = BatchesWithEpochs(bytes(builder.build()))
+    (found,) = batches.PartitionBatches(TopicPartition("t", 0), records, [], 0, None, None, True, READ_COMMITTED)
+    assert found.headers == ({1: headers} if keeps else {})
+    whole = Batch.joined([found, Batch([None], [b"v"], [3], [0], 4, headers={3: headers} if keeps else {})])
+    assert whole.headers == ({1: headers, 3: headers} if keeps else {})

@@ -52,9 +52,15 @@ def headers_of(record):
 
 def check_headers(record, kind):
     """All headers are described, and no others are required."""
-    validator, headers = Draft7Validator(headers_schema(kind)), headers_of(record)
+    validator, headers = Draft7Validator(headers_schema(kind, traced=False)), headers_of(record)
     validator.validate(headers)
     assert set(headers) == set(validator.schema["properties"]) == set(validator.schema["required"])
+    traced = Draft7Validator(headers_schema(kind))
+    own = {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01", "tracestate": "a=1"}
+    traced.validate(headers)
+    traced.validate(headers | own)
+    assert not traced.is_valid(headers | {"traceparent": "nonsense"})
+    assert set(traced.schema["properties"]) == set(headers) | set(own)
 
 
 def cell(payments, sessions):
