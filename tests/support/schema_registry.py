@@ -11,6 +11,7 @@ import ssl
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
@@ -142,5 +143,10 @@ def avro(number: int, schema: Any, record: Any) -> bytes:
     """A record of Avro in the wire format."""
     out = io.BytesIO(b"\0" + number.to_bytes(4))
     out.seek(5)
-    fastavro.schemaless_writer(out, fastavro.parse_schema(schema), record)
+    fastavro.schemaless_writer(out, _parsed(json.dumps(schema)), record)
     return out.getvalue()
+
+
+@cache
+def _parsed(schema: str) -> Any:
+    return fastavro.parse_schema(json.loads(schema))
