@@ -162,8 +162,8 @@ def _of_changes(map_: m.TopicMap, root: Node, row: Node) -> Read:
 
     read: Read = SectionsFunction(map_, root, row).of_bytes(
         decode,
-        f"if e.{payload} is not None and e.{op} is not None: raise TypeError",
-        f"if e.{payload} is not None: e = e.{payload}",
+        f"if (wrapped := e.{payload}) is not None and e.{op} is not None: raise TypeError",
+        "if wrapped is not None: e = wrapped",
         f"if e.{op} not in {_CHANGES}: raise LookupError",
         f"r = e.{after}",
         check=(f"e.{before} is not None", check),
