@@ -33,10 +33,10 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     ports.RANGE = ports.RANGE[int(worker.removeprefix("gw")) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]
 
 # Begun first where several processes share the tests, so that at the end none of their files is left for one of them alone.
-LONGEST_ROOMS = ["e2e", "storm", "monitor", "rebuild", "stack", "dashboard"]
+LONGEST_ROOMS = ["e2e", "storm", "monitor", "rebuild", "stack", "dashboard", "simulation", "oracle_room", "partition"]
 # What `make quick` leaves out.
 ROOMS_OF_PROCESSES = {"dashboard", "deploy", "e2e", "faust_seam", "monitor", "stack", "storm"}
-SERVER_FIXTURES = {
+FIXTURES_OF_PROCESSES = {
     "broker",
     "secured_clickhouse",
     "kafka",
@@ -45,6 +45,8 @@ SERVER_FIXTURES = {
     "own_kafka",
     "own_redis",
     "deploy",
+    "deployment",
+    "grown",
     "run_folder",
 }
 
@@ -54,11 +56,18 @@ LIB = Path(__file__).resolve().parent.parent / ".run" / "lib"
 
 
 def pytest_addoption(parser):
-    parser.addoption("--pure", action="store_true", help="only tests that need no server and no browser")
+    parser.addoption("--pure", action="store_true", help="only tests that start no server, browser or other process")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """With --pure: leave out the rooms whose tests start processes by themselves."""
+    if config.getoption("--pure") and collection_path.parent == Path(__file__).parent:
+        return collection_path.name in ROOMS_OF_PROCESSES or None
+    return None
 
 
 def pytest_collection_modifyitems(config, items):
-    """Begin with the longest rooms. With --pure: leave out rooms whose tests start processes by themselves, and tests that ask for a server."""
+    """Begin with the longest rooms. With --pure: leave out tests that ask for something which starts processes."""
     rooms = {room: place for place, room in enumerate(LONGEST_ROOMS)}
     items.sort(key=lambda item: rooms.get(_room(item), len(rooms)))
     if config.getoption("--pure"):
@@ -67,7 +76,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def _is_pure(item):
-    return _room(item) not in ROOMS_OF_PROCESSES and SERVER_FIXTURES.isdisjoint(item.fixturenames)
+    return FIXTURES_OF_PROCESSES.isdisjoint(item.fixturenames)
 
 
 def _room(item):
