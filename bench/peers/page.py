@@ -178,7 +178,7 @@ def summary(found: Found) -> str | None:
     lines = []
     for name in ("narrow", "wide"):
         one, data = own[name], DATA_SETS[name]
-        given = (f"{ratios[name, peer]:.1f}" if (name, peer) in ratios else "" for peer in peers)
+        given = (f"{ratios[name, peer]:.2f}" if (name, peer) in ratios else "" for peer in peers)
         what = f"{data.operators:,} operators, {data.customers:,} customers, {data.groups:,} groups"
         lines.append([what, f"{one.per_cpu_s:,.0f}", f"{one.per_s:,.0f}", f"{one.rss_bytes >> 20:,}", *given])
     return (
