@@ -19,7 +19,7 @@ touched. The row Position has the number as its first field, in every format, an
 by: a version that knows less of it must not go on.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 from typing import Any, Final, Generic, TypeVar
 
@@ -180,15 +180,13 @@ def encode(value: object) -> bytes:
         return bytes([_WIDE]) + _encode(widened(value))
 
 
-def encode_all(rows: Iterable[tuple[bytes, object]]) -> dict[bytes, bytes]:
+def encode_all(rows: Collection[tuple[bytes, object]]) -> dict[bytes, bytes]:
     """Values of rows by key; empty for None, which is a deletion."""
-    mark, encode_, out = _MARK, _encode, {}
-    for key, value in rows:
-        try:
-            out[key] = DELETED if value is None else mark + encode_(value)
-        except OverflowError:  # a sum beyond 64 bits
-            out[key] = encode(value)
-    return out
+    mark, encode_ = _MARK, _encode
+    try:
+        return {key: DELETED if value is None else mark + encode_(value) for key, value in rows}
+    except OverflowError:  # a sum beyond 64 bits
+        return {key: DELETED if value is None else encode(value) for key, value in rows}
 
 
 class Decoder(Generic[T]):

@@ -5,21 +5,18 @@
 """
 
 import heapq
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from functools import partial
-from itertools import chain, islice
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, TypeVar
 
 from stream_app.domain.cells import Cell, CellKey, Customer, Group, Operator
 from stream_app.domain.events import Row
 from stream_app.domain.ledger import Frozen
+from stream_app.domain.steps import in_steps
 from stream_app.domain.tables import TABLES, Table
 from stream_app.formats import rows
 from stream_app.partition.pieces import Pieces, join, whole
 from stream_app.ports.store import RowStore
 
-K = TypeVar("K")
-T = TypeVar("T")
 C = TypeVar("C", bound=Cell)
 
 _STEP_ROWS = 2000  # encoded at once: some 15 ms
@@ -130,27 +127,26 @@ def _customer_key(operator: str, customer: str) -> bytes:
     return rows.customer_prefix(operator) + customer.encode()
 
 
-def _taken(items: dict[K, T]) -> Iterator[tuple[K, T]]:
-    while items:
-        yield items.popitem()
+def _of_frozen(frozen: Frozen) -> Iterator[Sequence[tuple[bytes, object]]]:
+    """Names and values of rows, as many at a time as are encoded at once. Customers are taken out of `frozen`."""
+    yield from in_steps(frozen.entities.items(), _STEP_ROWS)
+    take = frozen.customers.pop
+    for names in in_steps(list(frozen.customers), _STEP_ROWS):
+        yield [(_customer_key(*name), take(name)) for name in names]
+    yield [(rows.operator_key(name), operator) for name, operator in frozen.operators.items()]
+    for groups in in_steps(frozen.groups.items(), _STEP_ROWS):
+        yield [(rows.group_key(*name), group) for name, group in groups]
+    for table in TABLES:
+        for cells in in_steps(frozen.cells[table.name].items(), _STEP_ROWS):
+            yield [(rows.cell_key(table, key), cell) for key, cell in cells]
 
 
 def encoding(frozen: Frozen) -> Generator[None, None, dict[bytes, bytes]]:
     """The rows of what was frozen, made in steps; an empty value is a deletion. Customers are taken out of `frozen` on the way."""
-    found: list[Iterable[tuple[bytes, object]]] = [
-        frozen.entities.items(),
-        ((_customer_key(*name), customer) for name, customer in _taken(frozen.customers)),
-        ((rows.operator_key(name), operator) for name, operator in frozen.operators.items()),
-        ((rows.group_key(*name), group) for name, group in frozen.groups.items()),
-    ]
-    for table in TABLES:
-        key_of, cells = partial(rows.cell_key, table), frozen.cells[table.name]
-        found.append(zip(map(key_of, cells), cells.values(), strict=True))
     encoded: dict[bytes, bytes] = {}
-    rest = chain.from_iterable(found)
-    while some := rows.encode_all(islice(rest, _STEP_ROWS)):
-        encoded.update(some)
-        if len(some) == _STEP_ROWS:
+    for some in _of_frozen(frozen):
+        encoded |= rows.encode_all(some)
+        if len(some) >= _STEP_ROWS:
             yield
     return encoded
 
