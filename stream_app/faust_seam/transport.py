@@ -34,7 +34,9 @@ _GROUP_S = 1.0  # between two looks at whether the consumer still takes part in 
 _QUIET_S = 30.0  # between two lines that it does not
 _ACTIVE_S = 10.0  # between two notes that the app's loop runs
 _STOP_S = 5.0  # for the last commit
-_FETCH_WAIT_MS = 100  # a waiting fetch holds up all partitions of its broker; Faust fixes 1,500
+_FETCH_WAIT_MS = 100  # a waiting fetch holds up partitions that had records when it was sent; Faust fixes 1,500
+_QUIET_WAIT_MS = 500  # where none has any, each of them ends the wait
+_QUIET_FETCHES = 5  # without a record, one after the other
 
 
 class Fetched(NamedTuple):
@@ -50,6 +52,7 @@ class Thread(driver.AIOKafkaConsumerThread):
     """The thread that fetches. `epoch` counts its seeks: what was fetched in an earlier one is not what the partitions go on with."""
 
     epoch = 0
+    _empty = 0  # fetches without a record, since the last with one
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -115,6 +118,9 @@ class Thread(driver.AIOKafkaConsumerThread):
             log.warning("a fetch failed, and is tried again: %s", exc)
             await asyncio.sleep(_FAILED_S)
             records = {}
+        self._empty = 0 if records else self._empty + 1
+        is_quiet = self._empty >= _QUIET_FETCHES
+        consumer._fetcher._fetch_max_wait_ms = _QUIET_WAIT_MS if is_quiet else _FETCH_WAIT_MS  # noqa: SLF001
         epoch = self.epoch
         records = await self._read.follow(consumer, records)
         positions = {}
