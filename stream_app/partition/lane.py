@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 _SLICE_BYTES = 150_000  # of frames applied without letting other work in: some 20 ms
 _TICK_BYTES_MAX = 1_000_000  # of frames in a tick under load; an event is some 75
+_TICK_CELLS_MAX = 10_000  # changed in a tick: with their rows and records some 50 MB, of each partition
 _QUEUED_BYTES_MAX = 2 * _TICK_BYTES_MAX
 _APART_MAX = 100_000  # events held of operators apart: some 50 MB
 _BEHIND_S = 5.0  # as-of older than this: catching up
@@ -347,7 +348,11 @@ class Lane:
     async def _gather(self, until: float) -> None:
         """Apply what is queued, until the next tick is due or there is much."""
         size = 0
-        while not (self._closing or self._state.must_freeze) and size < _TICK_BYTES_MAX:
+        while (
+            not (self._closing or self._state.must_freeze)
+            and size < _TICK_BYTES_MAX
+            and self._state.cells < _TICK_CELLS_MAX
+        ):
             if self._queue:
                 size += await self._apply()
                 await asyncio.sleep(0)

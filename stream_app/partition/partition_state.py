@@ -123,6 +123,11 @@ class PartitionState:
         """Is there something for the results topics, of what was frozen?"""
         return any(self._unpublished.values())
 
+    @property
+    def cells(self) -> int:
+        """How many cells have changed since the last freeze."""
+        return sum(len(cells.changed) for cells in self._ledger.work.cells.values())
+
     # -- applying
 
     def apply(self, frames: Sequence[bytes]) -> None:
