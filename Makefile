@@ -113,6 +113,7 @@ docs: .venv/development ## write what of docs/ and deploy/ is made from the sour
 	$(BIN)/python docs/security_page.py
 	$(BIN)/python docs/results_lists.py
 	$(BIN)/python docs/contract_files.py
+	$(BIN)/python docs/sizing_page.py
 	$(BIN)/python docs/dashboard_figures.py
 	$(BIN)/python docs/kubernetes_page.py
 	$(BIN)/python deploy/grafana/dashboard.py

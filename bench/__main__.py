@@ -16,6 +16,7 @@ from rich.table import Table
 
 from bench import apart  # noqa: F401  # first
 from bench.context import Context, Row
+from bench.costs.curves import CURVES
 from bench.peers.run import SYSTEMS
 from bench.stack import Stack
 from bench.traffic import DATA_SETS
@@ -31,6 +32,11 @@ GROUPS = {
     "viewers": ("bench.viewers", "a thousand viewers of the stream on one API process"),
     "rebuild": ("bench.rebuild", "a rebuild of what `whole` loads, beside live traffic"),
     "sources": ("bench.decoding", "reading source records, without Kafka"),
+    "state": ("bench.costs.state", "bytes of rows for a customer, a result and an event, without Kafka"),
+    "served": ("bench.costs.served", "what a worker, the API and servers take while they catch up and start"),
+    "steady": ("bench.costs.steady", "what a worker and servers take at a steady pace; wants the machine for itself"),
+    "million": ("bench.costs.million", "restarts with a million customers"),
+    "curves": ("bench.costs.curves", "events a CPU-second by partitions, customers, operators, groups, history"),
 }
 
 
@@ -49,8 +55,11 @@ def main() -> int:
         "--data", nargs="+", choices=list(DATA_SETS), default=["narrow", "wide"], help="what peers are measured on"
     )
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS, help="who of them; all by default")
+    parser.add_argument("--curves", nargs="+", choices=list(CURVES), default=[], help="which curves; all by default")
     parser.add_argument(
-        "--page", action="store_true", help="write what peers took into docs/performance.md and README.md"
+        "--page",
+        action="store_true",
+        help="write what peers took into docs/performance.md and README.md, and costs into docs/sizing.md",
     )
     parser.add_argument("--rate", type=int, default=1_000, help="source records a second while latency is measured")
     parser.add_argument("--seconds", type=int, default=20, help="how long latency is measured")
@@ -68,7 +77,7 @@ def main() -> int:
     try:
         with Stack() as stack:
             asked = arguments.rate, arguments.seconds, arguments.data, arguments.systems, arguments.page
-            ctx = Context(stack, arguments.events or 400_000, arguments.events or 1_000_000, *asked)
+            ctx = Context(stack, arguments.events or 400_000, arguments.events or 1_000_000, *asked, arguments.curves)
             for name in GROUPS:
                 if name in arguments.groups or not arguments.groups:
                     found += importlib.import_module(GROUPS[name][0]).rows(ctx)

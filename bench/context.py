@@ -34,7 +34,7 @@ class Loaded(NamedTuple):
 
 @dataclass(slots=True)
 class Context:
-    """One run. `data`, `systems`: what is measured side by side; `page`: it is written down. `loaded`: the state that the whole path left, once `bench.load` ran it."""
+    """One run. `data`, `systems`: what is measured side by side; `page`: it is written down; `curves`: which of them. `loaded`: the state that the whole path left, once `bench.load` ran it."""
 
     stack: Stack
     events: int
@@ -44,6 +44,7 @@ class Context:
     data: Sequence[str]
     systems: Sequence[str]
     page: bool
+    curves: Sequence[str] = ()
     loaded: Loaded | None = field(default=None)
 
 

@@ -62,7 +62,7 @@ class _Kept:
 
 
 class OneProcess:
-    """The service of one worker. `cpu_s` by stage."""
+    """The service of one worker. `cpu_s` by stage; `stores`: one of each partition."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self._kept = _Kept(settings.events, settings.events_partitions)
@@ -71,11 +71,11 @@ class OneProcess:
         self._sources = {topic: source.name for topic, source in ingest_conf(settings).sources.items()}
         topics, cache = self._conf.topics, new_cache(settings.block_cache_mb)
         partitions = dict.fromkeys((*topics.results.values(), topics.dead_letters), settings.events_partitions)
-        self._stores = [Store(folder / f"{number}", cache) for number in range(settings.events_partitions)]
-        self.views: list[View] = [CommittedRows(number, store) for number, store in enumerate(self._stores)]
+        self.stores = [Store(folder / f"{number}", cache) for number in range(settings.events_partitions)]
+        self.views: list[View] = [CommittedRows(number, store) for number, store in enumerate(self.stores)]
         self._states = [
             PartitionState(self._conf, number, FrozenRows(store), new_position(self._conf.ledger, "the topic", 1, 0), partitions)
-            for number, store in enumerate(self._stores)
+            for number, store in enumerate(self.stores)
         ]  # fmt: skip
         self._dirty = {sink: [Dirty() for _ in self._states] for sink in ("documents", "columns")}
         self._offsets: defaultdict[tuple[str, int], int] = defaultdict(int)
@@ -141,7 +141,7 @@ class OneProcess:
             state.tidy()
             tick = state.freeze(int(time.time() * 1000), publish=publish)
         with self._timed("store"):
-            self._stores[number].write(tick.rows, self._stores[number].log + len(tick.rows))
+            self.stores[number].write(tick.rows, self.stores[number].log + len(tick.rows))
             state.committed()
         for dirty in self._dirty.values():
             dirty[number].update(tick.dirty)
@@ -162,7 +162,7 @@ class OneProcess:
 
     def close(self) -> None:
         """Close the stores."""
-        for store in self._stores:
+        for store in self.stores:
             store.close()
 
 

@@ -1,8 +1,9 @@
 """Sessions and payments of half a year as we and the peers are measured with: the same for the same data set, number and day.
 
-Two data sets, of few operators and of many: `narrow` and `wide`. A customer belongs to one operator and one of its five groups; half of all
-sessions are of a quarter of the customers; a payment follows each session. We read them as the contract has them, and who is in which group from a
-topic of its own, before; the peers read the groups inside of each event. `Truth` computes what must come out by itself, without the product.
+Two data sets, of few operators and of many: `narrow` and `wide`; a customer belongs to one of the five groups of an operator. Others are made where
+costs are measured. Half of all sessions are of a quarter of the customers; a payment follows each session. We read them as the contract has them, and
+who is in which group from a topic of its own, before; the peers read the groups inside of each event. `Truth` computes what must come out by itself,
+without the product.
 """
 
 import random
@@ -17,7 +18,7 @@ import orjson
 from bench.records import Json, SentRecord
 
 DAYS: Final = 180
-_GROUPS: Final = 5  # of each operator, beside ALL
+_GROUPS: Final = 5  # of each operator at least, beside ALL
 _PAID_AFTER_MS: Final = 3_660_000
 _DAY_MS: Final = 86_400_000
 
@@ -29,24 +30,41 @@ def _name(form: str, number: int) -> str:
 
 
 class DataSet(NamedTuple):
-    """How wide the data are; `groups`: results by group, ALL of each operator among them."""
+    """How wide the data are; `groups`: results by group, ALL of each operator among them.
+
+    `memberships`: groups of each customer. `is_skewed`: nine in ten customers, and so nine tenths of the traffic, are of the first operator.
+    """
 
     name: str
     operators: int
     customers: int
+    memberships: int = 1
+    is_skewed: bool = False
+
+    @property
+    def groups_each(self) -> int:
+        """Groups of an operator, beside ALL."""
+        return max(_GROUPS, self.memberships)
 
     @property
     def groups(self) -> int:
         """How many groups have results."""
-        return self.operators * (_GROUPS + 1)
+        return self.operators * (self.groups_each + 1)
 
     def operator(self, customer: int) -> str:
         """The operator of a customer."""
+        if self.is_skewed:
+            return _name("M{:04d}", 0 if customer % 10 else customer // 10 % self.operators)
         return _name("M{:04d}", customer % self.operators)
 
     def group(self, customer: int) -> str:
-        """The group of a customer."""
-        return _name("G{}", customer // self.operators % _GROUPS)
+        """The first group of a customer."""
+        return _name("G{}", customer // self.operators % self.groups_each)
+
+    def group_ids(self, customer: int) -> list[str]:
+        """All groups of a customer."""
+        first = customer // self.operators
+        return [_name("G{}", (first + number) % self.groups_each) for number in range(self.memberships)]
 
 
 NARROW: Final = DataSet("narrow", 20, 200_000)
@@ -71,13 +89,13 @@ def last_midnight_ms() -> int:
     return int(datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp() * 1000) - _DAY_MS
 
 
-def visits(data: DataSet, events: int, until_ms: int) -> Iterator[Visit]:
+def visits(data: DataSet, events: int, until_ms: int, days: int = DAYS) -> Iterator[Visit]:
     """Half as many visits as events, in order of time, evenly over the days before `until_ms`."""
     own, count = random.Random(7), events // 2
-    first_ms = until_ms - DAYS * _DAY_MS
+    first_ms = until_ms - days * _DAY_MS
     for number in range(count):
         customer = int(own.random() ** 2 * data.customers)
-        started_ms = first_ms + int(number / count * DAYS * _DAY_MS)
+        started_ms = first_ms + int(number / count * days * _DAY_MS)
         yield Visit(
             number, customer, started_ms, own.randrange(1_000, 60_000), own.randrange(500, 9_000), own.randrange(200)
         )
@@ -93,7 +111,7 @@ def directory(data: DataSet) -> Iterator[SentRecord]:
         yield SentRecord("operators", orjson.dumps(value), key=data.operator(number))
     for customer in range(data.customers):
         value = {
-            "operator_id": data.operator(customer), "customer_id": f"C{customer:07d}", "group_ids": [data.group(customer)], "version": 1,
+            "operator_id": data.operator(customer), "customer_id": f"C{customer:07d}", "group_ids": data.group_ids(customer), "version": 1,
         }  # fmt: skip
         yield SentRecord("customer_groups", orjson.dumps(value), key=f"C{customer:07d}")
 
@@ -120,7 +138,7 @@ def contract(data: DataSet, visit: Visit) -> tuple[SentRecord, SentRecord]:
 
 def for_peers(data: DataSet, visit: Visit) -> tuple[SentRecord, SentRecord]:
     """Session and payment with the customer's groups inside."""
-    customer, operator, groups = f"C{visit.customer:07d}", data.operator(visit.customer), [data.group(visit.customer)]
+    customer, operator, groups = f"C{visit.customer:07d}", data.operator(visit.customer), data.group_ids(visit.customer)
     session = {
         "event_id": f"es{visit.number:010d}", "type": "charging.session.completed", "session_id": f"S{visit.number:010d}",
         "operator_id": operator, "customer_id": customer, "group_ids": groups, "site_id": f"L{visit.customer % 300:04d}",
@@ -165,7 +183,7 @@ class Truth:
     def count(self, visit: Visit) -> None:
         """Count a visit."""
         self.visits += 1
-        operator, groups = self._data.operator(visit.customer), (self._data.group(visit.customer), "ALL")
+        operator, groups = self._data.operator(visit.customer), (*self._data.group_ids(visit.customer), "ALL")
         date, paid = self._date(visit.started_ms), self._date(visit.started_ms + _PAID_AFTER_MS)[:7]
         slot = visit.started_ms % _DAY_MS // 1_800_000
         for group in groups:

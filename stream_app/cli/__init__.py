@@ -28,6 +28,7 @@ COMMANDS = {
         "stream_app.cli.contract_test",
         "Write golden results for the CI of who reads them, or check a view",
     ),
+    "plan": ("stream_app.cli.plan", "Plan partitions, workers, disks and servers for a network, from measured costs"),
     "simulate": ("stream_app.cli.simulate", "Send the records of a plausible network"),
     "demo": ("stream_app.cli.demo", "Fill the running stack, show a report, leave live traffic running"),
     "pay": ("stream_app.cli.pay", "Send one payment now, and say when it shows"),

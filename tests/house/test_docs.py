@@ -153,6 +153,11 @@ def test_the_docs_list_figures_and_tables_as_they_are():
     assert done.returncode == 0, done.stderr
 
 
+def test_the_plans_of_the_sizing_page_are_what_the_command_prints_today():
+    done = run_script("sizing_page.py", "--check")
+    assert done.returncode == 0, done.stderr
+
+
 ADDED = {
     "a figure": """
 from stream_app.domain import figures

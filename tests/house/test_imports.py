@@ -11,7 +11,7 @@ import pytest
 
 from config.settings import ROOT
 
-PURE = ("domain", "health", "formats", "ports", "sources")
+PURE = ("domain", "health", "formats", "ports", "sizing", "sources")
 ALLOWED = {
     *(
         "abc",
