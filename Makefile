@@ -15,7 +15,14 @@ TEST_MINUTES := 25
 SHARED := -n 3 --dist loadfile --no-loadscope-reorder
 BIN := .venv/bin
 export UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo "$(CURDIR)/.run/tools/bin/uv")
+# uv fetches a Python only where the machine has none that fits, and then into .run.
 export UV_PYTHON_DOWNLOADS := never
+export UV_PYTHON_INSTALL_DIR := $(CURDIR)/.run/python
+PYTHON_TO_FETCH := 3.13
+# uv trusts what the machine trusts, where that is a file: a proxy may sign with a certificate of its own. SSL_CERT_FILE names another one.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),)
+export UV_SYSTEM_CERTS := true
+endif
 
 help: ## list these targets
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -72,7 +79,7 @@ compare: .venv/development ## the monitor beside Burrow and Kafka's own tool, wi
 storm: .venv/development ## faults of all kinds under load, for ten minutes, then everything compared; writes docs/reliability.md
 	@$(BIN)/python -m tests.storm $(ARGS)
 
-machines: .venv/development ## demo, pay and down on a new Debian 12 and 13, as root and as a user; needs root and debootstrap
+machines: .venv/development ## demo, pay and down on a new Debian 12, 13 and 14, as root and as a user; needs root and debootstrap
 	@$(BIN)/python -m tests.machines $(ARGS)
 
 karapace: .venv/development ## our side of a schema registry against a real Karapace; ARGS: the folder of its sources (git clone --branch 3.16.0)
@@ -123,16 +130,20 @@ docs: .venv/development ## write what of docs/ and deploy/ is made from the sour
 .venv/python: $(MAKEFILE_LIST)
 	@if ! "$$UV" --version >/dev/null 2>&1; then
 	  echo "Fetching uv into .run/tools" >&2
-	  python=$$(command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3) || {
-	    echo "Python is missing: install Python 3.11, 3.12 or 3.13." >&2; exit 1; }
+	  python=$$(command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3.14 || command -v python3) || {
+	    echo "Python and uv are missing: install Python 3.11, 3.12, 3.13 or 3.14, or uv, which fetches one." >&2; exit 1; }
 	  "$$python" -m venv .run/tools >/dev/null 2>&1 || {
 	    rm -rf .run/tools
 	    echo "uv is missing, and $$python can't make an environment to fetch it into: install uv or python3-venv." >&2; exit 1; }
 	  .run/tools/bin/pip install --quiet --disable-pip-version-check uv
 	fi
-	if ! $(BIN)/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then
-	  python=$$("$$UV" python find --no-project --system '>=3.11,<3.14' 2>/dev/null) || {
-	    echo "No Python 3.11, 3.12 or 3.13 is there: install one of them (Debian: apt-get install python3)." >&2; exit 1; }
+	if ! $(BIN)/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null; then
+	  suitable() { "$$UV" python find --no-project --system '>=3.11,<3.15' 2>/dev/null; }
+	  python=$$(suitable) || {
+	    echo "No Python 3.11 to 3.14 is there: uv fetches one, into .run/python" >&2
+	    UV_PYTHON_DOWNLOADS=manual "$$UV" python install --no-bin $(PYTHON_TO_FETCH) >&2 && python=$$(suitable)
+	  } || {
+	    echo "No Python 3.11 to 3.14 is there, and uv could not fetch one: install one of them (Debian: apt-get install python3)." >&2; exit 1; }
 	  rm -rf .venv && "$$UV" venv --quiet --python "$$python" .venv
 	fi
 	touch $@

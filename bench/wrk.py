@@ -16,7 +16,6 @@ from stream_app.local import downloads
 from stream_app.local.errors import LocalError
 
 CONNECTIONS = 32
-_ADVICE = "install wrk"
 
 
 class Asked(NamedTuple):
@@ -47,7 +46,7 @@ def install(lib: Path) -> Wrk:
     """The machine's, else a downloaded one."""
     if found := shutil.which("wrk"):
         return Wrk(Path(found), dict(os.environ))
-    folder = downloads.provide(lib, "wrk", lambda beside: downloads.debian_packages(["wrk"], beside, _ADVICE))
+    folder = downloads.provide(lib, "wrk", lambda beside: downloads.debian_packages(["wrk"], beside))
     libraries = ":".join(str(path) for path in (folder / "usr" / "lib").glob("*-linux-gnu*"))
     return Wrk(folder / "usr" / "bin" / "wrk", {**os.environ, "LD_LIBRARY_PATH": libraries})
 

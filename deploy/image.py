@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from stream_app.local.downloads import docker_answers
+from stream_app.local.containers import docker_answers
 
 ROOT = Path(__file__).resolve().parents[1]
 SBOM = ROOT / ".run" / "image-sbom.json"

@@ -32,9 +32,7 @@ def zookeeper(lib: Path) -> Path:
 
 def burrow(lib: Path) -> Path:
     """Debian's Burrow."""
-    folder = downloads.provide(
-        lib, "burrow-debian", lambda beside: downloads.debian_packages(["burrow"], beside, "run this on Debian")
-    )
+    folder = downloads.provide(lib, "burrow-debian", lambda beside: downloads.debian_packages(["burrow"], beside))
     return folder / "usr" / "bin" / "Burrow"
 
 

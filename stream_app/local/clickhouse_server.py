@@ -1,4 +1,4 @@
-"""One ClickHouse of our own: Debian's server unpacked, or the machine's program.
+"""One ClickHouse of our own: the machine's program, else Debian's server unpacked, else the makers' own program, else a container.
 
 Debian's is 18.16, the oldest that results must work on. Must not be used by a worker.
 """
@@ -7,45 +7,87 @@ import os
 import platform
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
 from clickhouse_driver import Client
 from clickhouse_driver.errors import Error
 
-from stream_app.local import downloads, ports
+from stream_app.local import archives, containers, downloads, ports
+from stream_app.local.errors import LocalError
 from stream_app.local.processes import Running, child_env, start, wait_ready
 from stream_app.local.run_folder import RunFolder
 
 NAME = "clickhouse"
 PORT = 9000
 _RELEASE = "bookworm"  # the last Debian that has it
-ADVICE = "install clickhouse-server, or give CLICKHOUSE_URL"
+VERSION = "26.8.11.7"  # of the makers' own, one with long-term support
+IMAGE = "clickhouse/clickhouse-server:26.9"
+_CHOICES = "give CLICKHOUSE_URL, install ClickHouse so that `clickhouse` is on the PATH, or start a Docker engine"
+_ARCHIVES = "https://github.com/ClickHouse/ClickHouse/releases/download"
+_MAKERS = f"clickhouse-{VERSION}"
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def install(lib: Path) -> tuple[Path, dict[str, str]]:
-    """The server program and the environment it needs."""
-    if found := shutil.which("clickhouse-server"):
-        return Path(found), {}
+class Program(NamedTuple):
+    """A server program: the words before its options, and the environment that it needs."""
+
+    command: list[str]
+    env: dict[str, str]
+
+
+def install(lib: Path) -> Program:
+    """A server program of this machine, or one that is brought under `lib`. `Raises` LocalError where there is none."""
+    for name, words in (("clickhouse-server", []), ("clickhouse", ["server"])):
+        if found := shutil.which(name):
+            return Program([found, *words], {})
+    ways = [lambda: _of_debian(lib), lambda: _of_the_makers(lib)]
+    if (lib / _MAKERS).is_dir():  # the first way failed before, and takes long to
+        ways.reverse()
+    return downloads.first_that_works("ClickHouse", _CHOICES, *ways)
+
+
+def _of_debian(lib: Path) -> Program:
     folder = downloads.provide(
-        lib, "clickhouse-18.16", lambda it: downloads.debian_packages(["clickhouse-server"], it, ADVICE, _RELEASE)
+        lib, "clickhouse-18.16", lambda it: downloads.debian_packages(["clickhouse-server"], it, _RELEASE)
     )
     libraries = folder / "usr" / "lib" / f"{platform.machine()}-linux-gnu"
     path = [str(libraries), str(folder / "lib" / libraries.name)]
-    return folder / "usr" / "sbin" / "clickhouse-server", {"LD_LIBRARY_PATH": os.pathsep.join(path)}
+    return Program([str(folder / "usr" / "sbin" / "clickhouse-server")], {"LD_LIBRARY_PATH": os.pathsep.join(path)})
+
+
+def _of_the_makers(lib: Path) -> Program:
+    """The one program that does all, out of the archive of a release."""
+    if (machine := _MACHINES.get(platform.machine())) is None:
+        raise LocalError(f"ClickHouse is not made for {platform.machine()}")
+    package = f"clickhouse-common-static-{VERSION}"
+
+    def build(beside: Path) -> None:
+        program = f"{package}/usr/bin/clickhouse"
+        url = f"{_ARCHIVES}/v{VERSION}-lts/{package}-{machine}.tgz"
+        archives.unpack(url, beside, lambda path: "clickhouse" if path.removeprefix("./") == program else None)
+        (beside / "clickhouse").chmod(0o755)
+
+    return Program([str(downloads.provide(lib, _MAKERS, build) / "clickhouse"), "server"], {})
 
 
 def launch(run: RunFolder, port: int) -> Running:
     """Start the server on this port of loopback and return when it answers."""
-    program, env = install(run.lib)
+    try:
+        program = install(run.lib)
+    except LocalError:
+        if not containers.docker_answers():
+            raise
+        program = Program([*containers.command(run, NAME, IMAGE, "clickhouse"), "server"], {})
     data = run.data / "clickhouse"
     data.mkdir(parents=True, exist_ok=True)
     run.conf.mkdir(parents=True, exist_ok=True)
     (run.conf / "clickhouse-users.xml").write_text(USERS)
     (run.conf / "clickhouse.xml").write_text(_config(run, data, port))
     url = f"clickhouse://default@{ports.HOST}:{port}"
-    command: list[str | Path] = [program, f"--config-file={run.conf}/clickhouse.xml"]
-    running = start(run, NAME, command, note=url, env=child_env(**env), cwd=data)
+    command = [*program.command, f"--config-file={run.conf}/clickhouse.xml"]
+    running = start(run, NAME, command, note=url, env=child_env(**program.env), cwd=data)
     wait_ready(run, running, lambda: answers(url))
     return running
 

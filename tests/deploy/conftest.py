@@ -10,15 +10,13 @@ from config.settings import ROOT
 from stream_app.local import downloads
 from tests.conftest import LIB
 
-ADVICE = "install prometheus, whose promtool checks the alerts"
-
 
 @pytest.fixture(scope="session")
 def prometheus_bin() -> Path:
     """The folder of the programs prometheus and promtool."""
     if (found := shutil.which("promtool")) and shutil.which("prometheus"):
         return Path(found).parent
-    folder = downloads.provide(LIB, "prometheus", lambda it: downloads.debian_packages(["prometheus"], it, ADVICE))
+    folder = downloads.provide(LIB, "prometheus", lambda it: downloads.debian_packages(["prometheus"], it))
     return folder / "usr" / "bin"
 
 

@@ -9,7 +9,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from config.settings import ROOT
-from stream_app.local.downloads import docker_answers
+from stream_app.local.containers import docker_answers
 
 IMAGE = runpy.run_path(str(ROOT / "deploy" / "image.py"))
 MEGABYTES_MAX = 350

@@ -125,7 +125,9 @@ def test_ports_are_those_of_the_local_stack_and_loopback_only():
 
 
 def test_versions_are_those_of_the_local_stack():
-    images = dict(service["image"].split(":") for service in SERVICES.values() if "build" not in service)
+    named = {service["image"] for service in SERVICES.values() if "build" not in service}
+    assert {kafka_server.IMAGE, clickhouse_server.IMAGE} < named
+    images = dict(image.split(":") for image in named)
     assert images["apache/kafka"] == kafka_server.VERSION
     assert redis_server.VERSION.startswith(images["valkey/valkey"])
 
@@ -140,22 +142,6 @@ def test_kafka_and_redis_are_set_like_those_of_the_local_stack(tmp_path):
         name: properties[name] for name in same
     }
     assert SERVICES["redis"]["command"] == ["valkey-server", "--appendonly", "yes", "--save", ""]
-
-
-def docker(folder, code):
-    """A client of Docker whose engine answers or does not."""
-    (folder / "docker").write_text(f"#!/bin/sh\nexit {code}\n")
-    (folder / "docker").chmod(0o755)
-
-
-@pytest.mark.parametrize(("code", "said"), [(0, True), (1, False), (None, False)])
-def test_without_apt_compose_is_pointed_to_where_an_engine_answers(tmp_path, monkeypatch, code, said):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    if code is not None:
-        docker(tmp_path, code)
-    with pytest.raises(LocalError, match="has no apt-get to fetch it: install x") as error:
-        downloads.debian_packages(["x"], tmp_path, "install x")
-    assert ("compose.yaml" in str(error.value)) == said
 
 
 def test_on_another_system_compose_is_pointed_to(monkeypatch):

@@ -29,7 +29,58 @@ def test_without_uv_and_python_make_says_what_to_install(tmp_path):
         ["make", "up"], cwd=tmp_path, env={"PATH": str(tools)}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "Python is missing: install Python 3.11, 3.12 or 3.13.\n" in done.stderr
+    assert (
+        "Python and uv are missing: install Python 3.11, 3.12, 3.13 or 3.14, or uv, which fetches one.\n" in done.stderr
+    )
+
+
+UV = """#!/bin/sh
+echo "$*" >>{folder}/asked
+case "$*" in
+"python find"*) test -e {folder}/fetched && echo {folder}/fetched || exit 2 ;;
+"python install"*) echo "$UV_PYTHON_DOWNLOADS $UV_PYTHON_INSTALL_DIR" >{folder}/how; {fetch} ;;
+venv*) mkdir -p .venv/bin && touch .venv/made ;;
+esac
+"""
+
+
+@pytest.fixture
+def make_python(tmp_path):
+    """`make .venv/python` in a new folder, by a stand-in for uv that finds no Python before it has fetched one, by this command."""
+
+    def make(fetch):
+        (uv := tmp_path / "uv").write_text(UV.format(folder=tmp_path, fetch=fetch))
+        uv.chmod(0o755)
+        shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
+        env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        return subprocess.run(
+            ["make", ".venv/python"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        )
+
+    return make
+
+
+def test_where_no_python_fits_uv_fetches_one_into_the_checkout(make_python, tmp_path):
+    done = make_python(f"touch {tmp_path}/fetched")
+    assert done.returncode == 0, done.stderr
+    assert "uv fetches one, into .run/python" in done.stderr
+    assert (tmp_path / "how").read_text() == f"manual {tmp_path}/.run/python\n"
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked[-1] == f"venv --quiet --python {tmp_path}/fetched .venv"
+    assert [line for line in asked if line.startswith("python install")] == ["python install --no-bin 3.13"]
+
+
+def test_where_uv_can_fetch_none_make_says_what_to_install(make_python, tmp_path):
+    done = make_python("exit 1")
+    assert done.returncode == 2
+    assert "uv could not fetch one: install one of them (Debian: apt-get install python3).\n" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_a_python_that_fits_is_taken_and_none_fetched(make_python, tmp_path):
+    (tmp_path / "fetched").touch()
+    assert make_python("exit 1").returncode == 0
+    assert not (tmp_path / "how").exists()
 
 
 @pytest.fixture

@@ -20,9 +20,10 @@ from rich.table import Table
 from config.settings import ROOT
 
 HOME = ROOT / ".run" / "machines"
-RELEASES = {"bookworm": "Debian 12", "trixie": "Debian 13"}
+RELEASES = {"bookworm": "Debian 12", "trixie": "Debian 13", "forky": "Debian 14 (testing)"}
 USERS = ("root", "engineer")
 PACKAGES = "make,git,ca-certificates,python3,python3-venv"  # what the README asks for
+SCRIPTS = Path("/usr/share/debootstrap/scripts")
 BUNDLE = Path("etc/ssl/certs/ca-certificates.crt")
 COMMANDS = (
     ("demo", 'make demo WORKERS=1 ARGS="--months 2 --customers 30"'),
@@ -53,7 +54,7 @@ def new_machine(release: str) -> Path:
         beside = HOME / f".{release}"
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
-        _run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", release, str(beside)])
+        _run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", release, str(beside), *_script(release)])
         beside.rename(base)
     machine = HOME / release
     shutil.rmtree(machine, ignore_errors=True)
@@ -133,6 +134,16 @@ def main(words: Sequence[str]) -> int:
     found = [outcome for release in arguments.releases for outcome in check(release)]
     show(found)
     return int(any(outcome.failure for outcome in found))
+
+
+def _script(release: str) -> list[str]:
+    """What debootstrap must be told of a release that is newer than itself: a mirror, the machine's own, and the script of the newest."""
+    if (SCRIPTS / release).exists():
+        return []
+    asked = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"]
+    lines = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines()
+    found = (line.split(" ", 1) for line in lines)
+    return [next(uri for origin, uri in found if origin == "Debian" and "security" not in uri), str(SCRIPTS / "sid")]
 
 
 def _home(user: str) -> str:

@@ -49,10 +49,14 @@ class SecuredClickHouse:
         )
         said = {"host": HOST, "plain": plain, "secured": self.port, "data": path, "users": path / "users.xml"}
         (path / "config.xml").write_text(_CONFIG.format(**said, cert=certificate.cert, key=certificate.key))
-        program, env = clickhouse_server.install(lib)
+        program = clickhouse_server.install(lib)
         with (path / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [program, f"--config-file={path}/config.xml"], env=child_env(**env), cwd=path, stdout=log, stderr=log
+                [*program.command, f"--config-file={path}/config.xml"],
+                env=child_env(**program.env),
+                cwd=path,
+                stdout=log,
+                stderr=log,
             )
         wait_until("ClickHouse answers", lambda: clickhouse_server.answers(self.url))
 

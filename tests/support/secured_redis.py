@@ -20,9 +20,7 @@ class SecuredRedis:
         path.mkdir(parents=True)
         plain, self.port = free_port(), free_port()
         self.url = f"redis://{HOST}:{plain}/0"
-        folder = provide(
-            lib, "redis-debian", lambda into: debian_packages(["redis-server"], into, "install redis-server")
-        )
+        folder = provide(lib, "redis-debian", lambda into: debian_packages(["redis-server"], into))
         libraries = {str(found.parent) for found in folder.glob("usr/lib/**/*.so.*")}
         options = {
             "bind": HOST, "port": plain, "tls-port": self.port, "tls-cert-file": certificate.cert,
