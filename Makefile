@@ -91,6 +91,9 @@ kubernetes: .venv/development ## render the Helm chart, hold it against publishe
 image: .venv/development ## build the image crm-stats, and write .run/image-sbom.json: all that it holds; needs a Docker engine
 	@$(BIN)/python deploy/image.py $(REQUIREMENTS) $(ARGS)
 
+containers: .venv/development ## build the image, run compose.yaml with it, kill and upgrade it under load; needs root, dockerd and debootstrap
+	@$(BIN)/python -m tests.containers $(ARGS)
+
 lock: .venv/development ## pin the dependencies anew, after pyproject.toml changed
 	@"$$UV" pip compile -q --universal --generate-hashes --all-extras --group dev pyproject.toml -o requirements-dev.lock
 	"$$UV" pip compile -q --universal --generate-hashes --all-extras pyproject.toml -c requirements-dev.lock -o requirements-extras.lock
@@ -172,4 +175,4 @@ chromium javac npm:
 	  echo "$@ is missing, and make test needs it: install it (Debian: apt-get install $(PACKAGE))." >&2; exit 1
 	fi
 
-.PHONY: help up down clean demo pay token quick test check bench compare storm machines karapace kubernetes image lock advisories sbom dashboard pictures docs chromium javac npm
+.PHONY: help up down clean demo pay token quick test check bench compare storm machines karapace kubernetes image containers lock advisories sbom dashboard pictures docs chromium javac npm

@@ -13,9 +13,10 @@ import httpx
 import pytest
 
 from stream_app.formats.murmur2 import partition_for
-from tests.support.deployment import DATABASE, Deployment
+from tests.support.deployment import Deployment
 from tests.support.growing import LISTS, Copy
 from tests.support.kafka import read_topic
+from tests.support.service import DATABASE
 from tests.support.waiting import wait_until
 
 HOUR = 3_600_000

@@ -5,7 +5,8 @@ import time
 
 from clickhouse_driver.errors import ErrorCodes, ServerException
 
-from tests.support.deployment import DATABASE, Deployment
+from tests.support.deployment import Deployment
+from tests.support.service import DATABASE
 from tests.support.waiting import wait_until
 
 NOW = int(time.time() * 1000)

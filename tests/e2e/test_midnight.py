@@ -3,9 +3,10 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from tests.support.deployment import DATABASE, Deployment
+from tests.support.deployment import Deployment
 from tests.support.kafka import read_topic
 from tests.support.scenario import compacted
+from tests.support.service import DATABASE
 from tests.support.waiting import wait_until
 
 MONTHLY, HALF_HOUR = "crm-stats.monthly.v1", "crm-stats.half-hour.v1"

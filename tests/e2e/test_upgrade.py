@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.support import first_version, outputs
-from tests.support.deployment import DATABASE, ROOT, Deployment
+from tests.support.deployment import ROOT, Deployment
 from tests.support.exactness import deployed
 from tests.support.kafka import read_topic
 from tests.support.live import Watch, traffic
 from tests.support.scenario import Send, build, send
+from tests.support.service import DATABASE
 from tests.support.waiting import wait_until
 
 ENTITIES = 1000

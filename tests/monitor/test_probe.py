@@ -15,9 +15,9 @@ from stream_app.domain import probe
 from stream_app.monitor.push import token
 from stream_app.sinks.sql import sql
 from tests.monitor.test_process import RESIDENT_MB_MAX
-from tests.support.deployment import DATABASE
 from tests.support.kafka import read_topic
 from tests.support.seen import Seen
+from tests.support.service import DATABASE
 from tests.support.waiting import wait_until
 
 STAGES = {"redis", "clickhouse", "push"}

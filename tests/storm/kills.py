@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tests.oracle import TOPICS
-from tests.support.deployment import DATABASE, Deployment
+from tests.support.deployment import Deployment
+from tests.support.service import DATABASE
 
 _OPERATORS: Final = 24
 _BATCH: Final = 400  # payments, of 1 cent each, in which a kill falls

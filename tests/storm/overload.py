@@ -16,8 +16,9 @@ import psutil
 import redis
 
 from tests.oracle import TOPICS
-from tests.support.deployment import DATABASE, Deployment
+from tests.support.deployment import Deployment
 from tests.support.feed import epoch_ms
+from tests.support.service import DATABASE
 
 _OPERATORS: Final = 16
 _IDS: Final = 40_000  # payments, each paid again and again, so that the state stops growing

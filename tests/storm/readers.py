@@ -21,8 +21,8 @@ from clickhouse_driver import Client
 
 from tests.oracle_room.differences import MONTHLY_COLUMNS, compare, decoded
 from tests.storm.site import Site, impatient_redis
-from tests.support.deployment import DATABASE
 from tests.support.feed import epoch_ms
+from tests.support.service import DATABASE
 
 _KEPT_OF: Final = 1 << 16
 

@@ -16,10 +16,11 @@ from clickhouse_driver import Client
 from stream_app.local.ports import HOST
 from stream_app.local.processes import find
 from tests.support.cluster import BROKERS, Cluster
-from tests.support.deployment import DATABASE, ROOT, STOP_S_MAX, Deployment
+from tests.support.deployment import ROOT, STOP_S_MAX, Deployment
 from tests.support.feed import epoch_ms
 from tests.support.proxy import Link, Links
 from tests.support.scenario import PARTITIONS
+from tests.support.service import DATABASE
 
 SINKS: Final = {"redis": "REDIS_URL", "clickhouse": "CLICKHOUSE_URL"}
 

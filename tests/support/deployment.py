@@ -3,32 +3,25 @@
 The fixture `deploy` is there for every room: tests/conftest.py names this module among its plugins.
 """
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import redis
-from clickhouse_driver import Client
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from stream_app.local.ports import free_port, is_free
 from stream_app.local.processes import find, stop
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server, start_servers
 from tests.oracle import TOPICS
-from tests.support.waiting import SECONDS_MAX, wait_until
+from tests.support.service import Service
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.executable).parent / "stream-app"
@@ -37,11 +30,10 @@ SOURCES = dict.fromkeys(TOPICS.values(), 1) | {
     "charging.payments": 5,
     "crm.customer-groups": 2,
 }
-DATABASE = "energy_smart_bi"
 STOP_S_MAX = 120.0  # a worker that does not end never does
 
 
-class Deployment:
+class Deployment(Service):
     """See the module.
 
     `sources`: topics and partitions that other teams would have made; `checkout`: whose modules the processes run; `kafka`: bootstrap servers of a
@@ -63,14 +55,13 @@ class Deployment:
         self.run = RunFolder(path, ROOT / ".run" / "lib")
         path.mkdir(parents=True, exist_ok=True)
         given = {} if kafka is None else {"KAFKA_BOOTSTRAP_SERVERS": kafka}
-        self._addresses = start_servers(self.run, given, default_ports=False)
-        self.kafka = self._addresses["KAFKA_BOOTSTRAP_SERVERS"]
-        self.api = f"http://127.0.0.1:{(port := free_port())}"
+        addresses = start_servers(self.run, given, default_ports=False)
+        super().__init__(addresses, f"http://127.0.0.1:{(port := free_port())}")
         clean = {k: v for k, v in os.environ.items() if not k.startswith("STREAM_APP_")}
         own = {f"STREAM_APP_{name.upper()}": value for name, value in settings.items()}
         self.env = {
             **clean,
-            **through(self._addresses),
+            **through(addresses),
             "PYTHONPATH": str(checkout),
             "STREAM_APP_RUN": str(path),
             "STREAM_APP_JWT_SECRET": "a secret of the tests, long enough",
@@ -80,9 +71,7 @@ class Deployment:
             "PYTHONFAULTHANDLER": "1",
             **own,
         }
-        self.partitions = 8  # of the events topic
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.admin = AdminClient({"bootstrap.servers": self.kafka})
         if sources:
             self.make_topics(sources)
         self.run_command("up", "--servers-only").check_returncode()  # our topics
@@ -148,6 +137,9 @@ class Deployment:
     def process(self, name: str) -> subprocess.Popen[bytes]:
         return self._processes[name]
 
+    def check_alive(self, name: str) -> None:
+        assert self._processes[name].poll() is None, f"{name} ended: {self.log(name)[-4000:]}"
+
     def log(self, name: str) -> str:
         return self.run.log_file(name).read_text(errors="replace")
 
@@ -200,99 +192,14 @@ class Deployment:
                 process.send_signal(signal.SIGCONT)
                 process.kill()
             process.wait()
-        for name in ("redis", "clickhouse"):
-            if name in self.__dict__:
-                (self.redis.close if name == "redis" else self.clickhouse.disconnect)()
-        del self.admin  # as long as it lives it calls for its broker, aloud
+        self.disconnect()
         running = [found for server in SERVERS if (found := find(self.run, server.name))]
         stop(self.run, running, seconds_max=20)
-
-    # -- Kafka
-
-    def make_topics(self, topics: Mapping[str, int]) -> None:
-        futures = self.admin.create_topics([NewTopic(name, count) for name, count in topics.items()])
-        for future in futures.values():
-            future.result(20)
-
-    def keep_for_ever(self, topic: str) -> None:
-        """Records with old timestamps must not be swept away by Kafka."""
-        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-        resource.add_incremental_config(ConfigEntry("retention.ms", "-1", incremental_operation=AlterConfigOpType.SET))
-        for future in self.admin.incremental_alter_configs([resource]).values():
-            future.result(20)
-
-    def producer(self, **settings: Any) -> Producer:
-        return Producer({"bootstrap.servers": self.kafka, "linger.ms": 5, **settings})
-
-    def send_payments(self, count: int, *, start: int = 0, operators: int = 37) -> None:
-        """Payments of so many operators, so that each partition has some; one in ten is of an unknown currency."""
-        producer, now_ms = self.producer(), self.now_ms()
-        for n in range(start, start + count):
-            payment = {"payment_id": f"p-{n}", "operator_id": f"M{n % operators}", "status": "SUCCEEDED"}
-            payment |= {"amount_received": 100, "currency": "EUR" if n % 10 else "ABC", "paid_at": now_ms}
-            producer.produce("charging.payments", json.dumps(payment))
-        assert producer.flush(20) == 0
-
-    # -- outputs
-
-    def address(self, variable: str) -> str:
-        """Of a server itself, whatever the processes are told."""
-        return self._addresses[variable]
-
-    @cached_property
-    def redis(self) -> "redis.Redis":
-        return redis.Redis.from_url(self._addresses["REDIS_URL"])
-
-    @cached_property
-    def clickhouse(self) -> Client:
-        return Client.from_url(self._addresses["CLICKHOUSE_URL"])
 
     def token(self, *arguments: str) -> str:
         found = self.run_command("token", *arguments)
         found.check_returncode()
         return found.stdout.strip()
-
-    def post(self, path: str, body: Mapping[str, Any], token: str) -> Any:
-        """The `data` of an answer."""
-        request = urllib.request.Request(
-            f"{self.api}/smart-bi/crm/{path}",
-            json.dumps(body).encode(),
-            {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.loads(answer.read())["data"]
-
-    @staticmethod
-    def now_ms() -> int:
-        return int(time.time() * 1000)
-
-    def as_of(self) -> dict[int, str]:
-        """Redis' as-of by partition."""
-        try:
-            found = self.redis.hgetall("crm:as-of")
-        except redis.RedisError:
-            return {}
-        return {int(partition): time_.decode() for partition, time_ in found.items()}
-
-    def wait_as_of(self, time_ms: int, *, names: Sequence[str] = (), seconds: float = SECONDS_MAX) -> None:
-        """Until everything taken before has reached Redis, ClickHouse and the topics, in all partitions. `names`: who must live on."""
-        wanted = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time_ms / 1000)) + f".{time_ms % 1000:03d}Z"
-
-        def passed() -> bool:
-            for name in names:
-                assert self._processes[name].poll() is None, f"{name} ended: {self.log(name)[-4000:]}"
-            found = self.as_of()
-            return len(found) == self.partitions and min(found.values()) >= wanted
-
-        wait_until(f"Redis' as-of has passed {wanted} ({self.as_of()})", passed, seconds)
-
-        def clickhouse_passed() -> bool:
-            rows = self.clickhouse.execute(
-                f"SELECT partition, max(as_of) FROM {DATABASE}.ads_operation_crm_as_of GROUP BY partition"
-            )
-            return len(rows) == self.partitions and min(as_of.timestamp() for _, as_of in rows) * 1000 >= time_ms
-
-        wait_until(f"ClickHouse's as-of has passed {wanted}", clickhouse_passed, seconds)
 
 
 @pytest.fixture
