@@ -94,6 +94,9 @@ image: .venv/development ## build the image crm-stats, and write .run/image-sbom
 containers: .venv/development ## build the image, run compose.yaml with it, kill and upgrade it under load; needs root, dockerd and debootstrap
 	@$(BIN)/python -m tests.containers $(ARGS)
 
+pods: .venv/development ## run the containers of the Helm chart as they are rendered, without a cluster; needs root
+	@$(BIN)/python -m tests.kubernetes
+
 lock: .venv/development ## pin the dependencies anew, after pyproject.toml changed
 	@"$$UV" pip compile -q --universal --generate-hashes --all-extras --group dev pyproject.toml -o requirements-dev.lock
 	"$$UV" pip compile -q --universal --generate-hashes --all-extras pyproject.toml -c requirements-dev.lock -o requirements-extras.lock
@@ -175,4 +178,4 @@ chromium javac npm:
 	  echo "$@ is missing, and make test needs it: install it (Debian: apt-get install $(PACKAGE))." >&2; exit 1
 	fi
 
-.PHONY: help up down clean demo pay token quick test check bench compare storm machines karapace kubernetes image containers lock advisories sbom dashboard pictures docs chromium javac npm
+.PHONY: help up down clean demo pay token quick test check bench compare storm machines karapace kubernetes pods image containers lock advisories sbom dashboard pictures docs chromium javac npm
