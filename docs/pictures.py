@@ -7,6 +7,7 @@ import asyncio
 import io
 import sys
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
 from PIL import Image
@@ -17,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.dashboard.ops.viewing import chromium_on as operations_on  # noqa: E402  # after the path that they are found on
 from tests.dashboard.page.viewing import Stack, chromium_on  # noqa: E402
+from tests.support.pages import blocks  # noqa: E402
 
 BYTES_MAX = 200_000
 COLOURS = 256
@@ -28,6 +30,7 @@ PICTURES = {
     "zh": ({"operatorId": "M2"}, {"locale": "zh-CN"}),
     "compare": ({"operatorId": "M1", "groupId": "vip", "compare": "fleet"}, {}),
     "phone": ({"operatorId": "M1"}, {"viewport": {"width": PHONE_WIDTH, "height": 1500}}),
+    "tour": ({"operatorId": "HARBOUR"}, {}),
     "print": ({"operatorId": "M1"}, {"viewport": {"width": PAPER[0] - 2 * MARGIN, "height": PAPER[1] - 2 * MARGIN}}),
 }
 
@@ -83,6 +86,15 @@ def small(png: bytes) -> bytes:
     return made.getvalue()
 
 
+def import_tour(stack: Stack, folder: Path) -> None:
+    """Have the stack show the file of docs/tour.md, of today, by the page's map."""
+    rows, map_ = folder / "my.csv", folder / "my.toml"
+    rows.write_text((ROOT / "docs" / "tour.csv").read_text().replace("TODAY", f"{datetime.now():%d.%m.%Y}"))  # noqa: DTZ005  # as the page says it
+    map_.write_text("".join(blocks(ROOT / "docs" / "tour.md", "toml")))
+    stack.command("import", str(rows), "--map", str(map_))
+    stack.wait_as_of(stack.now_ms())
+
+
 def write(name: str, png: bytes) -> None:
     """Into docs/img."""
     content = small(png)
@@ -97,6 +109,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         stack = Stack(Path(folder) / "run", months=13, customers=400)
         try:
+            import_tour(stack, Path(folder))
             for name in PICTURES:
                 write(f"dashboard-{name}", asyncio.run(picture(stack, name)))
             write("ops", asyncio.run(operations(stack)))

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from config.settings import ROOT
+from tests.support.pages import type_line
 
 UNWANTED = shutil.ignore_patterns("site-packages", "test", "idlelib", "__pycache__", "config-*", "*.a")
 
@@ -30,6 +31,10 @@ class Nobody:
             self.uid = entry.pw_uid
             self.user = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
         self.programs = self._programs()
+        self.checkout = folder / "checkout"  # what pages name of it
+        self.checkout.mkdir()
+        (self.checkout / "docs").symlink_to(ROOT / "docs")
+        (self.checkout / ".run").symlink_to(self.run_folder)
         own = folder / "home"
         own.mkdir()
         self.run_folder.mkdir()
@@ -57,13 +62,11 @@ class Nobody:
 
     def make(self, *arguments, **env):
         """(exit code, what it said)."""
-        names = {"STREAM_APP_RUN": str(self.run_folder), "HOME": str(self.folder / "home")}
-        names |= {"LD_LIBRARY_PATH": str(self.folder / "python" / "lib"), "PYTHONDONTWRITEBYTECODE": "1"}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAM_APP_")}
         done = subprocess.run(
             ["make", f"BIN={self.programs}", *arguments],
             cwd=ROOT,
-            env=inherited | names | env,
+            env=inherited | self._names() | env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -72,3 +75,13 @@ class Nobody:
             **self.user,
         )
         return done.returncode, done.stdout
+
+    def type(self, line, **env):
+        """Type a line of a page where the checkout is; what it said."""
+        done = type_line(line, self._names() | env, self.checkout, self.programs, **self.user)
+        assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def _names(self):
+        names = {"STREAM_APP_RUN": str(self.run_folder), "HOME": str(self.folder / "home")}
+        return names | {"LD_LIBRARY_PATH": str(self.folder / "python" / "lib"), "PYTHONDONTWRITEBYTECODE": "1"}
