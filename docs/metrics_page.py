@@ -16,7 +16,7 @@ from stream_app.partition.metrics import expose  # noqa: E402
 
 INTRO = """# Metrics
 
-Written by `make docs` from `stream_app/monitor/metrics.py`, `stream_app/api/observe.py`, `stream_app/ingest/metrics.py` and `stream_app/partition/metrics.py`.
+For those who operate it. Written by `make docs` from `stream_app/monitor/metrics.py`, `stream_app/api/observe.py`, `stream_app/ingest/metrics.py` and `stream_app/partition/metrics.py`.
 
 All are in the format of Prometheus, with HELP. Operators are never a label: there may be any number of them.
 

@@ -16,7 +16,7 @@ from config.settings import Settings  # noqa: E402  # after the path that it is 
 
 INTRO = """# Settings
 
-Written by `make docs` from `config/defaults.toml` and `config/settings.py`.
+For those who operate it. Written by `make docs` from `config/defaults.toml` and `config/settings.py`.
 
 What counts, first to last: the environment (the variable of the table; the three addresses also without `STREAM_APP_`),
 `.run/env` as `make up` wrote it, `config/defaults.toml`. A wrong value ends the program at its start and is named.

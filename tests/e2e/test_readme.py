@@ -11,11 +11,13 @@ import pytest
 
 from config.settings import ROOT
 from tests.support.deployment import Deployment
-from tests.support.pages import PAGES, blocks, lines
+from tests.support.pages import PAGES, blocks, lines, type_line
 from tests.support.waiting import wait_until
 
 SHOWN = "http://127.0.0.1:8080"
 INTEGRATING = ROOT / "docs" / "integrating.md"
+TYPED = [line for page in PAGES for line in lines(page)]
+TOKENS = sorted({(line.partition("=")[0], line) for line in TYPED if "=$(make token" in line})
 LINES = [(page.name, line) for page in PAGES for line in lines(page) if line.startswith("curl ")]
 
 
@@ -77,7 +79,12 @@ def test_what_the_pages_tell_to_type_works(deploy):
     deployment.start_api()
 
     assert len(LINES) >= 5
-    tokens = {"TOKEN": deployment.token("--operator", "M1"), "OPS": deployment.token("--ops")}
+    tokens = {}
+    for name, line in TOKENS:
+        done = type_line(f'{line}\nprintf %s "${name}"', deployment.env)
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+        tokens[name] = done.stdout
+    assert tokens.keys() == {"TOKEN", "OPS"}
     for page, line in LINES:
         assert SHOWN in line, f"{page}: {line}"
         typed = line.replace(SHOWN, deployment.api) + " -w '\\n%{http_code}'"

@@ -95,7 +95,7 @@ def test_many_are_asked_for_and_what_is_meant_must_be_said(run, source, read, tm
     for stdin in ("n\n", ""):
         assert run("redrive", "--all", stdin=stdin).returncode == 1
     assert read(source) == []
-    sent = run("redrive", "--reason", "not_json", "--since", "2026-11-24T08:00:00Z", stdin="y\n")
+    sent = run("redrive", "--reason", "not_json", "--source", source, "--since", "2026-11-24T08:00:00Z", stdin="y\n")
     assert "Send 1 letters again?" in sent.stdout
     assert [record.value for record in read(source)] == [b"\xff"]
     assert run("drop", "--all", "--yes").stdout == f"{source}/0/0 -> dropped\n"
