@@ -1,8 +1,8 @@
 """Records of the topic of generations: which generation serves, and which one is being built.
 
 Key: the generation's number; value: JSON. A generation is the state of the ledger with its consumer group, changelog
-and transactional ids; the generation of the events topic, and its number of partitions, are parts of it. Without a
-record the settings say it.
+and transactional ids; the generation of the events topic, and its number of partitions, are parts of it. The settings
+name one, too: the first, or a later one that is begun after the state was lost.
 """
 
 from collections.abc import Iterable
@@ -46,7 +46,7 @@ def read(values: Iterable[bytes | None]) -> list[Generation]:
     return [found[number] for number in sorted(found)]
 
 
-def newest_serving(generations: Iterable[Generation], otherwise: Generation) -> Generation:
-    """The generation that serves: the newest of those that ever did, or `otherwise`."""
+def newest_serving(generations: Iterable[Generation], settings: Generation) -> Generation:
+    """The generation that serves: the newest of those that ever did and of that of the settings; of one number the record counts."""
     serving = [generation for generation in generations if generation.state == "serving"]
-    return max(serving, key=lambda generation: generation.number, default=otherwise)
+    return max([*serving, settings], key=lambda generation: generation.number)

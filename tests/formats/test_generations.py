@@ -43,6 +43,14 @@ def test_records_tell_of_these_generations(situation, records, expected, serving
     assert newest_serving(found, FIRST) == serving
 
 
+def test_settings_begin_a_generation_above_those_that_served():
+    """As after the loss of the state; the record of one of the same number knows more."""
+    ahead = Generation(3, 2, 24, "serving")
+    assert newest_serving([BUILDING.serving()], ahead) == ahead
+    assert newest_serving([Generation(3, 1, 12, "serving")], ahead) == Generation(3, 1, 12, "serving")
+    assert newest_serving([Generation(4, 1, 12, "building")], ahead) == ahead
+
+
 @pytest.mark.parametrize("value", [b"", b"{}", b"[]", b'{"number":2,"events":1,"partitions":12,"state":"gone"}'])
 def test_what_is_no_generation_is_an_error(value):
     """Guessing which one serves would serve two."""

@@ -16,7 +16,7 @@ class Row(NamedTuple):
 
 
 CI = ".ci/run"
-TOUR, README = "tests/stack/test_demo.py", "tests/e2e/test_readme.py"
+TOUR, README, RECOVERY = "tests/stack/test_demo.py", "tests/e2e/test_readme.py", "tests/e2e/test_recovery.py"
 
 ROWS = (
     # -- the stack
@@ -26,6 +26,7 @@ ROWS = (
     Row("make clean", TOUR),
     Row("make help", "tests/house/test_make.py"),
     Row("*make token*", README),
+    Row("STREAM_APP_GENERATION=* make up", RECOVERY),
     Row("STREAM_APP_* make up", "", "tests/stack/test_up.py runs it with other settings; each setting has tests of its own"),
     Row("make up WORKERS=3", "tests/stack/test_up.py"),
     Row("make up", TOUR),
@@ -75,6 +76,8 @@ ROWS = (
     Row("git log *", "", "git's own"),
     # -- programs of others
     Row("make image*", "", "it needs a Docker engine; tests/house/test_images.py compares what is in it"),
+    Row("make containers*", "", "it needs a Docker engine; tests/house/test_images.py compares names, ports and settings"),
+    Row("make pods*", "", "it needs what make kubernetes needs, and the rights to make containers"),
     Row("make karapace*", "", "it needs the sources of Karapace, which the tests do not download"),
     Row("make kubernetes", "", "it needs Go, and downloads schemas; it renders the chart and holds it against them"),
     Row("helm *", "", "the tests have no cluster; make kubernetes renders the chart"),

@@ -4,6 +4,7 @@ The fixture `deploy` is there for every room: tests/conftest.py names this modul
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -169,9 +170,7 @@ class Deployment(Service):
         port = urlsplit(address).port
         wait_until(f"{name} has let go of its port", lambda: find(self.run, name) is None and is_free(port))
         if empty:
-            for file in (self.run.data / name).rglob("*"):
-                if file.is_file():
-                    file.unlink()
+            shutil.rmtree(self.run.data / name)
         assert start_server(self.run, server, address, default_ports=False) == address
 
     @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 
 import redis
 from clickhouse_driver import Client
+from clickhouse_driver.errors import ErrorCodes, ServerException
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
@@ -116,9 +117,14 @@ class Service:
         wait_until(f"Redis' as-of has passed {wanted} ({self.as_of()})", passed, seconds)
 
         def clickhouse_passed() -> bool:
-            rows = self.clickhouse.execute(
-                f"SELECT partition, max(as_of) FROM {DATABASE}.ads_operation_crm_as_of GROUP BY partition"
-            )
+            try:
+                rows = self.clickhouse.execute(
+                    f"SELECT partition, max(as_of) FROM {DATABASE}.ads_operation_crm_as_of GROUP BY partition"
+                )
+            except ServerException as exc:
+                if exc.code not in {ErrorCodes.UNKNOWN_DATABASE, ErrorCodes.UNKNOWN_TABLE}:  # a new one is being set up
+                    raise
+                return False
             return len(rows) == self.partitions and min(as_of.timestamp() for _, as_of in rows) * 1000 >= time_ms
 
         wait_until(f"ClickHouse's as-of has passed {wanted}", clickhouse_passed, seconds)
