@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,17 @@ def _rows(path: Path, partition: int) -> dict[bytes, bytes]:
         store.close()
 
 
-def _lose(deployment: Deployment, topics: Sequence[str]) -> None:
-    """Redis, ClickHouse and the disks of workers, whole; and these topics. What runs of ours is killed."""
+def _kill(deployment: Deployment) -> None:
+    """What runs of ours. The servers are the deployment's."""
     for name in ("worker-1", "api", "monitor"):
         if (file := deployment.run.pid_file(name)).exists():
-            os.kill(int(file.read_text()), signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(int(file.read_text()), signal.SIGKILL)
+
+
+def _lose(deployment: Deployment, topics: Sequence[str]) -> None:
+    """Redis, ClickHouse and the disks of workers, whole; and these topics. What runs of ours is killed."""
+    _kill(deployment)
     for name in ("redis", "clickhouse"):
         deployment.restart_server(name, empty=True)
     shutil.rmtree(deployment.run.state)
@@ -107,4 +114,4 @@ async def test_the_state_comes_from_topics_alone(deploy, tmp_path, observe):
             "versions are above all of before: who kept a copy takes them"
         )
     finally:
-        deployment.run_command("down").check_returncode()
+        _kill(deployment)
