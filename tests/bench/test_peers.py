@@ -87,8 +87,8 @@ def test_the_pages_show_the_worst_beside_the_best_and_what_is_missed(tmp_path, m
     assert "narrow 300 MiB, at most 350: met; wide 700 MiB, at most 600: missed" in said
     assert "the profile of narrow and wide" in said
     best, worst = [line for line in readme.read_text().splitlines() if "operators" in line]
-    assert best == "| 20 operators, 200,000 customers, 120 groups | 60,000 | 60,000 | 300 | 4.0 | 0.9 |"
-    assert worst == "| 5,000 operators, 500,000 customers, 30,000 groups | 45,000 | 45,000 | 700 | 3.0 |  |"
+    assert best == "| 20 operators, 200,000 customers, 120 groups | 60,000 | 60,000 | 300 | 4.00 | 0.86 |"
+    assert worst == "| 5,000 operators, 500,000 customers, 30,000 groups | 45,000 | 45,000 | 700 | 3.00 |  |"
     assert readme.read_text().startswith("Before.")
     assert "old" not in readme.read_text()
 

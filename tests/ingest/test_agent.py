@@ -50,7 +50,7 @@ async def test_its_end_waits_for_what_is_on_its_way_and_not_for_a_kafka_that_is_
         await (is_refused.wait() if partition == 0 else asyncio.Event().wait())
 
     app, stream = App(), Stream(3)
-    agent.add(app, ["t"], SimpleNamespace(take=take, refuse=is_refused.set, lost=None))
+    agent.add(app, ["t"], SimpleNamespace(take=take, refuse=is_refused.set, lost=None, lacks=lambda *_: False))
     await app.run(stream)
     await asyncio.sleep(0)
     (drain,) = app.stops

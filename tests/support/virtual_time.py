@@ -24,6 +24,10 @@ class VirtualTime:
         """The wall clock, in seconds since 1970."""
         return self._now_s + self._passed_s
 
+    def time_ns(self) -> int:
+        """The same in nanoseconds."""
+        return int(self.time() * 1_000_000_000)
+
     def monotonic(self) -> float:
         """Seconds since the beginning."""
         return self._passed_s
