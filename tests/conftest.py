@@ -20,7 +20,7 @@ if os.environ.get("TEST_STACK") != "1":
         os.environ.pop(variable, None)
 # Brokers of tests live for minutes: without the second compiler they start with half of the CPU time (4.1 s against 2.5 s).
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
-os.environ["STREAM_APP_RUN"] = tempfile.mkdtemp(prefix="crm-stats-tests-")
+os.environ["STREAM_APP_RUN"] = RUN = tempfile.mkdtemp(prefix="crm-stats-tests-")
 
 from stream_app.local import ports
 from stream_app.local.processes import find, stop
@@ -73,6 +73,11 @@ def pytest_collection_modifyitems(config, items):
     if config.getoption("--pure"):
         config.hook.pytest_deselected(items=[item for item in items if not _is_pure(item)])
         items[:] = filter(_is_pure, items)
+
+
+def pytest_collection_finish():
+    """What a test imports must not lead to another run folder, as a program of the benchmarks does: processes would share its servers."""
+    assert os.environ["STREAM_APP_RUN"] == RUN, "a test imports bench.apart"
 
 
 def _is_pure(item):

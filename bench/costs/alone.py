@@ -20,7 +20,6 @@ from zlib import crc32
 import msgspec
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from bench import apart  # noqa: F401  # first
 from bench.one_process import STAGES, OneProcess
 from bench.records import SentRecord
 from bench.traffic import DataSet, contract, directory, last_midnight_ms, visits
