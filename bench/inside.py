@@ -17,7 +17,7 @@ from typing import Final
 
 from bench import apart  # noqa: F401  # first
 from bench.context import Row, say
-from bench.one_process import STAGES, OneProcess
+from bench.one_process import STAGES, TICK, OneProcess
 from bench.traffic import DATA_SETS, DAYS, DataSet, Truth, Visit, contract, directory, last_midnight_ms, visits
 from config.settings import Settings
 from stream_app.domain.cells import FigureCell
@@ -27,7 +27,6 @@ from stream_app.domain.tables import HALF_HOUR, MONTHLY
 from stream_app.local.errors import LocalError
 from stream_app.worker import prepare
 
-_TICK: Final = 24_000  # source records between two ticks: about a second of catching up
 FIGURES: Final = (
     *("receivedAmount", "discountAmount", "paymentCount", "payingCustomers"),
     *("sessionCount", "chargingCustomers", "energyKwh"),
@@ -67,12 +66,10 @@ async def _measure(
 ) -> float:
     """CPU-seconds for operators and memberships, which stand in `inside.cpu_s`, too."""
     await inside.start()
-    records = directory(data)
-    while some := list(islice(records, _TICK)):
-        await inside.take(some)
+    await inside.take_all(directory(data))
     before_s = sum(inside.cpu_s.values())
     inside.cpu_s = dict.fromkeys(STAGES, 0.0)
-    while pairs := list(islice(made, _TICK // 2)):
+    while pairs := list(islice(made, TICK // 2)):
         some = [record for visit in pairs for record in contract(data, visit)]
         for visit in pairs:
             truth.count(visit)

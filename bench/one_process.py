@@ -8,6 +8,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Final
 from zlib import crc32
@@ -32,6 +33,7 @@ _PARTITIONS: Final = 4  # of each source topic
 _FETCH: Final = 4_000  # records of a source partition at a time
 _SELDOM: Final = 3  # ticks for each publication and each insert into ClickHouse: lane.BEHIND_FACTOR
 _SLICE_BYTES: Final = 150_000  # of frames that are applied at once, as in a lane
+TICK: Final = 24_000  # source records between two ticks: about a second of catching up
 STAGES: Final = ("ingest", "apply", "freeze", "store", "documents", "columns")
 
 
@@ -94,6 +96,11 @@ class OneProcess:
         if not self._stream_clock:
             for partition in range(len(self._states)):
                 self._kept.frames[partition].append(clock_frame(int(time.time() * 1000) // QUARTER_MS))
+
+    async def take_all(self, records: Iterator[SentRecord]) -> None:
+        """Take source records, TICK for each tick."""
+        while some := list(islice(records, TICK)):
+            await self.take(some)
 
     async def take(self, records: Sequence[SentRecord]) -> None:
         """Take source records, and make a tick of them."""

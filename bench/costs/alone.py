@@ -12,7 +12,6 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -31,7 +30,6 @@ from stream_app.formats import rows
 from stream_app.local.errors import LocalError
 from stream_app.worker import prepare
 
-_TICK: Final = 24_000  # source records between two ticks: about a second of catching up
 _SECONDS_MAX: Final = 1_800
 _SAMPLED: Final = 16  # one row of so many
 _BATCH: Final = 100  # rows of a tick at a few hundred events a second and partition
@@ -103,8 +101,7 @@ def run(case: Case) -> Seen:
 async def _take(inside: OneProcess, records: Iterator[SentRecord]) -> float:
     """CPU-seconds for records."""
     inside.cpu_s = dict.fromkeys(STAGES, 0.0)
-    while some := list(islice(records, _TICK)):
-        await inside.take(some)
+    await inside.take_all(records)
     inside.finish()
     return sum(inside.cpu_s.values())
 
