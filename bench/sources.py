@@ -108,6 +108,11 @@ def order(make_amount: Any) -> dict[str, object]:
     }  # fmt: skip
 
 
+def tags() -> list[str]:
+    """The groups of a customer: up to three out of a dozen."""
+    return random_.sample([f"group-{number}" for number in range(12)], random_.randrange(4))
+
+
 EVENT = {"specversion": "1.0", "type": "paid", "source": "/shop", "id": "1"}
 CHANGE = {"op": "c", "before": None, "source": {"lsn": 1}, "ts_ms": NOW_MS}
 
@@ -141,11 +146,11 @@ def main() -> None:
         "payments, all unusable": (PAYMENTS, lambda _: payment(status="?")),
         "memberships": (
             CUSTOMER_GROUPS,
-            lambda i: {"operator_id": "M1", "customer_id": f"c-{i}", "group_ids": ["vip", "fleet"], "version": 7},
+            lambda i: {"operator_id": "M1", "customer_id": f"c-{i}", "group_ids": tags(), "version": 7},
         ),
         "memberships by a map": (
             mapped(load_topic(MEMBERS.encode())),
-            lambda i: {"tenant": "M1", "person": {"no": f"c-{i}"}, "tags": ["vip", "fleet"], "at": at_ms()},
+            lambda i: {"tenant": "M1", "person": {"no": f"c-{i}"}, "tags": tags(), "at": at_ms()},
         ),
         "CDRs": (CDRS, lambda _: cdr()),
     }

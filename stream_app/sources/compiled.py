@@ -15,7 +15,7 @@ from stream_app.sources.compiled_values import UncompiledError
 from stream_app.sources.events import Event
 from stream_app.sources.maps import map_file as m
 from stream_app.sources.maps.paths import ROOT, Step, steps
-from stream_app.sources.objects import ID, TEXT, VERSION, Node
+from stream_app.sources.objects import GROUPS, ID, TEXT, VERSION, Node
 
 Events = list[Event]
 # Of a value, Kafka's timestamp, offset and partition, and the latest time.
@@ -130,6 +130,8 @@ def _types(map_: m.TopicMap) -> dict[str, Any]:
                 spec,
                 ID if is_id else TEXT if field in ("status", "currency") else VERSION if field == "version" else Any,
             )
+    if map_.groups:
+        note(map_.groups.group_ids, GROUPS)
     for name, key in m.places(map_):
         if "where[" in key:
             found[name] = Any

@@ -113,7 +113,7 @@ class SectionsFunction:
             return
         found = self._values.group_ids(spec.group_ids)
         with self._text.block(f"if {found} is not None:"):
-            row = rows.named(self._values.time(spec.at), found)
+            row = rows.named(self._values.time(spec.at), f"[*{found}]")
             self._text.line(f"out.append(({MEMBERSHIP}, {operator}, {customer}, {row}))")
 
     def _session(self, spec: m.Session, operator: str, customer: str) -> None:

@@ -10,7 +10,17 @@ from typing import Any, Final
 from stream_app.domain.money import DIGITS
 from stream_app.sources.exact import CONTROLS, ID_LENGTH, MOST_AMOUNT, MOST_VERSION
 from stream_app.sources.function_text import FunctionText
-from stream_app.sources.lookups import Amounts, Energies, Offsets, as_id, energy_left, group_ids, local_ms, text_of
+from stream_app.sources.lookups import (
+    Amounts,
+    Energies,
+    Groups,
+    Offsets,
+    as_id,
+    energy_left,
+    listed_texts,
+    local_ms,
+    text_of,
+)
 from stream_app.sources.maps import map_file as m
 from stream_app.sources.maps.paths import ROOT, steps, walk
 from stream_app.sources.objects import Node
@@ -21,7 +31,8 @@ _COUNTS: Final = {m.EPOCH_S: "* 1000", m.EPOCH_MS: "", m.EPOCH_US: "// 1000", m.
 
 
 GIVEN: Final[Mapping[str, Any]] = {  # to a function of such lines
-    "epoch_ms": epoch_ms, "as_id": as_id, "text_of": text_of, "walk": walk, "local_ms": local_ms, "energy_left": energy_left, "group_ids": group_ids,
+    "epoch_ms": epoch_ms, "as_id": as_id, "text_of": text_of, "walk": walk, "local_ms": local_ms, "energy_left": energy_left,
+    "listed_texts": listed_texts,
     **dict(zip("DMSO", PIECES, strict=True)),
 }  # fmt: skip
 
@@ -92,7 +103,9 @@ class Values:
 
     def group_ids(self, spec: m.GroupIds) -> str:
         """The variable of the groups of a customer as a row has them; None where nothing is said about them."""
-        return self._function.variable(f"group_ids({self._place(spec.name)}, {spec.separator!r})")
+        place = self._place(spec.name)
+        listed = place if place in self._typed else f"listed_texts({place})"
+        return self._function.variable(f"{self._function.name(Groups(spec.separator))}[{listed}]")
 
     def id(self, spec: m.Text, *, is_needed: bool = True) -> str:
         """The variable of an id, which may be joined of several places; None where one that is not needed is absent."""

@@ -34,6 +34,7 @@ DOUBTS: Final = (
 )
 _KEPT: Final = 100_000
 _GROUPS: Final = 1000  # of a customer, which never are too large
+_SHORT: Final = 300  # characters of lists of groups that come again and again
 _MOST_WH: Final = 999_999_999
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WITH_EXPONENT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?[eE][+-]?[0-9]+")
@@ -96,6 +97,32 @@ class Energies(_Table):
         super().__init__(make)
 
 
+class Groups(_Table):
+    """The groups of a customer, as GROUPS of objects.py has them -> sorted and each once, in a list that is never changed; None where nothing is said.
+
+    `separator`: between several in one text. `Raises` TypeError and ValueError.
+    """
+
+    def __init__(self, separator: str | None) -> None:
+        def make(found: Any) -> list[str] | None:
+            if type(found) is tuple:
+                parts = list(map(text_of, found))
+            else:
+                text = text_of(found)
+                if not text.strip():
+                    return None
+                parts = text.split(separator) if separator else [text]
+            ids = {stripped for part in parts if (stripped := part.strip())}
+            if ALL in ids or len(ids) > _GROUPS or max(map(len, ids), default=0) > ID_LENGTH:
+                raise ValueError(ids)
+            return sorted(ids)
+
+        super().__init__(make)
+
+    def __missing__(self, found: Any) -> Any:
+        return super().__missing__(found) if len(str(found)) <= _SHORT else self._make(found)
+
+
 class Offsets(_Table):
     """Quarter hours of a zone's wall clock, counted as if it were UTC's -> milliseconds that it is ahead of UTC.
 
@@ -133,19 +160,9 @@ def as_id(found: Any) -> str:
     return text
 
 
-def group_ids(found: Any, separator: str | None) -> list[str] | None:
-    """The groups in a list, or in a text with a separator or without, sorted and each once; None where nothing is said. `Raises` TypeError and ValueError."""
-    if type(found) is list:
-        parts = [each if each.__class__ is str else text_of(each) for each in found]
-    else:
-        text = text_of(found)
-        if not text.strip():
-            return None
-        parts = text.split(separator) if separator else [text]
-    ids = {stripped for part in parts if (stripped := part.strip())}
-    if ALL in ids or len(ids) > _GROUPS or max(map(len, ids), default=0) > ID_LENGTH:
-        raise ValueError(ids)
-    return sorted(ids)
+def listed_texts(found: Any) -> str | tuple[str, ...]:
+    """A text, or those of a list, of values of any type. `Raises` TypeError for an object, and for a list that holds an object or an array."""
+    return tuple(map(text_of, found)) if type(found) is list else text_of(found)
 
 
 def local_ms(found: Any, offsets: Offsets | None) -> int:

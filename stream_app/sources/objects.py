@@ -8,10 +8,11 @@ import msgspec
 from stream_app.sources.exact import ID_LENGTH, MOST_VERSION
 from stream_app.sources.maps.paths import Step
 
-# Types of fields, in which msgspec keeps rules while it parses: an id, a text, a version.
+# Types of fields, in which msgspec keeps rules while it parses: an id, a text, a version, the groups of a customer.
 ID: Final = Annotated[str, msgspec.Meta(max_length=ID_LENGTH)] | int | None
 TEXT: Final = str | None
 VERSION: Final = Annotated[int, msgspec.Meta(ge=0, le=MOST_VERSION)] | None
+GROUPS: Final = tuple[str | int, ...] | str | int | None
 
 
 class Node:

@@ -269,6 +269,38 @@ def test_what_a_value_says_does_not_depend_on_those_before_it(values):
         assert [rejected for _, rejected in rejections] == ([] if rejection is None else [rejection])
 
 
+MEMBERS = """
+[topic]
+name = "members"
+number = 9
+[row]
+operator_id = { path = "op" }
+customer_id = { path = "who" }
+[groups]
+group_ids = { path = "GROUPS" }
+at = { path = "at", formats = ["epoch_ms"] }
+"""
+SAID = ['["b", " a", "b"]', '["b", " a", "b"]', "[1]", "[true]", '["true", ""]', "1", "true", "[1.0]", "[1e3]", '["1e3"]', "[]", '""', "null", '"x"', '["ALL"]', f'["{"x" * 201}"]', json.dumps(["y" * 190] * 3)]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["groups", "lists[0]"])
+@pytest.mark.parametrize("said", [SAID, SAID[::-1]])
+def test_groups_that_are_known_are_those_that_were_read(path, said):
+    """Values that Python takes for equal are not mixed up, and each row has a list of its own."""
+    text = MEMBERS.replace("GROUPS", path)
+    reader, kept = TopicReader(load_topic(text.encode())), []
+    for groups in said:
+        place = f'"groups": {groups}' if path == "groups" else f'"lists": [{groups}]'
+        value = f'{{"op": "M1", "who": "c", "at": {NOW_MS}, {place}}}'.encode()
+        found, rejections = decode_mapped(reader, [value], [100], [NOW_MS], STAMP.partition, LATEST_MS, {})
+        events, rejection = TopicReader(load_topic(text.encode())).exact(value, STAMP, LATEST_MS, {})
+        rows = [row for by_operator in found.values() for part in by_operator.values() for row in part.rows]
+        assert rows == [event.row for event in events]
+        assert [rejected for _, rejected in rejections] == ([] if rejection is None else [rejection])
+        kept += [row[-1] for row in rows]
+    assert len({id(each) for each in kept}) == len(kept)
+
+
 IDS = [
     # an operator's id, and the session's, by maps that make what is no id
     ('{ path = "op", values = { M1 = "M\\t1" } }', '{ path = "id" }'),
