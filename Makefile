@@ -88,7 +88,7 @@ karapace: .venv/development ## our side of a schema registry against a real Kara
 kubernetes: .venv/development ## render the Helm chart, hold it against published schemas, write deploy/kubernetes/rendered; needs Go
 	@$(BIN)/python -m deploy.kubernetes.check
 
-image: .venv/development ## build the image crm-stats, and write .run/image-sbom.json: all that it holds; needs a Docker engine
+image: .venv/development ## build the image crm-stats and list what it holds; with OpenTelemetry: REQUIREMENTS=requirements-tracing.lock; needs a Docker engine
 	@$(BIN)/python deploy/image.py $(REQUIREMENTS) $(ARGS)
 
 containers: .venv/development ## build the image, run compose.yaml with it, kill and upgrade it under load; needs root, dockerd and debootstrap
@@ -100,6 +100,7 @@ pods: .venv/development ## run the containers of the Helm chart as they are rend
 lock: .venv/development ## pin the dependencies anew, after pyproject.toml changed
 	@"$$UV" pip compile -q --universal --generate-hashes --all-extras --group dev pyproject.toml -o requirements-dev.lock
 	"$$UV" pip compile -q --universal --generate-hashes --all-extras pyproject.toml -c requirements-dev.lock -o requirements-extras.lock
+	"$$UV" pip compile -q --universal --generate-hashes --extra tracing pyproject.toml -c requirements-dev.lock -o requirements-tracing.lock
 	"$$UV" pip compile -q --universal --generate-hashes pyproject.toml -c requirements-dev.lock -o requirements.lock
 	"$$UV" pip compile -q --universal --generate-hashes docs/subscribers/python/requirements.in -c requirements-dev.lock -o docs/subscribers/python/requirements.txt
 

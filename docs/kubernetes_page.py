@@ -31,6 +31,7 @@ GIVEN: Final = frozenset(
         "worker_metrics_port",
         "state_dir",
         "sources_dir",
+        "tracing",
     }
 )
 # Addresses that may hold a password, so that they may be secrets, too.

@@ -54,6 +54,7 @@ def _spans(settings: config.Settings) -> Spans | None:
         from stream_app.tracing.spans import TracedSpans  # noqa: PLC0415  # an extra of the installation
     except ModuleNotFoundError as error:
         raise LocalError(
-            f"the setting `tracing` needs OpenTelemetry ({error}): install requirements-extras.lock."
+            f"the setting `tracing` needs OpenTelemetry ({error}): install requirements-tracing.lock (an image: "
+            "make image REQUIREMENTS=requirements-tracing.lock)."
         ) from None
     return TracedSpans(settings.app_id)

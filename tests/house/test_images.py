@@ -24,6 +24,9 @@ VARIABLES = {field.alias or f"STREAM_APP_{name.upper()}" for name, field in Sett
 VARIABLES |= {"KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", "CLICKHOUSE_URL", "STREAM_APP_RUN"}
 
 
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+
 def instruction(word):
     """The last instruction of this name in the Dockerfile."""
     return re.findall(rf"^ *{word} +(.*)$", DOCKERFILE, re.MULTILINE)[-1]
@@ -51,13 +54,20 @@ def pinned(lock):
 
 
 def test_the_image_holds_no_extra_unless_it_is_told_to_and_the_same_versions_then():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = {re.match(r"[\w.-]+", each)[0] for extra in project["optional-dependencies"].values() for each in extra}
+    extras = {re.match(r"[\w.-]+", each)[0] for extra in EXTRAS.values() for each in extra}
     without, with_ = pinned("requirements.lock"), pinned("requirements-extras.lock")
     assert instruction("ARG") == "REQUIREMENTS=requirements.lock"
     assert "polars" in extras
     assert extras <= with_.keys() - without.keys()
     assert without.items() <= with_.items() <= pinned("requirements-dev.lock").items()
+
+
+def test_an_image_with_opentelemetry_holds_no_more_than_that_beside():
+    tracing = {re.match(r"[\w.-]+", each)[0] for each in EXTRAS["tracing"]}
+    without, with_, all_ = (pinned(f"requirements{each}.lock") for each in ("", "-tracing", "-extras"))
+    assert without.items() < with_.items() < all_.items()
+    assert tracing <= with_.keys() - without.keys()
+    assert not [name for name in with_ if name.startswith("polars")]
 
 
 def test_the_image_runs_the_program_as_nobody_in_particular():

@@ -4,6 +4,7 @@ import copy
 import json
 import re
 import socket
+import time
 import tomllib
 
 import pytest
@@ -20,10 +21,15 @@ from docs.kubernetes_page import ADDRESSES, GIVEN, files
 from stream_app.api.app import _service_routes
 from stream_app.cli import COMMANDS
 from stream_app.cli import load as load_command
+from stream_app.cli.worker import _spans as worker_spans
+from stream_app.formats.traces import Trace
 from stream_app.local.errors import LocalError
 from stream_app.local.stack import APP_STOP_SECONDS_MAX
 from stream_app.monitor.run import Monitor
+from stream_app.ports.tracing import Place
 from tests.support.pages import run_script
+from tests.support.tracing import collector
+from tests.support.waiting import wait_until
 
 OBJECTS = {example: rendered(example) for example in EXAMPLES}
 CONTAINERS = [
@@ -34,7 +40,13 @@ CONTAINERS = [
 ]
 VARIABLES = {f"STREAM_APP_{name.upper()}": name for name in Settings.model_fields}
 SECRETS = {f"STREAM_APP_{name.upper()}" for name in secret_names()}
-NOT_SETTINGS = {"POD_NAME", "STREAM_APP_RUN"}
+OPENTELEMETRYS = {
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
+}
+NOT_SETTINGS = {"POD_NAME", "STREAM_APP_RUN"} | OPENTELEMETRYS
 ROUTES = {
     "api": {route.path for route in _service_routes(None)},
     "monitor": set(Monitor.routes(None)),
@@ -51,6 +63,11 @@ def variables(container, objects):
         ]
         found |= settings["data"]
     return found | {variable["name"]: variable.get("value") for variable in container.get("env", ())}
+
+
+def objects_of(one):
+    """All objects of the example that an object is of."""
+    return next(objects for objects in OBJECTS.values() if one in objects)
 
 
 def setting(variable):
@@ -117,8 +134,7 @@ def test_a_setting_is_of_one_kind():
 
 @pytest.mark.parametrize(("one", "container"), CONTAINERS)
 def test_every_variable_is_a_setting_and_has_a_value_of_it(one, container, monkeypatch):
-    objects = next(objects for objects in OBJECTS.values() if one in objects)
-    given = variables(container, objects)
+    given = variables(container, objects_of(one))
     assert given.keys() - NOT_SETTINGS == {name for name in given if setting(name)[0]}
     for name, value in given.items():
         by_file = name.endswith("_FILE")
@@ -133,7 +149,7 @@ def test_every_variable_is_a_setting_and_has_a_value_of_it(one, container, monke
 @pytest.mark.parametrize(("one", "container"), CONTAINERS)
 def test_no_secret_stands_in_the_open(one, container):
     """Neither in a ConfigMap nor in a variable: a secret is a file, out of a Secret, at the path that its variable names."""
-    objects = next(objects for objects in OBJECTS.values() if one in objects)
+    objects = objects_of(one)
     given = variables(container, objects)
     assert SECRETS & given.keys() == set()
     volumes = one["spec"]["template"]["spec"]["volumes"]
@@ -190,6 +206,44 @@ def test_each_program_holds_what_it_has_a_use_for_and_no_more():
         "clickhouse_cafile",
         "api_ssl_cafile",
     }
+
+
+def test_workers_alone_export_spans_as_the_values_say(monkeypatch):
+    """The variables are those that OpenTelemetry reads: spans go to the endpoint, with the headers of the Secret, and of traces the part that is asked for."""
+    given = {one.id: variables(one.values[1], objects_of(one.values[0])) for one in CONTAINERS}
+    traced = {name: OPENTELEMETRYS & told.keys() for name, told in given.items() if "STREAM_APP_TRACING" in told}
+    assert traced == {"everything-worker": OPENTELEMETRYS}
+    assert not any(OPENTELEMETRYS & told.keys() for name, told in given.items() if name not in traced)
+    told = given["everything-worker"]
+    values = yaml.safe_load((rendering.FOLDER / "everything.yaml").read_text())["tracing"]
+    assert told["OTEL_EXPORTER_OTLP_ENDPOINT"] == values["endpoint"]
+    with collector() as kept:
+        known_in_a_pod = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": kept.endpoint,
+            "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20x",
+        }
+        for name in {"STREAM_APP_TRACING"} | OPENTELEMETRYS:
+            monkeypatch.setenv(name, known_in_a_pod.get(name, told[name]))
+        spans = worker_spans(load())
+        part = [f"{'1' * 16}{int(share * 2**64):016x}" for share in (values["ratio"] - 0.01, values["ratio"] + 0.01)]
+        begun = [spans.process(Place("t", 0, 1), "g", Trace(f"00-{one}-{'1' * 16}-01"), time.time_ns()) for one in part]
+        begun[0].end()
+        spans.close()
+        wait_until("it is exported", lambda: kept.spans)
+    assert begun[1] is None
+    assert [span.trace_id.hex() for span in kept.spans] == part[:1]
+    assert kept.tokens == {"Bearer x"}
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_workers_alone_may_reach_the_collector(example):
+    may = {
+        one["metadata"]["name"]
+        for one in of("NetworkPolicy", OBJECTS[example])
+        for rule in one["spec"]["egress"]
+        if {"port": 4318} in rule["ports"]
+    }
+    assert may == ({"crm-stats-worker"} if example == "everything" else set())
 
 
 @pytest.mark.parametrize(("one", "container"), CONTAINERS)

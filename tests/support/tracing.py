@@ -75,6 +75,7 @@ class Collector:
     def __init__(self) -> None:
         self.spans: list[Any] = []
         self.services: set[str] = set()
+        self.tokens: set[str] = set()
         self.endpoint = ""
 
     def take(self, body: bytes) -> None:
@@ -100,6 +101,7 @@ def collector() -> Iterator[Collector]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             assert (self.path, self.headers["Content-Type"]) == ("/v1/traces", "application/x-protobuf")
             kept.take(body)
+            kept.tokens.add(self.headers["Authorization"] or "")
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()

@@ -129,5 +129,5 @@ def test_where_opentelemetry_is_not_installed_a_worker_says_what_to_install(monk
     monkeypatch.setenv("STREAM_APP_TRACING", "true")
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     monkeypatch.delitem(sys.modules, "stream_app.tracing.spans")
-    with pytest.raises(LocalError, match=r"install requirements-extras\.lock"):
+    with pytest.raises(LocalError, match=r"an image: make image REQUIREMENTS=requirements-tracing\.lock"):
         _spans(load())
