@@ -1,35 +1,34 @@
 """Input that comes faster than a worker can take it: memory, what results say of their age, and the count when it is over.
 
 Each payment is paid for another time and again, one cent more each time, so what an operator received, in cents, is the number of its records that were applied:
-every document tells how many records it holds, to be held against what its as-of says it holds. The rate of the input follows the worker: always some more than it takes.
+every document tells how many records it holds, to be held against what its as-of says it holds. The rate of the input follows what the worker takes, so that
+what waits becomes more all the time, and no more than Kafka has room for.
 """
 
-import json
-import threading
 import time
-from bisect import bisect_left
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
+import msgspec
 import psutil
 import redis
 
 from tests.oracle import TOPICS
+from tests.storm.payments import OPERATORS, PARTITIONS, Payments, memberships
 from tests.support.deployment import Deployment
 from tests.support.feed import epoch_ms
 from tests.support.service import DATABASE
 
-_OPERATORS: Final = 16
-_IDS: Final = 40_000  # payments, each paid again and again, so that the state stops growing
-_CUSTOMERS: Final = 4_000
-_GROUPS: Final = 100  # of each customer: an event changes so many cells more
-_PARTITIONS: Final = 4
-_SURPLUS: Final = 1.08  # of the input over what was taken lately
-_AHEAD: Final = 1.5  # the same, until results are old
 _MEMORY_GROWTH_MAX: Final = 1.15  # from the second quarter of the time to the last
 BEHIND_S: Final = 15.0  # results older than this: the worker can't follow
+_BEHIND_SHARE_MIN: Final = 0.9  # of the looks
+_WAITING_S: Final = (25.0, 60.0)  # of work that waits, at the beginning and at the end
+_CORRECTED_S: Final = 40.0  # in which the rate makes up for what waits too much or too little
+_PER_SECOND: Final = (2_000.0, 100_000.0)  # the least and the most that is sent
+_TAKEN_LOOKS: Final = 20  # over which it is measured what the worker takes
 _LOOK_S: Final = 1.0
+_BEHIND_S_MAX: Final = 300.0  # till the worker is behind
 _CAUGHT_UP_S_MAX: Final = 900.0
 
 
@@ -45,7 +44,7 @@ class Look(NamedTuple):
 
 
 class Overload(NamedTuple):
-    """All looks while the input came; `caught_up_s` after its end; records counted then."""
+    """All looks since the worker was behind, while the input came; `caught_up_s` after its end; records counted then."""
 
     looks: list[Look]
     caught_up_s: float
@@ -75,76 +74,18 @@ class Overload(NamedTuple):
         ]
         if self.redis != self.sent or self.clickhouse != self.sent:
             lines.append(f"{self.sent} records sent, {self.redis} counted in Redis, {self.clickhouse} in ClickHouse")
-        if self.behind < len(self.looks) / 2:
+        if self.behind < _BEHIND_SHARE_MIN * len(self.looks):
             lines.append(
-                f"the worker could follow at all but {self.behind} of {len(self.looks)} looks: this was no overload"
+                f"the worker was behind at {self.behind} of {len(self.looks)} looks only: this was no overload"
             )
         if self.memory(4) > _MEMORY_GROWTH_MAX * self.memory(2):
             lines.append(f"memory grew from {self.memory(2):.0f} to {self.memory(4):.0f} MB in the second half")
         return lines
 
 
-class _Input(threading.Thread):
-    """Payments at a rate that is set from outside. `taken_ms` by operator: when Kafka had taken each, ascending."""
-
-    def __init__(self, producer: Any) -> None:
-        super().__init__(name="input")
-        self._producer = producer
-        self.per_second = 2_000.0
-        self.taken_ms: list[list[int]] = [[] for _ in range(_OPERATORS)]
-        self.sent = 0
-        self.failed: list[str] = []
-        self.ended = threading.Event()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.ended.set()
-        self.join()
-
-    def run(self) -> None:
-        credit, last = 0.0, time.monotonic()
-        while not self.ended.is_set():
-            now = time.monotonic()
-            credit, last = min(credit + (now - last) * self.per_second, self.per_second), now
-            for _ in range(int(credit)):
-                self._pay()
-            credit -= int(credit)
-            self._producer.poll(0)
-            time.sleep(0.02)
-        if left := self._producer.flush(120):
-            self.failed.append(f"{left} records were not taken")
-
-    def _pay(self) -> None:
-        version, number = divmod(self.sent, _IDS)
-        operator = number % _OPERATORS
-        payment = {
-            "payment_id": f"p-{number}", "operator_id": f"M{operator}", "customer_id": f"c-{number % _CUSTOMERS}", "status": "SUCCEEDED",
-            "amount_received": version + 1, "currency": "EUR", "paid_at": int(time.time() * 1000), "version": version,
-        }  # fmt: skip
-        self._send(TOPICS["payment"], number % _PARTITIONS, payment, lambda error, _: self._taken(error, operator))
-        self.sent += 1
-
-    def _send(self, topic: str, partition: int, value: Any, on_delivery: Callable[[Any, Any], None]) -> None:
-        while True:
-            try:
-                self._producer.produce(topic, json.dumps(value), partition=partition, on_delivery=on_delivery)
-            except BufferError:
-                self._producer.poll(0.1)
-            else:
-                return
-
-    def _taken(self, error: Any, operator: int) -> None:
-        if error is not None:
-            self.failed.append(str(error))
-        self.taken_ms[operator].append(int(time.time() * 1000))
-
-
 def overload(path: Path, seconds: float, say: Callable[[str], None]) -> Overload:
     """Make a deployment of one worker, and give it more than it can take for so long."""
-    deployment = Deployment(path, sources=dict.fromkeys(TOPICS.values(), _PARTITIONS))
+    deployment = Deployment(path, sources=dict.fromkeys(TOPICS.values(), PARTITIONS))
     try:
         deployment.start_worker(1)
         deployment.wait_ready(1)
@@ -156,63 +97,73 @@ def overload(path: Path, seconds: float, say: Callable[[str], None]) -> Overload
 
 def _join_groups(deployment: Deployment) -> None:
     producer = deployment.producer()
-    for operator in range(_OPERATORS):
-        for customer in range(_CUSTOMERS):
-            if customer % _OPERATORS == operator:
-                groups = [f"g-{n}" for n in range(_GROUPS)]
-                producer.produce(
-                    TOPICS["membership"], json.dumps({"operator_id": f"M{operator}", "customer_id": f"c-{customer}", "group_ids": groups})
-                )  # fmt: skip
+    for value in memberships():
+        producer.produce(TOPICS["membership"], value)
     assert producer.flush(60) == 0
     deployment.wait_as_of(deployment.now_ms(), names=["worker-1"])
 
 
 def _run(deployment: Deployment, seconds: float, say: Callable[[str], None]) -> Overload:
-    process, looks = psutil.Process(deployment.process("worker-1").pid), list[Look]()
-    began = time.monotonic()
-    with _Input(deployment.producer(acks="all")) as input_:
-        while (passed := time.monotonic() - began) < seconds:
-            looks.append(_look(deployment, input_, process, passed))
-            is_behind = looks[-1].age_s >= BEHIND_S
-            if len(looks) > 30:
-                taken = (looks[-1].shown - looks[-30].shown) / (looks[-1].seconds - looks[-30].seconds)
-                input_.per_second = max(100.0, taken * (_SURPLUS if is_behind else _AHEAD))
-            elif not is_behind:
-                input_.per_second *= 1.2
+    process = psutil.Process(deployment.process("worker-1").pid)
+    looks, first = list[Look](), None  # the one at which the worker was behind
+    began, until = time.monotonic(), _BEHIND_S_MAX
+    with Payments(deployment.producer(acks="all", **{"enable.idempotence": True})) as payments:
+        while (passed := time.monotonic() - began) < until:
+            deployment.check_alive("worker-1")
+            looks.append(_look(deployment, payments, process, passed))
+            if first is None and looks[-1].age_s >= BEHIND_S:
+                first, until = looks[-1], passed + seconds
+            payments.per_second = per_second(looks, (passed - first.seconds) / seconds if first else 0.0)
             if len(looks) % 15 == 0:
-                say(f"{looks[-1]}, {input_.per_second:.0f} a second")
+                say(f"{looks[-1]}, {payments.per_second:.0f} a second")
             time.sleep(_LOOK_S)
-        looks.append(_look(deployment, input_, process, time.monotonic() - began))
-    assert input_.failed == []
+    assert first is not None, f"the worker follows {payments.per_second:.0f} records a second: {looks[-1]}"
+    assert payments.failed == []
     ended = time.monotonic()
     deployment.wait_as_of(deployment.now_ms(), names=["worker-1"], seconds=_CAUGHT_UP_S_MAX)
     caught_up_s = time.monotonic() - ended
     ((amount,),) = deployment.clickhouse.execute(
         f"SELECT sum(received_amount) FROM {DATABASE}.ads_operation_crm_monthly_current WHERE group_id = 'ALL'"
     )
-    return Overload(looks, caught_up_s, input_.sent, _sum(_shown(deployment)), round(float(amount) * 100))
+    looks = [look._replace(seconds=look.seconds - first.seconds) for look in looks if look.seconds >= first.seconds]
+    return Overload(looks, caught_up_s, payments.sent, _sum(_shown(deployment)), round(float(amount) * 100))
 
 
-def _look(deployment: Deployment, input_: _Input, process: "psutil.Process", seconds: float) -> Look:
+def per_second(looks: list[Look], share: float) -> float:
+    """What is to be sent in a second after these looks, when this share of the time (0 to 1) has passed.
+
+    It is measured by what waits, not by the age of results: that is as old as what was sent so long ago.
+    """
+    first, last = looks[-_TAKEN_LOOKS:][0], looks[-1]
+    taken = (last.shown - first.shown) / max(last.seconds - first.seconds, 1.0)
+    least, most = _PER_SECOND
+    if taken <= 0:
+        return least
+    wanted_s = _WAITING_S[0] + (_WAITING_S[1] - _WAITING_S[0]) * share
+    surplus = (wanted_s - (last.sent - last.shown) / taken) / _CORRECTED_S
+    return min(max(taken * min(max(1 + surplus, 0.5), 2.0), least), most)
+
+
+def _look(deployment: Deployment, payments: Payments, process: "psutil.Process", seconds: float) -> Look:
     found = deployment.as_of()  # before the documents that it speaks for
     shown, missing = _shown(deployment), 0
     for operator, (partition, count) in shown.items():
-        claimed = bisect_left(list(input_.taken_ms[operator]), epoch_ms(found[partition])) if partition in found else 0
+        claimed = payments.taken(operator, epoch_ms(found[partition])) if partition in found else 0
         missing += max(0, claimed - count)
     age_s = time.time() - (epoch_ms(min(found.values())) / 1000 if found else time.time())
-    return Look(seconds, input_.sent, _sum(shown), age_s, process.memory_info().rss / 1e6, missing)
+    return Look(seconds, payments.sent, _sum(shown), age_s, process.memory_info().rss / 1e6, missing)
 
 
-def _shown(deployment: Deployment) -> dict[int, tuple[int, int]]:
+def _shown(deployment: Deployment) -> dict[str, tuple[int, int]]:
     """By operator: the partition of its document, and the records that the document holds."""
     try:
-        documents = deployment.redis.mget([f"crm:{{M{operator}}}:monthly:ALL" for operator in range(_OPERATORS)])
+        documents = deployment.redis.mget([f"crm:{{{operator}}}:monthly:ALL" for operator in OPERATORS])
     except redis.RedisError:
         return {}
     found = {}
-    for operator, document in enumerate(documents):
+    for operator, document in zip(OPERATORS, documents, strict=True):
         if document is not None:
-            data = json.loads(document)
+            data = msgspec.json.decode(document)
             found[operator] = (
                 data["partition"],
                 sum(round(float(month["receivedAmount"]) * 100) for month in data["months"]),
@@ -220,5 +171,5 @@ def _shown(deployment: Deployment) -> dict[int, tuple[int, int]]:
     return found
 
 
-def _sum(shown: dict[int, tuple[int, int]]) -> int:
+def _sum(shown: dict[str, tuple[int, int]]) -> int:
     return sum(count for _, count in shown.values())
