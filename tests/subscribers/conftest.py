@@ -43,7 +43,7 @@ def typescript_view():
     return ["node", downloads.provide(LIB, name, build) / "built" / "view.js"]
 
 
-@pytest.fixture
-def view_command(request):
-    """The command of the language that a test names."""
-    return request.getfixturevalue(f"{request.param}_view")
+@pytest.fixture(scope="session")
+def views(python_view, java_view, typescript_view):
+    """The command of each language."""
+    return {"python": python_view, "java": java_view, "typescript": typescript_view}

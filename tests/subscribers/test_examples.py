@@ -1,10 +1,16 @@
-"""The examples for subscribers with a real broker: right in the end, whatever comes and whenever they are killed."""
+"""The examples for subscribers with a real broker: right in the end, whatever comes and whenever they are killed.
 
+Each language has a process and a file of its own; all read the same topics at the same time, since most of a test is waiting.
+"""
+
+import asyncio
 import json
 import os
 import re
 import signal
 import subprocess
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,17 +30,17 @@ from tests.support.waiting import until
 
 RECORDS = ResultRecords("com.example.crm-stats", "/crm-stats")
 ROUNDS = rounds(RECORDS)
-LANGUAGES = pytest.mark.parametrize("view_command", ["python", "java", "typescript"], indirect=True)
 # Those that assign partitions to themselves, and ask for high watermarks.
-OF_THEIR_OWN = pytest.mark.parametrize("view_command", ["python", "java"], indirect=True)
+OF_THEIR_OWN = ("python", "java")
 
 
 class Subscriber:
-    """An example's process, and the file that it writes."""
+    """An example's process, and the file that it writes, in a folder of its own."""
 
-    def __init__(self, command: list[Any], kafka: str, names: dict[str, str], folder: Path) -> None:
+    def __init__(self, language: str, command: list[Any], kafka: str, names: dict[str, str], folder: Path) -> None:
+        folder.mkdir()
         self.file, self.log = folder / "view.json", folder / "log"
-        self.names = names
+        self.language, self.names = language, names
         results = [name for topic, name in names.items() if topic != "as-of.v1"]
         self._command = [*command, self.file, names["as-of.v1"], *results]
         self._env = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka, "TRANSACTION_MS": "300"}
@@ -86,10 +92,18 @@ async def write_rounds(kafka, names):
 
 
 @pytest.fixture
-def subscriber(view_command, kafka, names, tmp_path):
-    made = Subscriber(view_command, kafka, names, tmp_path)
+def subscribers(views, kafka, names, tmp_path):
+    """One of each language; a test starts those that it is of."""
+    made = [Subscriber(language, command, kafka, names, tmp_path / language) for language, command in views.items()]
     yield made
-    made.kill()
+    for each in made:
+        each.kill()
+
+
+async def all_until(what: str, subscribers: Sequence[Subscriber], condition: Callable[[Subscriber], Any]) -> list[Any]:
+    """The first true value of the condition for each of them, in their order."""
+    waits = (until(f"{each.language}: {what}", partial(condition, each)) for each in subscribers)
+    return await asyncio.gather(*waits)
 
 
 @pytest.fixture
@@ -111,33 +125,37 @@ def _leaders(admin, topic):
     return sum(p.leader >= 0 for p in admin.list_topics(topic, timeout=30).topics[topic].partitions.values())
 
 
-@LANGUAGES
-async def test_a_view_is_right_in_the_end_though_it_is_killed_after_each_round(subscriber, write_rounds, ends):
+async def test_a_view_is_right_in_the_end_though_it_is_killed_after_each_round(subscribers, write_rounds, ends):
     """Each round is one step of each case, so that versions, those of tombstones too, have to outlive the process."""
     for each in ROUNDS[:-1]:
         await write_rounds([each])
-        subscriber.start()
-        await until("the round is read", lambda: subscriber.offsets() == ends())
-        subscriber.kill()
+        for subscriber in subscribers:
+            subscriber.start()
+        await all_until("the round is read", subscribers, lambda one: one.offsets() == ends())
+        for subscriber in subscribers:
+            subscriber.kill()
     await write_rounds(ROUNDS[-1:])
-    subscriber.start()
-    await until("the view is right", lambda: subscriber.differences() == [])
+    for subscriber in subscribers:
+        subscriber.start()
+    await all_until("the view is right", subscribers, lambda one: one.differences() == [])
     await write_rounds(ROUNDS)
-    await until("all is read once more", lambda: subscriber.offsets() == ends())
-    assert subscriber.differences() == []
+    await all_until("all is read once more", subscribers, lambda one: one.offsets() == ends())
+    assert {one.language: one.differences() for one in subscribers} == {"python": [], "java": [], "typescript": []}
 
 
-@OF_THEIR_OWN
-async def test_a_topic_grows_and_as_of_is_not_promised_too_early(subscriber, write_rounds, names, admin, producer):
+async def test_a_topic_grows_and_as_of_is_not_promised_too_early(subscribers, write_rounds, names, admin, producer):
     """A result that is committed behind another producer's open transaction can't be read yet: its as-of has to wait."""
+    subscribers = [one for one in subscribers if one.language in OF_THEIR_OWN]
     await write_rounds(ROUNDS[:1])
-    subscriber.start()
-    await until("something is in the view", lambda: subscriber.stored().get("versions", {}).get(names["monthly.v1"]))
-    for future in admin.create_partitions([NewPartitions(names["monthly.v1"], 5)]).values():
+    for subscriber in subscribers:
+        subscriber.start()
+    monthly = names["monthly.v1"]
+    await all_until("the view has something", subscribers, lambda one: one.stored().get("versions", {}).get(monthly))
+    for future in admin.create_partitions([NewPartitions(monthly, 5)]).values():
         future.result(20)
-    await until("the new partitions have leaders", lambda: _leaders(admin, names["monthly.v1"]) == 5)
+    await until("the new partitions have leaders", lambda: _leaders(admin, monthly) == 5)
     await write_rounds(ROUNDS)
-    await until("the view is right", lambda: subscriber.differences() == [])
+    await all_until("the view is right", subscribers, lambda one: one.differences() == [])
 
     topic, record = names["half-hour.v1"], RECORDS.as_of(7, 1_800_000_000_000)
     other, ours = (producer(transactional_id=f"{topic}-{name}") for name in ("other", "ours"))
@@ -150,21 +168,21 @@ async def test_a_topic_grows_and_as_of_is_not_promised_too_early(subscriber, wri
     ours.begin_transaction()
     ours.produce(names["as-of.v1"], record.value, record.key, 0, headers=record.headers)
     ours.commit_transaction(60)
-    await until("the as-of is heard", lambda: "7" in subscriber.stored()["promised"])
-    seen = set()
+    await all_until("the as-of is heard", subscribers, lambda one: "7" in one.stored()["promised"])
+    seen: dict[str, set[int]] = {one.language: set() for one in subscribers}
 
-    def is_stored_again():
-        assert "7" not in subscriber.stored()["view"][names["as-of.v1"]]
-        seen.add(subscriber.file.stat().st_mtime_ns)
-        return len(seen) > 3
+    def is_stored_again(one):
+        assert "7" not in one.stored()["view"][names["as-of.v1"]]
+        seen[one.language].add(one.file.stat().st_mtime_ns)
+        return len(seen[one.language]) > 3
 
-    await until("the view is stored some times", is_stored_again)
+    await all_until("the view is stored some times", subscribers, is_stored_again)
     other.abort_transaction(60)
-    found = await until(
-        "as-of holds", lambda: (view := subscriber.stored()["view"])[names["as-of.v1"]].get("7") and view
+    found = await all_until(
+        "as-of holds", subscribers, lambda one: (view := one.stored()["view"])[names["as-of.v1"]].get("7") and view
     )
-    assert found[topic]["ours"] == {"version": 1}
-    assert "open" not in found[topic]
+    assert [view[topic]["ours"] for view in found] == [{"version": 1}] * 2
+    assert not any("open" in view[topic] for view in found)
 
 
 def test_versions_are_pinned_and_are_those_that_are_run_here():
