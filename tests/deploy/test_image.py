@@ -1,6 +1,8 @@
 """The image of the service: built where an engine answers, and the list of what it is made of."""
 
 import json
+import os
+import re
 import runpy
 import subprocess
 
@@ -79,3 +81,32 @@ def test_make_image_builds_a_small_one_where_an_engine_answers_and_says_so_where
     assert {"crm-stats", "faust-streaming", "rocksdict", "tzdata", "python", "libc6"} <= names
     assert "polars" not in names
     assert problems(listed) is None
+
+
+ENGINE = """#!/bin/sh
+echo "$*" >>{folder}/asked
+case "$*" in
+"image inspect"*) echo sha256:1 300000000 ;;
+run*) cat {folder}/held ;;
+esac
+"""
+
+
+def pinned(lock):
+    """Name and version, of a lock file."""
+    return re.findall(r"^([\w.-]+)(?:\[.*?\])?==(\S+)", (ROOT / lock).read_text(), re.MULTILINE)
+
+
+def test_make_image_builds_from_the_lock_file_that_is_asked_for_and_looks_at_what_came_of_it(tmp_path):
+    """By a stand-in for the engine, whose image holds every extra and one package more: what the lock file has not is an error."""
+    lock, held = "requirements-tracing.lock", [*pinned("requirements-extras.lock"), ("wurst", "1.0")]
+    (tmp_path / "held").write_text(json.dumps(HELD | {"ours": held}))
+    (engine := tmp_path / "docker").write_text(ENGINE.format(folder=tmp_path))
+    engine.chmod(0o755)
+    words = ["make", "image", f"REQUIREMENTS={lock}"]
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    built = [line for line in (tmp_path / "asked").read_text().splitlines() if line.startswith("build")]
+    assert built == [f"build --tag crm-stats --build-arg REQUIREMENTS={lock} {ROOT}"]
+    found = ", ".join(f"{name} {version}" for name, version in held if (name, version) not in pinned(lock))
+    assert f"make image: the image holds what the lock file has not: {found}\n" in done.stderr

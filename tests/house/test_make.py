@@ -4,6 +4,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -84,33 +87,116 @@ def test_a_python_that_fits_is_taken_and_none_fetched(make_python, tmp_path):
 
 
 @pytest.fixture
-def make_test(tmp_path):
-    """`make test` in a folder whose pytest says what it was given, and fails when told to."""
-    shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
-    python = tmp_path / "bin" / "python"
-    python.parent.mkdir()
-    python.write_text('#!/bin/sh\necho "pytest: $*"\ntest ! -e broken\n')
-    python.chmod(0o755)
+def program(tmp_path):
+    """Makes a stand-in for a program, which says what it was given and fails when told to, by a file broken-NAME."""
+    (tmp_path / "bin").mkdir()
 
-    def run(*words):
+    def make(name):
+        made = tmp_path / "bin" / name
+        made.write_text(f'#!/bin/sh\necho "{name}: $*" | tee -a {tmp_path}/asked\ntest ! -e {tmp_path}/broken-{name}\n')
+        made.chmod(0o755)
+        return made
+
+    return make
+
+
+@pytest.fixture
+def make_target(program, tmp_path):
+    """Makes a target in a folder of its own, whose Python and uv are stand-ins."""
+    shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
+    python, uv = program("python"), program("uv")
+
+    def run(target, *words):
         done = [word for target in (".venv/development", "chromium", "javac", "npm") for word in ("-o", target)]
-        command = ["make", *done, "test", f"BIN={python.parent}", *words]
+        command = ["make", *done, target, f"BIN={python.parent}", f"UV={uv}", *words]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     return run
 
 
+@pytest.fixture
+def make_test(make_target):
+    return partial(make_target, "test")
+
+
+@pytest.mark.parametrize("broken", ["", "ruff", "mypy", "python"])
+def test_make_quick_runs_lint_types_and_the_pure_tests_and_fails_with_any_of_them(
+    make_target, program, tmp_path, broken
+):
+    for name in ("ruff", "mypy"):
+        program(name)
+    if broken:
+        (tmp_path / f"broken-{broken}").touch()
+    assert make_target("quick").returncode == (2 if broken else 0)
+    asked = sorted((tmp_path / "asked").read_text().splitlines())
+    if broken == "ruff":
+        assert asked == ["ruff: check"]
+    else:
+        python = r"python: -m pytest -q -n \d .* --pure tests"
+        assert re.fullmatch(rf"mypy: \n{python}\nruff: check\nruff: format --check", "\n".join(asked))
+
+
+def test_pytest_pure_leaves_out_what_starts_servers():
+    """Whole rooms, and of the others tests that ask for a server."""
+    command = [sys.executable, "-m", "pytest", "--pure", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    listed = subprocess.run([*command, "tests/subscribers"], cwd=ROOT, capture_output=True, text=True, check=True)
+    found = [line.rpartition("::")[2] for line in listed.stdout.splitlines() if "::" in line]
+    assert found == ["test_versions_are_pinned_and_are_those_that_are_run_here"]
+    assert "(2 deselected)" in listed.stdout
+
+
+def test_make_lock_pins_by_the_commands_that_the_lock_files_name(make_target, tmp_path):
+    assert make_target("lock").returncode == 0
+    asked = [line.replace("uv: ", "uv ").replace(" -q", "") for line in (tmp_path / "asked").read_text().splitlines()]
+    files = [*ROOT.glob("requirements*.lock"), *(ROOT / "docs").rglob("requirements.txt")]
+    assert len(files) == 5
+    assert sorted(asked) == sorted(file.read_text().splitlines()[1].lstrip("# ") for file in files)
+
+
+HOOKS = ["ruff: check --fix a.py", "ruff: format a.py", "mypy: ", "lint-imports: "]
+
+
+def test_pre_commit_install_makes_a_commit_run_lint_types_and_imports(program, tmp_path):
+    """Installed into a new repository, with stand-ins for the programs that it runs: a commit fails with any of them."""
+    for name in ("ruff", "mypy", "lint-imports", "python"):
+        program(name)
+    repository, config = tmp_path / "repository", ROOT / ".pre-commit-config.yaml"
+    (repository / ".venv").mkdir(parents=True)
+    (repository / ".venv" / "bin").symlink_to(tmp_path / "bin")
+    shutil.copy(config, repository)
+    (repository / "a.py").touch()
+    named = [f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | dict.fromkeys(named, "x")
+    env |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "PRE_COMMIT_HOME": str(tmp_path / "home")}
+
+    def run(*words):
+        return subprocess.run(words, cwd=repository, env=env, capture_output=True, text=True, check=False)
+
+    for words in (
+        ["git", "init"],
+        ["git", "add", "a.py", config.name],
+        [Path(sys.executable).parent / "pre-commit", "install"],
+    ):
+        assert run(*words).returncode == 0
+    (broken := tmp_path / "broken-mypy").touch()
+    assert run("git", "commit", "--message", "x").returncode == 1
+    broken.unlink()
+    (tmp_path / "asked").unlink()
+    assert run("git", "commit", "--message", "x").returncode == 0
+    assert (tmp_path / "asked").read_text().splitlines() == HOOKS
+
+
 def test_the_whole_says_first_how_long_it_takes_and_measures_it_when_it_passes(make_test, tmp_path):
     took = tmp_path / ".run" / "tests-took"
-    (tmp_path / "broken").touch()
+    (tmp_path / "broken-python").touch()
     done = make_test()
     assert done.returncode == 2
     assert re.match(r"All tests take \d+ minutes on 2 cores that do nothing else\n", done.stderr)
     assert not took.exists()
-    (tmp_path / "broken").unlink()
+    (tmp_path / "broken-python").unlink()
     shared, alone = make_test().stdout.splitlines()
-    assert re.fullmatch(r"pytest: -m pytest -n \d .* -m not alone", shared)
-    assert alone == "pytest: -m pytest -m alone"
+    assert re.fullmatch(r"python: -m pytest -n \d .* -m not alone", shared)
+    assert alone == "python: -m pytest -m alone"
     measured = took.read_text()
     assert re.fullmatch(
         r"All tests took 0 min \d s when they passed here last, on 20\d\d-\d\d-\d\d, on \d+ cores\n", measured
@@ -120,7 +206,7 @@ def test_the_whole_says_first_how_long_it_takes_and_measures_it_when_it_passes(m
 
 def test_a_part_of_the_tests_says_nothing_of_the_whole(make_test, tmp_path):
     done = make_test('ARGS=tests/sinks -k "redis or sql"')
-    assert (done.stdout, done.stderr) == ("pytest: -m pytest tests/sinks -k redis or sql\n", "")
+    assert (done.stdout, done.stderr) == ("python: -m pytest tests/sinks -k redis or sql\n", "")
     assert not (tmp_path / ".run").exists()
 
 

@@ -42,7 +42,7 @@ def missing(command, test):
         return {command} - set(text.splitlines()) if test == CI else set()
     words = shlex.split(re.sub(r"[\[\]>]|\$\([^)]*\)", " ", command))
     if words[0] not in {"stream-app", "make"}:
-        name = Path(words[1]).stem if words[0] == "python" else words[0]
+        name = Path(words[1]).stem if words[0] == "python" else Path(words[0]).name
         return set() if name in text else {name}
     needed = [words[1], *(word.split("=")[0] for word in words[2:] if word.startswith("--"))]
     return {word for word in needed if not re.search(rf"[\"' ]{re.escape(word)}[\"' =_.]", text)}
