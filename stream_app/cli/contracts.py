@@ -1,8 +1,6 @@
 """Our contracts, by the names of this deployment's topics, into its schema registry. Must not make any: `stream_app.contracts` does."""
 
 import asyncio
-import time
-from typing import Final
 
 from config.settings import Settings
 from stream_app.access.schema_registry import RegistryAccess
@@ -12,9 +10,8 @@ from stream_app.domain.tables import TABLES
 from stream_app.local.errors import LocalError
 from stream_app.schema_registry.client import RegistryAwayError, RegistryClient
 from stream_app.schema_registry.subjects import READ_BY_OTHERS, READ_BY_US, Contract, RefusedError, register
+from stream_app.schema_registry.waiting import until_the_registry_answers
 from stream_app.sources.registry import TEAMS
-
-_AGAIN_S: Final = 1.0
 
 
 def contracts_of(settings: Settings) -> list[Contract]:
@@ -29,22 +26,14 @@ def contracts_of(settings: Settings) -> list[Contract]:
 
 def register_contracts(settings: Settings, access: RegistryAccess, *, seconds_max: float) -> None:
     """Register our contracts, with a registry that may be on its way for so long. `Raises` LocalError, AccessError."""
-    asyncio.run(_register(RegistryClient(access), contracts_of(settings), time.monotonic() + seconds_max))
+    asyncio.run(_register(RegistryClient(access), contracts_of(settings), seconds_max))
 
 
-async def _register(client: RegistryClient, contracts: list[Contract], deadline: float) -> None:
+async def _register(client: RegistryClient, contracts: list[Contract], seconds_max: float) -> None:
     try:
-        while True:
-            try:
-                await register(client, contracts)
-            except RegistryAwayError as error:
-                if time.monotonic() >= deadline:
-                    raise LocalError(
-                        f"the schema registry does not answer, which is to get our schemas: {error}"
-                    ) from None
-                await asyncio.sleep(_AGAIN_S)
-            else:
-                return
+        await until_the_registry_answers(lambda: register(client, contracts), seconds_max)
+    except RegistryAwayError as error:
+        raise LocalError(f"the schema registry does not answer, which is to get our schemas: {error}") from None
     except RefusedError as error:
         raise LocalError(f"{error}.") from None
     finally:

@@ -10,15 +10,13 @@ import time
 from collections.abc import Callable, Collection
 from typing import Final
 
-import stamina
-
 from stream_app.schema_registry.client import RegistryAwayError, RegistryClient
+from stream_app.schema_registry.waiting import until_the_registry_answers
 from stream_app.sources.wire import Known, Schema
 from stream_app.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
-_FIRST_S, _LARGEST_S = 0.2, 3.0  # between two attempts
 _QUIET_S: Final = 30.0  # between two lines that the waiting has begun
 _UNKNOWN_S: Final = 10.0
 
@@ -54,26 +52,18 @@ class RegistrySchemas:
         return number in self._known or self._unknown_until.get(number, 0.0) > self._now_s()
 
     async def _ask(self, number: int) -> None:
-        stamina.instrumentation.set_on_retry_hooks(())  # it would tell of each attempt
-        found = None
-        async for attempt in stamina.retry_context(
-            on=RegistryAwayError,
-            attempts=None,
-            timeout=None,
-            wait_initial=_FIRST_S,
-            wait_max=_LARGEST_S,
-            wait_jitter=_FIRST_S,
-        ):
-            with attempt:
-                try:
-                    found = await self._client.schema(number)
-                except RegistryAwayError as error:
-                    if self._trouble.has(None, self._now_s()):
-                        log.warning("The schema registry is waited for, for schema %d (%s)", number, error)
-                    raise
+        found = await until_the_registry_answers(lambda: self._attempt(number))
         if self._trouble.is_over([None]):
             log.warning("The schema registry answers again")
         if found is not None:
             self._known[number] = found
         else:
             self._unknown_until[number] = self._now_s() + _UNKNOWN_S
+
+    async def _attempt(self, number: int) -> Schema | None:
+        try:
+            return await self._client.schema(number)
+        except RegistryAwayError as error:
+            if self._trouble.has(None, self._now_s()):
+                log.warning("The schema registry is waited for, for schema %d (%s)", number, error)
+            raise

@@ -10,6 +10,7 @@ from stream_app.access.errors import AccessError
 from stream_app.access.schema_registry import RegistryAccess
 from stream_app.local.ports import free_port
 from stream_app.schema_registry import schemas as module
+from stream_app.schema_registry import waiting
 from stream_app.schema_registry.client import RegistryAwayError, RegistryClient
 from stream_app.schema_registry.schemas import RegistrySchemas
 from tests.support.protobuf_files import field, file, message
@@ -115,8 +116,8 @@ async def test_a_schema_that_refers_to_nothing_reads_nothing(registry, schemas):
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(module, "_FIRST_S", 0.01)
-    monkeypatch.setattr(module, "_LARGEST_S", 0.02)
+    monkeypatch.setattr(waiting, "_FIRST_S", 0.01)
+    monkeypatch.setattr(waiting, "_LARGEST_S", 0.02)
 
 
 @pytest.mark.usefixtures("quick")

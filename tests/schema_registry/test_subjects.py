@@ -1,6 +1,7 @@
 """Our contracts in a schema registry: each under its topic's name, once, with a mode that lets no change break who relies on it."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -10,8 +11,10 @@ from stream_app.cli.contracts import contracts_of, register_contracts
 from stream_app.local.errors import LocalError
 from stream_app.local.ports import free_port
 from tests.support.schema_registry import SchemaRegistry
+from tests.support.waiting import wait_until
 
 FOLDER = ROOT / "docs" / "contracts"
+SECONDS_MAX = 0.1  # that a registry is waited for
 
 
 @pytest.fixture
@@ -21,8 +24,8 @@ def registry():
     made.close()
 
 
-def registered(registry, seconds_max=0):
-    register_contracts(load(), RegistryAccess(registry.url), seconds_max=seconds_max)
+def registered(registry):
+    register_contracts(load(), RegistryAccess(registry.url), seconds_max=SECONDS_MAX)
 
 
 def test_each_contract_is_registered_under_the_name_of_its_topic(registry):
@@ -64,7 +67,17 @@ def test_a_registry_that_does_not_answer_is_one_sentence(registry, answer):
     with pytest.raises(
         LocalError, match=rf"^the schema registry does not answer, which is to get our schemas: {access.url}"
     ):
-        register_contracts(load(), access, seconds_max=0)
+        register_contracts(load(), access, seconds_max=SECONDS_MAX)
+
+
+def test_a_registry_that_is_on_its_way_is_waited_for(registry):
+    registry.broken = (503, b"")
+    with ThreadPoolExecutor(1) as waiting:
+        done = waiting.submit(register_contracts, load(), RegistryAccess(registry.url), seconds_max=300)
+        wait_until("it is asked again", lambda: registry.asked.total() > 1)
+        registry.broken = None
+        done.result()
+    assert len(registry.subjects) == len(contracts_of(load()))
 
 
 def test_topics_of_other_names_have_their_schemas(monkeypatch):
