@@ -76,10 +76,8 @@ def launch(run: RunFolder, port: int) -> Running:
     """Start the server on this port of loopback and return when it answers."""
     try:
         program = install(run.lib)
-    except LocalError:
-        if not containers.docker_answers():
-            raise
-        program = Program([*containers.command(run, NAME, IMAGE, "clickhouse"), "server"], {})
+    except LocalError as error:
+        program = Program([*containers.command(run, NAME, IMAGE, "clickhouse", error), "server"], {})
     data = run.data / "clickhouse"
     data.mkdir(parents=True, exist_ok=True)
     run.conf.mkdir(parents=True, exist_ok=True)

@@ -14,23 +14,31 @@ from stream_app.local.run_folder import RunFolder
 
 def docker_answers() -> bool:
     """Whether a Docker engine runs that could bring the servers."""
+    return _docker() is not None
+
+
+def _docker() -> str | None:
+    """Docker's client, where its engine answers."""
     program = shutil.which("docker")
     if program is None:
-        return False
+        return None
     try:
         asked = subprocess.run(
             [program, "version"], capture_output=True, check=False, timeout=10, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return asked.returncode == 0
+        return None
+    return program if asked.returncode == 0 else None
 
 
-def command(run: RunFolder, name: str, image: str, program: str) -> list[str]:
-    """What runs a program of an image, with arguments behind it; a container of this name that was left behind is removed. `Raises` LocalError."""
-    docker = shutil.which("docker")
-    if docker is None or not docker_answers():
-        raise LocalError("no Docker engine answers")
+def command(run: RunFolder, name: str, image: str, program: str, otherwise: LocalError) -> list[str]:
+    """What runs a program of an image, with arguments behind it; a container of this name that was left behind is removed.
+
+    `otherwise`: why there is no program but in a container. `Raises` it where no Docker engine answers.
+    """
+    docker = _docker()
+    if docker is None:
+        raise otherwise
     run.root.mkdir(parents=True, exist_ok=True)
     root = run.root.absolute()
     called = f"crm-stats-{name}-{root.stat().st_ino}"

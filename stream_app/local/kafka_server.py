@@ -83,10 +83,8 @@ def launch(run: RunFolder, port: int) -> Running:
     """Start the broker on this port of loopback and return when it answers."""
     try:
         java, jars = [str(downloads.java(run.lib))], str(install(run.lib))
-    except LocalError:
-        if not containers.docker_answers():
-            raise
-        java, jars = containers.command(run, NAME, IMAGE, "java"), "/opt/kafka/libs"
+    except LocalError as error:
+        java, jars = containers.command(run, NAME, IMAGE, "java", error), "/opt/kafka/libs"
     properties = run.conf / "kafka.properties"
     properties.parent.mkdir(parents=True, exist_ok=True)
     properties.write_text(_properties(run.data / "kafka", port, ports.free_port()))

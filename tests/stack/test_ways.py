@@ -198,7 +198,8 @@ def test_then_a_docker_engine_which_is_stopped_like_any_program(machine, site, t
         assert clickhouse_server.answers(f"clickhouse://default@{HOST}:{port}")
     finally:
         stop(run, [running], seconds_max=20)
-    _, removed, started = (tmp_path / "asked").read_text().splitlines()[-3:]
+    asked, removed, started = (tmp_path / "asked").read_text().splitlines()
+    assert asked == "version"
     name = removed.split()[-1]
     assert removed == f"rm --force {name}"
     assert started == (
