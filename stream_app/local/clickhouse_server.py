@@ -22,8 +22,8 @@ from stream_app.local.run_folder import RunFolder
 NAME = "clickhouse"
 PORT = 9000
 _RELEASE = "bookworm"  # the last Debian that has it
-VERSION = "26.8.11.7"  # of the makers' own, one with long-term support
-IMAGE = "clickhouse/clickhouse-server:26.9"
+VERSION = "26.8.11.7"  # of the makers' own, archive and image, one with long-term support
+IMAGE = f"clickhouse/clickhouse-server:{VERSION}"
 _CHOICES = "give CLICKHOUSE_URL, install ClickHouse so that `clickhouse` is on the PATH, or start a Docker engine"
 _ARCHIVES = "https://github.com/ClickHouse/ClickHouse/releases/download"
 _MAKERS = f"clickhouse-{VERSION}"

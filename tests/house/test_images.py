@@ -139,6 +139,7 @@ def test_versions_are_those_of_the_local_stack():
     assert {kafka_server.IMAGE, clickhouse_server.IMAGE} < named
     images = dict(image.split(":") for image in named)
     assert images["apache/kafka"] == kafka_server.VERSION
+    assert images["clickhouse/clickhouse-server"] == clickhouse_server.VERSION
     assert redis_server.VERSION.startswith(images["valkey/valkey"])
 
 
