@@ -61,6 +61,7 @@ INGEST, LEDGER = "ingest", "ledger"
 _LOG_S, _LINES = 60.0, 6  # aiokafka's log: of the same place in the code one line in this time, of all places so many
 _FOLLOW_AGAIN_S = 5.0
 _TOMBSTONES_MS = 24 * 3600 * 1000  # of Kafka's default delete.retention.ms
+_CYCLES_S = 300.0  # between two looks for cycles
 
 
 class LedgerKafka:
@@ -309,6 +310,17 @@ def prepare(*, traces: bool = False) -> None:
     gc.set_threshold(500_000, 10, 10)
 
 
+async def free_cycles() -> None:
+    """Free what is cyclic, from time to time, until cancelled.
+
+    Each write to ClickHouse leaves some: its driver's columns are cyclic. What a tick allocates it frees again, so Python's count of allocations may
+    never reach the threshold of `prepare`.
+    """
+    while True:
+        await asyncio.sleep(_CYCLES_S)
+        gc.collect()
+
+
 async def generation_in_force(settings: Settings) -> Settings:
     """The settings with the generation that serves; a broker that is away is waited for."""
     otherwise = Generation(settings.generation, settings.events_generation, settings.events_partitions, "serving")
@@ -372,6 +384,7 @@ def run(
 
     async def start_watching() -> None:
         app.add_future(worker.follow(settings))
+        app.add_future(free_cycles())
         if ready_file is not None:
             app.add_future(_tell_when_ready(apps, ready_file))
 
