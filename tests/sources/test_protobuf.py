@@ -138,6 +138,32 @@ def test_a_message_within_a_message_is_found_by_its_indexes():
     assert reader(text(ORDER), {})(b"\x04\x02\x02" + message(ORDER, "Order.Station", owner="M1")) == b'{"owner":"M1"}'
 
 
+AT = file(
+    "at", imports=KNOWN_FILES, messages={"At": [field("t", 1, ".google.protobuf.Timestamp"), field("of", 2, ".At")]}
+)
+AT_READER = reader(text(AT), {})
+
+
+@settings(deadline=None)
+@given(
+    st.integers(-(2**40), 2**40) | st.integers(253_402_300_000, 253_402_300_801) | st.integers(-2, 1),
+    st.integers(-(2**31), 2**31 - 1) | st.integers(0, 999).map(lambda ms: ms * 1_000_000) | st.integers(0, 10**9),
+)
+def test_a_time_is_told_as_protobuf_tells_it(seconds, nanos):
+    """In a message within its own type; what is none is refused."""
+    found = timestamp_pb2.Timestamp(seconds=seconds, nanos=nanos)
+    at = found.SerializeToString()
+    inner = b"\x0a" + bytes([len(at)]) + at
+    value = b"\0" + b"\x12" + bytes([len(inner)]) + inner
+    try:
+        expected = found.ToJsonString()
+    except ValueError:
+        with pytest.raises(NotOfSchemaError):
+            AT_READER(value)
+    else:
+        assert json.loads(AT_READER(value)) == {"of": {"t": expected}}
+
+
 @pytest.mark.parametrize(
     "value",
     [b"", b"\x01", b"\x02\x20", b"\x02\x03", b"\x80", b"\x02\x02\x08", b"\x02\x02\xff\xff", b"\xfe\xff\xff\xff\x0f"],
