@@ -1,12 +1,16 @@
 """How many source records a CPU-second `stream_app.sources.read` reads: python bench/sources.py."""
 
+import io
 import json
 import random
 import time
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
-from stream_app.sources import read
+import fastavro
+
+from stream_app.sources import read, wire
 from stream_app.sources.maps.map_load import load_topic
 from stream_app.sources.registry import CDRS, CUSTOMER_GROUPS, PAYMENTS, SESSIONS, SourceTopic, mapped
 
@@ -117,6 +121,29 @@ EVENT = {"specversion": "1.0", "type": "paid", "source": "/shop", "id": "1"}
 CHANGE = {"op": "c", "before": None, "source": {"lsn": 1}, "ts_ms": NOW_MS}
 
 
+def _record(name: str, **types: Any) -> dict[str, Any]:
+    return {"type": "record", "name": name, "fields": [{"name": each, "type": of} for each, of in types.items()]}
+
+
+_AT: dict[str, Any] = {"type": "long", "logicalType": "timestamp-millis"}
+_MONEY: list[Any] = ["null", {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}]
+ORDER = _record(
+    "Order", merchant="string", driver=["null", _record("Driver", id="string")], state={"type": "enum", "name": "State", "symbols": ["open", "paid"]}, opened=_AT,
+    order=_record("Of", id="string", session="string"), closed=["null", _AT], currency="string", wh="int", total=_MONEY, voucher=_MONEY, revision="long",
+)  # fmt: skip
+_PARSED = fastavro.parse_schema(ORDER)
+SCHEMAS = {1: wire.schema("AVRO", json.dumps(ORDER))}
+
+
+def avro_order() -> bytes:
+    """The order in the wire format of schema registries."""
+    made = order(lambda amount: Decimal(f"{amount:.2f}"))
+    times = {name: datetime.fromisoformat(str(made[name])) for name in ("opened", "closed")}
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, _PARSED, made | times)
+    return wire.header(1) + out.getvalue()
+
+
 def orders(topic: str) -> SourceTopic:
     """A topic of orders with more said of it in its map."""
     return mapped(load_topic((MAP + PAYMENT_MAP).replace("[topic]", f"[topic]\n{topic}").encode()))
@@ -135,6 +162,11 @@ def main() -> None:
         "the same, in CloudEvents": (orders('envelope = "cloudevents"'), lambda _: EVENT | {"data": order(str)}),
         "the same, changes of Debezium": (orders('envelope = "debezium"'), lambda _: CHANGE | {"after": order(str)}),
         "the same, alone in a list": (orders('records = "$"'), lambda _: [order(str)]),
+        "the same, in Avro": (orders('format = "avro"'), lambda _: avro_order()),
+        "sessions by a map, in Avro": (
+            mapped(load_topic((MAP + SESSION_MAP).replace("[topic]", '[topic]\nformat = "avro"').encode())),
+            lambda _: avro_order(),
+        ),
         "sessions and payments by a map": (
             mapped(load_topic((MAP + SESSION_MAP + PAYMENT_MAP).encode())),
             lambda _: order(str),
@@ -155,14 +187,30 @@ def main() -> None:
         "CDRs": (CDRS, lambda _: cdr()),
     }
     for name, (topic, make) in plans.items():
-        values = [json.dumps(make(i), ensure_ascii=False).encode() for i in range(BATCH)]
+        values = [
+            made if isinstance(made := make(i), bytes) else json.dumps(made, ensure_ascii=False).encode()
+            for i in range(BATCH)
+        ]
         offsets, timestamps = list(range(BATCH)), [NOW_MS] * BATCH
         taken = []
         for _ in range(ROUNDS):
             started = time.process_time()
-            read(topic, values, offsets, timestamps, 0, now_ms=NOW_MS, ocpi_operators={})
+            read(topic, values, offsets, timestamps, 0, now_ms=NOW_MS, ocpi_operators={}, schemas=SCHEMAS)
             taken.append(time.process_time() - started)
-        print(f"{name:40} {BATCH / sorted(taken)[ROUNDS // 2]:12,.0f} records per CPU-second")
+        show(name, taken)
+    values = [avro_order() for _ in range(BATCH)]
+    taken = []
+    for _ in range(ROUNDS):
+        started = time.process_time()
+        for value in values:
+            fastavro.schemaless_reader(io.BytesIO(value[wire.HEADER :]), _PARSED, None)
+        taken.append(time.process_time() - started)
+    show("those in Avro, by fastavro alone", taken)
+
+
+def show(name: str, taken: list[float]) -> None:
+    """A line of the seconds that batches took."""
+    print(f"{name:40} {BATCH / sorted(taken)[ROUNDS // 2]:12,.0f} records per CPU-second")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ import fastavro
 import orjson
 from fastavro.read import LOGICAL_READERS
 
-from stream_app.sources.json_values import NotOfSchemaError, ToJson, base64_text, number, shortest
+from stream_app.sources import avro_objects
+from stream_app.sources.json_values import NotOfSchemaError, base64_text, number, shortest
+from stream_app.sources.objects import Node
 
 _OWN: Final = "crm-stats-"  # before the names of logical types: fastavro's own readers round, and end in floats
 _OF_ANY: Final = "_crm_stats"  # a record around every schema, which takes no bytes: fastavro forgets what others than records refer to
@@ -27,33 +29,41 @@ _EPOCH, _LOCAL_EPOCH = datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 1)  #
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 
 
-def reader(schema: str, others: Iterable[str] = ()) -> ToJson:
-    """What reads records of a schema. `others`: schemas that it refers to, each behind those that it refers to itself.
+class Avro:
+    """A schema. `others`: schemas that it refers to, each behind those that it refers to itself.
 
     `Raises` NotOfSchemaError for a schema that can't be used.
     """
-    named: dict[str, Any] = {}
-    try:
-        for text in others:
-            fastavro.parse_schema(_marked(json.loads(text)), named)
-        whole = {"type": "record", "name": _OF_ANY, "fields": [{"name": _OF_ANY, "type": _marked(json.loads(schema))}]}
-        parsed = fastavro.parse_schema(whole, named)
-    except Exception as error:  # noqa: BLE001  # a schema of others may be wrong in any way
-        raise NotOfSchemaError(f"it is no schema of Avro: {error!r}") from None
-    read: Any = fastavro.schemaless_reader
-    dumps = orjson.dumps
 
-    def to_json(record: bytes) -> bytes:
+    def __init__(self, schema: str, others: Iterable[str] = ()) -> None:
+        self._named: dict[str, Any] = {}
+        try:
+            for text in others:
+                fastavro.parse_schema(_marked(json.loads(text)), self._named)
+            whole = {
+                "type": "record",
+                "name": _OF_ANY,
+                "fields": [{"name": _OF_ANY, "type": _marked(json.loads(schema))}],
+            }
+            self._parsed: Any = fastavro.parse_schema(whole, self._named)
+        except Exception as error:  # noqa: BLE001  # a schema of others may be wrong in any way
+            raise NotOfSchemaError(f"it is no schema of Avro: {error!r}") from None
+
+    def to_json(self, record: bytes) -> bytes:
+        """What a record says. `Raises` NotOfSchemaError."""
+        read: Any = fastavro.schemaless_reader
         stream = BytesIO(record)
         try:
-            made = dumps(read(stream, parsed, None)[_OF_ANY])
+            made = orjson.dumps(read(stream, self._parsed, None)[_OF_ANY])
         except Exception as error:  # noqa: BLE001  # bytes of others may be wrong in any way
             raise NotOfSchemaError(f"the value is not of it: {error or type(error).__name__}") from None
         if rest := len(record) - stream.tell():
             raise NotOfSchemaError(f"the value is not of it: {rest} bytes are left behind the record")
         return made
 
-    return to_json
+    def objects(self, root: Node) -> Callable[[bytes], Any]:
+        """As in avro_objects.py. `Raises` UncompiledError."""
+        return avro_objects.reader(self._parsed["fields"][0]["type"], self._named, _OWN, root)
 
 
 def _marked(schema: Any) -> Any:

@@ -15,7 +15,7 @@ from stream_app.sources.compiled_values import UncompiledError
 from stream_app.sources.events import Event
 from stream_app.sources.maps import map_file as m
 from stream_app.sources.maps.paths import ROOT, Step, steps
-from stream_app.sources.objects import GROUPS, ID, TEXT, VERSION, Node
+from stream_app.sources.objects import GROUPS, ID, TEXT, VERSION, Moment, Node, Objects
 
 Events = list[Event]
 # Of a value, Kafka's timestamp, offset and partition, and the latest time.
@@ -26,16 +26,16 @@ _PAYLOAD: Final = "payload"  # where the JSON converter of Kafka Connect, with s
 _CHANGES: Final = ("c", "u", "r")  # Debezium's: created, updated, read
 
 
-def reader(map_: m.TopicMap) -> Read | None:
+def reader(map_: m.TopicMap, objects: Objects | None = None) -> Read | None:
     """Values to the rows of the records of the contract in them; None where the map has the exact way alone, or makes CDRs (`cdr_reader`).
 
-    The function takes what is surely right, and raises what DOUBTS of lookups.py names on all else. It looks for no control characters in ids, and takes
-    bytes that are not UTF-8 in fields that no path names.
+    The function takes what is surely right, and raises what DOUBTS of lookups.py names on all else. Of JSON it looks for no control characters in ids, and takes
+    bytes that are not UTF-8 in fields that no path names (`is_clean`). `objects`: of values by a schema, of which nothing is left to be looked at.
     """
     if map_.cdr:
         return None
     try:
-        return _read(map_)
+        return _Reader(map_, objects).read()
     except UncompiledError:
         return None
 
@@ -81,29 +81,75 @@ def _ids(event: Event) -> Iterator[str | None]:
         yield from event.row[SESSION_ID : SESSION_ID + 1]
 
 
-def _read(map_: m.TopicMap) -> Read:
-    topic, root = map_.topic, Node()
-    prefix = _PREFIXES.get(topic.envelope)
-    if prefix and (topic.format == "json-lines" or topic.records):
-        raise UncompiledError
-    is_one = prefix is not None or (topic.envelope == "plain" and topic.format != "json-lines" and not topic.records)
-    types = _types(map_)
-    for name, _ in m.places(map_):
-        path = _absolute(name, prefix)
-        if not path or not isinstance(path[0], str) or (not is_one and name.startswith(ROOT)):
+class _Reader:
+    def __init__(self, map_: m.TopicMap, objects: Objects | None) -> None:
+        self._map, self._objects = map_, objects
+
+    def read(self) -> Read:
+        """Compile it. `Raises` UncompiledError."""
+        topic, root = self._map.topic, Node()
+        prefix = _PREFIXES.get(topic.envelope)
+        if prefix and (topic.format == "json-lines" or topic.records):
             raise UncompiledError
-        root.want(path, types.get(name, Any))
-    if prefix is not None:
-        row = root.fields.get(prefix)
-        if not isinstance(row, Node):
+        is_one = prefix is not None or (
+            topic.envelope == "plain" and topic.format != "json-lines" and not topic.records
+        )
+        if self._objects and not is_one:
             raise UncompiledError
-        return _of_events(map_, root, row) if topic.envelope == "cloudevents" else _of_changes(map_, root, row)
-    function = SectionsFunction(map_, root, root)
-    found = compiled_lists.records(topic, root.type())
-    read: Read = (
-        function.of_bytes(compiled_lists.decoder(root.type()), "r = e") if found is None else function.of_list(found)
-    )
-    return read
+        types = _types_by_schema(self._map) if self._objects else _types(self._map)
+        for name, _ in m.places(self._map):
+            path = _absolute(name, prefix)
+            if not path or not isinstance(path[0], str) or (not is_one and name.startswith(ROOT)):
+                raise UncompiledError
+            root.want(path, types.get(name, Any))
+        if prefix is not None:
+            row = root.fields.get(prefix)
+            if not isinstance(row, Node):
+                raise UncompiledError
+            return self._of_events(root, row) if topic.envelope == "cloudevents" else self._of_changes(root, row)
+        found = None if is_one else compiled_lists.records(topic, root.type())
+        function = self._function(root, root)
+        read: Read = function.of_bytes(self._decoder(root), "r = e") if found is None else function.of_list(found)
+        return read
+
+    def _decoder(self, root: Node) -> Callable[[Any], Any]:
+        return self._objects(root) if self._objects else compiled_lists.decoder(root.type())
+
+    def _function(self, root: Node, row: Node, *, names_only: bool = False) -> SectionsFunction:
+        return SectionsFunction(self._map, root, row, looks_at_ids=self._objects is not None, names_only=names_only)
+
+    def _of_events(self, root: Node, row: Node) -> Read:
+        """Of CloudEvents."""
+        root.want(("specversion",))
+        version, data = root.attribute("specversion"), root.attribute("data")
+        lead = f"if e.{version}.__class__ is not str: raise TypeError", f"r = e.{data}"
+        read: Read = self._function(root, row).of_bytes(self._decoder(root), *lead)
+        return read
+
+    def _of_changes(self, root: Node, row: Node) -> Read:
+        """Of Debezium: a row as it was must say nothing that it says no more."""
+        root.want(("op",))
+        root.fields["before"] = row
+        if _PAYLOAD in root.fields:
+            raise UncompiledError
+        outer = Node({**root.fields, _PAYLOAD: root})  # behind the others: so they are the same attributes in both
+        decode, payload = self._decoder(outer), outer.attribute(_PAYLOAD)
+        names = self._function(root, row, names_only=True).of_record()
+        op, before, after = (root.attribute(name) for name in ("op", "before", "after"))
+
+        def check(change: Any, events: Events, *stamp: int) -> None:
+            if not names(change, getattr(change, before), *stamp) <= {event[:3] for event in events}:
+                raise LookupError
+
+        read: Read = self._function(root, row).of_bytes(
+            decode,
+            f"if (wrapped := e.{payload}) is not None and e.{op} is not None: raise TypeError",
+            "if wrapped is not None: e = wrapped",
+            f"if e.{op} not in {_CHANGES}: raise LookupError",
+            f"r = e.{after}",
+            check=(f"e.{before} is not None", check),
+        )
+        return read
 
 
 def _types(map_: m.TopicMap) -> dict[str, Any]:
@@ -138,39 +184,16 @@ def _types(map_: m.TopicMap) -> dict[str, Any]:
     return found
 
 
-def _of_events(map_: m.TopicMap, root: Node, row: Node) -> Read:
-    """Of CloudEvents."""
-    root.want(("specversion",))
-    version, data = root.attribute("specversion"), root.attribute("data")
-    lead = f"if e.{version}.__class__ is not str: raise TypeError", f"r = e.{data}"
-    read: Read = SectionsFunction(map_, root, row).of_bytes(compiled_lists.decoder(root.type()), *lead)
-    return read
+_TIMES: Final = ("session.started_at", "session.ended_at", "payment.paid_at", "groups.at")
 
 
-def _of_changes(map_: m.TopicMap, root: Node, row: Node) -> Read:
-    """Of Debezium: a row as it was must say nothing that it says no more."""
-    root.want(("op",))
-    root.fields["before"] = row
-    if _PAYLOAD in root.fields:
-        raise UncompiledError
-    outer = Node({**root.fields, _PAYLOAD: root})  # behind the others: so they are the same attributes in both
-    decode, payload = compiled_lists.decoder(outer.type()), outer.attribute(_PAYLOAD)
-    names = SectionsFunction(map_, root, row, names_only=True).of_record()
-    op, before, after = (root.attribute(name) for name in ("op", "before", "after"))
-
-    def check(change: Any, events: Events, *stamp: int) -> None:
-        if not names(change, getattr(change, before), *stamp) <= {event[:3] for event in events}:
-            raise LookupError
-
-    read: Read = SectionsFunction(map_, root, row).of_bytes(
-        decode,
-        f"if (wrapped := e.{payload}) is not None and e.{op} is not None: raise TypeError",
-        "if wrapped is not None: e = wrapped",
-        f"if e.{op} not in {_CHANGES}: raise LookupError",
-        f"r = e.{after}",
-        check=(f"e.{before} is not None", check),
-    )
-    return read
+def _types_by_schema(map_: m.TopicMap) -> dict[str, Any]:
+    """The types of places that a schema may have a form of its own for."""
+    found: dict[str, Any] = {}
+    for name, key in m.places(map_):
+        type_ = Moment.ANY if key in _TIMES else GROUPS if key == "groups.group_ids" else Any
+        found[name] = type_ if found.get(name, type_) is type_ else Any
+    return found
 
 
 def _absolute(name: str, prefix: str | None) -> tuple[Step, ...]:

@@ -28,13 +28,15 @@ def alone(events: _Events) -> _Events:
 class SectionsFunction:
     """A function of a map: the lines that make rows of its values.
 
-    It gives what is said, as the items of an Event; with `names_only` the kinds, operators and ids alone, as a set.
+    It gives what is said, as the items of an Event; with `names_only` the kinds, operators and ids alone, as a set. `looks_at_ids`: as in Values.
     """
 
-    def __init__(self, map_: m.TopicMap, root: Node, row: Node, *, names_only: bool = False) -> None:
+    def __init__(
+        self, map_: m.TopicMap, root: Node, row: Node, *, looks_at_ids: bool = False, names_only: bool = False
+    ) -> None:
         self._map, self._names_only = map_, names_only
         self._text = FunctionText(GIVEN)
-        self._values = Values(map_, root, row, self._text)
+        self._values = Values(map_, root, row, self._text, looks_at_ids=looks_at_ids)
 
     def of_bytes(
         self, decode: Callable[[Any], Any], *lead: str, check: tuple[str, Callable[..., None]] | None = None

@@ -23,12 +23,13 @@ from stream_app.sources.lookups import (
 )
 from stream_app.sources.maps import map_file as m
 from stream_app.sources.maps.paths import ROOT, steps, walk
-from stream_app.sources.objects import Node
+from stream_app.sources.objects import Moment, Node
 from stream_app.sources.times import LAST_MS, PIECES, epoch_ms
 
 _NAME_MAX: Final = 50_000  # characters
 _COUNTS: Final = {m.EPOCH_S: "* 1000", m.EPOCH_MS: "", m.EPOCH_US: "// 1000", m.LOCAL_MS: "", m.LOCAL_US: "// 1000"}
-
+# Formats of times of a schema, where the map expects its default.
+_OF_MOMENTS: Final = {Moment.UTC: m.EPOCH_MS, Moment.LOCAL: m.LOCAL_MS}
 
 GIVEN: Final[Mapping[str, Any]] = {  # to a function of such lines
     "epoch_ms": epoch_ms, "as_id": as_id, "text_of": text_of, "walk": walk, "local_ms": local_ms, "energy_left": energy_left,
@@ -42,11 +43,18 @@ class UncompiledError(Exception):
 
 
 class Values:
-    """The values of a map in a function that takes the whole value as `e`, of the type `root`, and the record in it as `r`, of the type `row`."""
+    """The values of a map in a function that takes the whole value as `e`, of the type `root`, and the record in it as `r`, of the type `row`.
 
-    def __init__(self, map_: m.TopicMap, root: Node, row: Node, function: FunctionText) -> None:
+    `looks_at_ids`: ids may hold any character, since nobody looks at the bytes that they come from.
+    """
+
+    def __init__(
+        self, map_: m.TopicMap, root: Node, row: Node, function: FunctionText, *, looks_at_ids: bool = False
+    ) -> None:
         self._map, self._bases, self._function = map_, {"e": root, "r": row}, function
+        self._looks_at_ids = looks_at_ids
         self._typed: set[str] = set()  # variables of values whose rules msgspec has kept
+        self._moments: dict[str, Moment] = {}  # variables of times that are milliseconds
 
     def _place(self, name: str) -> str:
         """The variable of what stands at a path; None where nothing does."""
@@ -68,7 +76,9 @@ class Values:
                 self._function.line(f"if {variable} is None: {variable} = {self._function.name(below.type()())}")
             node, expression = below, self._function.known["node", expression]
         variable = self._function.variable(f"walk({expression}, {self._function.name(path)})" if path else expression)
-        if below is not Any and not path:
+        if isinstance(below, Moment):
+            self._moments[variable] = below
+        elif below is not Any and not path:
             self._typed.add(variable)
         self._function.known["at", name] = variable
         return variable
@@ -105,7 +115,8 @@ class Values:
         """The variable of the groups of a customer as a row has them; None where nothing is said about them."""
         place = self._place(spec.name)
         listed = place if place in self._typed else f"listed_texts({place})"
-        return self._function.variable(f"{self._function.name(Groups(spec.separator))}[{listed}]")
+        groups = Groups(spec.separator, looks_at_ids=self._looks_at_ids)
+        return self._function.variable(f"{self._function.name(groups)}[{listed}]")
 
     def id(self, spec: m.Text, *, is_needed: bool = True) -> str:
         """The variable of an id, which may be joined of several places; None where one that is not needed is absent."""
@@ -141,6 +152,8 @@ class Values:
         self._function.line(
             f"if {variable}.__class__ is not str or not {variable}{is_short}: {variable} = as_id({variable})"
         )
+        if self._looks_at_ids:
+            self._function.line(f"if not {variable}.isprintable(): raise ValueError")
         return variable
 
     def customer(self, spec: m.Customer) -> str:
@@ -158,6 +171,8 @@ class Values:
         )
         if place not in self._typed:
             self._function.line(f"if {variable} is not None and len({variable}) > {ID_LENGTH}: raise ValueError")
+        if self._looks_at_ids:
+            self._function.line(f"if {variable} is not None and not {variable}.isprintable(): raise ValueError")
         return variable
 
     def word(self, what: str, spec: m.Text, known: Mapping[str, str | int]) -> str:
@@ -216,8 +231,10 @@ class Values:
         key = ("time", repr(spec), is_needed)
         if key in self._function.known:
             return self._function.known[key]
-        (form,) = formats
         place, zone = self._place(spec.name), self._map.times.zone
+        form = _OF_MOMENTS.get(self._moments.get(place, Moment.ANY), formats[0])
+        if form != formats[0] != m.ISO_8601:
+            raise UncompiledError
         offsets = self._function.name(Offsets(zone)) if zone else "None"
         self._function.known[key] = variable = self._function.variable("None")
         with self._function.block("if True:" if is_needed else f"if {place} is not None and {place} != '':"):

@@ -35,6 +35,7 @@ DOUBTS: Final = (
 _KEPT: Final = 100_000
 _GROUPS: Final = 1000  # of a customer, which never are too large
 _SHORT: Final = 300  # characters of lists of groups that come again and again
+_SHORT_BYTES: Final = 16
 _MOST_WH: Final = 999_999_999
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WITH_EXPONENT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?[eE][+-]?[0-9]+")
@@ -65,6 +66,13 @@ class Fractions(_Table):
 
     def __init__(self) -> None:
         super().__init__(Fractional)
+
+
+class OfBytes(_Table):
+    """What bytes say, by the bytes; long ones are made each time."""
+
+    def __missing__(self, found: bytes) -> Any:
+        return super().__missing__(found) if len(found) <= _SHORT_BYTES else self._make(found)
 
 
 class Amounts(_Table):
@@ -100,10 +108,10 @@ class Energies(_Table):
 class Groups(_Table):
     """The groups of a customer, as GROUPS of objects.py has them -> sorted and each once, in a list that is never changed; None where nothing is said.
 
-    `separator`: between several in one text. `Raises` TypeError and ValueError.
+    `separator`: between several in one text; `looks_at_ids`: one that is not printable is in doubt. `Raises` TypeError and ValueError.
     """
 
-    def __init__(self, separator: str | None) -> None:
+    def __init__(self, separator: str | None, *, looks_at_ids: bool = False) -> None:
         def make(found: Any) -> list[str] | None:
             if type(found) is tuple:
                 parts = list(map(text_of, found))
@@ -114,6 +122,8 @@ class Groups(_Table):
                 parts = text.split(separator) if separator else [text]
             ids = {stripped for part in parts if (stripped := part.strip())}
             if ALL in ids or len(ids) > _GROUPS or max(map(len, ids), default=0) > ID_LENGTH:
+                raise ValueError(ids)
+            if looks_at_ids and not "".join(ids).isprintable():
                 raise ValueError(ids)
             return sorted(ids)
 

@@ -76,10 +76,30 @@ class TopicReader:
         self.read = compiled.reader(map_)  # the fast way, if it has one that is the same for all settings
         self._cdr_reader = compiled.cdr_reader(map_.topic) if map_.cdr else None
         self.uses_schemas = map_.topic.format in wire.FORMATS
+        self._by_schema: dict[wire.Schema, compiled.Read | None] = {}
 
     def fast(self, ocpi_operators: Mapping[str, str]) -> compiled.Read | None:
         """The fast way, if the map has one."""
         return self._cdr_reader(ocpi_operators) if self._cdr_reader else self.read
+
+    def by_schema(self, schemas: Known) -> dict[bytes, compiled.Read] | None:
+        """The fast way of each schema by what values of it begin with; None where one has none, so that values are to be opened first."""
+        found = {}
+        for number, schema in schemas.items():
+            if schema is None or schema.format != self.map.topic.format:
+                continue
+            if schema not in self._by_schema:
+                self._by_schema[schema] = compiled.reader(self.map, schema.objects) if schema.objects else None
+            read = self._by_schema[schema]
+            if read is None:
+                return None
+            found[wire.header(number)] = read
+        return found
+
+    def opened(self, value: bytes | None, schemas: Known, *more: Any) -> tuple[list[Event], Rejection | None]:
+        """The same as `exact`, of a value by a schema."""
+        (opened,), refused = wire.opened(self.map.topic.format, [value], schemas)
+        return ([], refused[0]) if refused else self.exact(opened, *more)
 
     def exact(
         self, value: bytes | None, stamp: Stamp, latest_ms: int, ocpi_operators: Mapping[str, str]
@@ -177,21 +197,28 @@ def decode_mapped(
     """
     out: ByKind = {kind: {} for kind in reader.kinds}
     refused: Mapping[int, Rejection] = {}
-    if reader.uses_schemas:
+    reads = reader.by_schema(schemas) if reader.uses_schemas else None
+    if reader.uses_schemas and reads is None:
         values, refused = wire.opened(reader.map.topic.format, values, schemas)
     rejections = list(refused.items())
-    read, plain = reader.fast(ocpi_operators) or _never, is_plain(values)
+    read, plain = reader.fast(ocpi_operators) or _never, reads is not None or is_plain(values)
     appends: dict[int, dict[str, Append]] = {kind: {} for kind in reader.kinds}
     for index, value, offset, timestamp in zip(range(len(values)), values, offsets, timestamps, strict=True):
         if refused and index in refused:
             continue
         try:
+            if reads is not None:
+                read = reads[value[: wire.HEADER]]  # type: ignore[index]  # TypeError for a null value
             events = read(value, timestamp, offset, partition, latest_ms)
             if not plain and not compiled.is_clean(value, events):
                 raise LookupError  # as the others are raised further down
         except DOUBTS:
             stamp = Stamp(timestamp, offset, partition)
-            events, rejection = reader.exact(value, stamp, latest_ms, ocpi_operators)
+            events, rejection = (
+                reader.exact(value, stamp, latest_ms, ocpi_operators)
+                if reads is None
+                else reader.opened(value, schemas, stamp, latest_ms, ocpi_operators)
+            )
             if rejection is not None:
                 rejections.append((index, rejection))
         for kind, operator, id_, row in events:

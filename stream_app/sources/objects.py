@@ -1,6 +1,7 @@
 """The objects in the values of a topic, as far as paths lead into them, as types that msgspec parses into."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -13,6 +14,14 @@ ID: Final = Annotated[str, msgspec.Meta(max_length=ID_LENGTH)] | int | None
 TEXT: Final = str | None
 VERSION: Final = Annotated[int, msgspec.Meta(ge=0, le=MOST_VERSION)] | None
 GROUPS: Final = tuple[str | int, ...] | str | int | None
+
+
+class Moment(Enum):
+    """Types of places that a map reads as times in ISO 8601 and nothing else, by a schema: ANY until it is known, milliseconds of UTC, or of a wall clock."""
+
+    ANY = 0
+    UTC = 1
+    LOCAL = 2
 
 
 class Node:
@@ -42,9 +51,13 @@ class Node:
         fields = [
             (
                 self.attribute(name),
-                below.type() | None if isinstance(below, Node) else below,
+                below.type() | None if isinstance(below, Node) else Any if isinstance(below, Moment) else below,
                 msgspec.field(default=None, name=name),
             )
             for name, below in self.fields.items()
         ]
         return msgspec.defstruct("Object", fields, gc=False)
+
+
+# Of the type that a node is: what makes an object of it of a value by a schema. `Raises` UncompiledError.
+Objects = Callable[[Node], Callable[[bytes], Any]]

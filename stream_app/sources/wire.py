@@ -6,24 +6,26 @@ writes it is told from what does not by the first byte, and by the kind of the s
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Never
 
 from stream_app.domain.errors import Reason, Rejection
 from stream_app.sources import avro, protobuf
 from stream_app.sources.json_values import NotOfSchemaError, ToJson
+from stream_app.sources.objects import Objects
 
 # Formats as registries name them -> as maps do.
 _KINDS: Final = {"AVRO": "avro", "JSON": "json-schema", "PROTOBUF": "protobuf"}
 FORMATS: Final = frozenset(_KINDS.values())
 _NONE: Final[Mapping[str, str]] = {}
-_HEADER: Final = 5  # bytes before the record
+HEADER: Final = 5  # bytes before the record
 
 
 class Schema(NamedTuple):
-    """A schema of a registry. `format`: of its records; `to_json`: of the bytes of one, `Raises` NotOfSchemaError."""
+    """A schema of a registry. `format`: of its records; `to_json`: of the bytes of one, `Raises` NotOfSchemaError; `objects`: of whole values, without JSON between."""
 
     format: str
     to_json: ToJson
+    objects: Objects | None = None
 
 
 Known = Mapping[int, Schema | None]  # None: the registry has no schema of that id
@@ -39,30 +41,39 @@ def schema(kind: str, text: str, others: Mapping[str, str] = _NONE) -> Schema:
     try:
         match kind:
             case "AVRO":
-                return Schema(format_, avro.reader(text, others.values()))
+                found = avro.Avro(text, others.values())
+                return Schema(format_, found.to_json, found.objects)
             case "PROTOBUF":
                 return Schema(format_, protobuf.reader(text, others))
             case _:
                 return Schema(format_, bytes)
     except NotOfSchemaError as error:
-        return Schema(format_, _refusing(str(error)))
+        return _refused(format_, str(error))
 
 
 def refusing(kind: str, why: str) -> Schema:
     """A schema that can't be used."""
-    return Schema(_KINDS.get(kind, kind), _refusing(why))
+    return _refused(_KINDS.get(kind, kind), why)
 
 
-def _refusing(why: str) -> ToJson:
+def _refused(format_: str, why: str) -> Schema:
     def refuse(_: bytes) -> bytes:
         raise NotOfSchemaError(why)
 
-    return refuse
+    def in_doubt(_: bytes) -> Never:
+        raise LookupError
+
+    return Schema(format_, refuse, lambda _: in_doubt)
+
+
+def header(number: int) -> bytes:
+    """What values of a schema begin with."""
+    return b"\0" + number.to_bytes(4)
 
 
 def ids(values: Iterable[bytes | None]) -> set[int]:
     """The ids of the schemas of values."""
-    found = {value[1:_HEADER] for value in values if value is not None and _is_wired(value)}
+    found = {value[1:HEADER] for value in values if value is not None and _is_wired(value)}
     return {int.from_bytes(each) for each in found}
 
 
@@ -73,7 +84,7 @@ def most_common_format(values: Iterable[bytes | None], known: Known) -> str | No
 
 
 def _format(value: bytes, known: Known) -> str | None:
-    found = known.get(int.from_bytes(value[1:_HEADER])) if _is_wired(value) else None
+    found = known.get(int.from_bytes(value[1:HEADER])) if _is_wired(value) else None
     return found.format if found is not None and found.format in FORMATS else None
 
 
@@ -96,9 +107,9 @@ def opened(
 def _json(value: bytes, readers: Mapping[bytes, ToJson]) -> bytes:
     if not _is_wired(value):
         raise _RefusedError(Reason.NOT_WIRE_FORMAT, _unwired(value))
-    number = value[1:_HEADER]
+    number = value[1:HEADER]
     try:
-        return readers[number](value[_HEADER:])
+        return readers[number](value[HEADER:])
     except NotOfSchemaError as error:
         why = f"schema {int.from_bytes(number)} of the registry: {error}"
         raise _RefusedError(Reason.NOT_OF_SCHEMA, why) from None
@@ -128,7 +139,7 @@ def _reader(number: int, found: Schema | None, format_: str) -> ToJson:
 
 
 def _is_wired(value: bytes) -> bool:
-    return len(value) >= _HEADER and value[0] == 0
+    return len(value) >= HEADER and value[0] == 0
 
 
 def _unwired(value: bytes) -> str:

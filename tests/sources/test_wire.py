@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from config.settings import ROOT
 from stream_app.domain.errors import Reason
 from stream_app.sources import read, wire
-from stream_app.sources.avro import reader
+from stream_app.sources.avro import Avro
 from stream_app.sources.json_values import NotOfSchemaError
 from stream_app.sources.maps.map_load import load_topic
 from stream_app.sources.registry import mapped
@@ -30,6 +30,10 @@ NOW_MS = 1_793_700_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ORDERS = (MAPS / "orders.toml").read_text()
 AS_AVRO = ORDERS.replace("[topic]", '[topic]\nformat = "avro"')
+
+
+def reader(schema, others=()):
+    return Avro(schema, others).to_json
 
 
 def outcome(map_text, values, schemas=None):
@@ -236,10 +240,11 @@ def test_any_bytes_are_json_or_an_error(value):
         json.loads(ORDER_READER(value))
 
 
-GOOD = as_avro(
-    {"order": {"id": 1, "state": "paid", "created": NOW_MS - 10**6, "closed": NOW_MS - 10**5}, "station": {"owner": "M1"}, "driver": None,
-     "meter": {"begin_wh": 1, "end_wh": 2.0}, "total": Decimal("1.50"), "voucher": None, "currency": "EUR", "revision": 1}
-)  # fmt: skip
+PLAIN = {
+    "order": {"id": 1, "state": "paid", "created": NOW_MS - 10**6, "closed": NOW_MS - 10**5}, "station": {"owner": "M1"}, "driver": None,
+    "meter": {"begin_wh": 1, "end_wh": 2.0}, "total": Decimal("1.50"), "voucher": None, "currency": "EUR", "revision": 1,
+}  # fmt: skip
+GOOD = as_avro(PLAIN)
 KNOWN = {
     1: wire.schema("AVRO", json.dumps(ORDER)),
     2: None,
