@@ -5,6 +5,7 @@ partition never moves state. More workers take partitions off each other.
 """
 
 import asyncio
+import ctypes
 import gc
 import logging
 import os
@@ -62,6 +63,7 @@ _LOG_S, _LINES = 60.0, 6  # aiokafka's log: of the same place in the code one li
 _FOLLOW_AGAIN_S = 5.0
 _TOMBSTONES_MS = 24 * 3600 * 1000  # of Kafka's default delete.retention.ms
 _CYCLES_S = 300.0  # between two looks for cycles
+_MALLOC = {-8: 2, -3: 512 << 10, -1: 16 << 20}  # M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h
 
 
 class LedgerKafka:
@@ -308,6 +310,19 @@ def prepare(*, traces: bool = False) -> None:
     logging.getLogger("mode.timers").setLevel(logging.ERROR)
     # A tick makes some hundred thousand lists, none cyclic, and drops them: looking for cycles among them took an eighth of the time, 0.1 s at once.
     gc.set_threshold(500_000, 10, 10)
+    _give_freed_memory_back()
+
+
+def _give_freed_memory_back() -> None:
+    """Have glibc map large blocks, so that they are the system's again once they are freed. Other C libraries have no such call.
+
+    It would do so up to the size of the largest one freed so far only: memtables of RocksDB and fetches then lie in its heap, between what stays. Of
+    a worker of 550 MB, 50 to 100 MB were such gaps after two minutes of overload, and with these bounds 8 to 15 MB.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for parameter, value in _MALLOC.items():
+            mallopt(parameter, value)
 
 
 async def free_cycles() -> None:
