@@ -13,7 +13,7 @@ from typing import Any, Final
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from config.settings import load  # noqa: E402  # after the path that it is found on
+from config.settings import Settings  # noqa: E402  # after the path that it is found on
 from docs.contract_asyncapi import asyncapi  # noqa: E402
 from stream_app.api.asking.windows import Retention  # noqa: E402
 from stream_app.api.description.reference import document  # noqa: E402
@@ -23,7 +23,8 @@ from stream_app.domain.tables import TABLES  # noqa: E402
 from stream_app.sources.registry import TEAMS  # noqa: E402
 
 FOLDER: Final = ROOT / "docs" / "contracts"
-_SETTINGS: Final = load()
+# By default: a stack of this checkout may have other ports.
+_SETTINGS: Final = Settings(**tomllib.loads((ROOT / "config" / "defaults.toml").read_text()))
 _VERSION: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
