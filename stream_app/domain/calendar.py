@@ -182,7 +182,6 @@ def rezone(work: Working, name: str, timezone: str) -> Iterator[None]:
         customers[customer_name] = customer
         changed.add(customer_name)
     rules, local = work.rules(name), zone(timezone).local
-    own = [rule for _, rule in rules]
     for count_, (kind, _, row) in enumerate(work.scan_entities(name), 1):
         if count_ % _STEP_ROWS == 0:
             yield
@@ -191,7 +190,7 @@ def rezone(work: Working, name: str, timezone: str) -> Iterator[None]:
             if row[CUSTOMER] is not None:  # one who contributed nothing to what was kept has no row
                 of = customers.setdefault(row[CUSTOMER], Customer())
                 changed.add(row[CUSTOMER])
-            count(own, kind, row, of, local, operator.horizon, 1)
+            count(rules, kind, row, of, local, operator.horizon, 1)
     yield
     yield from work.fold({name: rules})
     yield

@@ -160,11 +160,11 @@ class Ledger:
             if part.kind == GROUP:
                 self._name_groups(part)
             elif part.kind == MEMBERSHIP:
-                yield from self._move(part, _only(rules[part.operator]))
+                yield from self._move(part, rules[part.operator])
             elif part.kind == CDR:
-                Cdrs(work, part, current, _only(rules[part.operator]), self._reject).upsert()
+                Cdrs(work, part, current, rules[part.operator], self._reject).upsert()
             else:
-                self._upsert(part, current, _only(rules[part.operator]))
+                self._upsert(part, current, rules[part.operator])
         yield from work.fold(rules)
 
     def _admit(self, part: Events) -> bool:
@@ -396,10 +396,6 @@ def _adds(kind: int, rules: Sequence[Rule]) -> list[Callable[[Customer | None, R
     if kind == PAYMENT:
         return [rule.payment for rule in rules if PAYMENTS in rule.bases]
     return [rule.session for rule in rules if SESSIONS in rule.bases]
-
-
-def _only(rules: Iterable[tuple[Table[Any], Rule]]) -> list[Rule]:
-    return [rule for _, rule in rules]
 
 
 def _kept(customer: Customer) -> Customer | None:

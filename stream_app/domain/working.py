@@ -7,7 +7,6 @@ freeze, when nothing in it is ahead of the rows. Operators and groups are few an
 
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -22,7 +21,7 @@ from stream_app.domain.tables import MONTHLY, TABLES, Table
 
 C = TypeVar("C", bound=Cell)
 
-CELLS_CACHED = 20_000  # of each table
+CELLS_CACHED = 5_000  # of each table
 STEP_CELLS = 2_000  # of what may concern very many: some milliseconds
 
 
@@ -206,10 +205,10 @@ class Working:
         """The zone of an operator."""
         return zone(self.operators[operator].timezone)
 
-    def rules(self, operator: str) -> list[tuple[Table[Any], Rule]]:
-        """The rules of all tables, without differences so far, bounded by what is kept."""
+    def rules(self, operator: str) -> list[Rule]:
+        """The rules of TABLES in their order, without differences so far, bounded by what is kept."""
         found = self.operators[operator]
-        return [(table, table.rule(found)) for table in TABLES]
+        return [table.rule(found) for table in TABLES]
 
     # -- reading
 
@@ -294,31 +293,36 @@ class Working:
             if table is not MONTHLY:
                 self.touch(table, CellKey(operator, group, table.current(found)))
 
-    def fold(self, rules: Mapping[str, Iterable[tuple[Table[Any], Rule]]]) -> Iterator[None]:
-        """Add the differences of operators' rules to their cells, in steps."""
-        done = 0
-        for operator, own in rules.items():
-            for table, rule in own:
+    def fold(self, rules: Mapping[str, Sequence[Rule]]) -> Iterator[None]:
+        """Add the differences of operators' `rules` to their cells, in steps."""
+        for index, table in enumerate(TABLES):
+            count, step = 0, list[tuple[Rule, dict[Place, list[CellKey]]]]()
+            for operator, own in rules.items():
+                rule = own[index]
                 touched = iter(rule.touched())
                 while places := _places(operator, touched):
-                    done += self._fold(table, rule, places)
-                    if done >= STEP_CELLS:
+                    step.append((rule, places))
+                    count += sum(map(len, places.values()))
+                    if count >= STEP_CELLS:
+                        self._fold(table, step)
                         yield
-                        done = 0
+                        count, step = 0, []
                 if table is MONTHLY and isinstance(rule, FigureRule):
                     self._count_payments(operator, rule)
+            self._fold(table, step)
 
-    def _fold(self, table: Table[Any], rule: Rule, places: dict[Place, list[CellKey]]) -> int:
-        """Add a rule's differences to the cells of these places; how many cells there are."""
-        cells, keys = self.cells[table.name], set(chain.from_iterable(places.values()))
+    def _fold(self, table: Table[Any], step: Sequence[tuple[Rule, dict[Place, list[CellKey]]]]) -> None:
+        """Add differences of rules to the cells of some places of each; all are read at once, whosever they are."""
+        cells = self.cells[table.name]
+        keys = dict.fromkeys(key for _, places in step for own in places.values() for key in own)
         cells.load(keys)
         get = cells.get
-        rule.fold({place: [get(key) for key in own] for place, own in places.items()})
+        for rule, places in step:
+            rule.fold({place: [get(key) for key in own] for place, own in places.items()})
         cells.changed.update([(key, get(key)) for key in keys])
         if table is MONTHLY:
             for key in keys:
                 self._list(key, get(key))
-        return len(keys)
 
     def _count_payments(self, operator: str, rule: FigureRule) -> None:
         """Count an operator's payments by currency and month: they settle the currency of one that announced none."""
