@@ -18,6 +18,7 @@ from tests.support.deployment import ROOT, Deployment
 
 _OPERATORS: Final = 16
 _PER_SECOND: Final = 50
+_LINES_MAX: Final = 20  # a minute
 _FRESH_S: Final = 5.0  # as-of that is older is not fresh
 _PROCESSES: Final = ("worker-1", "worker-2", "monitor")
 
@@ -120,7 +121,10 @@ def _lose(deployment: Deployment, cluster: Cluster, away_s: float, say: Callable
         time.sleep(max(0.0, began + seconds - time.time()))
         took, ages = time.time() - began, watch.ages(began)
         late = [at for at, age in ages if age > _FRESH_S]
-        most = max(after - before for after, before in zip(_lines(deployment), lines, strict=True))
+        new = [after[len(before) :] for after, before in zip(_lines(deployment), lines, strict=True)]
+        most = max(new, key=len)
+        if len(most) > _LINES_MAX * took / 60:
+            say("\n".join(most))  # for who wants to know which
         losses.append(
             Loss(
                 what,
@@ -128,7 +132,7 @@ def _lose(deployment: Deployment, cluster: Cluster, away_s: float, say: Callable
                 max(age for _, age in ages),
                 max(late) - began if late else 0.0,
                 (_cpu_s(deployment) - cores) / took,
-                round(most * 60 / max(took, 60)),
+                round(len(most) * 60 / max(took, 60)),
                 sum(deployment.process(name).poll() is not None for name in _PROCESSES),
             )
         )
@@ -191,5 +195,5 @@ def _cpu_s(deployment: Deployment) -> float:
     return float(sum(found.user + found.system for found in times))
 
 
-def _lines(deployment: Deployment) -> list[int]:
-    return [deployment.log(name).count("\n") for name in _PROCESSES]
+def _lines(deployment: Deployment) -> list[list[str]]:
+    return [deployment.log(name).splitlines() for name in _PROCESSES]
