@@ -109,7 +109,7 @@ def new_app(
         topic_disable_leader=True,
         topic_allow_declare=declares,
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=1 << 20,
+        consumer_max_fetch_size=1 << 18,  # compressed, of each partition; decoded it is far larger
         consumer_metadata_max_age_ms=5000,  # a new topic or partition is seen within this time
         stream_buffer_maxsize=16,  # counts fetches
         stream_wait_empty=False,

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 _LOG = b"l"  # changelog position and clean_ms; only in the store
 _log = struct.Struct("<qq")
 _log_of_1 = struct.Struct("<q")  # without clean_ms
-_MEMTABLE_BYTES = 16 << 20
+_MEMTABLE_BYTES = 8 << 20
 
 
 class StoreClosed(Exception):  # noqa: N818  # what it is, not what failed

@@ -13,7 +13,7 @@ from stream_app.sizing.lines import BYTES, CORES, COUNT, SECONDS, Limit, Line, S
 from stream_app.sizing.state import StateSize
 
 PARTITIONS_MIN, PARTITIONS_MAX, WORKERS_MIN = 8, 65_535, 2
-_MEMTABLES_BYTES = 48 << 20  # of a partition at most: stream_app/partition/store.py
+_MEMTABLES_BYTES = 24 << 20  # of a partition at most: stream_app/partition/store.py
 _CACHE_MB = 64  # block_cache_mb of what was measured
 _FAR_S = 3_600.0  # of the backlog whose catching up is told
 _RESTART_S = 3_600.0  # within which an empty disk should be filled again
