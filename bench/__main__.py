@@ -61,22 +61,25 @@ def main() -> int:
         action="store_true",
         help="write what peers took into docs/performance.md and README.md, and costs into docs/sizing.md",
     )
-    parser.add_argument("--rate", type=int, default=1_000, help="source records a second while latency is measured")
+    parser.add_argument(
+        "--rates", type=int, nargs="+", default=[1_000], help="source records a second while latency is measured"
+    )
     parser.add_argument("--seconds", type=int, default=20, help="how long latency is measured")
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.groups if name not in GROUPS]:
         parser.error(f"no such rows: {', '.join(unknown)}")
     for name, low, high in (
         ("events", 1_000, 10_000_000),
-        ("rate", 1, 20_000),
         ("seconds", 1, 600),
     ):
         if (given := getattr(arguments, name)) is not None and not low <= given <= high:
             parser.error(f"--{name.replace('_', '-')} must be {low:,} to {high:,}")
+    if not all(1 <= rate <= 20_000 for rate in arguments.rates):
+        parser.error("--rates must be 1 to 20,000")
     found: list[Row] = []
     try:
         with Stack() as stack:
-            asked = arguments.rate, arguments.seconds, arguments.data, arguments.systems, arguments.page
+            asked = arguments.rates, arguments.seconds, arguments.data, arguments.systems, arguments.page
             ctx = Context(stack, arguments.events or 400_000, arguments.events or 1_000_000, *asked, arguments.curves)
             for name in GROUPS:
                 if name in arguments.groups or not arguments.groups:

@@ -34,12 +34,12 @@ class Loaded(NamedTuple):
 
 @dataclass(slots=True)
 class Context:
-    """One run. `data`, `systems`: what is measured side by side; `page`: it is written down; `curves`: which of them. `loaded`: the state that the whole path left, once `bench.load` ran it."""
+    """One run. `data`, `systems`: what is measured side by side; `rates`: source records a second while latency is measured; `page`: it is written down; `curves`: which of them. `loaded`: the state that the whole path left, once `bench.load` ran it."""
 
     stack: Stack
     events: int
     peers_events: int
-    rate: int
+    rates: Sequence[int]
     seconds: int
     data: Sequence[str]
     systems: Sequence[str]

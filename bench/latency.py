@@ -6,25 +6,31 @@ reads as-of, then an operator's document, which must hold all its payments appen
 
 import itertools
 import sys
+import threading
 import time
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import orjson
 from confluent_kafka import Consumer, TopicPartition
 
+from bench import pages
 from bench.context import Context, Row, say
 from bench.load import READY_SECONDS_MAX
 from bench.meter import Meter
 from bench.results import Results, parse_as_of
 from bench.stack import Space, Stack
+from config.settings import ROOT
 from stream_app.local.errors import LocalError
 
+PAGE = ROOT / "docs" / "performance.md"
 OPERATORS = 16
 WARM_UP_S = 3  # not counted
 _LOOK_S = 0.005
+_CLICKHOUSE_LOOK_S = 0.05
 _BEHIND_S_MAX = 60.0
 
 
@@ -46,30 +52,94 @@ class Taken(NamedTuple):
     appended_ms: int
 
 
+class Found(NamedTuple):
+    """What was measured at a pace: milliseconds until results are there, ascending, and how many cores the worker took."""
+
+    rate: int
+    redis: list[float]
+    clickhouse: list[float]
+    cores: float
+    checks: int
+
+
 def rows(ctx: Context) -> list[Row]:
-    """Percentiles, and what the worker used meanwhile."""
-    space = ctx.stack.space("latency", log_append_time=True)
+    """Percentiles, and what the worker used meanwhile, at each pace asked for."""
+    found = [_measure(ctx, rate) for rate in ctx.rates]
+    if ctx.page:
+        _write(found, ctx.seconds)
+    return [row for one in found for row in _rows(one)]
+
+
+def _measure(ctx: Context, rate: int) -> Found:
+    space = ctx.stack.space(f"latency{rate}", log_append_time=True)
     meter = Meter(ctx.stack, ctx.stack.start_worker(space))
     meter.until(ctx.stack.run.ready_file(meter.running.name).exists, "starting", READY_SECONDS_MAX)
-    count = ctx.rate * (ctx.seconds + WARM_UP_S)
-    say(f"latency: {ctx.rate:,} payments a second for {ctx.seconds} s, after {WARM_UP_S} s that are not counted")
-    looks, cores = _look(ctx.stack, space, meter, ctx.rate, count)
-    taken = _read_back(space, count)
+    count = rate * (ctx.seconds + WARM_UP_S)
+    say(f"latency: {rate:,} payments a second for {ctx.seconds} s, after {WARM_UP_S} s that are not counted")
+    with _ClickHouse(space) as clickhouse:
+        looks, cores = _look(ctx.stack, space, meter, rate, count)
+        taken = _read_back(space, count)
+        meter.until(clickhouse.is_past(max(one.appended_ms for one in taken)), "ClickHouse", _BEHIND_S_MAX)
     ctx.stack.stop(meter.running)
     checks = _check(looks, taken)
     partitions = {look.operator: look.partition for look in looks if look.partition >= 0}
-    counted = [one for one in taken if one.number >= ctx.rate * WARM_UP_S]
-    found = sorted(_latencies(looks, partitions, counted))
+    counted = [one for one in taken if one.number >= rate * WARM_UP_S]
+    in_redis = sorted(_latencies([(look.at_ms, look.as_of) for look in looks], partitions, counted))
+    return Found(rate, in_redis, sorted(_latencies(clickhouse.looks, partitions, counted)), cores, checks)
+
+
+def _rows(one: Found) -> list[Row]:
     how = (
-        f"{len(found):,} payments, {ctx.rate:,} a second over {OPERATORS} operators in {len(set(partitions.values()))} partitions, from the broker's append "
-        f"until Redis' as-of is past it; a look each {_LOOK_S * 1000:.0f} ms. As-of kept its word in {checks:,} looks of {checks:,}"
+        f"{len(one.redis):,} payments, {one.rate:,} a second over {OPERATORS} operators, from the broker's append until Redis' as-of is past it; a look each "
+        f"{_LOOK_S * 1000:.0f} ms. As-of kept its word in {one.checks:,} looks of {one.checks:,}"
     )
     return [
-        Row("latency", "append to result, p50", f"{_percentile(found, 0.5):,.0f} ms", how),
-        Row("latency", "  p99", f"{_percentile(found, 0.99):,.0f} ms", "to stay below 1,000 ms"),
-        Row("latency", "  max", f"{found[-1]:,.0f} ms"),
-        Row("latency", "  CPU meanwhile", f"{cores:.0%} of a core", "of the worker, sinks included"),
-    ]
+        Row("latency", f"append to result, {one.rate:,} a second, p50", f"{_percentile(one.redis, 0.5):,.0f} ms", how),
+        Row("latency", "  p99", f"{_percentile(one.redis, 0.99):,.0f} ms", "to stay below 1,000 ms"),
+        Row("latency", "  max", f"{one.redis[-1]:,.0f} ms"),
+        Row("latency", "  in ClickHouse, p99", f"{_percentile(one.clickhouse, 0.99):,.0f} ms", "its as-of is in whole seconds, so up to one less"),
+        Row("latency", "  CPU meanwhile", f"{one.cores:.0%} of a core", "of the worker, sinks included"),
+    ]  # fmt: skip
+
+
+def _write(found: list[Found], seconds: int) -> None:
+    """The table of docs/performance.md."""
+    head = ["payments a second", "Redis p50, ms", "p99", "max", "ClickHouse p50, ms", "p99", "worker, cores"]
+    lines = [
+        [f"{one.rate:,}", *(f"{_percentile(one.redis, share):,.0f}" for share in (0.5, 0.99)), f"{one.redis[-1]:,.0f}",
+         *(f"{_percentile(one.clickhouse, share):,.0f}" for share in (0.5, 0.99)), f"{one.cores:.2f}"]
+        for one in found
+    ]  # fmt: skip
+    text = f"{pages.measured_on()} Each pace for {seconds} s.\n\n{pages.table(head, lines)}"
+    pages.put(
+        PAGE, text, "<!-- make bench writes latency from here -->", "<!-- make bench writes latency up to here -->"
+    )
+
+
+class _ClickHouse:
+    """Looks at ClickHouse's as-of, beside those at Redis: (time of the look, as-of by partition), in milliseconds."""
+
+    def __init__(self, space: Space) -> None:
+        self._results, self._over = Results(space), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="clickhouse")
+        self.looks: list[tuple[float, dict[int, int]]] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.wait(_CLICKHOUSE_LOOK_S):
+            as_of = self._results.clickhouse_as_of()
+            self.looks.append((time.time() * 1000, as_of))
+
+    def is_past(self, time_ms: int) -> Callable[[], bool]:
+        """Does each partition hold what was appended by then?"""
+        return lambda: bool(self.looks and self.looks[-1][1]) and min(self.looks[-1][1].values()) > time_ms
 
 
 def _look(stack: Stack, space: Space, meter: Meter, rate: int, count: int) -> tuple[list[Look], float]:
@@ -157,15 +227,17 @@ def _check(looks: list[Look], taken: list[Taken]) -> int:
     return checks
 
 
-def _latencies(looks: list[Look], partitions: dict[str, int], taken: list[Taken]) -> list[float]:
+def _latencies(
+    looks: list[tuple[float, dict[int, int]]], partitions: dict[str, int], taken: list[Taken]
+) -> list[float]:
     """Milliseconds from append to the first look at which as-of was past it."""
     steps: dict[int, tuple[list[int], list[float]]] = {}  # by partition as-of, rising, and when it was seen first
-    for look in looks:
-        for partition, as_of in look.as_of.items():
+    for at_ms, found in looks:
+        for partition, as_of in found.items():
             known, seen = steps.setdefault(partition, ([], []))
             if not known or as_of > known[-1]:
                 known.append(as_of)
-                seen.append(look.at_ms)
+                seen.append(at_ms)
     out = []
     for one in taken:
         known, seen = steps[partitions[one.operator]]

@@ -29,10 +29,15 @@ class Results:
 
     def is_clickhouse_past(self, time_ms: int) -> bool:
         """Does ClickHouse? Its as-of is in whole seconds."""
+        as_of = self.clickhouse_as_of()
+        return len(as_of) == self._settings.events_partitions and min(as_of.values()) >= time_ms
+
+    def clickhouse_as_of(self) -> dict[int, int]:
+        """As-of of ClickHouse by partition, epoch milliseconds, though it is in whole seconds."""
         rows = self.ask(
             "SELECT partition, toUnixTimestamp(max(as_of)) FROM {}.ads_operation_crm_as_of GROUP BY partition"
         )
-        return len(rows) == self._settings.events_partitions and min(as_of for _, as_of in rows) * 1000 >= time_ms
+        return {partition: as_of * 1000 for partition, as_of in rows}
 
     def counts(self) -> tuple[int, int]:
         """Payments and sessions of all operators in all retained months, in ClickHouse."""

@@ -3,7 +3,6 @@
 An aim that is missed stands there as missed. Values of a run only: what people wrote around the marks stays.
 """
 
-import platform
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,16 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 from bench.context import Row
-from bench.pages import put, table
+from bench.pages import measured_on, put, table
 from bench.peers import ours
 from bench.peers.measured import Measured, Missing
 from bench.peers.systems import PEERS
 from bench.traffic import DATA_SETS
 from config.settings import ROOT
-from stream_app.local import kafka_server
 
 Found = Sequence[Measured | Missing]
 README: Final = "<!-- make bench writes from here -->", "<!-- make bench writes up to here -->"
@@ -95,32 +91,13 @@ def section(found: Found, profile: str) -> str:
     data = [name for name in DATA_SETS if any(one.data == name for one in found)]
     return "\n\n".join(
         [
-            _how(),
+            measured_on(),
             *(_data_section(name, [one for one in found if one.data == name], found) for name in data),
             "How each is set up:\n\n"
             + "\n".join(f"- {TITLES[name]}: {NOTES[name]}." for name in dict.fromkeys(one.system for one in found)),
             *([_memory(found)] if _memory(found) else []),
             f"Where ours spends its CPU, in one process without servers (`python -m bench.inside`):\n\n```\n{profile}\n```",
         ]
-    )
-
-
-def _how() -> str:
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.strip()
-    cpu = next(
-        (
-            line.split(":", 1)[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.machine(),
-    )
-    memory = psutil.virtual_memory().total >> 30
-    return (
-        f"Measured {datetime.now(UTC):%Y-%m-%d} at commit `{commit}`, one system at a time, servers on the same machine: {psutil.cpu_count()} cores of {cpu}, "
-        f"{memory} GiB, {platform.system()} {platform.release()}, Python {platform.python_version()}, Kafka {kafka_server.VERSION}; load {psutil.getloadavg()[0]:.1f} at the end."
     )
 
 

@@ -110,7 +110,7 @@ def test_the_readme_has_its_marks_and_the_page_what_it_says_of_them():
 def test_ours_is_right_on_real_servers_at_the_smallest_size(kafka, redis_url, clickhouse_url):
     addresses = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "REDIS_URL": redis_url, "CLICKHOUSE_URL": clickhouse_url}
     stack = Stack(addresses, first=8)
-    ctx = Context(stack, 0, 2_000, 0, 0, ["small"], ["ours", "floor"], page=False)
+    ctx = Context(stack, 0, 2_000, [], 0, ["small"], ["ours", "floor"], page=False)
     ours, floor = measure(ctx)
     assert not isinstance(ours, Missing), ours
     assert not isinstance(floor, Missing), floor
