@@ -5,8 +5,6 @@ partition never moves state. More workers take partitions off each other.
 """
 
 import asyncio
-import ctypes
-import gc
 import logging
 import os
 import signal
@@ -26,6 +24,7 @@ from agents import ingest as ingest_agent
 from agents import ledger as ledger_agent
 from config import source_maps
 from config.settings import Settings
+from stream_app import memory
 from stream_app.clients import client
 from stream_app.clients.waiting import until_kafka_answers
 from stream_app.domain import working
@@ -62,8 +61,6 @@ INGEST, LEDGER = "ingest", "ledger"
 _LOG_S, _LINES = 60.0, 6  # aiokafka's log: of the same place in the code one line in this time, of all places so many
 _FOLLOW_AGAIN_S = 5.0
 _TOMBSTONES_MS = 24 * 3600 * 1000  # of Kafka's default delete.retention.ms
-_CYCLES_S = 300.0  # between two looks for cycles
-_MALLOC = {-8: 2, -3: 512 << 10, -1: 16 << 20}  # M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h
 
 
 class LedgerKafka:
@@ -302,38 +299,13 @@ def ledger_conf(settings: Settings, group: str, topic_id: str, *, muted: bool) -
 
 
 def prepare(*, traces: bool = False) -> None:
-    """What a process needs before its first app: whole batches from Kafka, a quiet log, and a collector that fits. `traces`: are they followed?"""
+    """What a process needs before its first app: whole batches from Kafka, a quiet log, and memory that fits. `traces`: are they followed?"""
     batches.install(headers=traces)
     client.install()
     logs.install(_LOG_S, _LINES, "opentelemetry", "urllib3")  # so it is with a collector that is away
     # A commit that takes longer than its interval is nobody's trouble.
     logging.getLogger("mode.timers").setLevel(logging.ERROR)
-    # A tick makes some hundred thousand lists, none cyclic, and drops them: looking for cycles among them took an eighth of the time, 0.1 s at once.
-    gc.set_threshold(500_000, 10, 10)
-    _give_freed_memory_back()
-
-
-def _give_freed_memory_back() -> None:
-    """Have glibc map large blocks, so that they are the system's again once they are freed. Other C libraries have no such call.
-
-    It would do so up to the size of the largest one freed so far only: memtables of RocksDB and fetches then lie in its heap, between what stays. Of
-    a worker of 550 MB, 50 to 100 MB were such gaps after two minutes of overload, and with these bounds 8 to 15 MB.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        for parameter, value in _MALLOC.items():
-            mallopt(parameter, value)
-
-
-async def free_cycles() -> None:
-    """Free what is cyclic, from time to time, until cancelled.
-
-    Each write to ClickHouse leaves some: its driver's columns are cyclic. What a tick allocates it frees again, so Python's count of allocations may
-    never reach the threshold of `prepare`.
-    """
-    while True:
-        await asyncio.sleep(_CYCLES_S)
-        gc.collect()
+    memory.fit_to_ticks()
 
 
 async def generation_in_force(settings: Settings) -> Settings:
@@ -399,7 +371,7 @@ def run(
 
     async def start_watching() -> None:
         app.add_future(worker.follow(settings))
-        app.add_future(free_cycles())
+        app.add_future(memory.free_cycles())
         if ready_file is not None:
             app.add_future(_tell_when_ready(apps, ready_file))
 

@@ -7,18 +7,18 @@ from unittest.mock import Mock
 
 from clickhouse_driver.columns.intcolumn import UInt64Column
 
-from stream_app import worker
+from stream_app import memory
 
 
 def test_columns_of_blocks_that_were_written_are_freed(monkeypatch):
     """As ClickHouse's driver leaves them. Python by itself would look for them after so many allocations more."""
-    monkeypatch.setattr(worker, "_CYCLES_S", 0.01)
+    monkeypatch.setattr(memory, "_CYCLES_S", 0.01)
 
     async def work():
         freed = asyncio.Event()
         weakref.finalize(UInt64Column(context=Mock(client_settings={})), freed.set)
         assert not freed.is_set(), "columns are not cyclic: nothing needs to be looked for"
-        freeing = asyncio.create_task(worker.free_cycles())
+        freeing = asyncio.create_task(memory.free_cycles())
         await asyncio.wait_for(freed.wait(), 60)
         freeing.cancel()
 

@@ -7,7 +7,7 @@ from tests.support.deployment import ROOT
 
 MAPPED = """
 import ctypes, sys
-from stream_app import worker
+from stream_app import memory
 
 class Info(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
@@ -15,8 +15,8 @@ class Info(ctypes.Structure):
 libc = ctypes.CDLL(None)
 libc.mallinfo2.restype = Info
 
-if sys.argv[1] == "prepared":
-    worker.prepare()
+if sys.argv[1] == "fitted":
+    memory.fit_to_ticks()
 large = bytearray(30 << 20)
 del large
 before = libc.mallinfo2().hblkhd
@@ -34,4 +34,4 @@ def _mapped(how: str) -> int:
 def test_a_block_is_mapped_though_larger_ones_were_freed():
     """glibc by itself takes it from its heap then, where it stays."""
     assert _mapped("as it comes") == 0
-    assert _mapped("prepared") >= 20 << 20
+    assert _mapped("fitted") >= 20 << 20
