@@ -11,8 +11,8 @@ While a tick commits, the next frames are applied. After any failure everything 
 
 import asyncio
 import logging
+import math
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -20,12 +20,13 @@ from typing import Any, TypeVar
 from stream_app.domain.cells import CellKey
 from stream_app.domain.tables import Table
 from stream_app.formats.frames import checksum
-from stream_app.formats.rows import POSITION, Ahead, Position, decode_position
+from stream_app.formats.rows import POSITION
 from stream_app.partition.conf import Conf, Crash
+from stream_app.partition.frame_queue import FrameQueue, check_frame
 from stream_app.partition.frontiers import Frontiers
 from stream_app.partition.frozen_rows import CommittedRows, FrozenRows
 from stream_app.partition.partition_state import PartitionState, Tick
-from stream_app.partition.positions import changed_rules, new_position, renewed_position
+from stream_app.partition.positions import position_of
 from stream_app.partition.room import Room
 from stream_app.ports.kafka import Fenced, Interrupted, Log, Range
 from stream_app.ports.records import Batch
@@ -40,19 +41,10 @@ log = logging.getLogger(__name__)
 _SLICE_BYTES = 150_000  # of frames applied without letting other work in: some 20 ms
 _TICK_BYTES_MAX = 1_000_000  # of frames in a tick under load; an event is some 75
 _TICK_CELLS_MAX = 10_000  # changed in a tick: with their rows and records some 50 MB, of each partition
-_QUEUED_BYTES_MAX = 2 * _TICK_BYTES_MAX
 _APART_MAX = 100_000  # events held of operators apart: some 50 MB
 _BEHIND_S = 5.0  # as-of older than this: catching up
 BEHIND_FACTOR = 3  # then results topics and sinks are written so much more seldom
 _STOP_S = 5.0  # a commit that hangs when the partition is given away is left to its next owner, who ends it
-
-
-class PositionError(Exception):
-    """The rows don't fit the events topic, or today's rules. Operator action: the message says it."""
-
-
-class SupersededError(Exception):
-    """A newer generation has taken the place of this one: what this worker owned is served there."""
 
 
 class Lane:
@@ -78,22 +70,18 @@ class Lane:
         self._told, self._lost, self._crash, self._room = told, lost, crash, room or Room()
         self.view = CommittedRows(partition, store)
         self._rows = FrozenRows(store)
-        self._queue: deque[tuple[bytes, int]] = deque()  # frames, and the times of their appends
-        self._queued = 0
+        self._name = f"{conf.topics.events}/{partition}"
+        self._queue = FrameQueue(self._name)
         self._wake = asyncio.Event()
-        self._published_at = 0.0
+        self._published_at = -math.inf
         self._task: asyncio.Task[None] | None = None
         self._commit_task: asyncio.Task[None] | None = None
         self._apart_task: asyncio.Task[None] | None = None
         self._closing = False
         self._stepping = False  # in the middle of what nothing may come between
         self._deferred: list[Callable[[], None]] = []  # to be done behind it
-        self._seeks = False  # frames behind those that come next are of before the seek
-        self.is_open = False
         self.muted = conf.muted
-        self.expected = self.committed = self.published = (
-            0  # offsets: to come next, in the store, in the results topics
-        )
+        self.committed = self.published = 0  # offsets, in the store and in the results topics
         self.frontiers = Frontiers(0, 0)
         self.ticks = self.frames = 0  # since the start, for the monitor
 
@@ -108,13 +96,12 @@ class Lane:
 
         `seeks`: the consumer is further on, and is told to go back; what it fetched before is dropped.
         """
-        position = self._position(where)
+        (row,) = self.store.load([POSITION])
+        position = position_of(row, self._conf, self._name, where)
         topics = self._conf.topics
         names = (*topics.results.values(), topics.dead_letters)
         partitions = {topic: await self._log.partitions(topic) for topic in names}
         self.frontiers = Frontiers(position.as_of, position.offset)
-        self._first, self._last_frame, self._fetched = where.first, position.last_frame, 0
-        self._leader_epoch = -1
         keeps_past = not (self.muted and where.first)
         self._state = PartitionState(
             self._conf,
@@ -126,37 +113,16 @@ class Lane:
             keeps_past=keeps_past,
             tracing=self._tracing,
         )
-        self.expected = self.committed = position.offset
+        self.committed = position.offset
         self.published = 0 if self._state.unpublished or self.muted else position.offset
-        self._seeks, self.is_open = seeks, True
+        self._queue.open(position, where.first, seeks=seeks)
         self._task = asyncio.create_task(self._run())
-
-    def _position(self, where: Range) -> Position:
-        conf, (raw,) = self._conf, self.store.load([POSITION])
-        if raw is None:
-            return new_position(conf.ledger, conf.topic_id, conf.generation, where.first)
-        position, name = decode_position(raw), f"{conf.topics.events}/{self.partition}"
-        if position.superseded_by:  # first: the topic may be gone by now, or have been empty
-            raise SupersededError(f"generation {position.superseded_by} has taken the place of {conf.generation}")
-        if (position.topic_id, position.generation) != (conf.topic_id, conf.generation):
-            raise PositionError(
-                f"{name} is another topic than the one the state was made from: see docs/operating.md, Another history"
-            )
-        if position.applied > where.end:
-            raise self._other_history(f"it ends at {where.end}, and the state goes on at {position.applied}")
-        if position.offset < where.first:
-            raise PositionError(
-                f"{name} has offsets {where.first} to {where.end}, the state goes on at {position.offset}: see docs/operating.md, Another history"
-            )
-        if changed := changed_rules(position, conf.ledger):
-            raise PositionError(f"{name} was counted by other rules ({changed}): run `stream-app rebuild`")
-        return renewed_position(position, conf.ledger)
 
     async def stop(self) -> bool:
         """Commit and publish what was applied, drop what was not; all of it where that takes too long. Whether it did not."""
         late: set[asyncio.Task[None]] = set()
         self._closing = True
-        self.is_open = False
+        self._queue.is_open = False
         self._wake.set()
         if self._task is not None:
             _, late = await asyncio.wait({self._task}, timeout=_STOP_S)
@@ -213,82 +179,52 @@ class Lane:
     # -- work
 
     @property
+    def is_open(self) -> bool:
+        """Does it take frames?"""
+        return self._queue.is_open
+
+    @property
+    def expected(self) -> int:
+        """The offset of the frame to come next."""
+        return self._queue.expected
+
+    @property
     def fetch_from(self) -> int:
-        """Where to fetch from: the frame before those that come next, by which a history that changed is found out."""
-        return max(self._first, self.expected - 1)
+        """Where the consumer is to fetch from."""
+        return self._queue.fetch_from
+
+    @property
+    def queued_bytes(self) -> int:
+        """Of frames that are not applied yet."""
+        return self._queue.size
 
     def reached(self, time_ms: int, end: int) -> None:
         """Take a sample of the as-of frontier: the end of the events partition by then. `Raises` PositionError."""
-        if end < self._fetched:
-            raise self._other_history(f"it ends at {end}, and its frames up to {self._fetched} were read")
-        self._fetched = self.expected  # before the next sample is taken
+        self._queue.reached(end)
         self.frontiers.add(time_ms, end)
 
     @property
     def is_full(self) -> bool:
         """Is so much queued that nothing more should be fetched? What has been is taken all the same, and other partitions don't wait."""
-        return self._queued >= _QUEUED_BYTES_MAX or (self.is_open and self._state.apart.events >= _APART_MAX)
+        return self._queue.is_full or (self.is_open and self._state.apart.events >= _APART_MAX)
 
     def look_at_store(self) -> None:
         """Somebody who reads the store found something wrong."""
         self._wake.set()
 
     async def put(self, batches: Sequence[Batch]) -> bool:
-        """Queue frames; known ones are dropped. `Raises` PositionError for a gap.
-
-        False: the partition has a new leader, which may know another history. The consumer must go back to `fetch_from` first; what it has fetched
-        till then is dropped.
-        """
+        """Queue frames; False: the consumer must go back to `fetch_from` first. `Raises` PositionError for a gap."""
         if not self.is_open:
             return True
-        for batch in batches:
-            if self._seeks and batch.offsets[0] > self.fetch_from:
-                continue
-            self._seeks = False
-            is_next = batch.offsets[0] == self.expected > self._first
-            if batch.leader_epoch > self._leader_epoch >= 0 and is_next:
-                self._leader_epoch, self._seeks = batch.leader_epoch, True
-                return False
-            self._leader_epoch = max(self._leader_epoch, batch.leader_epoch)
-            if batch.offsets[0] > self.expected or batch.next_offset - batch.offsets[0] != len(batch):
-                raise PositionError(
-                    f"{self._conf.topics.events}/{self.partition}: expected offset {self.expected}, got {batch.offsets[0]}"
-                )
-            known = max(0, self.expected - batch.offsets[0])
-            self._compare(batch, known - 1)
-            self.expected = max(self.expected, batch.next_offset)
-            for frame, timestamp_ms in zip(batch.values[known:], batch.timestamps[known:], strict=True):
-                if frame is None:
-                    raise PositionError(f"{self._conf.topics.events}/{self.partition} holds a record without a value")
-                self._queue.append((frame, timestamp_ms))
-                self._queued += len(frame)
-            if batch.headers and self._state.traces is not None:
-                self._state.traces.arrived(batch.headers, batch.offsets[0] + known)
-            if known < len(batch):
-                self._last_frame = checksum(*self._queue[-1])
-        self._wake.set()
-        return True
-
-    def _compare(self, batch: Batch, index: int) -> None:
-        """Raise PositionError if the last known frame, which the batch has at an index, if it has, is another one now."""
-        if not 0 <= index < len(batch):
-            return
-        frame = batch.values[index] or b""
-        if self._last_frame not in {0, checksum(frame, batch.timestamps[index])}:
-            raise self._other_history(
-                f"at offset {batch.offsets[index]} stands another frame than the one that was read there"
-            )
-
-    def _other_history(self, how: str) -> PositionError:
-        """What to raise when frames that were read are gone."""
-        return PositionError(
-            f"{self._conf.topics.events}/{self.partition} has lost frames that Kafka had acknowledged: {how}. "
-            "The state holds them, and not what took their place: see docs/operating.md, Another history"
-        )
+        traces = self._state.traces
+        is_next = self._queue.put(batches, None if traces is None else traces.arrived)
+        if is_next:
+            self._wake.set()
+        return is_next
 
     async def _run(self) -> None:
         try:
-            committed_at = 0.0
+            committed_at = -math.inf
             while not self._closing:
                 self._check_store()
                 if self._commit_task is not None and self._commit_task.done():
@@ -312,13 +248,13 @@ class Lane:
             if self._state.changed or self._state.unpublished:
                 await self._commit(await self._freeze(publish=True))
         except (Fenced, Interrupted) as exc:
-            self._drop()
+            self._queue.close()
             self._lost(self, "the transaction is lost", f"{type(exc).__name__}: {exc}")
         except StoreCorrupt as exc:
-            self._drop()
+            self._queue.close()
             self._lost(self, "the local state can't be read", str(exc))
         except Exception as exc:
-            self._drop()
+            self._queue.close()
             log.exception("partition %d failed", self.partition)
             await self._crash(exc)
         finally:
@@ -363,16 +299,10 @@ class Lane:
         self._state.tidy()
 
     async def _apply(self) -> int:
-        frames: list[tuple[bytes, int]] = []
-        size = 0
-        while self._queue and size < _SLICE_BYTES:
-            frames.append(self._queue.popleft())
-            size += len(frames[-1][0])
+        frames = self._queue.take(_SLICE_BYTES)
         first, ahead, began_ns = self._state.read, self._state.position.ahead, time.time_ns()
         count = await self._step_through(self._state.applying([frame for frame, _ in frames]))
-        self._queue.extendleft(reversed(frames[count:]))
-        size -= sum(len(frame) for frame, _ in frames[count:])
-        self._queued -= size
+        self._queue.give_back(frames[count:])
         self.frames += count
         if count:
             self._state.frame_before = checksum(*frames[count - 2]) if count > 1 else self._state.last_frame
@@ -380,15 +310,9 @@ class Lane:
         if self._state.traces is not None:
             self._state.traces.applied(first, first + count, began_ns)
         if ahead is not None and first < ahead.offset <= first + count:
-            self._compare_ahead(ahead, frames[ahead.offset - first - 1])
-        return size
-
-    def _compare_ahead(self, ahead: Ahead, frame: tuple[bytes, int]) -> None:
-        """Raise PositionError if the last frame that an earlier owner had applied, with operators apart, is another one now."""
-        if checksum(*frame) != ahead.last_frame:
-            raise self._other_history(
-                f"at offset {ahead.offset - 1} stands another frame than the one that was read there"
-            )
+            # an earlier owner had applied it, with operators apart
+            check_frame(self._name, ahead.offset - 1, frames[ahead.offset - first - 1], ahead.last_frame)
+        return sum(len(frame) for frame, _ in frames[:count])
 
     @property
     def events(self) -> int:
@@ -453,8 +377,3 @@ class Lane:
             return
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._wake.wait(), None if when is None else max(0.0, when - time.monotonic()))
-
-    def _drop(self) -> None:
-        self.is_open = False
-        self._queue.clear()
-        self._queued = 0

@@ -17,8 +17,9 @@ from pathlib import Path
 import msgspec
 
 from stream_app.partition.conf import Conf, Crash
-from stream_app.partition.lane import Lane, SupersededError
+from stream_app.partition.lane import Lane
 from stream_app.partition.losses import Losses
+from stream_app.partition.positions import SupersededError
 from stream_app.partition.room import Room
 from stream_app.partition.sink_writer import SinkWriter
 from stream_app.partition.store import Store, new_cache

@@ -6,17 +6,15 @@ Invariant: `freeze` gives, for one offset, the changed rows with the position th
 topics and dead letters, and what sinks must copy: all of one state, made without letting anything in between.
 """
 
-import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from stream_app.domain import probe
-from stream_app.domain.cells import Cell, CellKey
-from stream_app.domain.errors import Reason, Rejection
-from stream_app.domain.events import ENTITIES, PARTITIONS_MAX, Events
-from stream_app.domain.ledger import Frozen, LateEvent, Ledger
-from stream_app.domain.steps import in_steps, outcome
+from stream_app.domain.cells import CellKey
+from stream_app.domain.events import ENTITIES, Events
+from stream_app.domain.ledger import Frozen, Ledger
+from stream_app.domain.steps import outcome
 from stream_app.domain.tables import TABLES, Table
 from stream_app.formats import rows
 from stream_app.formats.frames import FramePart, decode_frame
@@ -24,20 +22,13 @@ from stream_app.formats.rows import Position, version_of
 from stream_app.partition.apart import OperatorsApart
 from stream_app.partition.conf import Conf
 from stream_app.partition.frozen_rows import FrozenRows, encoding
+from stream_app.partition.outbox import Outbox, Records, shown
 from stream_app.partition.past_cells import PastCells
 from stream_app.partition.traces import Traces
-from stream_app.ports.records import Record
 from stream_app.ports.sinks import Dirty
 from stream_app.ports.tracing import Span, Tracing
-from stream_app.sinks.dead_letters import dead_letter
-from stream_app.sinks.topics import ResultRecords, partition_for
-
-C = TypeVar("C", bound=Cell | None)
 
 _SWEEP_ROWS = 200
-_PUBLISHED_MAX = 20_000  # cells of a table in one transaction; a whole generation is published in several
-_STEP_RECORDS = 500  # made at once: some 10 ms
-_STEP_CELLS = 20_000  # noted at once: some 10 ms
 _APART_ROWS = 5_000  # entities of an operator that is counted anew beside the others: fewer take some 40 ms
 
 
@@ -48,7 +39,7 @@ class Tick(NamedTuple):
     """
 
     rows: dict[bytes, bytes]
-    records: dict[tuple[str, int], list[Record]]
+    records: Records
     offset: int
     published: int | None
     dirty: Dirty
@@ -85,13 +76,8 @@ class PartitionState:
         self._conf, self.partition, self._rows, self.position = conf, partition, frozen, position
         frozen.find_pieces()
         self._ledger = Ledger(frozen, conf.ledger, position.now)
-        self._results = ResultRecords(conf.ce_type_prefix, conf.ce_source)
-        self._partitions = partitions
-        self._dead: list[tuple[int, Record]] = []  # with the offset behind the frame
+        self._outbox = Outbox(conf, partition, partitions)
         self.muted = muted
-        self._unpublished: dict[str, set[CellKey]] = {
-            table.name: set() for table in TABLES
-        }  # changed, not in the results topics yet
         self._past = PastCells(frozen, partition) if keeps_past else None
         self._sweeping: tuple[str, tuple[bytes, str] | None] | None = None
         self.changed = False  # since the last freeze
@@ -113,15 +99,12 @@ class PartitionState:
         published = self.position.published
         if published >= version_of(self._conf.generation, self.applied):
             return
-        for table in TABLES:
-            for operator in self._ledger.work.operators.keys() - {probe.OPERATOR}:
-                found = self._rows.scan_cells(table, operator)
-                self._unpublished[table.name] |= {key for key, cell in found if cell.version > published}
+        self._outbox.recall(self._rows, self._ledger.work.operators.keys() - {probe.OPERATOR}, published)
 
     @property
     def unpublished(self) -> bool:
         """Is there something for the results topics, of what was frozen?"""
-        return any(self._unpublished.values())
+        return self._outbox.has_cells
 
     @property
     def cells(self) -> int:
@@ -169,11 +152,8 @@ class PartitionState:
             *frames, self._kept = frames
         yield from self._ledger.applying(frames)
         self.applied = max(self.applied, self.read - (self._kept is not None))
-        self._reject(self._ledger.late)
+        self._outbox.reject(self._ledger.late, self.applied)
         self.changed = self.changed or bool(frames)
-
-    def _reject(self, events: Iterable[LateEvent]) -> None:
-        self._dead += [(self.applied, self._dead_letter(late)) for late in events]
 
     def _takes_long(self, part: Events) -> bool:
         """Should the operator be apart from these events on? Not while nobody sees the results of the others."""
@@ -202,10 +182,10 @@ class PartitionState:
         self._kept = None
         yield from self._ledger.applying(kept)
         self.applied = max(self.applied, self.read)
-        self._reject(self._ledger.late)
+        self._outbox.reject(self._ledger.late, self.applied)
         for name, ledger, late in self.apart.end():
             self._ledger.take_over(ledger, name)
-            self._reject(late)
+            self._outbox.reject(late, self.applied)
         self.changed = True
 
     @property
@@ -220,15 +200,6 @@ class PartitionState:
             keys = [prefix + entity for entity in ids] if kind in ENTITIES else []
             out.append(Events(operator, kind, ids, keys, found, raws, again))
         return clock, out
-
-    def _dead_letter(self, late: LateEvent) -> Record:
-        rejection = Rejection(Reason.TOO_LATE, late.detail)
-        number, partition = divmod(late.partition, PARTITIONS_MAX)
-        topic = self._conf.topics.sources.get(
-            (late.kind, number), f"topic-{number}"
-        )  # the map of its topic may be gone
-        failed_at_ms = int(time.time() * 1000)
-        return dead_letter(topic, partition, late.offset, late.source_key, late.value, rejection, failed_at_ms)
 
     def tidy(self) -> bool:
         """Renew the cells of an operator, or delete a few rows past retention; False when there is nothing to do."""
@@ -264,13 +235,13 @@ class PartitionState:
         version = version_of(self._conf.generation, self.applied)
         frozen = yield from self._ledger.freezing(version, as_of_ms)
         self.changed = self.must_freeze = False
-        records: dict[tuple[str, int], list[Record]] = {}
+        records: Records = {}
         if not self.muted:
             yield from self._show(frozen, records, version, as_of_ms, publish=publish)
         self._move_position(as_of_ms)
         changes = yield from encoding(frozen)
         if self._past is not None:
-            changes |= self._past.changes(_shown(frozen.dropped))
+            changes |= self._past.changes(shown(frozen.dropped))
         changes = self._rows.freeze(changes)
         changes[rows.POSITION] = rows.encode_position(self.position)
         published = None if self.unpublished or self.muted else self.complete
@@ -291,33 +262,26 @@ class PartitionState:
     def _show(
         self,
         frozen: Frozen,
-        records: dict[tuple[str, int], list[Record]],
+        records: Records,
         version: int,
         as_of_ms: int,
         *,
         publish: bool,
     ) -> Iterator[None]:
-        """The records of results topics and dead letters that go with what was frozen, all but the probe's."""
-        self._tombstones(records, frozen, version, as_of_ms)
-        for name, cells in frozen.cells.items():
-            unpublished = self._unpublished[name]
-            for some in in_steps(cells.items(), _STEP_CELLS):
-                for key, cell in some:
-                    if key.operator != probe.OPERATOR:
-                        (unpublished.discard if cell is None else unpublished.add)(key)
-                yield
+        """The records of results topics and dead letters that go with what was frozen."""
+        self._outbox.tombstones(shown(frozen.dropped), version, as_of_ms, records)
+        yield from self._outbox.changed(frozen.cells)
         if publish:
-            yield from self._publish(records)
+            yield from self._outbox.publish(self._ledger.work, self.traces, records)
         if not self.unpublished:
             self.position.published = version
             if self.traces is not None:
                 self.traces.published(self.apart.__contains__)
-        self._gather(records, self._conf.topics.dead_letters, [letter for _, letter in self._dead])
-        self._dead = []
+        self._outbox.send_letters(records)
 
     def forget_letters(self, offset: int) -> None:
         """Drop dead letters of events that the serving generation has applied, up to this offset."""
-        self._dead = [(end, letter) for end, letter in self._dead if end > offset]
+        self._outbox.forget_letters(offset)
 
     def show(self, cells: Iterable[tuple[Table[Any], CellKey, str]]) -> None:
         """Show cells, those of figures in a currency, from now on, where they are kept: what the serving generation shows goes on to be shown.
@@ -348,38 +312,6 @@ class PartitionState:
         """Note that the store holds the last tick."""
         self._rows.committing = {}
 
-    def _gather(self, out: dict[tuple[str, int], list[Record]], topic: str, records: Iterable[Record]) -> None:
-        count = self._partitions[topic]
-        for record in records:
-            out.setdefault((topic, partition_for(record.key, count)), []).append(record)
-
-    def _tombstones(
-        self, out: dict[tuple[str, int], list[Record]], frozen: Frozen, version: int, as_of_ms: int
-    ) -> None:
-        """Add tombstones of cells that left retention; only the transaction that deletes cells knows of them."""
-        dropped = _shown(frozen.dropped)
-        for table in TABLES:
-            topic = self._conf.topics.results[table.name]
-            for key, cell in dropped[table.name].items():
-                self._gather(out, topic, self._results.tombstones(table, key, cell, version, as_of_ms))
-
-    def _publish(self, out: dict[tuple[str, int], list[Record]]) -> Iterator[None]:
-        work = self._ledger.work
-        for table in TABLES:
-            topic, cells = self._conf.topics.results[table.name], work.cells[table.name]
-            unpublished = self._unpublished[table.name]
-            keys = list(islice(unpublished, _PUBLISHED_MAX))
-            for some in in_steps(keys, _STEP_RECORDS):
-                cells.load(some)
-                for key in some:
-                    operator = work.operators[key.operator]
-                    found = self._results.of(table, operator, key, cells.get(key), self.partition)
-                    if self.traces is not None:
-                        found = self.traces.marked(topic, key.operator, found)
-                    self._gather(out, topic, found)
-                yield
-            unpublished.difference_update(keys)
-
     def _dirty(self, frozen: Frozen) -> Dirty:
         dirty = Dirty({table.name: set(frozen.cells[table.name]) for table in TABLES}, set(frozen.relisted))
         for operator, group in frozen.hidden:
@@ -387,11 +319,3 @@ class PartitionState:
             for table in TABLES:
                 dirty.cells[table.name].add(CellKey(operator, group, table.current(today)))
         return dirty
-
-
-def _shown(tables: dict[str, dict[CellKey, C]]) -> dict[str, dict[CellKey, C]]:
-    """Cells without those of the probe's operator."""
-    return {
-        name: {key: cell for key, cell in cells.items() if key.operator != probe.OPERATOR}
-        for name, cells in tables.items()
-    }

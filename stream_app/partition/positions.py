@@ -7,12 +7,55 @@ import msgspec
 from stream_app.domain.local_time import ZONE_RULES
 from stream_app.domain.tables import VERSION
 from stream_app.domain.working import Settings
-from stream_app.formats.rows import FORMAT, FormatError, Position
+from stream_app.formats.rows import FORMAT, FormatError, Position, decode_position
+from stream_app.partition.conf import Conf
+from stream_app.ports.kafka import Range
 
 # Figures up to this version count fields that rows of before don't have: as unknown ones they add nothing, so nothing is
 # ever taken back that was not added. Later figures and tables count what rows hold already, so only rows that were
 # counted with them can be gone on with.
 _COUNTED_WITHOUT: Final = 2
+
+
+class PositionError(Exception):
+    """The rows don't fit the events topic, or today's rules. Operator action: the message says it."""
+
+
+class SupersededError(Exception):
+    """A newer generation has taken the place of this one: what this worker owned is served there."""
+
+
+def lost_frames(name: str, how: str) -> PositionError:
+    """What to raise when frames of topic/partition that were read are gone."""
+    return PositionError(
+        f"{name} has lost frames that Kafka had acknowledged: {how}. "
+        "The state holds them, and not what took their place: see docs/operating.md, Another history"
+    )
+
+
+def position_of(row: bytes | None, conf: Conf, name: str, where: Range) -> Position:
+    """Where to go on by the row of the position, None: there is none yet. `name`: topic/partition of the events, which has these offsets.
+
+    `Raises` PositionError, SupersededError; FormatError when the rows are of a newer version.
+    """
+    if row is None:
+        return new_position(conf.ledger, conf.topic_id, conf.generation, where.first)
+    position = decode_position(row)
+    if position.superseded_by:  # first: the topic may be gone by now, or have been empty
+        raise SupersededError(f"generation {position.superseded_by} has taken the place of {conf.generation}")
+    if (position.topic_id, position.generation) != (conf.topic_id, conf.generation):
+        raise PositionError(
+            f"{name} is another topic than the one the state was made from: see docs/operating.md, Another history"
+        )
+    if position.applied > where.end:
+        raise lost_frames(name, f"it ends at {where.end}, and the state goes on at {position.applied}")
+    if position.offset < where.first:
+        raise PositionError(
+            f"{name} has offsets {where.first} to {where.end}, the state goes on at {position.offset}: see docs/operating.md, Another history"
+        )
+    if changed := changed_rules(position, conf.ledger):
+        raise PositionError(f"{name} was counted by other rules ({changed}): run `stream-app rebuild`")
+    return renewed_position(position, conf.ledger)
 
 
 def new_position(rules: Settings, topic_id: str, generation: int, first: int) -> Position:

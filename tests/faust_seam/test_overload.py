@@ -38,7 +38,7 @@ async def watch():
     began, found = process.memory_info().rss, {"queued": 0, "memory": 0, "pauses": 0}
     was_full = lanes.full()
     while any(lane.committed < frames for lane in own):
-        found["queued"] = max(found["queued"], *(lane._queued for lane in own))
+        found["queued"] = max(found["queued"], *(lane.queued_bytes for lane in own))
         found["memory"] = max(found["memory"], process.memory_info().rss - began)
         found["pauses"] += len(lanes.full() - was_full)
         was_full = lanes.full()

@@ -223,3 +223,11 @@ def test_the_files_that_the_pages_name_exist_or_are_made_by_a_list():
     for page in PAGES:
         for name in re.findall(r"`((?:stream_app|agents|tables|config|tests|bench|docs)/[\w./-]*)`", prose(page)):
             assert (ROOT / name).exists() or name in made, f"{page.name}: {name}"
+
+
+def test_the_modules_that_the_architecture_names_by_their_ends_exist():
+    """A page of one room names its modules without the folders before."""
+    there = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    named = re.findall(r"`([\w/]+\.py)`", (ROOT / "docs" / "architecture.md").read_text())
+    assert len(named) > 10
+    assert [name for name in named if f"/{name}\n" not in there and f"\n{name}\n" not in there] == []

@@ -17,9 +17,9 @@ from stream_app.formats.rows import POSITION, Ahead, Position, decode_position, 
 from stream_app.partition import lane as lane_module
 from stream_app.partition import partition_state
 from stream_app.partition.frozen_rows import CommittedRows, FrozenRows
-from stream_app.partition.lane import Lane, PositionError
+from stream_app.partition.lane import Lane
 from stream_app.partition.partition_state import PartitionState
-from stream_app.partition.positions import new_position
+from stream_app.partition.positions import PositionError, new_position
 from stream_app.ports.kafka import Range
 from stream_app.ports.sinks import Dirty
 from tests.support.by_hand import Clock, Event, announced, clock, member, of, payment, session

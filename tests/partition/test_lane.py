@@ -9,8 +9,8 @@ import pytest
 
 from stream_app.formats.rows import POSITION, Position, decode_position, encode_position, version_of
 from stream_app.partition import lane as lane_module
-from stream_app.partition.lane import Lane, PositionError, SupersededError
-from stream_app.partition.positions import new_position
+from stream_app.partition.lane import Lane
+from stream_app.partition.positions import PositionError, SupersededError, new_position
 from stream_app.ports.kafka import Fenced, Interrupted, Range
 from stream_app.ports.records import Batch
 from tests.support.by_hand import clock, session

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stream_app.domain import calendar
-from stream_app.partition import frozen_rows, room
+from stream_app.partition import frame_queue, frozen_rows, room
 from stream_app.partition import lane as lane_module
 from stream_app.partition import lanes as lanes_module
 from stream_app.partition.frozen_rows import FrozenRows
@@ -276,7 +276,7 @@ async def test_the_consumer_goes_back_by_a_frame_when_a_partition_has_a_new_lead
 
 async def test_a_partition_whose_commit_hangs_takes_no_more_than_it_can_queue(workers, monkeypatch):
     """Nobody waits for it, and the other partitions commit. It goes on when the commit does."""
-    monkeypatch.setattr(lane_module, "_QUEUED_BYTES_MAX", 300)
+    monkeypatch.setattr(frame_queue, "_BYTES_MAX", 300)
     lanes = await workers.start("one", 0, 1)
     held = workers.kafka.logs[0][0].gate
     held.clear()

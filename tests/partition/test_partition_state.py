@@ -16,7 +16,7 @@ from stream_app.domain.local_time import day_of
 from stream_app.domain.tables import HALF_HOUR, MONTHLY
 from stream_app.formats import rows
 from stream_app.formats.rows import decode_position, version_of
-from stream_app.partition import partition_state
+from stream_app.partition import outbox
 from stream_app.partition.frozen_rows import CommittedRows, FrozenRows
 from stream_app.partition.partition_state import PartitionState, Tick
 from stream_app.partition.positions import new_position
@@ -175,7 +175,7 @@ def test_unmuted_it_publishes_all_of_its_cells():
 
 def test_it_publishes_them_a_number_at_a_time(monkeypatch):
     """A transaction can't hold a whole generation; nothing is said to be published before all is."""
-    monkeypatch.setattr(partition_state, "_PUBLISHED_MAX", 2)
+    monkeypatch.setattr(outbox, "_PUBLISHED_MAX", 2)
     partition = Partition(muted=True)
     partition.tick(START, *[session(f"s{day}", f"2026-11-{day:02d} 12:00") for day in range(1, 6)])
     partition.state.unmute()

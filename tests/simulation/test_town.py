@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from stream_app.formats.murmur2 import partition_for
-from stream_app.partition import lane, lanes, partition_state
+from stream_app.partition import lane, lanes, outbox, partition_state
 from stream_app.partition.conf import Pace
 from stream_app.partition.frozen_rows import CommittedRows
 from stream_app.ports.kafka import Sample
@@ -288,7 +288,7 @@ def _play(seed: int) -> int:
 
     rows = (0, 1_000_000)[seed % 2]  # whether an operator is applied apart while its zone is changed
     with patch.object(lanes, "Store", open_store), patch.object(partition_state, "_APART_ROWS", rows):
-        return virtual_time.run(main, NOW_MS, lane, lanes, partition_state)
+        return virtual_time.run(main, NOW_MS, lane, lanes, outbox)
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
