@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,6 @@ from typing import NamedTuple
 import faust
 from aiokafka.errors import KafkaError
 from faust.types import TP
-from mode import Service
 from prometheus_client import CollectorRegistry, start_http_server
 
 from agents import ingest as ingest_agent
@@ -30,13 +29,13 @@ from stream_app.clients.waiting import until_kafka_answers
 from stream_app.domain import working
 from stream_app.domain.tables import TABLES
 from stream_app.faust_seam.app import App, new_app
+from stream_app.faust_seam.background import Background
 from stream_app.formats import limits
 from stream_app.formats.generations import Generation, newest_serving
 from stream_app.ingest.ingest import Ingest, IngestConf
 from stream_app.ingest.metrics import IngestMetrics
 from stream_app.kafka import batches, generations, logs
-from stream_app.kafka.log import Appender, TransactionLog
-from stream_app.kafka.replay import replay
+from stream_app.kafka.log import Appender
 from stream_app.observing import durability, record_limits
 from stream_app.observing.answers import TopicConfig, TopicDescription
 from stream_app.observing.frontier import Frontier
@@ -46,7 +45,6 @@ from stream_app.partition.conf import Conf, Pace, Topics
 from stream_app.partition.lanes import Lanes
 from stream_app.partition.metrics import expose
 from stream_app.partition.sink_writer import SinkWriter
-from stream_app.ports.kafka import Range, Replayed
 from stream_app.ports.tracing import Spans, Tracing
 from stream_app.schema_registry.client import RegistryClient
 from stream_app.schema_registry.schemas import RegistrySchemas
@@ -54,77 +52,13 @@ from stream_app.sinks.clickhouse import ClickHouseSink
 from stream_app.sinks.redis import RedisSink
 from tables.cells import CellTable
 from tables.ledger import LedgerTable, changelog
+from tables.ledger_kafka import LedgerKafka
 
 log = logging.getLogger(__name__)
 
 INGEST, LEDGER = "ingest", "ledger"
 _LOG_S, _LINES = 60.0, 6  # aiokafka's log: of the same place in the code one line in this time, of all places so many
 _FOLLOW_AGAIN_S = 5.0
-_TOMBSTONES_MS = 24 * 3600 * 1000  # of Kafka's default delete.retention.ms
-
-
-class LedgerKafka:
-    """Kafka as the lanes need it."""
-
-    def __init__(self, settings: Settings, observer: Observer, member_id: Callable[[], str]) -> None:
-        self._kafka, self._settings, self._observer = settings.kafka, settings, observer
-        self._member_id = member_id
-        self._group = settings.ledger_group
-
-    def new_log(self, partition: int) -> TransactionLog:
-        """The transactions of a partition; the id is the partition's own, so a new owner fences the old one."""
-        return TransactionLog(
-            self._kafka,
-            f"{self._group}-{partition}",
-            self._group,
-            (self._settings.events, partition),
-            (changelog(self._group), partition),
-            self._settings.transaction_timeout_ms,
-        )
-
-    async def replay(self, topic: str, stores: Mapping[int, Replayed]) -> int:
-        """Bring stores up to the end of a changelog."""
-        return await replay(self._kafka, topic, stores)
-
-    async def owns(self, partition: int) -> bool | None:
-        """Whether the group has given an events partition to this worker; None while it rebalances. A Kafka that is away is waited for."""
-        groups = await until_kafka_answers(
-            lambda: self._observer.describe_groups([self._group]), f"partitions of {self._settings.events}"
-        )
-        group = groups.get(self._group)
-        if group is None or not group.is_settled:
-            return None
-        return (self._settings.events, partition) in group.members.get(self._member_id(), frozenset())
-
-    async def tombstones_ms(self, topic: str) -> int:
-        """For how long a compacted topic keeps tombstones. Where its configuration may not be read: Kafka's own default."""
-        found = await until_kafka_answers(lambda: self._observer.retention([topic]), f"the changelog {topic}")
-        return found[topic].tombstones_ms if topic in found else _TOMBSTONES_MS
-
-    async def ranges(self, topic: str, partitions: Sequence[int]) -> dict[int, Range]:
-        """Where partitions of a topic begin and end."""
-        tps = [(topic, partition) for partition in partitions]
-        what = f"partitions of {topic}"
-        starts = await until_kafka_answers(lambda: self._observer.starts(tps), what)
-        ends = await until_kafka_answers(lambda: self._observer.ends(tps), what)
-        return {partition: Range(starts[topic, partition], ends[topic, partition]) for partition in partitions}
-
-
-class Background(Service):
-    """Tasks of an app that run as long as it does (`add_future`); what fails in one crashes the app, and so ends the worker.
-
-    A service of its own, for the app's own tasks end only after the app's `stops`, which close what the tasks use.
-    """
-
-    def __init__(self, app: App) -> None:
-        super().__init__(beacon=app.beacon)
-
-    async def on_stop(self) -> None:
-        """Mode's hook. Mode itself cancels a task once; asyncio.wait_for of Python 3.11 can swallow a cancellation."""
-        while self._futures:
-            for future in self._futures:
-                future.cancel()
-            await asyncio.wait(self._futures, timeout=1)
 
 
 def ingest_conf(settings: Settings) -> IngestConf:
@@ -235,7 +169,11 @@ def create_ledger(
             background.add_future(writer.run())
 
     lanes = Lanes(
-        LedgerKafka(settings, observer, app.member_id), state_dir / group, settings.block_cache_mb, app.crash, app.seek
+        LedgerKafka(settings.kafka, observer, group, settings.events, settings.transaction_timeout_ms, app.member_id),
+        state_dir / group,
+        settings.block_cache_mb,
+        app.crash,
+        app.seek,
     )
     lanes.tracing = None if spans is None else Tracing(spans, group)
     expose(lanes.open_lanes, metrics)

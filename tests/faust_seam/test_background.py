@@ -4,7 +4,7 @@ import asyncio
 
 from mode import Service
 
-from stream_app.worker import Background
+from stream_app.faust_seam.background import Background
 
 
 class App(Service):
