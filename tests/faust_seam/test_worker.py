@@ -159,7 +159,7 @@ async def watch():
     print("full", flush=True)
     while lanes.lanes[1].committed < 5:
         await asyncio.sleep(0.05)
-    print("queued in megabytes:", lanes.lanes[0]._queued // 1_000_000, flush=True)
+    print("queued in megabytes:", lanes.lanes[0].queued_bytes // 1_000_000, flush=True)
     signalled.append(time.monotonic())
     os.kill(os.getpid(), signal.SIGTERM)
 

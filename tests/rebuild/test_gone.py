@@ -126,7 +126,7 @@ async def test_a_partition_that_is_taken_over_again_is_asked_again(muted):
     await until("the zeros are in a commit", lambda: muted.lane._commit_task is not None)
     muted.lane._task.cancel()
     muted.lane._commit_task.cancel()
-    muted.lane._drop()
+    muted.lane._queue.close()
     muted.log = MemoryLog()
     await muted.own()
     await waiting
