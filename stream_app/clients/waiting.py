@@ -59,7 +59,10 @@ def _causes(exc: BaseException | None) -> Iterator[BaseException]:
 def _lasts(exc: BaseException) -> bool:
     if isinstance(exc, KafkaException):
         return str(exc.args[0].name()).endswith(("AUTHORIZATION_FAILED", "AUTHENTICATION"))
-    return isinstance(exc, _LASTING) or not isinstance(exc, KafkaError | ClusterError | OSError | TimeoutError)
+    # EOFError: a broker that ends closes its connections, in the middle of an answer, too.
+    return isinstance(exc, _LASTING) or not isinstance(
+        exc, KafkaError | ClusterError | OSError | EOFError | TimeoutError
+    )
 
 
 _now_s = time.monotonic

@@ -7,7 +7,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.consumer import consumer
-from aiokafka.errors import NodeNotReadyError, RequestTimedOutError
+from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, RequestTimedOutError
 from aiokafka.producer import producer
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.produce import ProduceRequest
@@ -16,6 +16,7 @@ from aiokafka.structs import BrokerMetadata
 from stream_app.cli.generation import prepare_client
 from stream_app.clients import client as module
 from stream_app.clients.client import Client
+from stream_app.clients.waiting import passes
 from stream_app.local.ports import HOST
 from tests.support.waiting import until
 
@@ -150,6 +151,34 @@ async def test_its_end_does_not_wait_for_what_a_broker_does_not_take(kafka, new_
         )
     async with asyncio.timeout(60):
         await made.close()
+    server.close()
+
+
+@pytest.mark.parametrize("how", ["closed", "reset"])
+async def test_a_connection_that_ends_before_the_answer_comes_is_waited_for(kafka, new_client, how):
+    """A broker that ends closes its connections, one that is killed may have them reset."""
+    ending = False
+
+    async def serve(near, back):
+        far, there = await asyncio.open_connection(HOST, int(kafka.rpartition(":")[2]))
+        while data := await near.read(65_536):
+            if ending:
+                break
+            there.write(data)
+            back.write(await far.read(65_536))
+        there.close()
+        if how == "reset":
+            back.transport.abort()
+        back.close()
+
+    server = await asyncio.start_server(serve, HOST, 0)
+    relay = "bootstrap-0"
+    made = new_client(f"{HOST}:{server.sockets[0].getsockname()[1]}")
+    await made.send(relay, MetadataRequest([]))
+    ending = True
+    with pytest.raises(KafkaConnectionError) as caught:
+        await made.send(relay, MetadataRequest([]))
+    assert passes(caught.value)
     server.close()
 
 
