@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -168,7 +169,7 @@ async def test_a_connection_that_ends_before_the_answer_comes_is_waited_for(kafk
             back.write(await far.read(65_536))
         there.close()
         if how == "reset":
-            back.transport.abort()
+            back.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         back.close()
 
     server = await asyncio.start_server(serve, HOST, 0)

@@ -76,7 +76,9 @@ class Site:
         except AssertionError:
             self.incidents.append(f"worker-{number} did not stop within {STOP_S_MAX:.0f} s of SIGTERM")
         else:
-            if code:
+            # One that is still being loaded has no handler yet, and has taken nothing: the signal itself ends it.
+            was_early = code == -signal.SIGTERM and not self.deployment.run.ready_file(f"worker-{number}").exists()
+            if code and not was_early:
                 self.incidents.append(f"worker-{number} stopped with {code}")
 
     def worker_ended(self, number: int) -> bool:
