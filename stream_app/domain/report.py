@@ -87,21 +87,19 @@ def _forms(currency: str) -> list[tuple[str, int | None]]:
 
 
 def figure_values(cell: FigureCell | None, currency: str) -> Mapping[str, Value]:
-    """Name -> value of a cell's figures in a currency, in the order of FIGURES; zeros without a cell.
+    """Name -> value of a cell's figures in a currency, in the order of FIGURES; zeros without a cell. Must not be changed: others get the same.
 
     Figures of sessions are the same in each currency, also in one without an entry in the cell.
     """
     if cell is None:
-        return _zero_values(currency)
-    return _values(currency, figure_numbers(cell.payments.get(currency), cell.sessions))
+        return _values(currency, _NO_PAYMENTS, _NO_SESSIONS)
+    return _values(currency, tuple(cell.payments.get(currency, _NO_PAYMENTS)), tuple(cell.sessions))
 
 
-@lru_cache(1000)
-def _zero_values(currency: str) -> Mapping[str, Value]:
-    return _values(currency, figure_numbers(None, None))
-
-
-def _values(currency: str, numbers: Sequence[int]) -> Mapping[str, Value]:
+# Of the periods of a document most are as they were when it was written last, and a cell that changed is shown by each sink.
+@lru_cache(5000)
+def _values(currency: str, payments: tuple[int, ...], sessions: tuple[int, ...]) -> Mapping[str, Value]:
+    numbers = figure_numbers(payments, sessions)
     return {
         name: number if digits is None else decimal_string(number, digits)
         for (name, digits), number in zip(_forms(currency), numbers, strict=True)
@@ -123,7 +121,7 @@ def currencies_of(cells: Iterable[FigureCell | None], own: str) -> list[str]:
 def sum_slots(table: CountTable, cells: Iterable[CountCell | None]) -> list[int]:
     """Sums of the counts of several periods, by slot."""
     found = [cell.slots for cell in cells if cell is not None]
-    return [sum(counts) for counts in zip(*found, strict=True)] if found else table.new().slots
+    return list(map(sum, zip(*found, strict=True))) if found else table.new().slots
 
 
 class Place(NamedTuple):
