@@ -313,8 +313,14 @@ def _content(store: MemoryStore) -> dict[bytes, object]:
             for key, cell in CommittedRows(0, store).scan_cells(table, operator):
                 found[rows.cell_key(table, key)] = msgspec.structs.replace(cell, version=0, as_of=0)
     for key, value in store.rows.items():
-        if key[:1] in b"eco":
+        if key[:1] == b"e":
             found[key] = value
+        elif key[:1] == b"o":
+            operator = rows.decode_operator(value)
+            counted = {currency: months for currency, months in operator.payments.items() if months}
+            found[key] = msgspec.structs.replace(operator, payments=counted)  # a currency may be left without a month
+        elif key[:1] == b"c":
+            found[key] = msgspec.msgpack.decode(value[1:])  # its maps have the order in which their keys came
         elif key[:1] == b"g":
             found[key] = msgspec.structs.replace(rows.decode_group(value), shown={})
     return found
