@@ -42,7 +42,10 @@ class Feed(threading.Thread):
                 )
             self._producer.poll(0)
             time.sleep(0.05)
-        self._producer.flush(30)
+        while self._producer.flush(
+            10
+        ):  # what Kafka has taken counts, so each answer is waited for, also of brokers that were lost
+            pass
 
     def _taken(self, error: object, operator: str) -> None:
         assert error is None
