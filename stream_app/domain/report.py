@@ -66,9 +66,8 @@ class _ShownFigure(NamedTuple):
 _SHOWN: Final = [_ShownFigure.of(figure) for figure in FIGURES]
 
 
-def figure_numbers(payments: Sequence[int] | None, sessions: Sequence[int] | None) -> list[int]:
-    """The figures in the order of FIGURES, in units of their last digit; zeros without a list."""
-    payments, sessions = payments or _NO_PAYMENTS, sessions or _NO_SESSIONS
+def figure_numbers(payments: Sequence[int], sessions: Sequence[int]) -> list[int]:
+    """The figures in the order of FIGURES, in units of their last digit, of sums in the order of PAYMENT_SUMS and SESSION_SUMS."""
     out = []
     for _, _, is_payments, at, part_at, by_at, scale in _SHOWN:
         sums = payments if is_payments else sessions

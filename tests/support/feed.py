@@ -42,9 +42,8 @@ class Feed(threading.Thread):
                 )
             self._producer.poll(0)
             time.sleep(0.05)
-        while self._producer.flush(
-            10
-        ):  # what Kafka has taken counts, so each answer is waited for, also of brokers that were lost
+        # What Kafka has taken counts, so each answer is waited for, also of brokers that were lost.
+        while self._producer.flush(10):
             pass
 
     def _taken(self, error: object, operator: str) -> None:
