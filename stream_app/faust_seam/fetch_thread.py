@@ -50,6 +50,7 @@ class FetchThread(driver.AIOKafkaConsumerThread):
         super().__init__(*args, **kwargs)
         self._read = ReadRecords(self.consumer.app.lost)  # type: ignore[attr-defined]  # our App
         self._committed: dict[TopicPartition, OffsetAndMetadata] = {}  # as the group has it
+        self._seeking = asyncio.Lock()  # the thread works on two calls at a time
 
     @Service.task
     async def _follow_group(self) -> None:
@@ -129,23 +130,28 @@ class FetchThread(driver.AIOKafkaConsumerThread):
         return Fetched({ensure_TP(tp): found for tp, found in records.items()}, positions, epoch, back)
 
     async def seek_all(self, own: Mapping[TP, int]) -> dict[TP, int | None]:
-        """Seek every partition, to where its owner says or to the committed offset, else to its beginning; the committed ones."""
+        """Seek every partition, to where its owner says or to the committed offset, else to its beginning; the committed ones.
+
+        Seeks end in the order that they were asked for in. One of before an owner came takes its partition to the committed offset; were it the last,
+        the owner would wait for ever for the frame before that, and drop all others.
+        """
         return await self.call_thread(self._seek_all, self._ensure_consumer(), own)  # type: ignore[no-any-return]
 
     async def _seek_all(self, consumer: Any, own: Mapping[TP, int]) -> dict[TP, int | None]:
-        others = [tp for tp in consumer.assignment() if ensure_TP(tp) not in own]
-        what = "the positions of a consumer"
-        committed = await until_kafka_answers(lambda: consumer._coordinator.fetch_committed_offsets(others), what)  # noqa: SLF001  # with metadata
-        found = {tp: committed[tp].offset if tp in committed else None for tp in others}
-        fresh = [tp for tp, offset in found.items() if offset is None]
-        first = await until_kafka_answers(lambda: consumer.beginning_offsets(fresh), what) if fresh else {}
-        # From here on nothing may come between: a fetch belongs to the time before all seeks, or after them.
-        for tp in consumer.assignment():
-            if ensure_TP(tp) in own:
-                consumer.seek(tp, own[ensure_TP(tp)])
-            elif tp in found:
-                consumer.seek(tp, first[tp] if found[tp] is None else found[tp])
-        self.epoch += 1
-        self._read.begin(others, committed)
-        self._committed = dict(committed)
-        return {ensure_TP(tp): offset for tp, offset in found.items()}
+        async with self._seeking:
+            others = [tp for tp in consumer.assignment() if ensure_TP(tp) not in own]
+            what = "the positions of a consumer"
+            committed = await until_kafka_answers(lambda: consumer._coordinator.fetch_committed_offsets(others), what)  # noqa: SLF001  # with metadata
+            found = {tp: committed[tp].offset if tp in committed else None for tp in others}
+            fresh = [tp for tp, offset in found.items() if offset is None]
+            first = await until_kafka_answers(lambda: consumer.beginning_offsets(fresh), what) if fresh else {}
+            # From here on nothing may come between: a fetch belongs to the time before all seeks, or after them.
+            for tp in consumer.assignment():
+                if ensure_TP(tp) in own:
+                    consumer.seek(tp, own[ensure_TP(tp)])
+                elif tp in found:
+                    consumer.seek(tp, first[tp] if found[tp] is None else found[tp])
+            self.epoch += 1
+            self._read.begin(others, committed)
+            self._committed = dict(committed)
+            return {ensure_TP(tp): offset for tp, offset in found.items()}
