@@ -54,8 +54,15 @@ def test_the_stage_that_stands_still_is_named_and_nobody_else(seen):
     def status():
         return subprocess.run([PROGRAM, "status"], env=deployment.env, capture_output=True, text=True, check=False)
 
-    wait_until("all is well by what the command says", lambda: status().returncode == 0)
-    assert "unknown_currency" in status().stdout
+    said = status()
+
+    def is_well():
+        nonlocal said
+        said = status()
+        return said.returncode == 0
+
+    wait_until(lambda: f"all is well by what the command says: {said.stdout}{said.stderr}", is_well, 150)
+    assert "unknown_currency" in said.stdout
 
     for server, stage in (("redis", "redis"), ("clickhouse", "clickhouse")):
         with deployment.frozen(server):

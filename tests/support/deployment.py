@@ -8,8 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server, start_servers
 from tests.oracle import TOPICS
 from tests.support.service import Service
+from tests.support.stacks import told
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +34,7 @@ SOURCES = dict.fromkeys(TOPICS.values(), 1) | {
     "crm.customer-groups": 2,
 }
 STOP_S_MAX = 120.0  # a worker that does not end never does
+_FAILED = pytest.StashKey[bool]()  # of a test
 
 
 class Deployment(Service):
@@ -184,6 +187,14 @@ class Deployment(Service):
         finally:
             running.process.send_signal(signal.SIGCONT)
 
+    def tell_where_workers_stand(self) -> None:
+        """Have those that run write where each of their tasks waits, into their logs."""
+        for name, process in self._processes.items():
+            if name.startswith("worker") and process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.send_signal(signal.SIGUSR1)
+        time.sleep(2)  # nothing tells that all is written
+
     def close(self) -> None:
         """End everything that was started."""
         for process in self._processes.values():
@@ -201,9 +212,18 @@ class Deployment(Service):
         return found.stdout.strip()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note a test that fails, for the fixtures that end behind it."""
+    report = yield
+    if report.failed:
+        item.stash[_FAILED] = True
+    return report
+
+
 @pytest.fixture
-def deploy(tmp_path: Path) -> Iterator[Callable[..., Deployment]]:
-    """Makes deployments; on failure the ends of their logs are printed."""
+def deploy(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Deployment]]:
+    """Makes deployments; on failure the ends of their logs are printed, and where their workers stand."""
     made: list[Deployment] = []
 
     def make(**settings: object) -> Deployment:
@@ -214,8 +234,11 @@ def deploy(tmp_path: Path) -> Iterator[Callable[..., Deployment]]:
         yield make
     finally:
         for deployment in made:
+            if request.node.stash.get(_FAILED, False):
+                deployment.tell_where_workers_stand()
             deployment.close()
             for log in sorted(deployment.run.root.glob("*.log")):
                 if log.stem not in {"kafka", "clickhouse", "redis"}:
-                    lines = [line for line in log.read_text(errors="replace").splitlines() if "[INFO] [^" not in line]
-                    print(f"--- {log.name}", *lines[:60], *lines[60:][-60:], sep="\n")
+                    text, _, stacks = log.read_text(errors="replace").partition("\nTHREAD ")
+                    lines = [line for line in text.splitlines() if "[INFO] [^" not in line]
+                    print(f"--- {log.name}", *lines[:60], *lines[60:][-60:], *told(stacks), sep="\n")

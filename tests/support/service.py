@@ -114,7 +114,7 @@ class Service:
             found = self.as_of()
             return len(found) == self.partitions and min(found.values()) >= wanted
 
-        wait_until(f"Redis' as-of has passed {wanted} ({self.as_of()})", passed, seconds)
+        wait_until(lambda: f"Redis' as-of has passed {wanted} ({self.as_of()})", passed, seconds)
 
         def clickhouse_passed() -> bool:
             try:

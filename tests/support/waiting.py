@@ -10,12 +10,14 @@ from stream_app.clients.waiting import ClusterError
 SECONDS_MAX = 300.0  # on a machine that has much else to do: what never comes fails all the same
 
 
-def wait_until(what: str, condition: Callable[[], Any], seconds: float = SECONDS_MAX) -> Any:
-    """The first true value of the condition; fails with its name after so many seconds."""
+def wait_until(what: str | Callable[[], str], condition: Callable[[], Any], seconds: float = SECONDS_MAX) -> Any:
+    """The first true value of the condition; fails with its name after so many seconds. `what`: the name, or what gives it then."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"after {seconds:.0f} s still waiting until {what}")
+            raise AssertionError(
+                f"after {seconds:.0f} s still waiting until {what if isinstance(what, str) else what()}"
+            )
         time.sleep(0.05)
     return found
 
