@@ -14,6 +14,7 @@ from stream_app.partition.positions import PositionError, lost_frames
 from stream_app.ports.records import Batch, Headers
 
 _BYTES_MAX: Final = 2_000_000  # two of the largest ticks
+_IN_VAIN_MAX: Final = 60  # looks at the end of the partition, of which two to ten come in a second
 Frame = tuple[bytes, int]  # with the time of its append, in epoch milliseconds
 
 
@@ -28,6 +29,7 @@ class FrameQueue:
         self._frames: deque[Frame] = deque()
         self.size = self.expected = self._first = 0
         self.is_open = False
+        self._in_vain = 0  # looks in a row at frames that are there, between which none came
         self._seeks = False  # frames behind those that come next are of before the seek
 
     def open(self, position: Position, first: int, *, seeks: bool) -> None:
@@ -36,7 +38,7 @@ class FrameQueue:
         `seeks`: the consumer is further on, and is told to go back; what it fetched before is dropped.
         """
         self.expected, self._first, self._last_frame = position.offset, first, position.last_frame
-        self._fetched, self._leader_epoch = 0, -1
+        self._fetched, self._leader_epoch, self._in_vain = 0, -1, 0
         self._seeks, self.is_open = seeks, True
 
     def close(self) -> None:
@@ -58,11 +60,18 @@ class FrameQueue:
         """Where to fetch from: the frame before those that come next, by which a history that changed is found out."""
         return max(self._first, self.expected - 1)
 
-    def reached(self, end: int) -> None:
-        """Note where the events partition ends by now. `Raises` PositionError where that is before what was read."""
+    def reached(self, end: int, *, is_fetched: bool) -> bool:
+        """Note where the events partition ends by now. `Raises` PositionError where that is before what was read.
+
+        True: frames are there, are fetched (`is_fetched`), and none has come for long. The consumer should go back to `fetch_from`. Said ever more
+        seldom until one comes: where it takes long to fetch them, going back does not help.
+        """
         if end < self._fetched:
             raise lost_frames(self._name, f"it ends at {end}, and its frames up to {self._fetched} were read")
+        self._in_vain = self._in_vain + 1 if is_fetched and end > self.expected == self._fetched else 0
         self._fetched = self.expected  # before the next end is asked for
+        times, rest = divmod(self._in_vain, _IN_VAIN_MAX)
+        return times.bit_count() == 1 and not rest
 
     def put(self, batches: Sequence[Batch], arrived: Callable[[Mapping[int, Headers], int], None] | None) -> bool:
         """Queue frames; known ones are dropped. `Raises` PositionError for a gap.

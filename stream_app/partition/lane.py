@@ -198,10 +198,14 @@ class Lane:
         """Of frames that are not applied yet."""
         return self._queue.size
 
-    def reached(self, time_ms: int, end: int) -> None:
-        """Take a sample of the as-of frontier: the end of the events partition by then. `Raises` PositionError."""
-        self._queue.reached(end)
+    def reached(self, time_ms: int, end: int) -> bool:
+        """Take a sample of the as-of frontier: the end of the events partition by then. `Raises` PositionError.
+
+        True: frames are there, and none has come for long. The consumer should go back to `fetch_from`.
+        """
+        is_in_vain = self._queue.reached(end, is_fetched=not self.is_full)
         self.frontiers.add(time_ms, end)
+        return is_in_vain
 
     @property
     def is_full(self) -> bool:

@@ -92,9 +92,20 @@ class Lanes:
         return {lane.partition for lane in self.open_lanes() if lane.is_full}
 
     def reached(self, sample: Sample) -> None:
-        """Hand a reached sample of the as-of frontier to the open lanes. `Raises` PositionError."""
-        for lane in self.open_lanes():
-            lane.reached(sample.time_ms, sample.ends[lane.partition])
+        """Hand a reached sample of the as-of frontier to the open lanes; what comes to none of them is fetched anew. `Raises` PositionError."""
+        waiting = [
+            lane.partition for lane in self.open_lanes() if lane.reached(sample.time_ms, sample.ends[lane.partition])
+        ]
+        if waiting:
+            log.warning("partitions %s: frames are there and do not come, they are fetched anew", waiting)
+            self._begin(self._fetch_anew())
+
+    async def _fetch_anew(self) -> None:
+        try:
+            await self._seek()
+        except Exception as exc:
+            log.exception("frames can't be fetched anew")
+            await self._crash(exc)
 
     def _told(self, lane: Lane, dirty: Dirty) -> None:
         for writer in self.writers:

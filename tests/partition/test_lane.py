@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from stream_app.formats.rows import POSITION, Position, decode_position, encode_position, version_of
+from stream_app.partition import frame_queue
 from stream_app.partition import lane as lane_module
 from stream_app.partition.lane import Lane
 from stream_app.partition.positions import PositionError, SupersededError, new_position
@@ -219,6 +220,24 @@ async def test_an_end_below_what_was_read_is_found_out(world):
         PositionError, match=r"events/0 has lost frames .* it ends at 3, and its frames up to 4 were read"
     ):
         world.lane.reached(3000, 3)
+
+
+async def test_frames_that_are_there_and_do_not_come_are_to_be_fetched_anew(world, monkeypatch):
+    """Not while nothing more is asked for, and not where one came in between."""
+    monkeypatch.setattr(frame_queue, "_IN_VAIN_MAX", 3)
+
+    def looks(count, end):
+        return [at for at in range(1, count + 1) if world.lane.reached(1000 + at, end)]
+
+    assert looks(9, 0) == []
+    assert looks(30, 2) == [3, 6, 12, 24]
+    await world.lane.put([at(0, *FRAMES[:2])])
+    assert looks(9, 2) == []
+    assert looks(2, 4) == []
+    await world.lane.put([at(2, FRAMES[2])])
+    assert looks(4, 4) == [4]
+    monkeypatch.setattr(frame_queue, "_BYTES_MAX", 0)
+    assert looks(9, 4) == []
 
 
 async def test_a_gap_between_frames_is_an_error(world):

@@ -16,7 +16,7 @@ from stream_app.partition.frozen_rows import FrozenRows
 from stream_app.partition.lanes import Lanes
 from stream_app.partition.sink_writer import SinkWriter
 from stream_app.partition.store import Store, StoreClosed, new_cache
-from stream_app.ports.kafka import Fenced, Interrupted
+from stream_app.ports.kafka import Fenced, Interrupted, Sample
 from stream_app.ports.sinks import Dirty
 from stream_app.ports.store import StoreCorrupt
 from tests.support.by_hand import World, announced, clock, member, payment, session
@@ -80,6 +80,18 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(40):
         while not condition():  # noqa: ASYNC110  # a lane tells nobody
             await asyncio.sleep(0.01)
+
+
+async def test_frames_that_do_not_come_are_fetched_anew(workers, monkeypatch, caplog):
+    """Whatever became of the consumer: the partition would stand still, and nobody would say so."""
+    monkeypatch.setattr(frame_queue, "_IN_VAIN_MAX", 3)
+    lanes = await workers.start("one", 0, 1)
+    for _ in range(3):
+        lanes.reached(Sample(1000, {0: 2, 1: 0}))
+    await until(lambda: workers.seeks == 1)
+    assert "partitions [0]: frames are there and do not come, they are fetched anew" in caplog.text
+    await lanes.park()
+    assert not workers.crashes
 
 
 AWAY = [
