@@ -98,14 +98,7 @@ class Lanes:
         ]
         if waiting:
             log.warning("partitions %s: frames are there and do not come, they are fetched anew", waiting)
-            self._begin(self._fetch_anew())
-
-    async def _fetch_anew(self) -> None:
-        try:
-            await self._seek()
-        except Exception as exc:
-            log.exception("frames can't be fetched anew")
-            await self._crash(exc)
+            self._begin(self._or_crash(self._seek, "frames can't be fetched anew"))
 
     def _told(self, lane: Lane, dirty: Dirty) -> None:
         for writer in self.writers:
@@ -144,6 +137,14 @@ class Lanes:
         task.add_done_callback(self._taking.discard)
         return task
 
+    async def _or_crash(self, work: Callable[[], Awaitable[None]], failed: str) -> None:
+        """Work that nobody awaits: where it fails the worker ends, with these words in the log."""
+        try:
+            await work()
+        except Exception as exc:
+            log.exception(failed)
+            await self._crash(exc)
+
     def _cancel_taking(self) -> None:
         for task in self._taking:
             if not task.cancelling():  # what it does at its end is not to be cancelled
@@ -166,7 +167,8 @@ class Lanes:
         for partition, fence in fences.items():
             if not fence.done():
                 self._losses.lost(partition, "it is taken over later, for Kafka does not start its transactions")
-                self._begin(self._take_late(taken.pop(partition), fence))
+                late = partial(self._take_late, taken.pop(partition), fence)
+                self._begin(self._or_crash(late, f"partition {partition} can't be taken over"))
         for partition in taken:
             fences[partition].result()
         if taken:
@@ -174,14 +176,10 @@ class Lanes:
 
     async def _take_late(self, lane: Lane, fence: asyncio.Future[None]) -> None:
         """Take a partition over once it is fenced, while others work already."""
-        try:
-            await fence
-            await self._go_on({lane.partition: lane}, seeks=True)
-            await self._seek()
-            self._note_recovered()
-        except Exception as exc:
-            log.exception("partition %d can't be taken over", lane.partition)
-            await self._crash(exc)
+        await fence
+        await self._go_on({lane.partition: lane}, seeks=True)
+        await self._seek()
+        self._note_recovered()
 
     async def _go_on(self, taken: Mapping[int, Lane], *, seeks: bool) -> None:
         """Bring fenced lanes up to date with the changelog, and start them."""
@@ -215,19 +213,16 @@ class Lanes:
         """A transaction of the lane was refused or interrupted, or its store can't be read; the lane is closed."""
         self._losses.lost(lane.partition, what, why)
         if self.lanes.get(lane.partition) is lane:  # else it is being given away
-            self._begin(self._take_again(lane))
+            again = partial(self._take_again, lane)
+            self._begin(self._or_crash(again, f"partition {lane.partition} can't be taken over again"))
 
     async def _take_again(self, lane: Lane) -> None:
         """Take a lost partition over again, unless the group has given it to another worker: a rebalance follows then."""
-        try:
-            await asyncio.sleep(self._losses.rest_s(lane.partition))
-            await self._until_owned(lane.partition)
-            await lane.stop()
-            await self._take([lane.partition], seeks=True)
-            await self._seek()
-        except Exception as exc:
-            log.exception("partition %d can't be taken over again", lane.partition)
-            await self._crash(exc)
+        await asyncio.sleep(self._losses.rest_s(lane.partition))
+        await self._until_owned(lane.partition)
+        await lane.stop()
+        await self._take([lane.partition], seeks=True)
+        await self._seek()
 
     async def _until_owned(self, partition: int) -> None:
         others_since: float | None = None  # time in which Kafka is away, or the group rebalances, does not count

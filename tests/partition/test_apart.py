@@ -320,10 +320,8 @@ def _content(store: MemoryStore) -> dict[bytes, object]:
             counted = {currency: months for currency, months in operator.payments.items() if months}
             found[key] = msgspec.structs.replace(operator, payments=counted)  # a currency may be left without a month
         elif key[:1] == b"c":
-            found[key] = (
-                value[:1],
-                msgspec.msgpack.decode(value[1:]),
-            )  # its maps have the order in which their keys came
+            # Its maps have the order in which their keys came.
+            found[key] = value[:1], msgspec.msgpack.decode(value[1:])
         elif key[:1] == b"g":
             found[key] = msgspec.structs.replace(rows.decode_group(value), shown={})
     return found
