@@ -1,9 +1,11 @@
 """A link delays, breaks and swallows, and carries everything again afterwards."""
 
+import gc
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -133,3 +135,14 @@ def test_a_server_that_is_away_resets_connections_and_is_reached_when_it_is_back
     with call(link) as connection:
         assert said(connection, b"b") == b"b"
     server.close()
+
+
+def test_links_that_end_while_connections_begin_and_end_leave_no_socket_open(echo):
+    for _ in range(10):
+        with Links() as links, ExitStack() as connections:
+            link = links.to(echo.port)
+            for _ in range(20):
+                said(connections.enter_context(call(link)), b"a")
+            for _ in range(20):
+                connections.enter_context(call(link))
+    gc.collect()  # a socket that is left open warns, which is an error

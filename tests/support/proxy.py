@@ -34,18 +34,23 @@ class Link:
         self.port, self.target = port, target
         self.weather = CALM
         self.connections = 0  # since it is there
+        self._tasks: set[asyncio.Task[None]] = set()  # of open connections: the loop holds none of them
         self._writers: dict[asyncio.StreamWriter, bool] = {}  # both sides of open connections: has it lost something?
 
-    async def serve(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
-        """One connection, to its end."""
+    def serve(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        """One connection, to its end, whenever that comes: a task that is cancelled before its first step runs nothing of its own."""
         self.connections += 1
+        task = asyncio.get_running_loop().create_task(self._serve(near, back))
+        self._tasks.add(task)
+        task.add_done_callback(lambda _: back.transport.abort())
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         if self.weather.breaks:
-            back.transport.abort()
             return
         try:
             far, there = await asyncio.open_connection(HOST, self.target)
-        except (OSError, asyncio.CancelledError):
-            back.transport.abort()
+        except OSError:
             return
         self._writers |= {back: False, there: False}
         directions = (
@@ -54,10 +59,9 @@ class Link:
         )
         try:
             await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)  # none of our protocols half-closes
-        finally:
+        finally:  # nothing is awaited: what ends the links may come at each await
             for direction in directions:
                 direction.cancel()
-            await asyncio.gather(*directions, return_exceptions=True)
             for writer in (back, there):
                 self._writers.pop(writer, None)
                 writer.transport.abort()
@@ -80,16 +84,22 @@ class Link:
 
         reading = asyncio.create_task(read())
         try:
-            while True:
-                due, data = await late.get()
-                if not data:
-                    break
-                if (wait := due - loop.time()) > 0:
-                    await asyncio.sleep(wait)
-                sink.write(data)
-                await sink.drain()
+            with suppress(OSError):
+                while True:
+                    due, data = await late.get()
+                    if not data:
+                        break
+                    if (wait := due - loop.time()) > 0:
+                        await asyncio.sleep(wait)
+                    sink.write(data)
+                    await sink.drain()
         finally:
             reading.cancel()
+
+    def end(self) -> None:
+        """Connections end as soon as the loop runs on."""
+        for task in self._tasks:
+            task.cancel()
 
     def turn(self, weather: Weather) -> None:
         """Another weather from now on; connections that lost something don't live on, as a stream with a hole can't exist."""
@@ -105,6 +115,7 @@ class Links:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="links", daemon=True)
+        self._links: list[Link] = []
         self._servers: list[asyncio.Server] = []
 
     def __enter__(self) -> Self:
@@ -131,16 +142,17 @@ class Links:
 
     async def _open(self, target: int, port: int) -> Link:
         link = Link(port, target)
+        self._links.append(link)
         self._servers.append(await asyncio.start_server(link.serve, HOST, port))
         return link
 
     async def _end(self) -> None:
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:  # a connection may begin meanwhile
+            for link in self._links:
+                link.end()
+            await asyncio.wait(tasks)  # asyncio's own accept: cancelled, or without their server, they leave a socket open
         for server in self._servers:
             server.close()
-        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:  # a connection may begin meanwhile
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
         for _ in range(2):  # in which aborted connections close their sockets
             await asyncio.sleep(0)
 
