@@ -19,6 +19,9 @@ export UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo "$(CU
 export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON_INSTALL_DIR := $(CURDIR)/.run/python
 PYTHON_TO_FETCH := 3.13
+# Pythons that are tried before those that uv finds: a distribution's is optimised by profiles; one that a version manager has
+# compiled is not, by default, and takes up to twice the CPU. PYTHONS=/path/to/python names another.
+PYTHONS ?= $(wildcard /usr/bin/python3 /usr/bin/python3.1[1-4])
 # uv trusts what the machine trusts, where that is a file: a proxy may sign with a certificate of its own. SSL_CERT_FILE names another one.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),)
 export UV_SYSTEM_CERTS := true
@@ -144,8 +147,12 @@ docs: .venv/development ## write what of docs/ and deploy/ is made from the sour
 	    echo "uv is missing, and $$python can't make an environment to fetch it into: install uv or python3-venv." >&2; exit 1; }
 	  .run/tools/bin/pip install --quiet --disable-pip-version-check uv
 	fi
-	if ! $(BIN)/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null; then
-	  suitable() { "$$UV" python find --no-project --system '>=3.11,<3.15' 2>/dev/null; }
+	fits() { "$$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' >/dev/null 2>&1; }
+	if ! fits $(BIN)/python; then
+	  suitable() {
+	    for python in $(PYTHONS); do if fits "$$python"; then echo "$$python"; return; fi; done
+	    "$$UV" python find --no-project --system '>=3.11,<3.15' 2>/dev/null
+	  }
 	  python=$$(suitable) || {
 	    echo "No Python 3.11 to 3.14 is there: uv fetches one, into .run/python" >&2
 	    UV_PYTHON_DOWNLOADS=manual "$$UV" python install --no-bin $(PYTHON_TO_FETCH) >&2 && python=$$(suitable)

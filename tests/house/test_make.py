@@ -51,13 +51,13 @@ esac
 def make_python(tmp_path):
     """`make .venv/python` in a new folder, by a stand-in for uv that finds no Python before it has fetched one, by this command."""
 
-    def make(fetch):
+    def make(fetch, pythons=""):
         (uv := tmp_path / "uv").write_text(UV.format(folder=tmp_path, fetch=fetch))
         uv.chmod(0o755)
         shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
         env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
         return subprocess.run(
-            ["make", ".venv/python"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+            ["make", ".venv/python", f"PYTHONS={pythons}"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
         )
 
     return make
@@ -84,6 +84,14 @@ def test_a_python_that_fits_is_taken_and_none_fetched(make_python, tmp_path):
     (tmp_path / "fetched").touch()
     assert make_python("exit 1").returncode == 0
     assert not (tmp_path / "how").exists()
+
+
+def test_a_python_of_the_distribution_is_taken_before_those_that_uv_finds_if_it_fits(make_python, program, tmp_path):
+    (tmp_path / "fetched").touch()
+    (tmp_path / "broken-python3.10").touch()
+    assert make_python("exit 1", f"{program('python3.10')} {program('python3.12')}").returncode == 0
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked[-1] == f"venv --quiet --python {tmp_path}/bin/python3.12 .venv"
 
 
 @pytest.fixture
