@@ -57,7 +57,12 @@ def make_python(tmp_path):
         shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
         env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
         return subprocess.run(
-            ["make", ".venv/python", f"PYTHONS={pythons}"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+            ["make", ".venv/python", f"PYTHONS={pythons}"],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     return make
