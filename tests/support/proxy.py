@@ -150,9 +150,8 @@ class Links:
         while tasks := asyncio.all_tasks() - {asyncio.current_task()}:  # a connection may begin meanwhile
             for link in self._links:
                 link.end()
-            await asyncio.wait(
-                tasks
-            )  # asyncio's own accept: cancelled, or without their server, they leave a socket open
+            # Those of asyncio's own accept: cancelled, or without their server, they would leave a socket open.
+            await asyncio.wait(tasks)
         for server in self._servers:
             server.close()
         for _ in range(2):  # in which aborted connections close their sockets
