@@ -6,10 +6,8 @@ A stand-in is made of Debian, by debootstrap, and of what the local stack downlo
 import re
 import shutil
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 
 import yaml
@@ -18,6 +16,7 @@ from config.settings import ROOT
 from stream_app.local import clickhouse_server, downloads, kafka_server, ports, redis_server
 from stream_app.local.run_folder import RunFolder
 from tests.containers.engine import HOME, Engine
+from tests.support import history
 
 LIB = ROOT / ".run" / "lib"
 STAND_INS = Path(__file__).parent / "stand_ins"
@@ -53,10 +52,7 @@ def provide(engine: Engine, commit: str, say: Callable[[str], None]) -> None:
     build(engine, TODAY, ROOT)
     say(f"Building the image of {commit}")
     with tempfile.TemporaryDirectory(dir=HOME) as tree:
-        done = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=False)
-        assert done.returncode == 0, f"the whole history is needed (git fetch --unshallow): {done.stderr.decode()}"
-        with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
-            archive.extractall(tree, filter="data")
+        history.unpack(commit, Path(tree))
         build(engine, OLDER, Path(tree))
 
 

@@ -42,19 +42,21 @@ class Nobody:
             os.chown(path, self.uid, -1)
 
     def _programs(self) -> Path:
-        """Python and stream-app, as .venv/bin has them."""
+        """Python and stream-app, as .venv/bin has them: of an environment, since a distribution's Python has packages in places of its own otherwise."""
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        home = self.folder / "python"
+        home, environment = self.folder / "python", self.folder / "environment"
         shutil.copytree(Path(sys.base_prefix) / "lib" / version, home / "lib" / version, ignore=UNWANTED)
         for library in Path(sys.base_prefix, "lib").glob("libpython*"):
             shutil.copy(library, home / "lib")
         packages = next(Path(sys.prefix, "lib").glob("python*/site-packages"))
-        own = home / "lib" / version / "site-packages"
-        own.mkdir()
+        (home / "bin").mkdir()
+        shutil.copy(Path(sys.base_prefix, "bin", version), home / "bin" / "python")
+        own, programs = environment / "lib" / version / "site-packages", environment / "bin"
+        own.mkdir(parents=True)
         (own / "checkout.pth").write_text(f"import site; site.addsitedir({str(packages)!r})\n")
-        programs = home / "bin"
         programs.mkdir()
-        shutil.copy(Path(sys.base_prefix, "bin", version), programs / "python")
+        (environment / "pyvenv.cfg").write_text(f"home = {home / 'bin'}\n")
+        (programs / "python").symlink_to(home / "bin" / "python")
         program = (Path(sys.prefix) / "bin" / "stream-app").read_text().split("\n", 1)[1]
         (programs / "stream-app").write_text(f"#!{programs / 'python'}\n{program}")
         (programs / "stream-app").chmod(0o755)

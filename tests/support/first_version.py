@@ -1,10 +1,7 @@
 """The first version, which wrote frames and rows of format 1, out of the repository's history: its tree, run by the packages of this checkout."""
 
 import json
-import subprocess
-import tarfile
 from collections.abc import Container, Iterable
-from io import BytesIO
 from pathlib import Path
 
 import msgspec
@@ -12,23 +9,18 @@ import msgspec
 from stream_app.domain.events import CDR, OFFSET, PARTITION, SESSION
 from tests.oracle import TOPICS, Record
 from tests.oracle_room.reading import MOST_GROUPS
+from tests.support import history
 
 COMMIT = "af4f2c8"
 FOLDERS = ("agents", "config", "stream_app", "tables", "tests")
 _OF_ENERGY = {SESSION: TOPICS["session"], CDR: TOPICS["cdr"]}
-_ROOT = Path(__file__).resolve().parents[2]
 
 Place = tuple[str, int, int]
 
 
 def unpack(to: Path) -> Path:
     """The tree of the first version, in this folder."""
-    done = subprocess.run(
-        ["git", "archive", "--format=tar", COMMIT, *FOLDERS], cwd=_ROOT, capture_output=True, check=False
-    )
-    assert done.returncode == 0, f"the whole history is needed (git fetch --unshallow): {done.stderr.decode()}"
-    with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
-        archive.extractall(to, filter="data")
+    history.unpack(COMMIT, to, *FOLDERS)
     return to
 
 
