@@ -153,14 +153,15 @@ class Deployment(Service):
         self._processes[name].wait()
 
     def stop(self, name: str) -> int:
-        """SIGTERM; the exit code."""
+        """SIGTERM; the exit code. One that hangs says where its threads are."""
         process = self._processes[name]
         process.terminate()
         try:
             return process.wait(STOP_S_MAX)
         except subprocess.TimeoutExpired:
-            process.kill()
-            raise AssertionError(f"{name} did not stop: {self.log(name)[-3000:]}") from None
+            process.send_signal(signal.SIGABRT)  # by PYTHONFAULTHANDLER, even where its loop stands still
+            process.wait()
+            raise AssertionError(f"{name} did not stop: {self.log(name)[-9000:]}") from None
 
     def restart_server(self, name: str, *, empty: bool) -> None:
         """Stop a server (kill -9), drop its data if so, and start it on the same port."""
