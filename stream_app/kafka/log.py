@@ -19,6 +19,7 @@ from stream_app.formats.limits import PACKED_BYTES_MAX, RECORD_BYTES_MAX
 from stream_app.ports.kafka import Fenced, Interrupted
 from stream_app.ports.records import Headers, RecordFields, Records
 
+_GAP_S = 0.02  # between two appends: what comes meanwhile goes together
 _CLOSE_S = 3.0  # a producer flushes when it stops, which a broker that is away would hold up for ever
 _TRANSACTION_MS = 30_000
 _COMPRESSION = "zstd"  # 744 MB/s here; lz4 at aiokafka's level 228
@@ -95,8 +96,8 @@ class Appender:
     """Idempotent appends, acknowledged by all replicas when `append` returns. A Kafka that is away is waited for.
 
     A producer that can't go on is replaced, and what it had not delivered is appended again: at least once.
-    What is asked for while an append is on its way goes together with the next one: aiokafka takes one batch of a partition at a time, and
-    counts the waiting of several callers against each of them many times over.
+    What is asked for while an append is on its way, or within 20 ms of it, goes together with the next one: aiokafka takes one batch of a partition
+    at a time, and counts the waiting of several callers against each of them many times over; each batch is a fetch for who reads it, too.
     """
 
     def __init__(self, kafka: KafkaAccess) -> None:
@@ -104,6 +105,7 @@ class Appender:
         self._started: AIOKafkaProducer | None = None
         self._waiting: list[tuple[Records, asyncio.Future[int | None]]] = []
         self._sending: asyncio.Task[None] | None = None
+        self._due = 0.0  # of the next append
 
     @property
     def _producer(self) -> AIOKafkaProducer:
@@ -152,6 +154,8 @@ class Appender:
 
     async def _send_waiting(self) -> None:
         while self._waiting:
+            await asyncio.sleep(self._due - time.monotonic())
+            self._due = time.monotonic() + _GAP_S
             waiting, self._waiting = self._waiting, []
             together: dict[tuple[str, int], list[RecordFields]] = {}
             for records, _ in waiting:

@@ -25,6 +25,7 @@ from stream_app.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
+_CHECK_S = 0.02  # from a sample to the first look at whether it is reached; each next one after twice as long
 _IDLE_S = 0.5  # between two samples while nothing is appended: as-of is so much older then
 _QUIET_S = 30.0  # between two lines that Kafka does not answer
 
@@ -69,13 +70,14 @@ class Frontier:
         self._sources, self._consumer_group = tuple(sources), consumer_group
         self._events = [(events, partition) for partition in range(events_partitions)]
         self._pending: deque[tuple[int, Ends]] = deque()
+        self._taken: Ends = {}  # E of the last sample
         self._ids: dict[str, str] = {}
         self._committed: dict[tuple[str, int], Committed] | None = None
         self._agreed: dict[
             tuple[str, int], tuple[ReadUpTo, int]
         ] = {}  # what was read, and the epoch of a later leader that has it
         self._said: set[str] = set()
-        self._ends: tuple[Ends, Offsets] | None = None  # E and F of the last sample
+        self._ends: tuple[Ends, Offsets] | None = None  # E and F of the last reached one
         self._idle = False
         self._woken = asyncio.Event()
         self._away: Trouble[str] = Trouble(_QUIET_S)
@@ -87,7 +89,7 @@ class Frontier:
     async def run(self, interval_s: float, publish: Callable[[Sample], None]) -> None:
         """Sample for ever; `publish` is called with each sample that was reached. A broker that does not answer only holds as-of."""
         while True:
-            started = time.monotonic()
+            started, wait_s = time.monotonic(), _CHECK_S
             self._woken.clear()
             self._idle = False
             try:
@@ -95,6 +97,11 @@ class Frontier:
                     publish(sample)
                 if self._away.is_over([""]):
                     log.warning("as-of moves on: Kafka answers again")
+                while self._pending and time.monotonic() + wait_s < started + interval_s:
+                    await asyncio.sleep(wait_s)
+                    if sample := await self.check():
+                        publish(sample)
+                    wait_s *= 2
             except ClusterError as exc:
                 if self._away.has("", time.monotonic()):
                     log.warning("as-of is held: Kafka does not answer (%s)", exc)
@@ -122,6 +129,12 @@ class Frontier:
             self._committed = await self._cluster.committed_with_metadata(self._consumer_group)
             return None
         self._pending.append((now_ms, ends))
+        self._taken = ends
+        return await self.check()
+
+    async def check(self) -> Sample | None:
+        """The newest of the samples taken that has been reached since the last check."""
+        ends = self._taken
         committed = self._committed = await self._cluster.committed_with_metadata(self._consumer_group)
         reached = None
         while self._pending and _passed(committed, self._pending[0][1]) and await self._has_read(committed, ends):

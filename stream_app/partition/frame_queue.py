@@ -14,7 +14,7 @@ from stream_app.partition.positions import PositionError, lost_frames
 from stream_app.ports.records import Batch, Headers
 
 _BYTES_MAX: Final = 2_000_000  # two of the largest ticks
-_IN_VAIN_MAX: Final = 60  # looks at the end of the partition, of which two to ten come in a second
+_IN_VAIN_MAX: Final = 30  # looks at the end of the partition, of which two to five come in a second
 Frame = tuple[bytes, int]  # with the time of its append, in epoch milliseconds
 
 

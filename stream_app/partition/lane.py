@@ -73,7 +73,8 @@ class Lane:
         self._name = f"{conf.topics.events}/{partition}"
         self._queue = FrameQueue(self._name)
         self._wake = asyncio.Event()
-        self._published_at = -math.inf
+        self._ticked_at = self._published_at = -math.inf
+        self._as_of_ms = 0  # of the last tick
         self._task: asyncio.Task[None] | None = None
         self._commit_task: asyncio.Task[None] | None = None
         self._apart_task: asyncio.Task[None] | None = None
@@ -205,6 +206,8 @@ class Lane:
         """
         is_in_vain = self._queue.reached(end, is_fetched=not self.is_full)
         self.frontiers.add(time_ms, end)
+        if self._state.changed:
+            self._wake.set()  # a tick may be due
         return is_in_vain
 
     @property
@@ -228,13 +231,12 @@ class Lane:
 
     async def _run(self) -> None:
         try:
-            committed_at = -math.inf
             while not self._closing:
                 self._check_store()
                 if self._commit_task is not None and self._commit_task.done():
                     await self._commit_task  # a failure must not wait for the next tick
                     self._commit_task = None
-                await self._gather(committed_at + self._tick_s())
+                await self._gather()
                 await self._look_apart()
                 if not (self._state.changed or self._is_publish_due()):
                     due = self._published_at + self._publish_s() if self._state.unpublished else None
@@ -242,7 +244,7 @@ class Lane:
                     continue
                 if self._commit_task is not None:
                     await self._commit_task
-                committed_at = time.monotonic()
+                self._ticked_at = time.monotonic()
                 self._commit_task = asyncio.create_task(
                     self._commit(await self._freeze(publish=self._is_publish_due()))
                 )
@@ -285,7 +287,7 @@ class Lane:
         if self.store.is_corrupt:
             raise StoreCorrupt("as a sink writer found")
 
-    async def _gather(self, until: float) -> None:
+    async def _gather(self) -> None:
         """Apply what is queued, until the next tick is due or there is much."""
         size = 0
         while (
@@ -296,8 +298,8 @@ class Lane:
             if self._queue:
                 size += await self._apply()
                 await asyncio.sleep(0)
-            elif self._state.changed and time.monotonic() < until:
-                await self._sleep_until(until)
+            elif self._state.changed and time.monotonic() < (due := self._tick_due()):
+                await self._sleep_until(due)
             else:
                 break
         self._state.tidy()
@@ -328,8 +330,12 @@ class Lane:
         """Is as-of so old that fewer, larger steps are better than fresh results?"""
         return time.time() - self.frontiers.as_of(self._state.applied) / 1000 > _BEHIND_S
 
-    def _tick_s(self) -> float:
-        return self._conf.pace.publish_s if self.is_behind else self._conf.pace.tick_s
+    def _tick_due(self) -> float:
+        """When the next tick is due. One that would not raise as-of waits for the next sample, as long again at most: readers see nothing before."""
+        if self.is_behind:
+            return self._ticked_at + self._conf.pace.publish_s
+        raises = self.frontiers.as_of(self._state.complete) > self._as_of_ms
+        return self._ticked_at + self._conf.pace.tick_s * (1 if raises else 2)
 
     def _publish_s(self) -> float:
         return self._conf.pace.publish_s * (BEHIND_FACTOR if self.is_behind else 1)
@@ -342,8 +348,8 @@ class Lane:
     async def _freeze(self, *, publish: bool) -> Tick:
         if publish:
             self._published_at = time.monotonic()
-        as_of_ms = self.frontiers.as_of(self._state.complete)
-        return await self._step_through(self._state.freezing(as_of_ms, publish=publish))
+        self._as_of_ms = self.frontiers.as_of(self._state.complete)
+        return await self._step_through(self._state.freezing(self._as_of_ms, publish=publish))
 
     async def _step_through(self, steps: Generator[None, None, T]) -> T:
         """Let other partitions and tasks work between steps; what the steps return."""

@@ -12,6 +12,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 from stream_app.domain.cells import CellKey
 from stream_app.domain.tables import TABLES
@@ -26,6 +27,7 @@ KEYS_MAX = 5_000  # of one write, but for an operator that has more
 _BACKOFF_S = (0.25, 5.0)
 AS_OF_S = 1.0  # between two writes of an as-of that stands still: they tell whether the sink was emptied
 LOOK_S = 2.0  # between two looks for keys that are gone, of some hundred keys each
+_REST_S = 0.1  # until a write where no tick was committed: as-of moves by samples alone, too
 _SAY_S = 60.0  # between two lines of what was found
 
 
@@ -40,6 +42,7 @@ class SinkWriter:
         self._as_of_due, self._look_at, self._turn = 0.0, 0.0, 0
         self._say_at, self._lost = 0.0, 0
         self.as_of_ms: dict[int, int] = {}  # by partition, for the monitor
+        self._news = asyncio.Event()
 
     @property
     def pending(self) -> int:
@@ -50,11 +53,13 @@ class SinkWriter:
         """A tick of a lane was committed."""
         if lane in self._compared:  # else the comparison will see it
             self._dirty.setdefault(lane, Dirty()).update(dirty)
+        self._news.set()
 
     async def run(self) -> None:
         """Write, until cancelled. A sink that fails is tried again; an error of our own is raised."""
         backoff = _BACKOFF_S[0]
         while True:
+            self._news.clear()
             try:
                 await self._step()
                 if self.failing:
@@ -62,6 +67,9 @@ class SinkWriter:
                 self.failing, backoff = False, _BACKOFF_S[0]
                 behind = any(lane.is_behind for lane in self._lanes())
                 await asyncio.sleep(self._interval_s * (BEHIND_FACTOR if behind else 1))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_REST_S):
+                        await self._news.wait()
             except StoreCorrupt:
                 self._forget()
                 for lane in self._lanes():

@@ -9,6 +9,7 @@ import pytest
 from aiokafka.errors import KafkaError
 
 from stream_app.access.kafka import KafkaAccess
+from stream_app.kafka import log as log_module
 from stream_app.kafka.log import Appender, TransactionLog
 from stream_app.ports.kafka import Fenced
 from tests.support.waiting import until
@@ -60,6 +61,26 @@ async def test_concurrent_appends_go_together_and_each_callers_records_stay_in_o
     assert len({m.timestamp_ms for m in found[0]}) < 20
     stamps = {m.timestamp_ms for some in found for m in some}
     assert set(answers) <= stamps
+
+
+async def test_what_is_asked_for_right_after_an_append_goes_together(appender, new_topic, monkeypatch):
+    """Each append is a batch of each partition, and a fetch for who reads it."""
+    topic, sent = new_topic(), []
+    send = log_module._send
+
+    async def counting(producer, records):
+        sent.append(len(records[topic, 0]))
+        return await send(producer, records)
+
+    monkeypatch.setattr(log_module, "_send", counting)
+    monkeypatch.setattr(log_module, "_GAP_S", 0.5)
+    for count in (1, 10):
+        await asyncio.gather(*(appender.append({(topic, 0): [(None, b"v", [])]}) for _ in range(count)))
+    first = asyncio.create_task(appender.append({(topic, 0): [(None, b"v", [])]}))
+    await asyncio.sleep(0.05)
+    await appender.append({(topic, 0): [(None, b"v", [])]})
+    await first
+    assert sent == [1, 10, 2]
 
 
 async def test_headers_null_values_and_null_keys_arrive_as_they_are(appender, new_topic, read):

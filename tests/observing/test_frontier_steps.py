@@ -170,6 +170,22 @@ async def test_samples_go_on_while_one_is_not_reached(cluster, frontier, monkeyp
         sampling.cancel()
 
 
+async def test_a_sample_is_looked_at_again_long_before_the_next_is_taken(cluster, frontier):
+    cluster.source = [5, 0]
+    samples = []
+    sampling = asyncio.create_task(frontier.run(60, samples.append))
+    try:
+        await asyncio.sleep(0.05)
+        assert not samples
+        cluster.read, cluster.events = [5, 0], 4
+        async with asyncio.timeout(10):
+            while not samples:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        assert samples[0].ends == {0: 4}
+    finally:
+        sampling.cancel()
+
+
 @pytest.mark.parametrize(
     ("epoch_end", "reached"),
     [(5, True), (7, True), (-1, True), (4, False), (None, False)],

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
@@ -25,16 +26,26 @@ POSITION_ROW = msgspec.structs.replace(new_position(conf().ledger, "the topic", 
 class World:
     """A lane, what its sinks were told, and what it crashed of."""
 
-    def __init__(self, *, muted: bool = False, store: MemoryStore | None = None, log: MemoryLog | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        muted: bool = False,
+        store: MemoryStore | None = None,
+        log: MemoryLog | None = None,
+        tick_s: float = 0.0,
+    ) -> None:
         self.store, self.log = store or MemoryStore(), log or MemoryLog()
         self.told: list[tuple[int, set[str]]] = []
         self.crashes: list[Exception] = []
         self.lost: list[Lane] = []
-        self.lane = Lane(conf(muted=muted), 0, self.store, self.log, self._told, self._lost, self._crash)
+        self.told_of: Callable[[], None] = lambda: None
+        made = conf(muted=muted, tick_s=tick_s)
+        self.lane = Lane(made, 0, self.store, self.log, self._told, self._lost, self._crash)
 
     def _told(self, lane, dirty) -> None:
         assert self.store.log == len(self.log.commits), "a sink is told of what the store has"
         self.told.append((lane.committed, dirty.operators))
+        self.told_of()
 
     def _lost(self, lane: Lane, what: str, why: str) -> None:
         assert what
@@ -266,6 +277,26 @@ async def test_a_tick_is_in_the_log_then_in_the_store_then_told(world):
     assert [offset for offset, _ in world.told] == [commit.offset for commit in world.log.commits]
     assert [operators for _, operators in world.told if operators] == [{"M1"}]
     assert decode_position(world.store.rows[POSITION]).offset == 6
+
+
+async def test_a_tick_that_would_not_raise_as_of_waits_for_the_next_sample_as_long_again_at_most():
+    """Readers see nothing before as-of has passed it."""
+    worlds = {True: World(tick_s=0.3), False: World(tick_s=0.3)}
+    order = []
+    for has_sample, world in worlds.items():
+        await world.start()
+        world.lane.reached(int(time.time() * 1000), 1)
+        await world.lane.put([batch(0, *FRAMES[:1])])
+        await world.until(lambda world=world: world.lane.committed == 1)
+        await world.lane.put([batch(1, *FRAMES[1:])])
+        await world.until(lambda world=world: world.lane.frames == 6)
+        if has_sample:
+            world.lane.reached(int(time.time() * 1000) + 1, 6)
+        world.told_of = lambda has_sample=has_sample: order.append(has_sample)
+    await worlds[False].until(lambda: len(order) == 2)
+    assert order == [True, False]
+    for world in worlds.values():
+        await world.lane.stop()
 
 
 async def test_what_was_applied_is_committed_when_a_lane_stops():

@@ -110,6 +110,7 @@ def dirty(*names):
 async def world(monkeypatch):
     """(sink, lanes, writer that runs)."""
     monkeypatch.setattr(sink_writer, "_BACKOFF_S", (0.02, 0.08))
+    monkeypatch.setattr(sink_writer, "_REST_S", 0.001)
     sink, lanes = Sink(), []
     writer = SinkWriter(sink, 0.001, lambda: [lane for lane in lanes if lane.is_open])
     task = asyncio.create_task(writer.run())
@@ -153,6 +154,22 @@ async def test_as_of_is_that_of_the_keys_that_are_written_with_it(world):
         ("write", {3: {key("b")}}),
         ("as of", {3: 3000}),
     ]
+
+
+async def test_a_committed_tick_is_written_soon_however_long_it_rests_without_one(world, monkeypatch):
+    """As-of alone, which moves by samples too, is written after that rest."""
+    sink, lanes, writer = world
+    monkeypatch.setattr(sink_writer, "_REST_S", 60)
+    lanes.append(lane := Lane(3))
+    lane.commits(writer, Dirty(), 1000)
+    await sink.until("as of", {3: 1000})
+    await asyncio.sleep(0.05)
+    lane.frontiers.add(2000, lane.committed)
+    await asyncio.sleep(0.05)
+    assert ("as of", {3: 2000}) not in sink.calls
+    lane.commits(writer, dirty("a"), 3000)
+    await sink.until("as of", {3: 3000})
+    assert ("write", {3: {key("a")}}) in sink.calls
 
 
 async def test_a_tick_during_the_comparison_is_not_lost(world):
