@@ -1,4 +1,4 @@
-"""Rows of latency: from the time at which the broker appended a record to the time at which its result can be read.
+"""Rows of latency: from the time at which the broker appended a record to the time at which its result can be read, and to that at which a viewer has it.
 
 Its result is there when as-of of its operator's partition in Redis is past the append time. That as-of tells the truth is checked as well: every look
 reads as-of, then an operator's document, which must hold all its payments appended before.
@@ -21,8 +21,10 @@ from bench import pages
 from bench.context import Context, Row, say
 from bench.load import READY_SECONDS_MAX
 from bench.meter import Meter
+from bench.processes import start_api
 from bench.results import Results, parse_as_of
 from bench.stack import Space, Stack
+from bench.viewer import Viewer
 from config.settings import ROOT
 from stream_app.local.errors import LocalError
 
@@ -31,6 +33,7 @@ OPERATORS = 16
 WARM_UP_S = 3  # not counted
 _REDIS_MS_MAX = {0.5: 200.0, 0.99: 500.0}
 _CLICKHOUSE_MS_MAX = 2_500.0
+_VIEWER_MS_MAX = 700.0
 _CORES_MAX, _LOW_RATE = 0.25, 1_000
 _LOOK_S = 0.005
 _CLICKHOUSE_LOOK_S = 0.05
@@ -61,6 +64,7 @@ class Found(NamedTuple):
     rate: int
     redis: list[float]
     clickhouse: list[float]
+    viewer: list[float]
     cores: float
     checks: int
 
@@ -79,16 +83,23 @@ def _measure(ctx: Context, rate: int) -> Found:
     meter.until(ctx.stack.run.ready_file(meter.running.name).exists, "starting", READY_SECONDS_MAX)
     count = rate * (ctx.seconds + WARM_UP_S)
     say(f"latency: {rate:,} payments a second for {ctx.seconds} s, after {WARM_UP_S} s that are not counted")
-    with _ClickHouse(space) as clickhouse:
+    api = start_api(ctx, space)
+    with _ClickHouse(space) as clickhouse, Viewer(api, "L0") as viewer:
         looks, cores = _look(ctx.stack, space, meter, rate, count)
         taken = _read_back(space, count)
         meter.until(clickhouse.is_past(max(one.appended_ms for one in taken)), "ClickHouse", _BEHIND_S_MAX)
+        own = [one for one in taken if one.operator == viewer.operator]
+        meter.until(lambda: bool(viewer.looks) and viewer.looks[-1][1] == len(own), "the viewer", _BEHIND_S_MAX)
+    ctx.stack.stop(api.running)
     ctx.stack.stop(meter.running)
     checks = _check(looks, taken)
     partitions = {look.operator: look.partition for look in looks if look.partition >= 0}
     counted = [one for one in taken if one.number >= rate * WARM_UP_S]
     in_redis = sorted(_latencies([(look.at_ms, look.as_of) for look in looks], partitions, counted))
-    return Found(rate, in_redis, sorted(_latencies(clickhouse.looks, partitions, counted)), cores, checks)
+    in_clickhouse = sorted(_latencies(clickhouse.looks, partitions, counted))
+    first = sum(one.number < rate * WARM_UP_S for one in own)
+    at_viewer = sorted(viewer.latencies(sorted(one.appended_ms for one in own), first))
+    return Found(rate, in_redis, in_clickhouse, at_viewer, cores, checks)
 
 
 def _rows(one: Found) -> list[Row]:
@@ -101,13 +112,25 @@ def _rows(one: Found) -> list[Row]:
         Row("latency", "  p99", f"{_percentile(one.redis, 0.99):,.0f} ms", "to stay below 1,000 ms"),
         Row("latency", "  max", f"{one.redis[-1]:,.0f} ms"),
         Row("latency", "  in ClickHouse, p99", f"{_percentile(one.clickhouse, 0.99):,.0f} ms", "its as-of is in whole seconds, so up to one less"),
+        Row("latency", "  at a viewer, p50 and p99", f"{_percentile(one.viewer, 0.5):,.0f} and {_percentile(one.viewer, 0.99):,.0f} ms",
+            "of one operator's stream, until its document counts as many payments as had been appended"),
         Row("latency", "  CPU meanwhile", f"{one.cores:.0%} of a core", "of the worker, sinks included"),
     ]  # fmt: skip
 
 
 def _write(found: list[Found], seconds: int) -> None:
     """The table of docs/performance.md."""
-    head = ["payments a second", "Redis p50, ms", "p99", "max", "ClickHouse p50, ms", "p99", "worker, cores"]
+    head = [
+        "payments a second",
+        "Redis p50, ms",
+        "p99",
+        "max",
+        "ClickHouse p50, ms",
+        "p99",
+        "viewer p50, ms",
+        "p99",
+        "worker, cores",
+    ]
     lines = [
         [
             f"{one.rate:,}",
@@ -116,6 +139,8 @@ def _write(found: list[Found], seconds: int) -> None:
             f"{one.redis[-1]:,.0f}",
             f"{_percentile(one.clickhouse, 0.5):,.0f}",
             _aimed(_percentile(one.clickhouse, 0.99), _CLICKHOUSE_MS_MAX),
+            f"{_percentile(one.viewer, 0.5):,.0f}",
+            _aimed(_percentile(one.viewer, 0.99), _VIEWER_MS_MAX),
             f"{one.cores:.2f}" + (f", at most {_CORES_MAX:g}: missed" if one.cores > _CORES_MAX and one.rate <= _LOW_RATE else ""),
         ]
         for one in found

@@ -12,5 +12,6 @@ def unpack(commit: str, to: Path, *folders: str) -> None:
         ["git", "archive", "--format=tar", commit, *folders], cwd=ROOT, capture_output=True, check=False
     )
     assert done.returncode == 0, f"the whole history is needed (git fetch --unshallow): {done.stderr.decode()}"
+    to.mkdir(exist_ok=True)
     # By tar itself: tarfile's filters came with 3.11.4, and Debian 12 has 3.11.2.
     subprocess.run(["tar", "--extract", "--directory", str(to)], input=done.stdout, check=True)
