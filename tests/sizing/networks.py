@@ -21,6 +21,6 @@ BASE = Demand(
     replication_factor=3,
     retention_months=13,
     distribution_days=92,
-    tick_s=0.25,
+    tick_s=0.15,
     block_cache_mb=64,
 )
