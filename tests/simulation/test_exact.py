@@ -158,7 +158,11 @@ def test_contributions_taken_back_leave_zero(history, seed):
         for record in history.records:
             event = json.loads(record.value)
             if record.topic == "charging.sessions":
-                event |= {"status": "INVALID", "version": 2**53}
+                event |= {
+                    "status": "INVALID",
+                    "version": 2**53,
+                    "energy_kwh": 0,
+                }  # an energy of 1e400 would be Infinity
             elif record.topic == "charging.payments":
                 event |= {"status": "FAILED", "version": 2**53}
             else:
