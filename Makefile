@@ -19,9 +19,9 @@ export UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo "$(CU
 export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON_INSTALL_DIR := $(CURDIR)/.run/python
 PYTHON_TO_FETCH := 3.13
-# Pythons that are tried before those that uv finds: a distribution's is optimised by profiles; one that a version manager has
-# compiled is not, by default, and takes up to twice the CPU. PYTHONS=/path/to/python names another.
-PYTHONS ?= $(wildcard /usr/bin/python3 /usr/bin/python3.1[1-4])
+# Pythons that are tried before those that uv finds: PYTHONS=/usr/bin/python3 where a version manager's comes first on the PATH.
+# A distribution's is optimised by profiles; one that a version manager has compiled is not, by default, and takes up to twice the CPU.
+PYTHONS ?=
 # uv trusts what the machine trusts, where that is a file: a proxy may sign with a certificate of its own. SSL_CERT_FILE names another one.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),)
 export UV_SYSTEM_CERTS := true

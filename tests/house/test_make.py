@@ -91,7 +91,7 @@ def test_a_python_that_fits_is_taken_and_none_fetched(make_python, tmp_path):
     assert not (tmp_path / "how").exists()
 
 
-def test_a_python_of_the_distribution_is_taken_before_those_that_uv_finds_if_it_fits(make_python, program, tmp_path):
+def test_a_python_that_is_named_is_taken_before_those_that_uv_finds_if_it_fits(make_python, program, tmp_path):
     (tmp_path / "fetched").touch()
     (tmp_path / "broken-python3.10").touch()
     assert make_python("exit 1", f"{program('python3.10')} {program('python3.12')}").returncode == 0
