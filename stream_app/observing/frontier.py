@@ -70,7 +70,6 @@ class Frontier:
         self._sources, self._consumer_group = tuple(sources), consumer_group
         self._events = [(events, partition) for partition in range(events_partitions)]
         self._pending: deque[tuple[int, Ends]] = deque()
-        self._taken: Ends = {}  # E of the last sample
         self._ids: dict[str, str] = {}
         self._committed: dict[tuple[str, int], Committed] | None = None
         self._agreed: dict[
@@ -129,12 +128,11 @@ class Frontier:
             self._committed = await self._cluster.committed_with_metadata(self._consumer_group)
             return None
         self._pending.append((now_ms, ends))
-        self._taken = ends
         return await self.check()
 
     async def check(self) -> Sample | None:
-        """The newest of the samples taken that has been reached since the last check."""
-        ends = self._taken
+        """The newest of the samples taken that has been reached since the last check; at least one is pending."""
+        _, ends = self._pending[-1]
         committed = self._committed = await self._cluster.committed_with_metadata(self._consumer_group)
         reached = None
         while self._pending and _passed(committed, self._pending[0][1]) and await self._has_read(committed, ends):
@@ -163,7 +161,7 @@ class Frontier:
         for topic in sorted(denied):
             why = "is left out" if topic in self._optional else "as-of is held"
             self._say(f"{topic}?", "the right to describe the source topic %s is missing: %s", topic, why)
-        if denied:
+        if denied and denied <= self._optional:
             kept = [(at, {tp: end for tp, end in ends.items() if tp[0] not in denied}) for at, ends in self._pending]
             self._pending = deque(kept)
         return denied <= self._optional

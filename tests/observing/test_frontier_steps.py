@@ -134,6 +134,16 @@ async def test_an_optional_source_that_may_not_be_described_is_left_out_and_a_re
     ]
 
 
+async def test_a_sample_is_not_reached_since_a_required_source_may_not_be_described_any_more(cluster, frontier):
+    cluster.source, cluster.read = [5, 0], [4, 0]
+    assert await frontier.step(1) is None
+    cluster.denied = {"source"}
+    assert await frontier.step(2) is None
+    assert await frontier.check() is None
+    cluster.read = [5, 0]
+    assert (await frontier.check()).time_ms == 1
+
+
 async def test_samples_are_rare_while_nothing_is_appended_until_somebody_gets_frames(cluster, frontier, monkeypatch):
     """Each costs the cluster four requests, of every worker."""
     monkeypatch.setattr(frontier_module, "_IDLE_S", 60)

@@ -158,11 +158,8 @@ def test_contributions_taken_back_leave_zero(history, seed):
         for record in history.records:
             event = json.loads(record.value)
             if record.topic == "charging.sessions":
-                event |= {
-                    "status": "INVALID",
-                    "version": 2**53,
-                    "energy_kwh": 0,
-                }  # an energy of 1e400 would be Infinity
+                event["energy_kwh"] = 0  # one of 1e400 would be written as Infinity
+                event |= {"status": "INVALID", "version": 2**53}
             elif record.topic == "charging.payments":
                 event |= {"status": "FAILED", "version": 2**53}
             else:
