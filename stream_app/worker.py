@@ -5,10 +5,12 @@ partition never moves state. More workers take partitions off each other.
 """
 
 import asyncio
+import faulthandler
 import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +19,8 @@ from typing import NamedTuple
 import faust
 from aiokafka.errors import KafkaError
 from faust.types import TP
+from mode.threads import WorkerThread
+from mode.utils.tracebacks import print_task_stack
 from prometheus_client import CollectorRegistry, start_http_server
 
 from agents import ingest as ingest_agent
@@ -59,6 +63,8 @@ log = logging.getLogger(__name__)
 INGEST, LEDGER = "ingest", "ledger"
 _LOG_S, _LINES = 60.0, 6  # aiokafka's log: of the same place in the code one line in this time, of all places so many
 _FOLLOW_AGAIN_S = 5.0
+_STOP_S = 25.0  # a supervisor that told it to stop kills it after 30: compose.yaml, and the chart
+_SAID_S = 5.0  # before that time is over
 
 
 def ingest_conf(settings: Settings) -> IngestConf:
@@ -326,9 +332,34 @@ def run(
 
 
 class Worker(faust.Worker):
-    """Faust's, which ends when a newer generation serves."""
+    """Faust's, which ends when a newer generation serves, and in bounded time."""
 
     is_superseded = False
+
+    async def stop(self) -> None:
+        """Stop in order, or end after `_STOP_S` as if killed: no supervisor would start a process again that failed and does not end.
+
+        What hangs is written to stderr: where tasks wait, if the loop runs, and where each thread stands.
+        """
+        faulthandler.dump_traceback_later(_STOP_S, exit=True)
+        self.loop.call_later(_STOP_S - _SAID_S, self._tell_what_hangs)
+        await super().stop()
+
+    def _tell_what_hangs(self) -> None:
+        log.error("the worker does not stop: it ends in %.0f s as it stands", _SAID_S)
+        self._on_sigusr1()
+
+    def install_signal_handlers(self) -> None:
+        """Have SIGUSR1 write to stderr where threads stand, even where the loop does not run, and where tasks do."""
+        super().install_signal_handlers()
+        faulthandler.register(signal.SIGUSR1, self.stderr, chain=True)
+
+    def _on_sigusr1(self) -> None:
+        """Write where tasks wait; not the values of variables, as Faust would: some are secrets."""
+        threads = [thread for thread in threading.enumerate() if isinstance(thread, WorkerThread)]
+        for loop in (self.loop, *(thread.service.thread_loop for thread in threads)):
+            for task in asyncio.all_tasks(loop):
+                print_task_stack(task, file=self.stderr)
 
     async def follow(self, settings: Settings) -> None:
         """Wait for a newer generation, then stop."""

@@ -137,7 +137,6 @@ faust.Worker(app, loglevel="INFO", redirect_stdouts=False).execute_from_commandl
 STUCK = """
 import asyncio, os, signal, sys, time
 from pathlib import Path
-import faust
 from config import settings
 from stream_app import worker
 from stream_app.kafka.log import TransactionLog
@@ -168,9 +167,39 @@ async def start():
 
 app.starts.append(start)
 try:
-    faust.Worker(app, loglevel="INFO", redirect_stdouts=False).execute_from_commandline()
+    worker.Worker(app, loglevel="INFO", redirect_stdouts=False).execute_from_commandline()
 finally:
     print("ended in seconds:", int(time.monotonic() - signalled[0]), flush=True)
+"""
+
+HANGING = """
+import asyncio, os, signal, sys, time
+from pathlib import Path
+from config import settings
+from stream_app import worker
+
+worker._STOP_S, worker._SAID_S = 4.0, 2.0
+worker.prepare()
+app = worker.create_ingest(settings.load(), Path(sys.argv[1]))
+
+async def wait_for_nothing():
+    password = "nobody reads this"
+    await asyncio.Event().wait()
+
+async def block_the_loop():
+    os.kill(os.getpid(), signal.SIGUSR1)
+    time.sleep(60)
+
+async def watch():
+    await app.running.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+async def start():
+    app.add_future(watch())
+
+app.starts.append(start)
+app.stops.append({"a task": wait_for_nothing, "the loop": block_the_loop}[sys.argv[2]])
+worker.Worker(app, loglevel="INFO", redirect_stdouts=False).execute_from_commandline()
 """
 
 
@@ -280,3 +309,22 @@ def test_a_partition_whose_commit_hangs_holds_up_nobody_else(deployment, tmp_pat
     found = dict(line.rsplit(": ", 1) for line in out.splitlines())
     assert int(found["queued in megabytes"]) < 30
     assert int(found["ended in seconds"]) < 30
+
+
+@pytest.mark.parametrize(
+    ("what", "where", "times"), [("a task", "in wait_for_nothing", 1), ("the loop", "in block_the_loop", 2)]
+)
+def test_a_worker_that_does_not_stop_ends_as_if_killed_and_says_where_it_stood(
+    deployment, tmp_path, what, where, times
+):
+    """As it does at SIGUSR1, the loop running or not. It tells no value of a variable."""
+    (tmp_path / "state").mkdir()
+    arguments = [sys.executable, "-c", HANGING, str(tmp_path / "state"), what]
+    done = subprocess.run(
+        arguments, env=deployment.env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "Timeout (0:00:04)!" in done.stderr
+    assert done.stderr.count(where) == times
+    assert ("the worker does not stop: it ends in 2 s as it stands" in done.stderr) is (what == "a task")
+    assert "nobody reads this" not in done.stderr
