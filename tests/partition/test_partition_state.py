@@ -1,8 +1,7 @@
 """What one transaction of a partition holds: rows, records, dead letters, of one offset; muted, it publishes nothing."""
 
-import gc
 import json
-import time
+import sys
 from collections.abc import Generator
 from datetime import date
 from typing import TypeVar
@@ -291,29 +290,29 @@ def test_what_concerns_very_many_cells_is_done_in_steps(change, day, counted):
     """A customer moves to other groups, an operator to another zone. No step of applying and freezing takes a large part of it: other partitions of the worker, and its clients of Kafka, work in between."""
     partition, times = Partition(), [f"2026-10-{day} 16:00" for day in range(19, 29)]
     partition.tick(START, *(session(f"s-{when}", when, "ann") for when in times), member("ann", *BEFORE))
-    spent: list[float] = []
+    spent: list[int] = []  # calls of functions in a step: unlike time the same on any machine
+
+    def note(*_: object) -> None:
+        spent[-1] += 1
 
     def in_steps(steps: Generator[None, None, T]) -> T:
         while True:
-            began = time.process_time()
+            spent.append(0)
+            sys.setprofile(note)
             try:
                 next(steps)
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]
             finally:
-                spent.append(time.process_time() - began)
+                sys.setprofile(None)
 
     offset = partition.state.applied
-    gc.disable()
-    try:
-        in_steps(partition.state.applying([frame(change, offset=offset)]))
-        applied = len(spent)
-        tick = in_steps(partition.state.freezing(1_795_500_000_000, publish=True))
-    finally:
-        gc.enable()
+    in_steps(partition.state.applying([frame(change, offset=offset)]))
+    applied = len(spent)
+    tick = in_steps(partition.state.freezing(1_795_500_000_000, publish=True))
     assert len(tick.rows) > 2000 * len(times)
-    assert max(spent[:applied]) < sum(spent[:applied]) / 3
-    assert max(spent[applied:]) < sum(spent[applied:]) / 3
+    assert max(spent[:applied]) < sum(spent[:applied]) / 2
+    assert max(spent[applied:]) < sum(spent[applied:]) / 2
     partition.store.write(tick.rows, 1)
     view = CommittedRows(0, partition.store)
     for groups, count in zip((BEFORE, AFTER), counted, strict=True):
