@@ -25,10 +25,11 @@ from stream_app.observing.rights import missing
 from tables.ledger import changelog
 from tests.support.deployment import Deployment
 from tests.support.issuer import SCOPE, Issuer
+from tests.support.kafka import flush
 from tests.support.secured import KEY_PASSWORD, Authority, Certificate, Grant, SecuredBroker
 from tests.support.secured_clickhouse import SecuredClickHouse
 from tests.support.secured_redis import SecuredRedis
-from tests.support.waiting import wait_until
+from tests.support.waiting import SECONDS_MAX, wait_until
 
 SETTINGS = load()
 LACKING = [(role, number) for role, rights in ROLES.items() for number in range(len(rights(SETTINGS)))]
@@ -184,7 +185,7 @@ def take_commands_through(broker: SecuredBroker, deployment: Deployment, stores:
     )
     producer = deployment.producer()
     producer.produce(SETTINGS.source_topic("payments"), b"{}")
-    assert producer.flush(20) == 0
+    flush(producer)
 
     def letters(*arguments: str) -> str:
         return run_as(broker, deployment, "dead-letters", "dead-letters", *arguments).stdout
@@ -234,7 +235,7 @@ def test_the_whole_path_runs_with_the_rights_of_the_page_by_each_way_to_authenti
     workers = [f"worker-{number}" for number in range(1, len(ways) + 1)]
     before = dict(deployment.env)
     for future in deployment.admin.delete_topics([SETTINGS.topic_groups]).values():
-        future.result(20)
+        future.result(SECONDS_MAX)
     assert f"Made the topics {SETTINGS.topic_groups}" in run_as(broker, deployment, "up", "up", "--servers-only").stderr
     for number, way in enumerate(ways, 1):
         deployment.env = base | stores.environment("worker") | way

@@ -14,6 +14,7 @@ from stream_app.observing.observer import Observer
 from tables.ledger import changelog
 from tests.support.deployment import Deployment
 from tests.support.exactness import check, deployed
+from tests.support.kafka import flush
 from tests.support.live import produce
 from tests.support.scenario import build
 from tests.support.waiting import wait_until
@@ -29,7 +30,7 @@ def _send_in_parts(deployment: Deployment, seed: int, parts: int, between: Calla
         for send in sends[len(sends) * part // parts : len(sends) * (part + 1) // parts]:
             produce(producer, send)
         between(part)
-    assert producer.flush(30) == 0
+    flush(producer)
     return int(time.time() * 1000)
 
 

@@ -15,7 +15,7 @@ import pytest
 from stream_app.formats.murmur2 import partition_for
 from tests.support.deployment import Deployment
 from tests.support.growing import LISTS, Copy
-from tests.support.kafka import read_topic
+from tests.support.kafka import flush, read_topic
 from tests.support.service import DATABASE
 from tests.support.waiting import wait_until
 
@@ -90,7 +90,7 @@ def send_records(deployment, topic, *values):
     producer = deployment.producer()
     for value in values:
         producer.produce(topic, json.dumps(value).encode())
-    assert producer.flush(20) == 0
+    flush(producer)
 
 
 def send_what_the_version_before_reads(deployment):

@@ -9,7 +9,8 @@ import pytest
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from tests.support.deployment import Deployment
-from tests.support.kafka import read_topic
+from tests.support.kafka import flush, read_topic
+from tests.support.waiting import SECONDS_MAX
 
 SOURCE_BYTES_MAX = 8 << 20
 GROUPS, CREDITS = 1500, 50_000
@@ -43,7 +44,7 @@ def allow(deployment: Deployment, topic: str, record_bytes: int) -> None:
         ConfigEntry("max.message.bytes", str(record_bytes), incremental_operation=AlterConfigOpType.SET)
     )
     for future in deployment.admin.incremental_alter_configs([resource]).values():
-        future.result(20)
+        future.result(SECONDS_MAX)
 
 
 def received(deployment: Deployment, group: str, operator: str = "NL-BIG") -> str:
@@ -94,9 +95,9 @@ def test_large_records_become_letters_with_their_value_cut_and_large_rows_count_
         credit = cdr(noise(rng, 40), now, credit=True, credit_reference_id="taken-back")
         producer.produce("ocpi.cdrs", credit)
         producer.poll(0)
-    assert producer.flush(60) == 0
+    flush(producer)
     producer.produce("ocpi.cdrs", cdr("taken-back", now))
-    assert producer.flush(20) == 0
+    flush(producer)
     running.wait_as_of(running.now_ms(), names=["worker-1"], seconds=180)
 
     letters = {letter.key: letter for letter in read_topic(running.kafka, "crm-stats.dead-letters")}
@@ -130,7 +131,7 @@ def test_large_records_become_letters_with_their_value_cut_and_large_rows_count_
     producer.produce("ocpi.cdrs", cdr("after", now))
     member |= {"group_ids": groups[:1]}
     producer.produce("crm.customer-groups", json.dumps(member, ensure_ascii=False).encode())
-    assert producer.flush(20) == 0
+    flush(producer)
     running.wait_as_of(running.now_ms(), names=["worker-1"], seconds=120)
     assert received(running, "ALL") == received(running, groups[0]) == "8.0", "what the changelog brought back is whole"
     assert received(running, groups[-1]) == "0.0"

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from tests.support.cluster import BROKERS, Cluster
 from tests.support.deployment import SOURCES, Deployment
 from tests.support.feed import OPERATORS, Feed, epoch_ms
-from tests.support.waiting import wait_until
+from tests.support.waiting import SECONDS_MAX, wait_until
 
 FRESH_S = 5.0  # age of results that is none
 LINES_MAX = 20  # of the log, in each minute
@@ -31,7 +31,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, run_folder: Any) -> Iterat
     made = Cluster(tmp_path_factory.mktemp("cluster"), run_folder.lib, settings=settings)
     admin = AdminClient({"bootstrap.servers": made.servers})
     for future in admin.create_topics([NewTopic(name, count) for name, count in SOURCES.items()]).values():
-        future.result(20)
+        future.result(SECONDS_MAX)
     del admin  # as long as it lives it calls for its brokers, aloud
     yield made
     made.close()

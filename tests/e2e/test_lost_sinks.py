@@ -6,6 +6,7 @@ import time
 from clickhouse_driver.errors import ErrorCodes, ServerException
 
 from tests.support.deployment import Deployment
+from tests.support.kafka import flush
 from tests.support.service import DATABASE
 from tests.support.waiting import wait_until
 
@@ -31,7 +32,7 @@ def _feed(deployment: Deployment, count: int, first: int = 0) -> int:
         producer.produce("charging.payments", json.dumps(payment))
         producer.produce("charging.sessions", json.dumps(session))
         producer.produce("crm.customer-groups", json.dumps({**event, "group_ids": ["vip", "大客户"]}))
-    producer.flush(20)
+    flush(producer)
     return int(time.time() * 1000)
 
 

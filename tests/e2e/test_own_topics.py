@@ -11,7 +11,7 @@ import pytest
 
 from config.settings import ROOT
 from tests.support.deployment import PROGRAM, Deployment
-from tests.support.kafka import read_topic
+from tests.support.kafka import flush, read_topic
 from tests.support.own_topics import TOPICS, Sums
 
 MAPS = ROOT / "config" / "maps" / "topics"
@@ -87,7 +87,7 @@ def test_topics_nobody_here_designed_show_in_the_results(deploy, maps):
     producer.produce("shop.orders", order(40, total="0.75", revision=2), partition=0)
     producer.produce("shop.orders", order(40), partition=1)
     producer.produce("shop.orders", order(41, currency="EURO"), partition=2)
-    assert producer.flush(20) == 0
+    flush(producer)
     deployment.wait_as_of(deployment.now_ms(), names=["worker-1"])
     for operator, sums_ in wanted.items():
         (month,) = [each for each in months_of(deployment, operator) if each["month"] == last_month.strftime("%Y-%m")]

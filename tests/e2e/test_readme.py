@@ -11,6 +11,7 @@ import pytest
 
 from config.settings import ROOT
 from tests.support.deployment import Deployment
+from tests.support.kafka import flush
 from tests.support.pages import PAGES, blocks, lines, type_line
 from tests.support.waiting import wait_until
 
@@ -32,7 +33,7 @@ def _feed(deployment: Deployment) -> int:
         producer.produce("charging.payments", json.dumps({**event, **payment, "paid_at": now}))
         producer.produce("charging.sessions", json.dumps({**event, **session}))
         producer.produce("crm.customer-groups", json.dumps({**event, "group_ids": ["vip"]}))
-    producer.flush(20)
+    flush(producer)
     return int(time.time() * 1000)
 
 

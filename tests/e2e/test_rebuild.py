@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.deployment import PROGRAM, ROOT, Deployment
 from tests.support.exactness import check, deployed
+from tests.support.kafka import flush
 from tests.support.live import Watch, produce, traffic
 from tests.support.scenario import Send, build
 from tests.support.waiting import wait_until
@@ -41,7 +42,7 @@ def _sent(deployment: Deployment, sends: Sequence[Send]) -> int:
     producer = deployment.producer()
     for each in sends:
         produce(producer, each)
-    assert producer.flush(30) == 0
+    flush(producer)
     return deployment.now_ms()
 
 

@@ -18,7 +18,7 @@ from tests.support import outputs
 from tests.support.deployment import Deployment
 from tests.support.pages import blocks_of, section, type_line
 from tests.support.scenario import build, send
-from tests.support.waiting import wait_until
+from tests.support.waiting import SECONDS_MAX, wait_until
 
 PAGE = ROOT / "docs" / "recovery.md"
 GROUP = "crm-stats-ledger-1"
@@ -49,7 +49,7 @@ def _lose(deployment: Deployment, topics: Sequence[str]) -> None:
         deployment.restart_server(name, empty=True)
     shutil.rmtree(deployment.run.state)
     for done in deployment.admin.delete_topics(list(topics)).values():
-        done.result(20)
+        done.result(SECONDS_MAX)
     wait_until("topics are gone", lambda: not set(topics) & deployment.admin.list_topics(timeout=20).topics.keys())
 
 

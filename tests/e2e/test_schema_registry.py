@@ -9,7 +9,7 @@ from config.settings import ROOT
 from tests.e2e.test_own_topics import months_of, sums_of
 from tests.support import avro_topics
 from tests.support.deployment import Deployment
-from tests.support.kafka import read_topic
+from tests.support.kafka import flush, read_topic
 from tests.support.own_topics import TOPICS
 from tests.support.schema_registry import SchemaRegistry, avro
 from tests.support.waiting import wait_until
@@ -60,7 +60,7 @@ def test_a_topic_in_avro_shows_in_the_results(deploy, registry, tmp_path):
     producer = deployment.producer()
     for number in range(20):  # more fetches than ingest has under way at once
         producer.produce(avro_topics.TOPIC, b"not in wire format" if number == 7 else avro(numbers[0], "int", 7))
-        producer.flush(20)
+        flush(producer)
     producer.produce(avro_topics.TOPIC, avro(numbers[1] + 100, "int", 7))
     for message in avro_topics.written(messages, numbers):
         producer.produce(avro_topics.TOPIC, message.value, message.key)
@@ -69,7 +69,7 @@ def test_a_topic_in_avro_shows_in_the_results(deploy, registry, tmp_path):
         "paid_at": deployment.now_ms(), "customer_id": "c",
     }  # fmt: skip
     producer.produce("charging.payments", json.dumps(payment))
-    assert producer.flush(20) == 0
+    flush(producer)
     wait_until("the registry is waited for", lambda: "The schema registry is waited for" in deployment.log("worker-1"))
     wait_until("another topic shows", lambda: deployment.redis.get("crm:{S1}:monthly:ALL"))
     assert months_of(deployment, "S1")[-1]["receivedAmount"] == "1.50"

@@ -15,8 +15,8 @@ from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server
 from tests.oracle import Record
 from tests.support.deployment import ROOT, SOURCES, Deployment
-from tests.support.kafka import read_topic
-from tests.support.waiting import wait_until
+from tests.support.kafka import flush, read_topic
+from tests.support.waiting import SECONDS_MAX, wait_until
 
 _numbers = itertools.count()
 
@@ -58,7 +58,7 @@ def test_transactions_of_a_source_count_when_committed_and_hold_nothing_up(runni
     def send(number: int) -> None:
         for n in range(number):
             producer.produce("charging.payments", payment("T"), partition=n % 5)
-        producer.flush(20)
+        flush(producer)
 
     producer.begin_transaction()
     send(7)
@@ -79,7 +79,7 @@ def test_transactions_of_a_source_count_when_committed_and_hold_nothing_up(runni
 def test_records_of_an_added_partition_count_and_as_of_stays_true(running):
     """The source's team adds one and writes to it at once; no result claims to hold those records before it does."""
     admin, operator = running.admin, "A"
-    admin.create_partitions([NewPartitions("charging.payments", 7)])["charging.payments"].result(20)
+    admin.create_partitions([NewPartitions("charging.payments", 7)])["charging.payments"].result(SECONDS_MAX)
     producer = running.producer(**{"topic.metadata.refresh.interval.ms": 200})
     wait_until(
         "the partitions are there",
@@ -89,7 +89,7 @@ def test_records_of_an_added_partition_count_and_as_of_stays_true(running):
     for round_ in range(1, 4):
         for partition in (5, 6):
             producer.produce("charging.payments", payment(operator), partition=partition)
-        assert producer.flush(20) == 0
+        flush(producer)
         taken_ms = running.now_ms()
         wanted = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(taken_ms / 1000)) + f".{taken_ms % 1000:03d}Z"
         wait_until("as-of has passed", lambda w=wanted: running.as_of().get(own, "") >= w)
@@ -124,19 +124,19 @@ def test_as_of_of_an_idle_deployment_moves_on_each_second(running):
 def test_a_missing_source_is_named_and_waited_for_and_counts_when_it_is_made(deploy):
     """The others count meanwhile."""
     deployment = deploy(sources={name: n for name, n in SOURCES.items() if name != "crm.groups"})
-    deployment.admin.delete_topics(["crm.groups"])["crm.groups"].result(20)  # `up` made it
+    deployment.admin.delete_topics(["crm.groups"])["crm.groups"].result(SECONDS_MAX)  # `up` made it
     wait_until("crm.groups is gone", lambda: "crm.groups" not in deployment.admin.list_topics(timeout=10).topics)
     deployment.start_worker(1)
     deployment.wait_ready(1)
     producer = deployment.producer()
     producer.produce("charging.payments", payment("G"))
-    producer.flush(20)
+    flush(producer)
     deployment.wait_as_of(deployment.now_ms(), names=["worker-1"])
     assert count(deployment, "G") == 1
     assert "the source topic crm.groups does not exist; it is waited for" in deployment.log("worker-1")
     deployment.make_topics({"crm.groups": 2})
     producer.produce("crm.groups", json.dumps({"operator_id": "G", "group_id": "vip", "name": "大客户"}))
-    assert producer.flush(20) == 0
+    flush(producer)
 
     def named() -> bool:
         groups = json.loads(deployment.redis.get("crm:{G}:groups"))["groups"]
@@ -161,7 +161,7 @@ def test_records_of_no_use_go_to_the_dead_letters_as_they_came(running):
             on_delivery=lambda _, message: offsets.setdefault(message.partition(), message.offset()),
         )
         producer.produce("charging.payments", payment("D"), partition=partition)
-    assert producer.flush(20) == 0
+    flush(producer)
     running.wait_as_of(running.now_ms(), names=["worker-1"])
     assert count(running, "D") == 6
     letters = {letter.key.decode(): letter for letter in read_topic(running.kafka, "crm-stats.dead-letters")}
@@ -230,7 +230,7 @@ def test_a_broker_restarted_under_live_workers_loses_nothing_and_counts_nothing_
     finally:
         ended.set()
         feeding.join()
-    assert producer.flush(60) == 0
+    flush(producer)
     assert failed == []
     deployment.wait_as_of(deployment.now_ms())
     counted = {f"B{n}": count(deployment, f"B{n}") for n in range(4)}

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 
-from tests.support.kafka import read_topic
+from tests.support.kafka import flush, read_topic
 from tests.support.tracing import PARENT, TRACE_ID, collector
 from tests.support.waiting import wait_until
 
@@ -19,7 +19,7 @@ def _send(deployment, number, *parents):
     producer = deployment.producer()
     headers = [("traceparent", parent.encode()) for parent in parents]
     producer.produce("charging.payments", json.dumps(payment), headers=headers)
-    assert producer.flush(20) == 0
+    flush(producer)
 
 
 def _results(deployment, trace_id):

@@ -88,7 +88,7 @@ def test_records_that_kafka_acknowledged_and_lost_are_noticed(
         admin = AdminClient({"bootstrap.servers": cluster.servers})
         topics = [unclean(PAYMENTS), unclean(EVENTS, **OF_EVENTS)]
         for future in admin.create_topics([*topics, NewTopic("other.payments", 1, 3)]).values():
-            future.result(20)
+            future.result(SECONDS_MAX)
         del admin
         deployment = deploy(
             kafka=cluster.servers, replication_factor="3", sources={}, events_partitions="1", publish_ms="500"

@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 from stream_app.formats.frames import FramePart, clock_frame, frames
 from tests.support.by_hand import session
 from tests.support.deployment import ROOT, Deployment
+from tests.support.kafka import flush
 from tests.support.waiting import wait_until
 
 EVENTS = "crm-stats.events-1"
@@ -219,7 +220,7 @@ def test_a_frame_that_cannot_be_read_ends_the_worker_and_is_not_skipped(deployme
     producer = deployment.producer()
     producer.produce(EVENTS, b"\x92\x07\xc0", partition=2, on_delivery=lambda _, message: delivered.append(message))
     producer.produce(EVENTS, b"\x92\x01\xc0", partition=2)
-    assert producer.flush(20) == 0
+    flush(producer)
     (broken,) = delivered
     for _ in range(2):
         process = deployment.process("worker-1")
@@ -241,7 +242,7 @@ def test_a_worker_ends_though_the_thread_that_would_commit_takes_no_calls_any_mo
     producer = deployment.producer()
     for n in range(300):
         producer.produce("charging.payments", b'{"n": %d}' % n)
-    assert producer.flush(20) == 0
+    flush(producer)
     (tmp_path / "state").mkdir()
     arguments = [sys.executable, "-c", ENDED, str(tmp_path / "state")]
     env = {**deployment.env, "STREAM_APP_INGEST_COMMIT_MS": "600000"}
@@ -270,7 +271,7 @@ def test_fausts_monitor_counts_messages_end_offsets_and_commits(deployment, tmp_
     for partition in range(2):
         for n in range(300):
             producer.produce("charging.payments", b'{"n": %d}' % n, partition=partition)
-    assert producer.flush(20) == 0
+    flush(producer)
     (tmp_path / "state").mkdir()
     arguments = [sys.executable, "-c", MONITOR, str(tmp_path / "state"), str(tmp_path / "found.json")]
     done = subprocess.run(
@@ -303,7 +304,7 @@ def test_a_partition_whose_commit_hangs_holds_up_nobody_else(deployment, tmp_pat
         assert process.stdout.readline() == "full\n"
         for _ in range(5):
             producer.produce(EVENTS, clock_frame(1992992), partition=1)
-        assert producer.flush(20) == 0
+        flush(producer)
         out, err = process.communicate(timeout=90)
     assert process.returncode == 0, err[-3000:]
     found = dict(line.rsplit(": ", 1) for line in out.splitlines())

@@ -13,7 +13,7 @@ from stream_app.golden.records import TOPICS, rounds
 from stream_app.golden.view import right_view
 from stream_app.local.errors import LocalError
 from stream_app.sinks.topics import ResultRecords
-from tests.support.kafka import read_topic
+from tests.support.kafka import flush, read_topic
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_topic_with_other_records_is_refused_and_nothing_is_written(kafka, pre
     half_hour = new_topic(1, f"{prefix}.half-hour.v1")
     made = producer()
     made.produce(half_hour, b"{}", b"M1|ALL|2026-11-24", 0)
-    assert made.flush(30) == 0
+    flush(made)
     assert refused("--topics", prefix) == (
         f"the topic {half_hour} holds other records, such as one with the key 'M1|ALL|2026-11-24': name topics of their own by --topics."
     )

@@ -15,6 +15,7 @@ from stream_app.importer.topic_map import first_topic_map, outcome
 from stream_app.importer.topic_records import TopicRecord
 from stream_app.sources.maps.map_file import MapError
 from stream_app.sources.maps.map_load import load_topic
+from tests.support.kafka import flush
 from tests.support.own_topics import TOPICS
 
 NOW_MS = 1_793_700_000_000
@@ -116,7 +117,7 @@ def orders(kafka, new_topic, producer, monkeypatch):
             "start_time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 60 * number)),
         }
         sender.produce(topic, json.dumps(row | {"currency": "eur" if number < 3 else "?"}), partition=number % 2)
-    assert sender.flush(20) == 0
+    flush(sender)
     return topic
 
 

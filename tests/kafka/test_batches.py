@@ -11,6 +11,7 @@ from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from stream_app.kafka import batches
 from stream_app.kafka.batches import BatchesWithEpochs
 from stream_app.ports.records import NO_TIMESTAMP, Batch
+from tests.support.kafka import flush
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("whole_batches")
@@ -70,7 +71,7 @@ async def test_aborted_transactions_and_control_records_are_stepped_over(consume
 
     def send(who, value):
         who.produce(topic, value, b"k")
-        who.flush(20)
+        flush(who)
 
     good.begin_transaction()
     bad.begin_transaction()
@@ -104,12 +105,12 @@ async def test_nothing_is_read_of_an_open_transaction_nor_past_it(consumer, new_
     topic = new_topic()
     open_, plain = producer(transactional_id=f"open-{topic}"), producer()
     plain.produce(topic, b"before")
-    plain.flush(20)
+    flush(plain)
     open_.begin_transaction()
     open_.produce(topic, b"open")
-    open_.flush(20)
+    flush(open_)
     plain.produce(topic, b"behind")
-    plain.flush(20)
+    flush(plain)
     reader, tp = await consumer(topic), TopicPartition(topic, 0)
     assert values(await fetched(reader, topic, 1)) == [b"before"]
     assert await reader.getmany(tp, timeout_ms=500) == {}
@@ -124,7 +125,7 @@ async def test_a_position_inside_a_batch_cuts_it(consumer, new_topic, producer):
     sender = producer(linger_ms=500)
     for n in range(10):
         sender.produce(topic, None if n == 8 else b"%d" % n, b"k%d" % n)
-    sender.flush(20)
+    flush(sender)
     (batch,) = await fetched(await consumer(topic, 7), topic, 10)
     assert (batch.offsets, batch.values) == ([7, 8, 9], [b"7", None, b"9"])
     assert batch.keys == [b"k7", b"k8", b"k9"]
@@ -155,11 +156,11 @@ async def test_compacted_gaps_are_stepped_over(consumer, new_topic, producer, re
     for round_ in range(3):
         for n in range(20):
             sender.produce(topic, b"%d" % round_, b"k%d" % (n if round_ else n * 2))
-        sender.flush(20)
+        flush(sender)
 
     async def compacted():
         sender.produce(topic, b"roll", b"roll")  # the active segment is never compacted
-        sender.flush(20)
+        flush(sender)
         await asyncio.sleep(0.5)
         return len(await asyncio.to_thread(read, topic)) < 60
 

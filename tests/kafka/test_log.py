@@ -12,6 +12,7 @@ from stream_app.access.kafka import KafkaAccess
 from stream_app.kafka import log as log_module
 from stream_app.kafka.log import Appender, TransactionLog
 from stream_app.ports.kafka import Fenced
+from tests.support.kafka import flush
 from tests.support.waiting import until
 
 
@@ -194,7 +195,7 @@ async def test_opening_ends_what_an_earlier_owner_had_open(new_log, new_topic, p
     killed = producer(transactional_id=f"id-{source}", transaction_timeout_ms=300_000)
     killed.begin_transaction()
     killed.produce(changelog, b"half a tick", b"k")
-    killed.flush(20)
+    flush(killed)
     log = new_log(source, changelog)
     await log.open()
     position = await log.commit({b"k": b"whole"}, {}, 1)

@@ -9,6 +9,7 @@ from stream_app.kafka.log import TransactionLog
 from stream_app.kafka.replay import replay
 from stream_app.partition.store import Store, new_cache
 from stream_app.ports.kafka import ChangelogLost
+from tests.support.kafka import flush
 
 pytestmark = pytest.mark.usefixtures("whole_batches")
 CACHE = new_cache(8)
@@ -56,12 +57,12 @@ async def test_a_store_is_brought_up_to_the_last_stable_offset(kafka, new_topic,
     killed = producer(transactional_id=f"killed-{changelog}")
     killed.begin_transaction()
     killed.produce(changelog, b"aborted", b"a")
-    killed.flush(20)
+    flush(killed)
     killed.abort_transaction(20)
     position = await log.commit({b"b": b"2", b"c": b""}, {}, 2)
     killed.begin_transaction()
     killed.produce(changelog, b"open", b"a")
-    killed.flush(20)
+    flush(killed)
 
     store = new_store()
     async with asyncio.timeout(10):

@@ -9,6 +9,7 @@ from stream_app.access.kafka import KafkaAccess
 from stream_app.formats.generations import Generation
 from stream_app.kafka import generations
 from stream_app.local.ports import free_port
+from tests.support.kafka import flush
 from tests.support.waiting import wait_until
 
 BUILDING = Generation(2, 2, 3, "building")
@@ -50,7 +51,7 @@ def test_it_tells_how_far_a_rebuild_is_and_begins_anew_when_it_serves(world, mon
     for topic, partition, records in ((world.events[0], 0, 10), (world.events[1], 2, 20)):
         for n in range(records):
             sender.produce(topic, b"%d" % n, partition=partition)
-    assert sender.flush(30) == 0
+    flush(sender)
     commit(f"{world.app}-ledger-1", world.events[0], 10)
     commit(f"{world.app}-ingest", world.events[0], 10)
     one = monitor(**world.settings)

@@ -13,7 +13,8 @@ from confluent_kafka import KafkaException, ShareConsumer, TopicPartition
 from config.settings import Settings
 from stream_app.health.status import Limits, Reason, Status
 from tests.monitor.conftest import LIMITS, Eyes
-from tests.support.waiting import until
+from tests.support.kafka import flush
+from tests.support.waiting import SECONDS_MAX, until
 
 HOUR_MS = 3_600_000
 BOTH = pytest.mark.parametrize("timestamps", ["log", "bisect"])
@@ -28,7 +29,7 @@ def send(producer, topic, timestamps_ms, partition=0, key=None):
     sender = producer()
     for n, at_ms in enumerate(timestamps_ms):
         sender.produce(topic, b"%d" % n, key=key, partition=partition, timestamp=at_ms)
-    assert sender.flush(20) == 0
+    flush(sender)
 
 
 def assert_near(seconds, true_ms):
@@ -102,7 +103,7 @@ async def test_an_open_transaction_at_the_tail_is_no_lag(eyes, group, new_topic,
     began_ms = now_ms() - 60_000
     for n in range(4):
         open_.produce(topic, b"%d" % n, timestamp=began_ms)
-    open_.flush(20)
+    flush(open_)
     looking = eyes(group, timestamps=timestamps)
     row = await looking.partition(group)
     assert (row.lag_records, row.lag_seconds, row.open_records) == (0, 0, 4)
@@ -126,7 +127,7 @@ async def test_a_group_that_reads_inside_an_open_transaction_reads_uncommitted(
     began_ms = now_ms() - 60_000
     for n in range(4):
         open_.produce(topic, b"%d" % n, timestamp=began_ms + n * 1000)
-    open_.flush(20)
+    flush(open_)
     commit(group, topic, 2)
     for timestamps in ("log", "bisect"):
         row = await eyes(group, timestamps=timestamps).partition(group)
@@ -142,7 +143,7 @@ async def test_control_and_aborted_records_at_the_tail_are_nothing_to_read(eyes,
     for commits in (True, False):
         sender.begin_transaction()
         sender.produce(topic, b"x")
-        sender.flush(20)
+        flush(sender)
         if commits:
             sender.commit_transaction(20)
         else:
@@ -200,7 +201,7 @@ async def test_a_topic_made_anew_is_another_one(eyes, group, new_topic, producer
     commit(group, topic, 40)
     looking = eyes(group, timestamps=timestamps)
     assert (await looking.partition(group)).lag_records == 10
-    admin.delete_topics([topic])[topic].result(20)
+    admin.delete_topics([topic])[topic].result(SECONDS_MAX)
     await until("it is gone", lambda: topic not in admin.list_topics(timeout=10).topics)
     new_topic(name=topic)
     true_ms = now_ms() - 60_000
@@ -245,7 +246,7 @@ async def test_a_position_of_the_old_topic_stays_one_however_long_the_new_one_gr
     assert committed(40)
     looking = eyes(group)
     await looking.look()
-    admin.delete_topics([topic])[topic].result(20)
+    admin.delete_topics([topic])[topic].result(SECONDS_MAX)
     await until("it is gone", lambda: topic not in admin.list_topics(timeout=10).topics)
     if looked:
         assert not (await looking.look())[group].partitions
@@ -269,7 +270,7 @@ async def test_records_that_were_deleted_unread(eyes, group, new_topic, producer
     send(producer, topic, [true_ms - 30_000] * 10 + [true_ms] * 10)
     commit(group, topic, 5)
     for future in admin.delete_records([TopicPartition(topic, 0, 10)]).values():
-        future.result(20)
+        future.result(SECONDS_MAX)
     row = await eyes(group).partition(group)
     assert (row.status, row.reason, row.lag_records) == (Status.ERR, Reason.LOST, 10)
     assert_near(row.lag_seconds, true_ms)

@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, TopicPartition
 from stream_app.local.ports import free_port
 from stream_app.monitor.metrics import METRICS
 from stream_app.monitor.run import every
+from tests.support.kafka import flush
 from tests.support.waiting import wait_until
 
 PROGRAM = Path(sys.executable).parent / "stream-app"
@@ -32,7 +33,7 @@ def wide_group(kafka, new_topic, producer, partitions):
     for partition in range(partitions):
         for n in range(3):
             sender.produce(topic, b"%d" % n, partition=partition, timestamp=int(time.time() * 1000) - 90_000)
-    assert sender.flush(30) == 0
+    flush(sender)
     consumer = Consumer({"bootstrap.servers": kafka, "group.id": name, "enable.auto.commit": False})
     consumer.commit(offsets=[TopicPartition(topic, p, 1) for p in range(partitions)], asynchronous=False)
     consumer.close()

@@ -13,6 +13,7 @@ from stream_app.health.freshness import SINKS
 from stream_app.monitor.results import in_a_line
 from stream_app.monitor.sources import Sources
 from tests.support.deployment import PROGRAM
+from tests.support.kafka import flush
 from tests.support.seen import Seen
 from tests.support.waiting import wait_until
 
@@ -110,7 +111,7 @@ def week(kafka, new_topic):
             at_ms = now - 8 * DAY_MS + n * 60_000
             if at_ms <= now - age_ms:
                 producer.produce(topic, b"x", partition=n % 2, timestamp=at_ms)
-        assert producer.flush(30) == 0
+        flush(producer)
         return topic, now
 
     return make
@@ -133,6 +134,6 @@ async def test_a_source_is_silent_by_what_came_in_the_same_hour_of_the_days_befo
 
     producer = Producer({"bootstrap.servers": kafka})
     producer.produce(silent, b"x", timestamp=now - 30 * DAY_MS)  # by the clock of a producer that is far off
-    assert producer.flush(20) == 0
+    flush(producer)
     row = {row.topic: row for row in await sources.look(now + 1000)}[silent]
     assert (row.age_seconds, row.is_silent) == (0, False), "an end that moves tells more than a timestamp"

@@ -23,6 +23,7 @@ from stream_app.monitor.sources import Sources
 from stream_app.observing.frontier import Frontier
 from stream_app.observing.observer import Observer
 from tests.support.own_server import OwnServer
+from tests.support.waiting import SECONDS_MAX
 
 RIGHTS = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\nallow.everyone.if.no.acl.found=true\n"
 
@@ -35,7 +36,7 @@ def strict(tmp_path, run_folder, monkeypatch):
     server = OwnServer("kafka", tmp_path / "kafka", run_folder.lib)
     admin = AdminClient({"bootstrap.servers": server.address})
     for made in admin.create_topics([NewTopic(name, 1, 1) for name in ("s", "o", "events")]).values():
-        made.result(20)
+        made.result(SECONDS_MAX)
     yield server.address, admin
     server.halt()
 
@@ -46,7 +47,7 @@ def deny(admin, topic):
         ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*", AclOperation.DESCRIBE, AclPermissionType.DENY
     )  # fmt: skip
     for done in admin.create_acls([binding]).values():
-        done.result(20)
+        done.result(SECONDS_MAX)
 
 
 async def settled(observer, topic):

@@ -7,6 +7,7 @@ from stream_app.access.kafka import KafkaAccess
 from stream_app.clients.waiting import ClusterError
 from stream_app.observing import follow
 from stream_app.observing.follow import Follower
+from tests.support.kafka import flush
 from tests.support.waiting import answer, until
 
 
@@ -14,7 +15,7 @@ def send(producer, topic, values, partition=0):
     sender = producer()
     for value in values:
         sender.produce(topic, value, key=b"k", partition=partition, headers=[("h", b"1")], timestamp=1000)
-    assert sender.flush(20) == 0
+    flush(sender)
 
 
 async def collected(follower, count):

@@ -9,7 +9,8 @@ from confluent_kafka.admin import NewPartitions
 
 from stream_app.clients.waiting import ClusterError
 from stream_app.observing.frontier import Frontier
-from tests.support.waiting import answer, until
+from tests.support.kafka import flush
+from tests.support.waiting import SECONDS_MAX, answer, until
 
 MISSING = "of-no-test"
 
@@ -41,7 +42,7 @@ def world(kafka, new_topic, observe):
 def send(sender, topic, count, partition=0):
     for n in range(count):
         sender.produce(topic, b"%d" % n, partition=partition)
-    sender.flush(20)
+    flush(sender)
 
 
 async def test_empty_sources_reach_each_sample_and_a_missing_one_is_named_once(world, caplog):
@@ -97,7 +98,7 @@ async def test_an_added_partition_counts_from_its_first_record(kafka, world, pro
     """Before ingest even knows of it."""
     source, _, _, frontier = world
     assert (await frontier.step(1000)).time_ms == 1000
-    admin.create_partitions([NewPartitions(source, 3)])[source].result(20)
+    admin.create_partitions([NewPartitions(source, 3)])[source].result(SECONDS_MAX)
     sender = producer(topic_metadata_refresh_interval_ms="200")
 
     observer = observe(kafka)
@@ -119,7 +120,7 @@ async def test_a_topic_made_anew_holds_as_of_and_says_so(kafka, world, producer,
     send(producer(), source, 3)
     ingest.commits(source, 3, 0)
     assert (await frontier.step(1000)).time_ms == 1000
-    admin.delete_topics([source])[source].result(20)
+    admin.delete_topics([source])[source].result(SECONDS_MAX)
 
     observer = observe(kafka)
 
@@ -150,7 +151,7 @@ async def test_a_topic_deleted_before_all_of_it_was_read_holds_as_of_and_says_so
     send(producer(), source, 3)
     ingest.commits(source, 2, 0)
     assert await frontier.step(1000) is None
-    admin.delete_topics([source])[source].result(20)
+    admin.delete_topics([source])[source].result(SECONDS_MAX)
     caplog.set_level(logging.WARNING)
 
     async def said():

@@ -8,7 +8,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream_app.clients.waiting import ClusterError
 from stream_app.observing.answers import Committed, End
-from tests.support.waiting import answer, until
+from tests.support.kafka import flush
+from tests.support.waiting import SECONDS_MAX, answer, until
 
 
 async def test_a_brand_new_cluster_answers_with_nothing(own_kafka, observe):
@@ -27,7 +28,7 @@ async def test_topics_are_described_by_id_and_partitions(kafka, new_topic, admin
     found = await observer.topics([topic, "unknown"])
     assert list(found) == [topic]
     assert found[topic].partitions == 3
-    admin.delete_topics([topic])[topic].result(20)
+    admin.delete_topics([topic])[topic].result(SECONDS_MAX)
 
     async def gone():
         return await observer.topics([topic]) == {}
@@ -47,7 +48,7 @@ async def test_ends_are_those_of_open_transactions_and_starts_of_what_is_kept(ka
     open_.begin_transaction()
     for n in range(3):
         open_.produce(topic, b"%d" % n, partition=1)
-    open_.flush(20)
+    flush(open_)
     assert await observer.ends([(topic, 0), (topic, 1)]) == {(topic, 0): 0, (topic, 1): 3}
     open_.commit_transaction(20)
 
@@ -71,7 +72,7 @@ async def test_a_broker_that_goes_away_is_an_error_and_no_offset(own_kafka, obse
     """Whatever the moment: an end of -1001 would be passed by everything, and as-of with it."""
     observer, partitions = observe(own_kafka.address), [("t", partition) for partition in range(20)]
     admin = AdminClient({"bootstrap.servers": own_kafka.address})
-    admin.create_topics([NewTopic("t", 20, 1)])["t"].result(20)
+    admin.create_topics([NewTopic("t", 20, 1)])["t"].result(SECONDS_MAX)
     await answer(lambda: observer.ends(partitions))
     asked = [asyncio.create_task(observer.ends(partitions)) for _ in range(50)]
     await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
@@ -90,7 +91,7 @@ async def test_a_broker_that_comes_back_answers_the_same_client(own_kafka, obser
     """Its partitions have a later leader epoch: who asks with the one it knows is refused, again and again."""
     observer, partitions = observe(own_kafka.address), [("t", partition) for partition in range(5)]
     admin = AdminClient({"bootstrap.servers": own_kafka.address})
-    admin.create_topics([NewTopic("t", 5, 1)])["t"].result(20)
+    admin.create_topics([NewTopic("t", 5, 1)])["t"].result(SECONDS_MAX)
     await answer(lambda: observer.ends(partitions))
     await asyncio.to_thread(own_kafka.kill)
     await asyncio.to_thread(own_kafka.begin)
@@ -121,7 +122,7 @@ async def test_ends_come_with_the_leaders_epoch_and_committed_offsets_with_what_
     sender = producer()
     for n in range(3):
         sender.produce(topic, b"%d" % n, partition=0)
-    assert sender.flush(30) == 0
+    flush(sender)
     assert await observer.leader_ends([at, (topic, 1)]) == {at: End(3, 0), (topic, 1): End(0, 0)}
     assert await observer.epoch_ends({at: 0}) == {at: 3}
     group = f"group-{topic}"

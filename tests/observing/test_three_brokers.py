@@ -11,7 +11,7 @@ from stream_app.clients.waiting import ClusterError
 from stream_app.observing import durability
 from stream_app.observing.observer import Observer
 from tests.support.cluster import Cluster
-from tests.support.waiting import answer, until
+from tests.support.waiting import SECONDS_MAX, answer, until
 
 TOPICS = {
     "safe": (3, {}),
@@ -27,7 +27,7 @@ def cluster(tmp_path_factory, run_folder):
     admin = AdminClient({"bootstrap.servers": made.servers})
     topics = [NewTopic(name, 1, replicas, config=config) for name, (replicas, config) in TOPICS.items()]
     for future in admin.create_topics(topics).values():
-        future.result(20)
+        future.result(SECONDS_MAX)
     del admin  # as long as it lives it calls for its brokers, aloud
     yield made
     made.close()

@@ -10,6 +10,7 @@ import pytest
 from stream_app.domain.errors import Reason, Rejection
 from stream_app.sinks.dead_letters import dead_letter
 from tests.support.deployment import PROGRAM
+from tests.support.kafka import flush
 
 NOW_MS = 1_795_507_200_000
 
@@ -27,7 +28,7 @@ def run(kafka, new_topic, producer, source):
     for offset, (value, reason) in enumerate([(b'{"a":1}', Reason.BAD_TIME), (b"\xff", Reason.NOT_JSON)]):
         letter = dead_letter(source, 0, offset, None, value, Rejection(reason, "why"), NOW_MS + offset)
         sender.produce(letters, letter.value, letter.key, headers=letter.headers)
-    sender.flush(20)
+    flush(sender)
     env = os.environ | {
         "KAFKA_BOOTSTRAP_SERVERS": kafka,
         "STREAM_APP_TOPIC_DEAD_LETTERS": letters,

@@ -20,7 +20,8 @@ from stream_app.redrive.letters import LetterError, Letters
 from stream_app.redrive.redrive import Redrive
 from stream_app.sinks.dead_letters import dead_letter
 from tests.support.deployment import PROGRAM
-from tests.support.waiting import until
+from tests.support.kafka import flush
+from tests.support.waiting import SECONDS_MAX, until
 
 NOW_MS = 1_795_507_200_000
 RECORDS = [(b"k", b'{"a":1}'), (None, b"\xff{"), (b"", b""), (b"k", None), (None, None)]
@@ -48,7 +49,7 @@ class Room:
             rejection = Rejection(Reason.TOMBSTONE if value is None else Reason.NOT_JSON, "detail")
             letter = dead_letter(self.source, 1, offset, key, value, rejection, NOW_MS)
             self.producer.produce(self.letters, letter.value, letter.key, headers=letter.headers, partition=0)
-        assert self.producer.flush(20) == 0
+        flush(self.producer)
 
     def redrive(self, told=lambda *_: None):
         return Redrive(KafkaAccess(self.kafka), self.letters, self.id, told)
@@ -119,7 +120,7 @@ async def test_of_a_cut_letter_the_record_is_fetched_from_its_topic_while_it_is_
     room.fill([(b"k" * 70_000, large), (None, large), (b"k", large)])
     await room.redrive().send(Choice([f"{room.source}/1/0"]).waiting)
     assert room.sent(3) == [(b"k" * 70_000, large)]
-    admin.delete_records([TopicPartition(room.source, 1, 4)])[TopicPartition(room.source, 1, 4)].result(20)
+    admin.delete_records([TopicPartition(room.source, 1, 4)])[TopicPartition(room.source, 1, 4)].result(SECONDS_MAX)
     name = f"{room.source}/1/1"
     with pytest.raises(
         LetterError, match=f"{name} holds the beginning of its record only, and the record is no longer"
@@ -135,7 +136,7 @@ async def test_a_record_of_another_topic_of_the_name_is_not_taken_for_the_origin
     room.fill([(None, b"x" * (VALUE_BYTES_MAX + 5))])
     letter = dead_letter(room.source, 1, 0, None, b"y" * (VALUE_BYTES_MAX + 5), Rejection(Reason.NOT_JSON, ""), NOW_MS)
     room.producer.produce(room.letters, letter.value, letter.key, headers=letter.headers, partition=0)
-    room.producer.flush(20)
+    flush(room.producer)
     with pytest.raises(LetterError, match="no longer in its topic"):
         await room.redrive().send(Choice().waiting)
 
@@ -161,7 +162,7 @@ async def test_a_note_behind_somebody_else_s_open_transaction_is_not_missed(room
     ledger = producer(transactional_id=f"ledger-{room.letters}")
     ledger.begin_transaction()
     ledger.produce(room.letters, b"{", b"other/0/0", partition=0)
-    ledger.flush(20)
+    flush(ledger)
     chosen = []
 
     def choose(letters):

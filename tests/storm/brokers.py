@@ -15,6 +15,7 @@ import psutil
 
 from tests.support.cluster import BROKERS, Cluster
 from tests.support.deployment import ROOT, Deployment
+from tests.support.kafka import flush
 
 _OPERATORS: Final = 16
 _PER_SECOND: Final = 50
@@ -77,7 +78,7 @@ class _Watch:
             }  # fmt: skip
             producer.produce("charging.payments", json.dumps(payment), key=str(self.sent))
             producer.poll(0)
-        assert producer.flush(60) == 0
+        flush(producer)
 
     def _look(self) -> None:
         while not self._over.wait(0.1):

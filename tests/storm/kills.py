@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from tests.oracle import TOPICS
 from tests.support.deployment import Deployment
+from tests.support.kafka import flush
 from tests.support.service import DATABASE
 
 _OPERATORS: Final = 24
@@ -73,11 +74,11 @@ def _kills(deployment: Deployment, rng: random.Random, times: int, say: Callable
         for number in range(_BATCH):
             _pay(producer, sent + number, rng)
             if number == at:
-                producer.flush(30)
+                flush(producer)
                 time.sleep(rng.uniform(0, 0.6))  # anywhere in a tick
                 killed = rng.choice((1, 2))
                 deployment.kill(f"worker-{killed}")
-        assert producer.flush(30) == 0
+        flush(producer)
         sent += _BATCH
         began = time.monotonic()
         deployment.start_worker(killed)

@@ -18,6 +18,7 @@ from tests.oracle import TOPICS
 from tests.storm.payments import OPERATORS, PARTITIONS, Payments, memberships
 from tests.support.deployment import Deployment
 from tests.support.feed import epoch_ms
+from tests.support.kafka import flush
 from tests.support.service import DATABASE
 
 _MEMORY_GROWTH_MAX: Final = 1.15  # from the second quarter of the time to the last
@@ -99,7 +100,7 @@ def _join_groups(deployment: Deployment) -> None:
     producer = deployment.producer()
     for value in memberships():
         producer.produce(TOPICS["membership"], value)
-    assert producer.flush(60) == 0
+    flush(producer)
     deployment.wait_as_of(deployment.now_ms(), names=["worker-1"])
 
 

@@ -26,7 +26,8 @@ from stream_app.golden.view import compare
 from stream_app.local import kafka_server
 from stream_app.sinks.topics import ResultRecords
 from tests.subscribers.building import EXAMPLES, pinned_in_pom
-from tests.support.waiting import until
+from tests.support.kafka import flush
+from tests.support.waiting import SECONDS_MAX, until
 
 RECORDS = ResultRecords("com.example.crm-stats", "/crm-stats")
 ROUNDS = rounds(RECORDS)
@@ -116,7 +117,11 @@ def ends(admin, names):
             TopicPartition(name, p): OffsetSpec.latest() for name in names.values() for p in found[name].partitions
         }
         answers = admin.list_offsets(latest, isolation_level=IsolationLevel.READ_UNCOMMITTED)
-        return {(tp.topic, tp.partition): end for tp, answer in answers.items() if (end := answer.result(20).offset)}
+        return {
+            (tp.topic, tp.partition): end
+            for tp, answer in answers.items()
+            if (end := answer.result(SECONDS_MAX).offset)
+        }
 
     return ends_
 
@@ -152,7 +157,7 @@ async def test_a_topic_grows_and_as_of_is_not_promised_too_early(subscribers, wr
     monthly = names["monthly.v1"]
     await all_until("the view has something", subscribers, lambda one: one.stored().get("versions", {}).get(monthly))
     for future in admin.create_partitions([NewPartitions(monthly, 5)]).values():
-        future.result(20)
+        future.result(SECONDS_MAX)
     await until("the new partitions have leaders", lambda: _leaders(admin, monthly) == 5)
     await write_rounds(ROUNDS)
     await all_until("the view is right", subscribers, lambda one: one.differences() == [])
@@ -161,7 +166,7 @@ async def test_a_topic_grows_and_as_of_is_not_promised_too_early(subscribers, wr
     other, ours = (producer(transactional_id=f"{topic}-{name}") for name in ("other", "ours"))
     other.begin_transaction()
     other.produce(topic, b"{}", b"open", 0)
-    assert other.flush(60) == 0
+    flush(other)
     ours.begin_transaction()
     ours.produce(topic, b'{"version":1}', b"ours", 0, headers=[("ce_id", b"ours@1")])
     ours.commit_transaction(60)

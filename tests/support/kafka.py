@@ -17,6 +17,7 @@ from stream_app.access.kafka import KafkaAccess
 from stream_app.kafka import batches
 from stream_app.observing.observer import Observer
 from tests.oracle_room.reading import Record
+from tests.support.waiting import SECONDS_MAX
 
 
 @pytest.fixture
@@ -31,6 +32,12 @@ def whole_batches() -> Iterator[None]:
 @pytest.fixture
 def admin(kafka: str) -> AdminClient:
     return AdminClient({"bootstrap.servers": kafka})
+
+
+def flush(producer: Producer) -> None:
+    """Wait until Kafka has answered for each record that a producer was given. Fails with the number of those that it has not."""
+    if left := producer.flush(SECONDS_MAX):
+        raise AssertionError(f"after {SECONDS_MAX:.0f} s Kafka has not answered for {left} records")
 
 
 @pytest.fixture
@@ -54,14 +61,14 @@ def new_topic(admin: AdminClient) -> Callable[..., str]:
     def make(partitions: int = 1, name: str | None = None, **config: str) -> str:
         name = name or f"t-{uuid.uuid4().hex[:12]}"
         config = {key.replace("_", "."): value for key, value in config.items()}
-        admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(20)
+        admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(SECONDS_MAX)
         latest = {TopicPartition(name, partition): OffsetSpec.latest() for partition in range(partitions)}
         deadline = time.monotonic() + 60
         while True:  # a leader is named before it knows that it is one
             admin.list_topics(timeout=10)  # of a topic made anew librdkafka knows the old leader
             try:
                 for end in admin.list_offsets(latest, request_timeout=10).values():
-                    end.result(20)
+                    end.result(SECONDS_MAX)
             except KafkaException:
                 assert time.monotonic() < deadline, f"{name} got no leaders"
                 time.sleep(0.05)

@@ -31,7 +31,7 @@ from cryptography.x509.oid import NameOID
 
 from stream_app.local import downloads, kafka_server
 from stream_app.local.ports import HOST, answers, free_port
-from tests.support.waiting import wait_until
+from tests.support.waiting import SECONDS_MAX, wait_until
 
 KEY_PASSWORD = "of the key, for tests"
 
@@ -201,13 +201,13 @@ class SecuredBroker:
                 for name, password in self.users.items()
             ]
             for future in self.admin.alter_user_scram_credentials(upserts).values():
-                future.result(20)
+                future.result(SECONDS_MAX)
 
     def make_topics(self, topics: Mapping[str, int]) -> None:
         for future in self.admin.create_topics([NewTopic(name, count, 1) for name, count in topics.items()]).values():
-            future.result(20)
+            future.result(SECONDS_MAX)
 
     def grant(self, grants: Iterable[Grant]) -> None:
         """Allow; in force when this is back."""
         for future in self.admin.create_acls([grant.binding() for grant in grants]).values():
-            future.result(20)
+            future.result(SECONDS_MAX)

@@ -13,6 +13,7 @@ from clickhouse_driver.errors import ErrorCodes, ServerException
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
+from tests.support.kafka import flush
 from tests.support.waiting import SECONDS_MAX, wait_until
 
 DATABASE = "energy_smart_bi"
@@ -47,14 +48,14 @@ class Service:
     def make_topics(self, topics: Mapping[str, int]) -> None:
         futures = self.admin.create_topics([NewTopic(name, count) for name, count in topics.items()])
         for future in futures.values():
-            future.result(20)
+            future.result(SECONDS_MAX)
 
     def keep_for_ever(self, topic: str) -> None:
         """Records with old timestamps must not be swept away by Kafka."""
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
         resource.add_incremental_config(ConfigEntry("retention.ms", "-1", incremental_operation=AlterConfigOpType.SET))
         for future in self.admin.incremental_alter_configs([resource]).values():
-            future.result(20)
+            future.result(SECONDS_MAX)
 
     def producer(self, **settings: Any) -> Producer:
         return Producer({"bootstrap.servers": self.kafka, "linger.ms": 5, **settings})
@@ -66,7 +67,7 @@ class Service:
             payment = {"payment_id": f"p-{n}", "operator_id": f"M{n % operators}", "status": "SUCCEEDED"}
             payment |= {"amount_received": 100, "currency": "EUR" if n % 10 else "ABC", "paid_at": now_ms}
             producer.produce("charging.payments", json.dumps(payment))
-        assert producer.flush(20) == 0
+        flush(producer)
 
     # -- outputs
 
