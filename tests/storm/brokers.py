@@ -25,15 +25,25 @@ _PROCESSES: Final = ("worker-1", "worker-2", "monitor")
 
 
 class Loss(NamedTuple):
-    """One case. `oldest_s`: age of the oldest result; `fresh_s`: from the fault to the last result that was not fresh; `ended`: our processes that did."""
+    """One case.
+
+    `oldest_s`: age of the oldest result; `fresh_s`: from the fault to the last result that was not fresh; `back_s`: from the fault until all brokers take
+    connections again, None where that is not in this case; `ended`: our processes that did.
+    """
 
     what: str
     seconds: float
     oldest_s: float
     fresh_s: float
+    back_s: float | None
     cores: float
     lines: int  # of the log, of the process that wrote most, in a minute
     ended: int
+
+    @property
+    def fresh_since_back_s(self) -> float | None:
+        """From when all brokers were back to the last result that was not fresh."""
+        return None if self.back_s is None else max(0.0, self.fresh_s - self.back_s)
 
 
 class Losses(NamedTuple):
@@ -116,9 +126,10 @@ def _lose(deployment: Deployment, cluster: Cluster, away_s: float, say: Callable
         deployment.wait_ready(number)
     losses: list[Loss] = []
 
-    def case(what: str, act: Callable[[], object], seconds: float) -> None:
+    def case(what: str, act: Callable[[], object], seconds: float, *, is_back: bool = True) -> None:
         began, cores, lines = time.time(), _cpu_s(deployment), _lines(deployment)
         act()
+        back = time.time() - began if is_back else None
         time.sleep(max(0.0, began + seconds - time.time()))
         took, ages = time.time() - began, watch.ages(began)
         late = [at for at, age in ages if age > _FRESH_S]
@@ -132,6 +143,7 @@ def _lose(deployment: Deployment, cluster: Cluster, away_s: float, say: Callable
                 took,
                 max(age for _, age in ages),
                 max(late) - began if late else 0.0,
+                back,
                 (_cpu_s(deployment) - cores) / took,
                 round(len(most) * 60 / max(took, 60)),
                 sum(deployment.process(name).poll() is not None for name in _PROCESSES),
@@ -141,9 +153,10 @@ def _lose(deployment: Deployment, cluster: Cluster, away_s: float, say: Callable
 
     with _Watch(deployment) as watch:
         time.sleep(10)
-        case("none", lambda: None, 15)
+        case("none", lambda: None, 15, is_back=False)
         for broker in BROKERS:
-            case(f"broker {broker} killed, away for {away_s:.0f} s", lambda broker=broker: cluster.kill(broker), away_s)
+            what = f"broker {broker} killed, away for {away_s:.0f} s"
+            case(what, lambda broker=broker: cluster.kill(broker), away_s, is_back=False)
             case(f"broker {broker} back", lambda broker=broker: cluster.start_all([broker]), 25)
         for broker in BROKERS:
             case(f"broker {broker} restarted in order", lambda broker=broker: _restart(cluster, broker), 20)

@@ -9,7 +9,7 @@ import msgspec
 import psutil
 
 from stream_app.local import kafka_server
-from tests.storm.brokers import Losses
+from tests.storm.brokers import Loss, Losses
 from tests.storm.kills import Kills
 from tests.storm.overload import BEHIND_S, Look, Overload
 from tests.storm.storm import RECOVERY_S_MAX, Found, summaries
@@ -102,15 +102,20 @@ def _brokers(day: str, found: Losses) -> str:
         _where([day]),
         "",
         *table(
-            ["lost", "oldest result shown", "fresh again after", "processor cores of our processes", "lines of a log in a minute"],
             [
-                [loss.what, _seconds(loss.oldest_s), _seconds(loss.fresh_s) if loss.fresh_s else "never old", f"{loss.cores:.2f}", loss.lines]
-                for loss in found.losses
+                "lost", "oldest result shown", "fresh again after", "all brokers back after", "fresh again after that", "processor cores of our processes",
+                "lines of a log in a minute",
             ],
+            [[*_freshness(loss), f"{loss.cores:.2f}", loss.lines] for loss in found.losses],
         ),
         "",
         f"{found.sent:,} payments sent, {found.counted:,} counted; {sum(loss.ended for loss in found.losses)} processes ended.",
     ])  # fmt: skip
+
+
+def _freshness(loss: Loss) -> list[str]:
+    back = ["" if value is None else _seconds(value) for value in (loss.back_s, loss.fresh_since_back_s)]
+    return [loss.what, _seconds(loss.oldest_s), _seconds(loss.fresh_s) if loss.fresh_s else "never old", *back]
 
 
 def _kills(day: str, found: Kills) -> str:

@@ -22,7 +22,14 @@ LOOKS = [Look(n * 60.0, 1000 * n, 900 * n, 6.0 * n, 300.0 + n, 0) for n in range
 
 
 LOSSES = Losses(
-    [Loss("none", 15.0, 0.6, 0.0, 0.25, 0, 0), Loss("broker 1 killed", 60.0, 13.4, 14.0, 0.3, 9, 1)], 900, 899
+    [
+        Loss("none", 15.0, 0.6, 0.0, None, 0.25, 0, 0),
+        Loss("broker 1 killed", 60.0, 13.4, 14.0, None, 0.3, 9, 1),
+        Loss("all killed", 60.0, 15.4, 16.0, 7.5, 0.3, 9, 0),
+        Loss("broker 1 restarted in order", 20.0, 3.4, 0.0, 6.0, 0.3, 9, 0),
+    ],
+    900,
+    899,
 )
 
 
@@ -48,8 +55,10 @@ def test_a_storm_is_a_row_of_its_seed_and_its_faults_rows_of_their_kinds(written
 
 
 def test_lost_brokers_are_rows_of_their_cases_and_what_was_wrong_is_said(written):
-    assert "| none | 0.6 s | never old | 0.25 | 0 |" in written
-    assert "| broker 1 killed | 13.4 s | 14.0 s | 0.30 | 9 |" in written
+    assert "| none | 0.6 s | never old |  |  | 0.25 | 0 |" in written
+    assert "| broker 1 killed | 13.4 s | 14.0 s |  |  | 0.30 | 9 |" in written
+    assert "| all killed | 15.4 s | 16.0 s | 7.5 s | 8.5 s | 0.30 | 9 |" in written
+    assert "| broker 1 restarted in order | 3.4 s | never old | 6.0 s | 0.0 s | 0.30 | 9 |" in written
     assert "900 payments sent, 899 counted; 1 processes ended." in written
     assert LOSSES.wrong == ["broker 1 killed: 1 processes ended", "900 payments sent, 899 counted"]
 
