@@ -66,6 +66,7 @@ class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
 
     _conns: dict[Any, Any]  # by node and group
     _sync_task: asyncio.Task[None] | None
+    _md_update_fut: asyncio.Future[bool]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -73,6 +74,7 @@ class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
             metadata_max_age_ms=self._metadata_max_age_ms, bootstrap_servers=self._bootstrap_servers
         )
         self._refused: dict[Any, tuple[int, float]] = {}  # by node: failures in a row, when it may be tried again
+        self._is_closed = False
         self._asked, self._asked_at = 0, 0.0  # requests for metadata in a row, time of the last one
         # aiokafka connects to one broker at a time, so that one which stands still holds up connections to all.
         self._get_conn_lock_value = nullcontext()
@@ -140,13 +142,20 @@ class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
         cluster_metadata.failed_update(None)
         return False
 
+    def force_metadata_update(self) -> asyncio.Future[bool]:
+        """What is done when the metadata were read anew; cancelled when the client is closed."""
+        done: asyncio.Future[bool] = super().force_metadata_update()
+        if self._is_closed:
+            self._md_update_fut.cancel()
+        return done
+
     # -- asking it
 
     async def _get_conn(self, node_id: Any, *, group: Any = ConnectionGroup.DEFAULT, no_hint: bool = False) -> Any:
         refused = self._refused.get(node_id)
         async with self._locks[node_id, group]:
             conn = self._conns.get((node_id, group))
-            if conn is not None and conn.connected():
+            if self._is_closed or (conn is not None and conn.connected()):
                 return conn
             if self._refused.get(node_id) != refused:  # while others tried: once more would be a wait for each of us
                 return None
@@ -179,9 +188,14 @@ class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
             raise RequestTimedOutError from None
 
     async def close(self) -> None:
-        """Disconnect, in bounded time: a broker that stands still does not take what was sent, and its connection would stay open for that."""
+        """Disconnect, in bounded time: a broker that stands still does not take what was sent, and its connection would stay open for that.
+
+        Who still waits for metadata, or asks for them later, is cancelled: there is nobody to answer.
+        """
+        self._is_closed = True
         connections, self._conns = list(self._conns.values()), {}
         await super().close()
+        self.force_metadata_update()
         closed = [connection.close(reason=CloseReason.SHUTDOWN) for connection in connections]
         if closed:
             await asyncio.wait(closed, timeout=_CLOSE_S)

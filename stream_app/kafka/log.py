@@ -7,6 +7,7 @@ Records are packed into Kafka's batches by us, since a call per record costs six
 import asyncio
 import time
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -86,7 +87,12 @@ async def _stop(producer: AIOKafkaProducer) -> None:
     done, _ = await asyncio.wait({stopping}, timeout=_CLOSE_S)
     if not done:
         stopping.cancel()
-        sender = producer._sender  # noqa: SLF001  # its task waits for deliveries that nobody awaits any more
+        kept = producer._message_accumulator  # noqa: SLF001  # its flush waits for deliveries that nobody awaits any more
+        waiting = kept._pending_batches  # noqa: SLF001  # aiokafka takes each that is done out of these, one to be sent again, too
+        waiting.update(chain.from_iterable(kept._batches.values()))  # noqa: SLF001
+        for batch in waiting:
+            batch.future.cancel()
+        sender = producer._sender  # noqa: SLF001  # so does its task
         if sender is not None and sender.sender_task is not None:
             sender.sender_task.cancel()
         await producer.client.close()

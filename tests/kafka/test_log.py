@@ -7,13 +7,16 @@ from random import Random
 
 import pytest
 from aiokafka.errors import KafkaError
+from aiokafka.producer import producer as aiokafka_producer
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream_app.access.kafka import KafkaAccess
+from stream_app.clients import client as client_module
 from stream_app.kafka import log as log_module
 from stream_app.kafka.log import Appender, TransactionLog
 from stream_app.ports.kafka import Fenced
 from tests.support.kafka import flush
-from tests.support.waiting import until
+from tests.support.waiting import SECONDS_MAX, until
 
 
 @pytest.fixture
@@ -217,3 +220,28 @@ async def test_a_refused_transaction_leaves_nothing_visible(new_log, new_topic, 
     await again.commit({b"k": b"again"}, {}, 1)
     assert [m.value for m in read(changelog)] == [b"again"]
     assert read(small) == []
+
+
+@pytest.mark.parametrize(
+    "gives_up_s", [0.2, 2.0]
+)  # while the broker is waited for, and once it was found not to answer
+async def test_a_producer_that_is_given_up_leaves_no_task_behind(own_kafka, monkeypatch, gives_up_s):
+    """A commit is given up while the broker stands still, in the middle of its records, and the log is closed."""
+    monkeypatch.setattr(aiokafka_producer, "AIOKafkaClient", client_module.Client)
+    monkeypatch.setattr(client_module, "CONNECT_S", 0.3)
+    monkeypatch.setattr(client_module, "_ANSWER_S", 0.3)
+    monkeypatch.setattr(log_module, "_CLOSE_S", 0.3)
+    admin = AdminClient({"bootstrap.servers": own_kafka.address})
+    for made in admin.create_topics([NewTopic("source", 1, 1), NewTopic("changelog", 1, 1)]).values():
+        made.result(SECONDS_MAX)
+    before = asyncio.all_tasks()
+    log = TransactionLog(KafkaAccess(own_kafka.address), "id", "group", ("source", 0), ("changelog", 0))
+    await log.open()
+    await log.commit({b"k": b"v"}, {}, 1)
+    with own_kafka.paused():
+        commit = asyncio.create_task(log.commit({b"k": b"v"}, {("nobody", 0): [(b"k", b"v", [])]}, 2))
+        await asyncio.sleep(gives_up_s)
+        commit.cancel()
+        await asyncio.wait({commit})
+        await log.close()
+        await until("all of its tasks have ended", lambda: asyncio.all_tasks() <= before, 30)

@@ -1,5 +1,7 @@
 """A server of one test, which the test may stop, kill and start again on its port."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,6 +28,17 @@ class OwnServer:
         """Stop it, unless it is down already."""
         if running := find(self._run, self._server.name):
             stop(self._run, [running], seconds_max=10)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """It stands still while the block runs: connections stay, nothing is answered."""
+        running = find(self._run, self._server.name)
+        assert running is not None
+        running.process.suspend()
+        try:
+            yield
+        finally:
+            running.process.resume()
 
     def kill(self) -> None:
         """kill -9; returns when its port is free."""
