@@ -35,10 +35,10 @@ class Loss(NamedTuple):
     seconds: float
     oldest_s: float
     fresh_s: float
-    back_s: float | None
     cores: float
     lines: int  # of the log, of the process that wrote most, in a minute
     ended: int
+    back_s: float | None = None
 
     @property
     def fresh_since_back_s(self) -> float | None:
@@ -143,10 +143,10 @@ def _lose(deployment: Deployment, cluster: Cluster, away_s: float, say: Callable
                 took,
                 max(age for _, age in ages),
                 max(late) - began if late else 0.0,
-                back,
                 (_cpu_s(deployment) - cores) / took,
                 round(len(most) * 60 / max(took, 60)),
                 sum(deployment.process(name).poll() is not None for name in _PROCESSES),
+                back,
             )
         )
         say(str(losses[-1]))

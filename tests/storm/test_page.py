@@ -23,10 +23,10 @@ LOOKS = [Look(n * 60.0, 1000 * n, 900 * n, 6.0 * n, 300.0 + n, 0) for n in range
 
 LOSSES = Losses(
     [
-        Loss("none", 15.0, 0.6, 0.0, None, 0.25, 0, 0),
-        Loss("broker 1 killed", 60.0, 13.4, 14.0, None, 0.3, 9, 1),
-        Loss("all killed", 60.0, 15.4, 16.0, 7.5, 0.3, 9, 0),
-        Loss("broker 1 restarted in order", 20.0, 3.4, 0.0, 6.0, 0.3, 9, 0),
+        Loss("none", 15.0, 0.6, 0.0, 0.25, 0, 0),
+        Loss("broker 1 killed", 60.0, 13.4, 14.0, 0.3, 9, 1),
+        Loss("all killed", 60.0, 15.4, 16.0, 0.3, 9, 0, 7.5),
+        Loss("broker 1 restarted in order", 20.0, 3.4, 0.0, 0.3, 9, 0, 6.0),
     ],
     900,
     899,
