@@ -222,11 +222,9 @@ async def test_a_refused_transaction_leaves_nothing_visible(new_log, new_topic, 
     assert read(small) == []
 
 
-@pytest.mark.parametrize(
-    "gives_up_s", [0.2, 2.0]
-)  # while the broker is waited for, and once it was found not to answer
+@pytest.mark.parametrize("gives_up_s", [0.2, 2.0])
 async def test_a_producer_that_is_given_up_leaves_no_task_behind(own_kafka, monkeypatch, gives_up_s):
-    """A commit is given up while the broker stands still, in the middle of its records, and the log is closed."""
+    """A commit is given up in the middle of its records, while the broker is waited for, or once it was found to stand still; the log is closed."""
     monkeypatch.setattr(aiokafka_producer, "AIOKafkaClient", client_module.Client)
     monkeypatch.setattr(client_module, "CONNECT_S", 0.3)
     monkeypatch.setattr(client_module, "_ANSWER_S", 0.3)
