@@ -177,7 +177,7 @@ async def place_of(redis_url, **settings):
     world = World(redis_url)
     await world.redis.flushall()
     await fill_groups(world)
-    place = Place(world, **{"api_redis_timeout_ms": 5_000} | settings)  # on a busy machine, too
+    place = Place(world, api_redis_timeout_ms=5_000, **settings)  # on a busy machine, too
     await place.start()
     try:
         yield place

@@ -236,7 +236,7 @@ async def test_a_producer_that_is_given_up_leaves_no_task_behind(own_kafka, monk
     log = TransactionLog(KafkaAccess(own_kafka.address), "id", "group", ("source", 0), ("changelog", 0))
     await log.open()
     await log.commit({b"k": b"v"}, {}, 1)
-    with own_kafka.paused():
+    with own_kafka.frozen():
         commit = asyncio.create_task(log.commit({b"k": b"v"}, {("nobody", 0): [(b"k", b"v", [])]}, 2))
         await asyncio.sleep(gives_up_s)
         commit.cancel()

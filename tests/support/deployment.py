@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from stream_app.local.processes import find, stop
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server, start_servers
 from tests.oracle import TOPICS
+from tests.support.own_server import frozen
 from tests.support.service import Service
 from tests.support.stacks import told
 from tests.support.waiting import wait_until
@@ -177,16 +178,9 @@ class Deployment(Service):
             shutil.rmtree(self.run.data / name)
         assert start_server(self.run, server, address, default_ports=False) == address
 
-    @contextmanager
-    def frozen(self, name: str) -> Iterator[None]:
-        """A server of this name that takes connections and answers nothing meanwhile."""
-        running = find(self.run, name)
-        assert running is not None
-        running.process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            running.process.send_signal(signal.SIGCONT)
+    def frozen(self, name: str) -> AbstractContextManager[None]:
+        """A server of this name takes connections and answers nothing while the block runs."""
+        return frozen(self.run, name)
 
     def tell_where_workers_stand(self) -> None:
         """Have those that run write where each of their tasks waits, into their logs."""

@@ -1,7 +1,7 @@
 """A server of one test, which the test may stop, kill and start again on its port."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,6 +10,18 @@ from stream_app.local.processes import find, stop
 from stream_app.local.run_folder import RunFolder
 from stream_app.local.servers import SERVERS, start_server
 from tests.support.waiting import wait_until
+
+
+@contextmanager
+def frozen(run: RunFolder, name: str) -> Iterator[None]:
+    """A server of this name takes connections and answers nothing while the block runs."""
+    running = find(run, name)
+    assert running is not None
+    running.process.suspend()
+    try:
+        yield
+    finally:
+        running.process.resume()
 
 
 class OwnServer:
@@ -29,16 +41,9 @@ class OwnServer:
         if running := find(self._run, self._server.name):
             stop(self._run, [running], seconds_max=10)
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """It stands still while the block runs: connections stay, nothing is answered."""
-        running = find(self._run, self._server.name)
-        assert running is not None
-        running.process.suspend()
-        try:
-            yield
-        finally:
-            running.process.resume()
+    def frozen(self) -> AbstractContextManager[None]:
+        """It takes connections and answers nothing while the block runs."""
+        return frozen(self._run, self._server.name)
 
     def kill(self) -> None:
         """kill -9; returns when its port is free."""
