@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.codec import zstd_encode
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
@@ -23,7 +24,11 @@ from stream_app.ports.records import Headers, RecordFields, Records
 _GAP_S = 0.02  # between two appends: what comes meanwhile goes together
 _CLOSE_S = 3.0  # a producer flushes when it stops, which a broker that is away would hold up for ever
 _TRANSACTION_MS = 30_000
-_COMPRESSION = "zstd"  # 744 MB/s here; lz4 at aiokafka's level 228
+_COMPRESSION = "zstd"
+_LEVEL = 1  # 1.75 times as fast as 3 on our records, for 4 to 9 % more bytes
+
+# aiokafka has no setting for the level: this is the one that its builders of batches use where none is named.
+zstd_encode.__defaults__ = (_LEVEL,)
 
 
 async def _send(producer: AIOKafkaProducer, records: Records) -> dict[tuple[str, int], tuple[Any, int]]:

@@ -5,9 +5,12 @@ import gc
 import logging
 from random import Random
 
+import cramjam
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.producer import producer as aiokafka_producer
+from aiokafka.producer.message_accumulator import BatchBuilder
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream_app.access.kafka import KafkaAccess
@@ -17,6 +20,8 @@ from stream_app.kafka.log import Appender, TransactionLog
 from stream_app.ports.kafka import Fenced
 from tests.support.kafka import flush
 from tests.support.waiting import SECONDS_MAX, until
+
+_BATCH_HEADER = 61  # bytes of a batch of records before what is compressed
 
 
 @pytest.fixture
@@ -45,6 +50,18 @@ async def new_log(kafka, caplog):
     del log
     made.clear()
     gc.collect()
+
+
+def test_batches_are_compressed_at_the_level_that_is_set():
+    """Whichever of aiokafka's builders makes them, the one in C here."""
+    builder = BatchBuilder(1 << 20, AIOKafkaProducer._COMPRESSORS["zstd"][1])
+    for number in range(1000):
+        builder.append(timestamp=1, key=b"key %d" % number, value=b"value %d" % (number * number), headers=[])
+    packed = bytes(builder._build())[_BATCH_HEADER:]
+    records = cramjam.zstd.decompress(packed)
+    by_level = {level: bytes(cramjam.zstd.compress(records, level=level)) for level in (1, 2, 3)}
+    assert len(set(by_level.values())) == len(by_level)
+    assert packed == by_level[log_module._LEVEL]
 
 
 # -- Appender
