@@ -13,6 +13,8 @@ ARGS ?=
 TEST_MINUTES := 25
 # Most tests wait for servers: of two cores, two processes of pytest, each with servers of its own, leave nearly half idle.
 SHARED := -n 3 --dist loadfile --no-loadscope-reorder
+# Packages of programs that no test runs: `make check` looks whether what they call is there, and takes what it is given.
+PROGRAMS := bench deploy docs tests.containers tests.kubernetes tests.machines tests.schema_registry tests.storm
 BIN := .venv/bin
 export UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo "$(CURDIR)/.run/tools/bin/uv")
 # uv fetches a Python only where the machine has none that fits, and then into .run.
@@ -70,6 +72,7 @@ check: .venv/development ## lint, types, and the rules of the house
 	@$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy $(addprefix -p ,$(PROGRAMS))
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/house
 

@@ -334,4 +334,4 @@ def secret_names() -> list[str]:
 
 def load() -> Settings:
     """The settings of this process."""
-    return Settings()  # type: ignore[call-arg]  # the sources give what is required
+    return Settings()

@@ -70,7 +70,7 @@ def of_workers() -> list[tuple[str, str, tuple[str, ...], str]]:
 def of_registry(registry: CollectorRegistry) -> list[tuple[str, str, tuple[str, ...], str]]:
     """The metrics that are registered."""
     labels = {
-        own._name: own._labelnames  # noqa: SLF001
+        own._name: own._labelnames  # type: ignore[attr-defined]  # noqa: SLF001
         for own in registry._collector_to_names  # noqa: SLF001
         if hasattr(own, "_name")  # others make families, which know their labels
     }
@@ -78,7 +78,7 @@ def of_registry(registry: CollectorRegistry) -> list[tuple[str, str, tuple[str, 
         (
             metric.name + ("_total" if metric.type == "counter" else ""),
             metric.type,
-            labels[metric.name] if metric.name in labels else tuple(metric._labelnames),  # noqa: SLF001
+            labels[metric.name] if metric.name in labels else tuple(metric._labelnames),  # type: ignore[attr-defined]  # noqa: SLF001
             metric.documentation,
         )
         for metric in registry.collect()

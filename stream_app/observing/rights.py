@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream_app.access.kafka import KafkaAccess
 from stream_app.access.rights import Right

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Mapping
+from typing import Any
 
 from tests.containers.engine import Engine
 from tests.containers.images import SERVICES
@@ -56,7 +57,7 @@ class Composed(Service):
         assert done.returncode != 0, done.stdout
         return done.stdout + done.stderr
 
-    def inspect(self, service: str) -> Mapping[str, object]:
+    def inspect(self, service: str) -> Mapping[str, Any]:
         """What the engine says of the container of a service."""
         number = self.engine.compose("ps", "--all", "--quiet", service).strip()
         return json.loads(self.engine.docker("inspect", number))[0]

@@ -72,12 +72,23 @@ class Engine:
     def pull(self, image: str) -> bool:
         """Fetch the image, if a registry answers that has it; whether one did."""
         try:
-            return self._run(["docker", "pull", "--quiet", image], timeout=_PULL_S_MAX).returncode == 0
+            return self._run(["docker", "pull", "--quiet", image], timeout_s=_PULL_S_MAX).returncode == 0
         except subprocess.TimeoutExpired:
             return False
 
-    def _run(self, command: Sequence[str], stdin: IO[bytes] | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, env=self.env, cwd=ROOT, capture_output=True, text=True, check=False, stdin=stdin)
+    def _run(
+        self, command: Sequence[str], stdin: IO[bytes] | None = None, timeout_s: float | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            env=self.env,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=stdin,
+            timeout=timeout_s,
+        )
 
 
 def _said(done: subprocess.CompletedProcess[str]) -> str:
