@@ -87,9 +87,6 @@ class FetchThread(driver.AIOKafkaConsumerThread):
         consumer.commit = commit_with_epochs
         return consumer
 
-    def verify_event_path(self, now: float, tp: TP) -> None:
-        """Say nothing. To Faust a partition that came lately has stood still since the worker's start, and each gets a line; what stands still the monitor says."""
-
     def is_committed(self, tp: TP, offset: int) -> bool:
         """Whether the group has just that: the offset, and what was read up to there. What took the place of lost records may end where those did."""
         return bool(self._committed.get(tp) == self._read.committing(tp, offset))

@@ -33,6 +33,7 @@ class Consumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._in_flight: dict[TP, deque[ConsumerMessage]] = defaultdict(deque)  # in order, those to be committed
         self._read_up_to: dict[TP, int] = {}
+        self._settled: dict[TP, int] | None = None  # what had been read up to when all of it was found to be committed
 
     def _new_consumer_thread(self) -> FetchThread:
         return FetchThread(self, loop=self.loop, beacon=self.beacon)
@@ -54,10 +55,32 @@ class Consumer(driver.Consumer):
                 consumer._subscription._last_fetch_ended = time.monotonic()  # noqa: SLF001
             await self.sleep(_ACTIVE_S)
 
+    @Service.task
+    async def _commit_handler(self) -> None:
+        """Commit from time to time. Faust's timer, which makes up for its drift, takes as much as all else that is to be done where nothing comes."""
+        while not self.should_stop:
+            await asyncio.sleep(self.commit_interval)
+            await self.commit()
+
+    @Service.task
+    async def _commit_livelock_detector(self) -> None:
+        """Look for nothing. To Faust a partition that came lately has stood still since the worker's start, and each gets a line; what stands still the monitor says."""
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # as Faust has it
+        """Commit what may be: nothing, where all was found to be committed and nothing has come since."""
+        if self._read_up_to == self._settled and not any(self._in_flight.values()):
+            return False
+        done = await super().commit(topics, start_new_transaction)
+        if not any(self._in_flight.values()):
+            left = self._filter_committable_offsets(self._filter_tps_with_pending_acks())
+            self._settled = None if left else dict(self._read_up_to)
+        return done
+
     def _forget(self, tps: Iterable[TP]) -> None:
         for tp in tps:
             self._in_flight.pop(tp, None)
             self._read_up_to.pop(tp, None)
+            self._settled = None
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Drop the messages in flight of revoked partitions: their next owner reads them."""

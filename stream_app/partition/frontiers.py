@@ -17,8 +17,10 @@ class Frontiers:
         self._samples: deque[tuple[int, int]] = deque()
 
     def add(self, time_ms: int, end: int) -> None:
-        """A sample; one that is older than the last is left out."""
+        """A sample; one that is older than the last is left out, and one that is reached together with the last takes its place: time passes, and no event comes."""
         if time_ms > (self._samples[-1][0] if self._samples else self._reached):
+            if self._samples and end <= self._samples[-1][1]:
+                end = self._samples.pop()[1]
             if len(self._samples) == _SAMPLES_MAX:  # far behind: as-of may take larger steps
                 self._samples = deque(list(self._samples)[::2])
             self._samples.append((time_ms, end))

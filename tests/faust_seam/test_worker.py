@@ -120,12 +120,74 @@ async def watch():
     while fails or app.consumer_generation_id == before or not app.consumer.flow_active:
         await asyncio.sleep(0.05)
     app.consumer._thread.time_started -= 600
-    await app.consumer.verify_all_partitions_active()
     print("joined again", flush=True)
     beats.clear()
-    while len(beats) < 5:  # each second
+    while len(beats) < 5:  # each second; Faust looks at partitions more often
         await asyncio.sleep(0.05)
     print("stays:", set(beats) == {app.consumer_generation_id}, flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+async def start():
+    app.add_future(watch())
+
+app.starts.append(start)
+faust.Worker(app, loglevel="INFO", redirect_stdouts=False).execute_from_commandline()
+"""
+
+SETTLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+import faust
+from confluent_kafka import Consumer, Producer, TopicPartition
+from config import settings
+from stream_app import worker
+from stream_app.faust_seam.transport import Consumer as Ours
+
+worker.prepare()
+found = settings.load()
+app = worker.create_ingest(found, Path(sys.argv[1]))
+looks, refused, look, commit = [], [], Ours.force_commit, Ours._commit
+
+async def counted(consumer, *args, **kwargs):
+    looks.append(consumer)
+    return await look(consumer, *args, **kwargs)
+
+async def first_three_not(consumer, offsets):
+    if len(refused) < 3:
+        refused.append(offsets)
+        return False
+    return await commit(consumer, offsets)
+
+Ours.force_commit, Ours._commit = counted, first_three_not
+kafka = {"bootstrap.servers": found.kafka_bootstrap_servers}
+at = [TopicPartition("charging.payments", 0)]
+
+def committed():
+    asked = Consumer(kafka | {"group.id": app.conf.id})
+    try:
+        return asked.committed(at, 30)[0].offset
+    finally:
+        asked.close()
+
+async def idle():
+    while len(app.consumer._settled or ()) < len(app.consumer.assignment()):
+        await asyncio.sleep(0.05)
+    looks.clear()
+    await asyncio.sleep(8 * app.consumer.commit_interval)
+    print("looks where nothing comes:", len(looks), flush=True)
+
+async def watch():
+    await app.running.wait()
+    await idle()
+    refused.clear()
+    producer = Producer(kafka)
+    for n in range(300):
+        producer.produce("charging.payments", b'{"n": %d}' % n, partition=0)
+    assert producer.flush(60) == 0
+    while not (len(refused) == 3 and app.consumer._settled and app.consumer._read_up_to.get(("charging.payments", 0)) == 300):
+        await asyncio.sleep(0.05)
+    print("committed:", await asyncio.to_thread(committed), flush=True)
+    await idle()
     os.kill(os.getpid(), signal.SIGTERM)
 
 async def start():
@@ -263,6 +325,18 @@ def test_a_worker_stays_in_its_group_whatever_fails_and_though_it_fetches_nothin
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.splitlines() == ["joined again", "stays: True"]
     assert "fetch request" not in done.stderr
+
+
+def test_a_worker_looks_for_offsets_to_commit_only_where_something_has_come(deployment, tmp_path):
+    """A commit that Kafka refuses is tried again; once all is committed nobody looks, though each fetch tells positions."""
+    (tmp_path / "state").mkdir()
+    arguments = [sys.executable, "-c", SETTLED, str(tmp_path / "state")]
+    done = subprocess.run(
+        arguments, env=deployment.env, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    quiet = "looks where nothing comes: 0"
+    assert done.stdout.splitlines() == [quiet, "committed: 300", quiet]
 
 
 def test_fausts_monitor_counts_messages_end_offsets_and_commits(deployment, tmp_path):

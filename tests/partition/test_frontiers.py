@@ -56,6 +56,15 @@ def test_far_behind_as_of_takes_larger_steps_and_is_never_ahead(rng, count):
     assert len(frontiers._samples) <= _SAMPLES_MAX
 
 
+def test_samples_are_as_many_as_their_ends_while_nobody_forgets():
+    """A partition without events commits nothing: its samples would grow for as long as it has none, and every look at as-of goes through them."""
+    frontiers = Frontiers(0, 0)
+    for time_ms, end in enumerate([7] * 500 + [9] * 500, 1):
+        frontiers.add(time_ms, end)
+    assert (frontiers.as_of(6), frontiers.as_of(7), frontiers.as_of(9)) == (0, 500, 1000)
+    assert len(frontiers._samples) == 2
+
+
 def test_what_was_known_before_is_told_until_a_sample_is_reached():
     """A new owner begins with the as-of of the row of the position, 0 if there is none."""
     assert Frontiers(0, 0).as_of(10**9) == 0
