@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from stream_app.domain.cells import CellKey, Customer, Group, Operator
+from stream_app.domain.cells import CellKey, Customer, FigureCell, Group, Operator
 from stream_app.domain.events import (
     ALL,
     AS_PAYMENT,
@@ -171,7 +171,7 @@ def rezone(work: Working, name: str, timezone: str) -> Iterator[None]:
     before = {table.name: table.first_kept(operator) for table in TABLES}
     if work.now:
         _set_window(work, operator)
-    operator.payments = {}
+    operator.payments = {currency: {} for currency in operator.payments}
     yield from _clear(work, name, before)
     _forget_months(work, name, operator)
     customers, changed = work.customers[name], work.changed_customers[name]
@@ -194,11 +194,9 @@ def rezone(work: Working, name: str, timezone: str) -> Iterator[None]:
     yield
     yield from work.fold({name: rules})
     yield
-    cells = yield from work.cells[MONTHLY.name].listing(name)
-    for keys in in_steps(cells, STEP_CELLS):
-        for key in keys:
-            work.touch(MONTHLY, key)  # what is empty now is known to be
-        yield
+    for table in TABLES:
+        if table.past_retention:
+            yield from _show_anew(work, name, table, before[table.name])
     for group in shown:
         work.show(name, group)
 
@@ -218,6 +216,21 @@ def _clear(work: Working, name: str, before: dict[str, int]) -> Iterator[None]:
             for key in some:
                 table.clear(work.touch(table, key))
             yield
+
+
+def _show_anew(work: Working, name: str, table: Table[Any], first: int) -> Iterator[None]:
+    """Show all cells of an operator anew in a table that a sink keeps for ever; `first`: the first period that was kept before.
+
+    What is empty now is known to be. An earlier period is back, and the sink has it as it last was, in each currency that it was shown in.
+    """
+    operator = work.operators[name]
+    cells = yield from work.cells[table.name].listing(name)
+    for keys in in_steps(cells, STEP_CELLS):
+        for key in keys:
+            cell = work.touch(table, key)
+            if key.period < first and isinstance(cell, FigureCell):
+                cell.show((operator.currency, *operator.payments))
+        yield
 
 
 def sweep(work: Working, name: str, after: tuple[bytes, str] | None, limit: int) -> tuple[bytes, str] | None:

@@ -4,6 +4,7 @@ Cells are the results, by table (domain.tables), operator, group and period. A c
 zeros included; its version is the events offset of its last change, with the generation above it.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -43,6 +44,12 @@ class FigureCell(Cell, array_like=True, gc=False):
     payments: dict[str, Sums] = {}
     sessions: Sums = msgspec.field(default_factory=SESSION_SUMS.zeros)
 
+    def show(self, currencies: Iterable[str]) -> None:
+        """Have sums of these currencies, too."""
+        for currency in currencies:
+            if currency not in self.payments:
+                self.payments[currency] = PAYMENT_SUMS.zeros()
+
     def counts(self) -> bool:
         """Does any session or payment count in the cell?"""
         count_at = PAYMENT_SUMS.count_at
@@ -71,7 +78,7 @@ class Operator(msgspec.Struct, array_like=True, gc=False):
     first_day: int = 0  # the first day whose half-hours are kept
     horizon: int = 0  # the first instant that the operator's zone keeps (quarter hours)
     swept: int = 0  # the first instant that some zone kept when rows before it were last swept
-    payments: dict[str, dict[int, int]] = {}  # currency: month: counted payments
+    payments: dict[str, dict[int, int]] = {}  # currency: month: counted payments; each that was ever shown stays
     figures: int = VERSION  # the table of figures that all its cells were last shown by
 
 

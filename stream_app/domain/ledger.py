@@ -57,7 +57,6 @@ from stream_app.domain.figures import VERSION as FIGURES_VERSION
 from stream_app.domain.local_time import iso_quarter
 from stream_app.domain.rules import Rule, is_something
 from stream_app.domain.steps import in_steps, outcome
-from stream_app.domain.sums import PAYMENT_SUMS
 from stream_app.domain.tables import MONTHLY, TABLES, Table
 from stream_app.domain.working import STEP_CELLS, Rows, Settings, Working
 
@@ -341,6 +340,7 @@ class Ledger:
         most = min(counts, key=lambda currency: (-counts[currency], currency), default=work.settings.default_currency)
         currency = operator.announced_currency or most
         if currency != operator.currency:
+            operator.payments.setdefault(operator.currency, {})
             operator.currency = currency
             work.relisted.add(name)
             shown = yield from work.cells[MONTHLY.name].listing(name)
@@ -371,7 +371,7 @@ class Ledger:
         self.work.groups[key.operator].setdefault(key.group, Group())
         cell = self.work.touch(table, key)
         if isinstance(cell, FigureCell):
-            cell.payments.setdefault(currency, PAYMENT_SUMS.zeros())
+            cell.show((currency,))
         self.work.show(key.operator, key.group)
 
     def renew(self, name: str, version: int) -> None:

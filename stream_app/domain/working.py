@@ -325,11 +325,15 @@ class Working:
                 self._list(key, get(key))
 
     def _count_payments(self, operator: str, rule: FigureRule) -> None:
-        """Count an operator's payments by currency and month: they settle the currency of one that announced none."""
+        """Count an operator's payments by currency and month: they settle the currency of one that announced none.
+
+        A currency of which nothing is left stays, also one that came and went in this batch: what is known of an operator depends on no batches.
+        """
+        counted = self.operators[operator].payments
         for (groups, month, currency), delta in rule.payments.items():
             by = delta[PAYMENT_SUMS.count_at]
-            if by and ALL in groups:
-                months = self.operators[operator].payments.setdefault(currency, {})
+            if ALL in groups and (by or currency not in counted):
+                months = counted.setdefault(currency, {})
                 months[month] = months.get(month, 0) + by
                 if not months[month]:
                     del months[month]

@@ -289,6 +289,42 @@ def test_a_group_that_lost_its_customer_meanwhile_shows_zeros_in_a_month_that_is
     assert not world.frozen.cells[MONTHLY.name][CellKey("M1", "vip", 202511)].counts()
 
 
+@pytest.mark.parametrize("restarted", [False, True], ids=["in one ledger", "begun anew at each step"])
+def test_a_month_that_is_back_in_a_later_tick_is_shown_in_the_currencies_that_a_sink_has_it_in(restarted):
+    """ClickHouse has the month as it last was: in those that the operator had, in one that nothing is paid in any more, and in today's."""
+    world = World()
+    for step in [
+        [payment("p1", "2026-10-20 12:00", currency="JPY"), payment("p2", "2026-10-20 12:00", currency="JPY")],
+        [payment("p3", "2025-11-20 12:00", currency="CHF"), session("s1", "2025-11-20 12:00")],
+        [announced("UTC", "GBP")],
+        [announced("UTC", "USD", version=1)],
+        [clock("2026-12-01 02:00")],
+        [payment("p3", "2025-11-20 12:00", currency="CHF", version=1, counted=False)],
+        [payment(name, "2026-10-20 12:00", currency="EUR", version=1) for name in ("p1", "p2")],
+        [session("s2", "2025-11-20 12:00")],
+        [announced("Pacific/Honolulu", "EUR", version=2)],
+    ]:
+        world.apply(step)
+        if restarted:
+            world.restart()
+    back = world.rows.stored_cells[MONTHLY.name][CellKey("M1", ALL, 202511)]
+    assert sorted(back.payments) == ["CHF", "EUR", "GBP", "JPY", "USD"]
+    assert world.figures()["ALL 2025-11"] == sessions(2, 0, anonymous=2)
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["in two batches", "in one batch"])
+def test_a_currency_that_came_and_went_is_shown_in_a_month_that_is_back_whatever_the_batches(together):
+    """What is shown depends on the events, and not on where a batch of them ends."""
+    world = World()
+    world.apply([announced("UTC"), session("s1", "2025-11-20 12:00")])
+    came, went = (payment("p1", NOON, currency="CHF", version=version, counted=not version) for version in (0, 1))
+    for step in [[came, went]] if together else [[came], [went]]:
+        world.apply(step)
+    world.apply([clock("2026-12-01 02:00")])
+    world.apply([announced("Pacific/Honolulu", version=1)])
+    assert sorted(world.frozen.cells[MONTHLY.name][CellKey("M1", ALL, 202511)].payments) == ["CHF", "EUR"]
+
+
 def test_a_month_that_is_back_in_the_same_tick_keeps_the_currencies_it_was_shown_in():
     """It was never gone for readers."""
     world = World()
