@@ -10,6 +10,7 @@ from stream_app.access.errors import AccessError
 _TIMEOUT_S: Final = 5.0
 # OpenSSL's codes of verification.
 _REASONS: Final = {9: "is not valid yet", 10: "has expired", 62: "is for another name", 64: "is for another address"}
+_UNTRUSTED: Final = {2, 18, 19, 20, 21, 27}  # the chain ends in no CA that is trusted
 _NO_TLS: Final = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}
 
 
@@ -88,7 +89,9 @@ def _refusal(error: ssl.SSLError, place: Place) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         if error.verify_code in _REASONS:
             return f"the certificate of {place.what} {_REASONS[error.verify_code]}"
-        return f"the certificate of {place.what} is signed by no CA that {place.cafile or 'this machine'} trusts"
+        if error.verify_code in _UNTRUSTED:
+            return f"the certificate of {place.what} is signed by no CA that {place.cafile or 'this machine'} trusts"
+        return f"the certificate of {place.what}, or of its CA, is refused: {error.verify_message}"
     reason = error.reason or ""
     if "_ALERT_" in reason:
         mine = f"the certificate {place.certfile}" if place.certfile else "a client without a certificate"

@@ -41,6 +41,17 @@ def test_a_certificate_of_a_foreign_ca_is_one_sentence(shake, tmp_path):
         shake(Authority(tmp_path / "other", "other"))
 
 
+def test_a_ca_that_is_not_as_the_rfc_has_it_is_called_so_and_not_unknown(tmp_path):
+    """Python holds certificates to RFC 5280 from 3.13 on: one of a CA whose own does not say that it may sign is refused there, though the CA is trusted."""
+    ca = Authority(tmp_path, strict=False)
+    context = client_context(str(ca.file))
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    with tls_proxy(ca.issue("server"), None, HOST) as port:
+        place = Place("the server", HOST, port, str(ca.file))
+        with pytest.raises(AccessError, match=r"^the certificate of the server, or of its CA, is refused: .*key usage"):
+            shake_hands(place, context)
+
+
 def test_a_certificate_of_another_name_is_one_sentence(shake):
     with pytest.raises(AccessError, match=r"^the certificate of the server is for another address$"):
         shake(shake.trusted, host="127.0.0.2")

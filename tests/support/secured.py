@@ -43,15 +43,23 @@ class Certificate(NamedTuple):
     key: Path
 
 
-class Authority:
-    """A CA, and what it signs, as files of a folder."""
+_SIGNS = x509.KeyUsage(
+    key_cert_sign=True, crl_sign=True, digital_signature=False, content_commitment=False, key_encipherment=False,
+    data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+)  # fmt: skip
 
-    def __init__(self, folder: Path, name: str = "ca") -> None:
+
+class Authority:
+    """A CA, and what it signs, as files of a folder. `strict`: as RFC 5280 has certificates, which Python holds them to from 3.13 on."""
+
+    def __init__(self, folder: Path, name: str = "ca", *, strict: bool = True) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._key = folder, ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         whole = self._builder(self._name, self._key.public_key(), days=30)
         whole = whole.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        if strict:
+            whole = whole.add_extension(_SIGNS, critical=True)
         self.file = folder / f"{name}.pem"
         self.file.write_bytes(whole.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
@@ -61,6 +69,8 @@ class Authority:
             x509.CertificateBuilder().subject_name(name).issuer_name(self._name).public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - dt.timedelta(days=60)).not_valid_after(now + dt.timedelta(days=days))
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )  # fmt: skip
 
     def issue(self, name: str, *, days: int = 30, encrypted: bool = False) -> Certificate:
