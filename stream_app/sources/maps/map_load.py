@@ -137,9 +137,8 @@ def _check_formats(key: str, formats: Iterable[str], times: m.Times, zones_in_ro
 def _holds_a_date(form: str) -> bool:
     sample = datetime(2001, 2, 3, tzinfo=UTC)
     try:
-        with catch_warnings(
-            action="ignore", category=DeprecationWarning
-        ):  # of a format without a year, which is refused
+        # Python warns of a format without a year, which is refused here.
+        with catch_warnings(action="ignore", category=DeprecationWarning):
             return datetime.strptime(sample.strftime(form), form).date() == sample.date()  # noqa: DTZ007  # a format is checked, no instant
     except ValueError:
         return False
