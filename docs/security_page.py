@@ -34,7 +34,7 @@ One set of settings is for all clients of Kafka: `kafka_security_protocol`, `kaf
 | a schema registry | `STREAM_APP_SCHEMA_REGISTRY_URL=https://HOST:8081`, `STREAM_APP_SCHEMA_REGISTRY_USERNAME`, `STREAM_APP_SCHEMA_REGISTRY_PASSWORD`, `STREAM_APP_SCHEMA_REGISTRY_CAFILE` |
 | the HTTP interface | `STREAM_APP_API_SSL_CERTFILE`, `STREAM_APP_API_SSL_KEYFILE`, `STREAM_APP_API_SSL_KEY_PASSWORD`; `STREAM_APP_API_SSL_CAFILE` for our own programs that ask it |
 
-The name of a server is checked against its certificate, always. A secret may stand in a file: `STREAM_APP_KAFKA_SASL_PASSWORD_FILE=/run/secrets/kafka`; so may `REDIS_URL` and `CLICKHOUSE_URL`.
+The name of a server is checked against its certificate, always. From Python 3.13 on certificates are held to RFC 5280 as well: one of an older CA of one's own, whose certificate lacks the key usage or the identifiers of keys, is refused there, with what it lacks in the sentence. A secret may stand in a file: `STREAM_APP_KAFKA_SASL_PASSWORD_FILE=/run/secrets/kafka`; so may `REDIS_URL` and `CLICKHOUSE_URL`.
 No secret is written to a log, to `/status`, or shown by `stream-app status`; a password that stands in an address is kept apart from it.
 
 A program proves its credentials by one connection before all others, and asks Kafka for its rights. Who is refused ends with one sentence and exit code 1, which names what is missing:
