@@ -185,8 +185,9 @@ class FigureTable(Table[FigureCell]):
     def complete(self, cells: Mapping[CellKey, FigureCell | None], operators: Mapping[str, Operator]) -> None:
         """There is always an entry of the operator's own currency."""
         for key, cell in cells.items():
-            if cell is not None:
-                cell.show((operators[key.operator].currency,))
+            currency = operators[key.operator].currency
+            if cell is not None and currency not in cell.payments:  # each that changed comes here, and few lack it
+                cell.show((currency,))
 
     def rule(self, operator: Operator) -> FigureRule:
         """The rule of the sums of figures, from the first retained period of the operator on."""

@@ -71,7 +71,7 @@ class Consumer(driver.Consumer):
         if self._read_up_to == self._settled and not any(self._in_flight.values()):
             return False
         done = await super().commit(topics, start_new_transaction)
-        if not any(self._in_flight.values()):
+        if not done and not any(self._in_flight.values()):  # else the next one sees
             left = self._filter_committable_offsets(self._filter_tps_with_pending_acks())
             self._settled = None if left else dict(self._read_up_to)
         return done

@@ -16,7 +16,7 @@ from stream_app.sources.maps import map_file as m
 from stream_app.sources.maps.cells import holds_zone_name, zone_of
 from stream_app.sources.maps.paths import steps
 
-_YEAR = re.compile(r"%[-_0^#]?[YyGcxDF]")  # of strptime
+_YEAR = re.compile(r"%[YyGcxDF]")  # of strptime
 _NUMBERS = (m.EPOCH_S, m.EPOCH_MS, m.EPOCH_US, m.LOCAL_MS, m.LOCAL_US)
 _Loaded = TypeVar("_Loaded", bound=m.Rules)
 
