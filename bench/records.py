@@ -59,9 +59,8 @@ class Network:
         self._count, self._random = count, random.Random(seed)
         now = now or datetime.now(UTC)
         self._now_ms = int(now.timestamp() * 1000)
-        first = datetime(now.year - 1, now.month, 1, tzinfo=UTC) + timedelta(
-            days=2
-        )  # in each zone within the months kept
+        there = now + timedelta(hours=14)  # in the zone that is furthest ahead, and drops a month first
+        first = datetime(there.year - 1, there.month, 3, tzinfo=UTC)  # in each zone within the months kept
         self._from_ms, self._to_ms = int(first.timestamp() * 1000), self._now_ms - _HOUR_MS
         self._recent: deque[Pair] = deque(maxlen=_RECENT)
         self._last: dict[tuple[str, str], tuple[int, bool]] = {}  # entity -> version, does it count
