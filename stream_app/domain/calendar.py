@@ -174,13 +174,12 @@ def rezone(work: Working, name: str, timezone: str) -> Iterator[None]:
     operator.payments = {currency: {} for currency in operator.payments}
     yield from _clear(work, name, before)
     _forget_months(work, name, operator)
-    customers, changed = work.customers[name], work.changed_customers[name]
+    customers, changed = work.customers[name], work.changed_customers
     for count_, (customer_name, customer) in enumerate(work.scan_customers(name), 1):
         if count_ % _STEP_ROWS == 0:
             yield
         customer.parts = {}
-        customers[customer_name] = customer
-        changed.add(customer_name)
+        customers[customer_name] = changed[name, customer_name] = customer
     rules, local = work.rules(name), zone(timezone).local
     for count_, (kind, _, row) in enumerate(work.scan_entities(name), 1):
         if count_ % _STEP_ROWS == 0:
@@ -189,7 +188,7 @@ def rezone(work: Working, name: str, timezone: str) -> Iterator[None]:
             of = None
             if row[CUSTOMER] is not None:  # one who contributed nothing to what was kept has no row
                 of = customers.setdefault(row[CUSTOMER], Customer())
-                changed.add(row[CUSTOMER])
+                changed[name, row[CUSTOMER]] = of
             count(rules, kind, row, of, local, operator.horizon, 1)
     yield
     yield from work.fold({name: rules})
@@ -253,8 +252,7 @@ def sweep(work: Working, name: str, after: tuple[bytes, str] | None, limit: int)
         known = work.customers[name]
         for found, customer in islice(work.rows.scan_customers(name, customer_name), limit - done):
             if found not in known and _prune(customer, operator):
-                known[found] = customer
-                work.changed_customers[name].add(found)
+                known[found] = work.changed_customers[name, found] = customer
             customer_name, done = found, done + 1
     if done == limit:
         return entity, customer_name

@@ -79,7 +79,7 @@ class Cdrs:
             name, customer = row[CUSTOMER], None
             if name is not None:
                 customer = self._work.customers[self._part.operator][name]
-                self._work.changed_customers[self._part.operator].add(name)
+                self._work.changed_customers[self._part.operator, name] = customer
             count(self._rules, CDR, row, customer, self._local, self._operator.horizon, sign)
 
     def _credit(self, cdr_id: str, by: str, time: int) -> None:

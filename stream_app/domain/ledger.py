@@ -205,11 +205,8 @@ class Ledger:
         """Apply sessions, or payments: take back what each entity contributed before, add what it contributes now."""
         work, operator = self.work, self.work.operators[part.operator]
         known_from, horizon, local = work.horizon, operator.horizon, work.zone(part.operator).local
-        customers, changed, out = (
-            work.customers[part.operator],
-            work.changed_customers[part.operator].add,
-            work.entities,
-        )
+        operator_id, customers = part.operator, work.customers[part.operator]
+        changed, out = work.changed_customers, work.entities
         adds = _adds(part.kind, rules)
         for index, (key, event) in enumerate(zip(part.keys, part.rows, strict=True)):
             old, time = current.get(key), event[TIME]
@@ -217,10 +214,9 @@ class Ledger:
                 if not later(event, old):
                     continue
                 if old[COUNTED] and old[TIME] >= horizon:
-                    name = old[CUSTOMER]
+                    name, customer, when = old[CUSTOMER], None, local(old[TIME])
                     if name is not None:
-                        changed(name)
-                    customer, when = None if name is None else customers[name], local(old[TIME])
+                        customer = changed[operator_id, name] = customers[name]
                     for add in adds:
                         add(customer, old, when, -1)
                 if hold > time:
@@ -230,10 +226,9 @@ class Ledger:
                 continue
             current[key] = out[key] = event
             if event[COUNTED] and time >= horizon:
-                name = event[CUSTOMER]
+                name, customer, when = event[CUSTOMER], None, local(time)
                 if name is not None:
-                    changed(name)
-                customer, when = None if name is None else customers[name], local(time)
+                    customer = changed[operator_id, name] = customers[name]
                 for add in adds:
                     add(customer, event, when, 1)
 
@@ -243,10 +238,14 @@ class Ledger:
         for customer_id, row in zip(part.ids, part.rows, strict=True):
             name = customer_id.decode()
             customer = self.work.customers[part.operator][name]
-            if not is_later(row, customer.stamp):
+            if (stamp := tuple(row[STAMP])) <= customer.stamp:
                 continue
-            before, customer.groups, customer.stamp = customer.groups, (ALL, *row[GROUP_IDS]), tuple(row[STAMP])
-            self.work.changed_customers[part.operator].add(name)
+            before, customer.groups, customer.stamp = customer.groups, (ALL, *row[GROUP_IDS]), stamp
+            self.work.changed_customers[part.operator, name] = customer
+            if (
+                not customer.parts or customer.groups == before
+            ):  # most memberships are of customers who have yet to come
+                continue
             for groups, sign in ((set(before) - set(customer.groups), -1), (set(customer.groups) - set(before), 1)):
                 if groups:
                     for rule in rules:
@@ -296,11 +295,7 @@ class Ledger:
         cells = {table.name: work.cells[table.name].freeze() for table in TABLES}
         frozen = Frozen(
             work.entities,
-            {
-                (operator, name): _kept(work.customers[operator][name])
-                for operator, names in work.changed_customers.items()
-                for name in names
-            },
+            {name: _kept(customer) for name, customer in work.changed_customers.items()},
             {name: changed for name, (changed, _) in cells.items()},
             {name: work.operators[name] for name in work.changed_operators},
             {(operator, group): work.groups[operator].get(group) for operator, group in work.changed_groups},

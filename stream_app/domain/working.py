@@ -174,7 +174,9 @@ class Working:
     def _start(self) -> None:
         self.entities: dict[bytes, Row | None] = {}
         self.customers: dict[str, dict[str, Customer]] = defaultdict(dict)
-        self.changed_customers: dict[str, set[str]] = defaultdict(set)
+        self.changed_customers: dict[
+            tuple[str, str], Customer
+        ] = {}  # in the order in which they were made: memory is read faster so
         self.changed_operators: set[str] = set()
         self.changed_groups: set[tuple[str, str]] = set()
         self.relisted: set[str] = set()  # operators whose entry, list of groups or names of groups changed
@@ -187,7 +189,8 @@ class Working:
     def take_over(self, other: "Working", name: str) -> None:
         """An operator is as another working set has it from now on, which is for it only, and of which nothing here has changed."""
         self.operators[name], self.groups[name] = other.operators[name], other.groups[name]
-        self.customers[name], self.changed_customers[name] = other.customers[name], other.changed_customers[name]
+        self.customers[name] = other.customers[name]
+        self.changed_customers |= other.changed_customers
         self.entities |= other.entities
         self.changed_operators |= other.changed_operators
         self.changed_groups |= other.changed_groups

@@ -6,7 +6,7 @@ Records are packed into Kafka's batches by us, since a call per record costs six
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -226,7 +226,7 @@ class TransactionLog:
         try:
             await self._producer.begin_transaction()
             none: Headers = []
-            changes: list[RecordFields] = [(key, value or None, none) for key, value in rows.items()]
+            changes: Iterable[RecordFields] = ((key, value or None, none) for key, value in rows.items())
             last = await _send(self._producer, {self._changelog: changes, **records})
             await self._producer.send_offsets_to_transaction(
                 {self._source: OffsetAndMetadata(offset, "")}, self._consumer_group

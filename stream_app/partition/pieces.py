@@ -44,7 +44,8 @@ class Pieces:
 
     def split(self, changes: dict[bytes, bytes]) -> dict[bytes, bytes]:
         """Changed rows as they are written: too large ones in pieces, and pieces that are no longer needed deleted."""
-        large = {key for key, value in changes.items() if len(value) > ROW_BYTES_MAX}
+        is_any_large = max(map(len, changes.values()), default=0) > ROW_BYTES_MAX
+        large = {key for key, value in changes.items() if len(value) > ROW_BYTES_MAX} if is_any_large else set()
         out = changes
         for key in large | (self._numbers.keys() & changes.keys()):
             if out is changes:
