@@ -8,13 +8,15 @@ ARG REQUIREMENTS=requirements.lock
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/stream-app
 WORKDIR /build
-COPY requirements.lock requirements-tracing.lock requirements-extras.lock ./
+COPY requirements.lock requirements-tracing.lock requirements-extras.lock requirements-compiler.lock ./
 RUN /opt/stream-app/bin/pip install --require-hashes -r "$REQUIREMENTS"
+RUN pip install --require-hashes --no-deps --target /build/compiler -r requirements-compiler.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY agents agents
 COPY config config
 COPY stream_app stream_app
 COPY tables tables
+RUN python -m stream_app.kernel.build /build/compiler
 # What installs is not what runs.
 RUN /opt/stream-app/bin/pip install --no-deps . && /opt/stream-app/bin/pip uninstall --yes pip setuptools
 

@@ -108,6 +108,7 @@ lock: .venv/development ## pin the dependencies anew, after pyproject.toml chang
 	"$$UV" pip compile -q --universal --generate-hashes --all-extras pyproject.toml -c requirements-dev.lock -o requirements-extras.lock
 	"$$UV" pip compile -q --universal --generate-hashes --extra tracing pyproject.toml -c requirements-dev.lock -o requirements-tracing.lock
 	"$$UV" pip compile -q --universal --generate-hashes pyproject.toml -c requirements-dev.lock -o requirements.lock
+	"$$UV" pip compile -q --universal --generate-hashes --group compiler -o requirements-compiler.lock
 	"$$UV" pip compile -q --universal --generate-hashes docs/subscribers/python/requirements.in -c requirements-dev.lock -o docs/subscribers/python/requirements.txt
 
 advisories: .venv/development ## look up known advisories of all pinned packages; needs the internet
@@ -166,10 +167,13 @@ docs: .venv/development ## write what of docs/ and deploy/ is made from the sour
 	touch $@
 
 # Compiled here, once: where bytecode may not be written later, each start would compile all of it again, for more than a second.
-.venv/runtime: .venv/python requirements-extras.lock pyproject.toml
+.venv/runtime: .venv/python requirements-extras.lock requirements-compiler.lock stream_app/kernel/source_records.c pyproject.toml
 	@echo "Installing what the service needs into .venv" >&2
 	"$$UV" pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-extras.lock
 	"$$UV" pip install --quiet --python $(BIN)/python --no-deps --editable .
+	# Without a compiler, or one that works, all is done in Python: that is said, and no reason to end.
+	command -v cc >/dev/null || "$$UV" pip install --quiet --target .run/compiler --no-deps --require-hashes -r requirements-compiler.lock || true
+	$(BIN)/python -m stream_app.kernel.build .run/compiler || true
 	touch $@
 
 .venv/development: .venv/runtime requirements-dev.lock

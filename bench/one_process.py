@@ -19,6 +19,7 @@ from stream_app.domain.local_time import QUARTER_MS
 from stream_app.domain.tables import TABLES
 from stream_app.formats.frames import clock_frame
 from stream_app.ingest.ingest import Ingest
+from stream_app.kernel.source_records import new_reader
 from stream_app.partition.frozen_rows import CommittedRows, FrozenRows
 from stream_app.partition.partition_state import PartitionState
 from stream_app.partition.positions import new_position
@@ -69,7 +70,7 @@ class OneProcess:
     def __init__(self, settings: Settings, folder: Path) -> None:
         self._kept = _Kept(settings.events, settings.events_partitions)
         self._conf = ledger_conf(settings, settings.ledger_group, "the topic", muted=False)
-        self._ingest = Ingest(ingest_conf(settings), self._kept)
+        self._ingest = Ingest(ingest_conf(settings), self._kept, reader=new_reader() if settings.native else None)
         self._sources = {topic: source.name for topic, source in ingest_conf(settings).sources.items()}
         topics, cache = self._conf.topics, new_cache(settings.block_cache_mb)
         partitions = dict.fromkeys((*topics.results.values(), topics.dead_letters), settings.events_partitions)

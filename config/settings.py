@@ -149,6 +149,7 @@ class Settings(BaseSettings):
     transaction_timeout_ms: Milliseconds
     state_dir: Path
     block_cache_mb: Count
+    native: bool
     worker_metrics_host: str
     worker_metrics_port: Annotated[int, Field(ge=0, le=65535)]
     tracing: bool

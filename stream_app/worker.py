@@ -40,6 +40,7 @@ from stream_app.ingest.ingest import Ingest, IngestConf
 from stream_app.ingest.metrics import IngestMetrics
 from stream_app.kafka import batches, generations, logs
 from stream_app.kafka.log import Appender
+from stream_app.kernel.source_records import new_reader
 from stream_app.observing import durability, record_limits
 from stream_app.observing.answers import TopicConfig, TopicDescription
 from stream_app.observing.frontier import Frontier
@@ -103,7 +104,8 @@ def create_ingest(
     counts = IngestMetrics(conf.sources, metrics)
     tracing = None if spans is None else Tracing(spans, settings.ingest_group)
     schemas = registry_schemas(settings)
-    ingest = Ingest(conf, Appender(settings.kafka), metrics=counts, schemas=schemas, tracing=tracing)
+    reader = new_reader() if settings.native else None
+    ingest = Ingest(conf, Appender(settings.kafka), metrics=counts, schemas=schemas, tracing=tracing, reader=reader)
     background = Background(app)
     ingest_agent.add(app, conf.sources, ingest)
 

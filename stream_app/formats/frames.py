@@ -24,6 +24,7 @@ from stream_app.formats import older
 FORMAT = 2
 EVENTS_MAX = 1000
 BYTES_MAX = 256 * 1024
+_HEAD_BYTES = 16  # before the parts of a frame, at most
 
 Raws = dict[int, list[bytes | None]]
 
@@ -37,6 +38,13 @@ class FramePart(NamedTuple):
     rows: list[Row]
     raws: Raws
     again: bool = False
+
+
+class EncodedPart(NamedTuple):
+    """A part as it stands in a frame, of EVENTS_MAX events and BYTES_MAX bytes at most, with its number of events."""
+
+    encoded: bytes
+    events: int
 
 
 class FrameError(Exception):
@@ -88,6 +96,25 @@ def frames(parts: Iterable[FramePart]) -> Iterator[bytes]:
             size += len(part.ids)
     if gathered:
         yield from _encoded(gathered)
+
+
+def frames_of_encoded(parts: Iterable[EncodedPart]) -> Iterator[bytes]:
+    """Parts that are encoded already as frames, in order."""
+    gathered: list[bytes] = []
+    events = size = 0
+    for part in parts:
+        if gathered and (events + part.events > EVENTS_MAX or size + len(part.encoded) > BYTES_MAX - _HEAD_BYTES):
+            yield _joined(gathered)
+            gathered, events, size = [], 0, 0
+        gathered.append(part.encoded)
+        events, size = events + part.events, size + len(part.encoded)
+    if gathered:
+        yield _joined(gathered)
+
+
+def _joined(parts: list[bytes]) -> bytes:
+    head = _encode([FORMAT, None, *([None] * len(parts))])
+    return head[: len(head) - len(parts)] + b"".join(parts)  # each nil is one byte
 
 
 def checksum(frame: bytes, timestamp_ms: int) -> int:

@@ -13,21 +13,23 @@ from contextlib import suppress
 from operator import itemgetter
 from typing import NamedTuple
 
-from stream_app.domain.events import ENTITIES, TIME, TIMESTAMP, SourceEvents
+from stream_app.domain.events import ENTITIES, PARTITIONS_MAX, TIME, TIMESTAMP, SourceEvents
 from stream_app.domain.local_time import QUARTER_MS, retained_from, zone
-from stream_app.formats.frames import FramePart, Raws, clock_frame, frames, probe_frame
+from stream_app.formats.frames import EncodedPart, FramePart, Raws, clock_frame, frames, frames_of_encoded, probe_frame
 from stream_app.formats.limits import KEY_BYTES_MAX, VALUE_BYTES_MAX, cut
 from stream_app.formats.murmur2 import partition_for
 from stream_app.ingest.broker_clock import BrokerClock
 from stream_app.ingest.metrics import IngestMetrics
 from stream_app.ingest.schemas import NoSchemas, Schemas
 from stream_app.ingest.traces import begun, carried_on
+from stream_app.kernel.source_records import SourceRecordsReader, Taken
 from stream_app.ports.kafka import Appender
 from stream_app.ports.records import NO_TIMESTAMP, Batch, RecordFields
-from stream_app.ports.tracing import Tracing, ending
+from stream_app.ports.tracing import Span, Tracing, ending
 from stream_app.sinks.dead_letters import dead_letter
 from stream_app.sources import FUTURE_MS, read, wire
-from stream_app.sources.registry import SourceTopic
+from stream_app.sources.mapped import ByKind
+from stream_app.sources.registry import PAYMENTS, SESSIONS, SourceTopic
 from stream_app.sources.wire import Known
 
 log = logging.getLogger(__name__)
@@ -36,6 +38,7 @@ _CHUNK = 4000  # records decoded without letting other work in: some 20 ms
 _time = itemgetter(TIME)
 _MARGIN = 3 * 96  # quarter hours: more than zones, clocks and delays differ
 _CLOCK_POLL_S = 0.5
+_NATIVE = {SESSIONS, PAYMENTS}  # source topics that `reader` knows
 
 
 class NotTakenError(Exception):
@@ -59,7 +62,8 @@ class IngestConf(NamedTuple):
 class Ingest:
     """One worker's ingest. `appender` writes to the events topic and the dead letters; `now`: the wall clock, seconds; `schemas`: of a schema registry.
 
-    `tracing`: where traces are followed. `waiting`: (topic, partition) of those of whose records a schema is waited for.
+    `tracing`: where traces are followed. `reader`: of the native library, which takes what most records are; without it all are read in Python, with the
+    same outcome. `waiting`: (topic, partition) of those of whose records a schema is waited for.
     """
 
     def __init__(
@@ -70,8 +74,11 @@ class Ingest:
         metrics: IngestMetrics | None = None,
         schemas: Schemas | None = None,
         tracing: Tracing | None = None,
+        reader: SourceRecordsReader | None = None,
     ) -> None:
         self._conf, self._appender, self._tracing = conf, appender, tracing
+        # With a clock of the stream any event may be the first one that is too late, and one that is read again has rules of its own.
+        self._reader = None if conf.stream_clock or conf.again else reader
         self._schemas = schemas or NoSchemas()
         self.waiting: set[tuple[str, int]] = set()
         self._metrics = metrics or IngestMetrics(conf.sources)
@@ -124,40 +131,66 @@ class Ingest:
         """Append what the records of one source partition say; back when Kafka has all of it. `Raises` NotTakenError."""
         whole = Batch.joined(batches)  # a producer that does not linger makes batches of one record
         for start in range(0, len(whole), _CHUNK):
-            await self._take(topic, partition, whole, slice(start, start + _CHUNK))
+            await self._take(topic, partition, whole.cut(slice(start, start + _CHUNK)))
 
-    async def _take(self, topic: str, partition: int, batch: Batch, chunk: slice) -> None:
+    async def _take(self, topic: str, partition: int, batch: Batch) -> None:
         source, now_ms = self._conf.sources[topic], await self._right_now_ms()
-        keys, values, offsets = batch.keys[chunk], batch.values[chunk], batch.offsets[chunk]
         spans = (
-            begun(self._tracing, topic, partition, offsets, batch.headers) if self._tracing and batch.headers else {}
+            begun(self._tracing, topic, partition, batch.offsets, batch.headers)
+            if self._tracing and batch.headers
+            else {}
         )
+        records: dict[tuple[str, int], list[RecordFields]] = {}
+        rest, unknown_energy = batch, 0
+        if not spans and (taken := self._natively(source, batch, partition, now_ms)) is not None:
+            rest, unknown_energy = batch.picked(taken.left), taken.unknown_energy
+            for at, encoded in self._by_partition(taken).items():
+                records[self._conf.events, at] = [(None, frame, []) for frame in frames_of_encoded(encoded)]
         found = read(
             source,
-            values,
-            offsets,
-            batch.timestamps[chunk],
+            rest.values,
+            rest.offsets,
+            rest.timestamps,
             partition,
             now_ms=now_ms,
             ocpi_operators=self._conf.ocpi_operators,
-            schemas=await self._known(wire.ids(values)) if source.uses_schemas else {},
+            schemas=await self._known(wire.ids(rest.values)) if source.uses_schemas else {},
         )
-        records: dict[tuple[str, int], list[RecordFields]] = {}
         for index, rejection in () if self._conf.again else found.rejections:
-            letter = dead_letter(topic, partition, offsets[index], keys[index], values[index], rejection, now_ms)
+            letter = dead_letter(
+                topic, partition, rest.offsets[index], rest.keys[index], rest.values[index], rejection, now_ms
+            )
             at = partition_for(letter.key, self._dead_partitions)
             records.setdefault((self._conf.dead_letters, at), []).append(letter)
             if index in spans:
                 spans[index].fail(rejection.reason)
+        self._add_frames(records, found.by_kind, rest, spans, now_ms)
+        clock = self._stream_clock(found.by_kind)
+        for at in range(self._conf.events_partitions) if clock else ():
+            records.setdefault((self._conf.events, at), []).append((None, clock_frame(clock), []))
+        with ending(spans.values()):
+            await self._appender.append(records)
+        self._clock_written = max(self._clock_written, clock)
+        self._metrics.count(topic, len(batch), len(found.rejections), found.by_kind, unknown_energy)
+
+    def _add_frames(
+        self,
+        records: dict[tuple[str, int], list[RecordFields]],
+        by_kind: ByKind,
+        batch: Batch,
+        spans: Mapping[int, Span],
+        now_ms: int,
+    ) -> None:
+        """The frames of what Python has read, to the partitions of its operators; with the traces that they carry on."""
         parts: dict[int, list[FramePart]] = {}
         order: dict[int, list[tuple[str, list[int]]]] = {}
-        for kind, by_operator in found.by_kind.items():
+        for kind, by_operator in by_kind.items():
             old = None if self._conf.again else self._old(kind, now_ms)
             for operator, part in by_operator.items():
                 if self._conf.again and kind in ENTITIES:
                     part = _not_in_the_future(part)  # noqa: PLW2901  # the others of it
                 at = partition_for(operator.encode(), self._conf.events_partitions)
-                raws = {} if old is None else _raws(part, old, keys, values)
+                raws = {} if old is None else _raws(part, old, batch.keys, batch.values)
                 ids = [entity.encode() for entity in part.ids]
                 parts.setdefault(at, []).append(FramePart(operator, kind, ids, part.rows, raws, self._conf.again))
                 if spans:
@@ -165,14 +198,31 @@ class Ingest:
         for at, some in parts.items():
             made = list(frames(some))
             headers = carried_on(spans, order[at], made) if spans else [[] for _ in made]
-            records[self._conf.events, at] = [(None, *frame) for frame in zip(made, headers, strict=True)]
-        clock = self._stream_clock(found.by_kind)
-        for at in range(self._conf.events_partitions) if clock else ():
-            records.setdefault((self._conf.events, at), []).append((None, clock_frame(clock), []))
-        with ending(spans.values()):
-            await self._appender.append(records)
-        self._clock_written = max(self._clock_written, clock)
-        self._metrics.count(topic, len(values), len(found.rejections), found.by_kind)
+            own = records.setdefault((self._conf.events, at), [])
+            own += [(None, *frame) for frame in zip(made, headers, strict=True)]
+
+    def _natively(self, source: SourceTopic, batch: Batch, partition: int, now_ms: int) -> Taken | None:
+        """What the native library takes of these records; None where it is not asked. What may be too late is left: it carries its source record."""
+        if self._reader is None or source not in _NATIVE:
+            return None
+        old = self._old(source.kind, now_ms)
+        assert old is not None  # of sessions and payments
+        return self._reader.read(
+            source.kind,
+            batch.values,
+            batch.offsets,
+            batch.timestamps,
+            source.number * PARTITIONS_MAX + partition,
+            oldest_ms=old * QUARTER_MS,
+            latest_ms=now_ms + FUTURE_MS,
+        )
+
+    def _by_partition(self, taken: Taken) -> dict[int, list[EncodedPart]]:
+        """Parts by the events partition of their operators."""
+        parts: dict[int, list[EncodedPart]] = {}
+        for operator, part in taken.parts:
+            parts.setdefault(partition_for(operator, self._conf.events_partitions), []).append(part)
+        return parts
 
     def _stream_clock(self, by_kind: Mapping[int, Mapping[str, SourceEvents]]) -> int:
         """The event time that is to be written with these events, behind them; 0: none.

@@ -41,12 +41,21 @@ class IngestMetrics:
             if _has_energy(source):
                 self._unknown_energy.labels(topic)
 
-    def count(self, topic: str, taken: int, rejected: int, by_kind: Mapping[int, Mapping[str, SourceEvents]]) -> None:
-        """Count records of a source topic that Kafka has what came of."""
+    def count(
+        self,
+        topic: str,
+        taken: int,
+        rejected: int,
+        by_kind: Mapping[int, Mapping[str, SourceEvents]],
+        unknown_energy: int,
+    ) -> None:
+        """Count records of a source topic that Kafka has what came of; `unknown_energy`: of those that are not in `by_kind`."""
         self._taken.labels(topic).inc(taken)
         self._rejected.labels(topic).inc(rejected)
         for kind in _WITH_ENERGY & by_kind.keys():
-            self._unknown_energy.labels(topic).inc(sum(_unknown(part.rows) for part in by_kind[kind].values()))
+            unknown_energy += sum(_unknown(part.rows) for part in by_kind[kind].values())
+        if unknown_energy:
+            self._unknown_energy.labels(topic).inc(unknown_energy)
 
     def count_lost(self, topic: str, offsets: int) -> None:
         """Count records of a source topic that were read, and that Kafka has lost since."""

@@ -1,6 +1,7 @@
 """Kafka records on their way in, a record batch at a time, and on their way out, by topic and partition."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -60,14 +61,32 @@ class Batch:
         if len(batches) == 1:
             return batches[0]
         return cls(
-            [key for batch in batches for key in batch.keys],
-            [value for batch in batches for value in batch.values],
-            [offset for batch in batches for offset in batch.offsets],
-            [timestamp for batch in batches for timestamp in batch.timestamps],
+            list(chain.from_iterable([batch.keys for batch in batches])),
+            list(chain.from_iterable([batch.values for batch in batches])),
+            list(chain.from_iterable([batch.offsets for batch in batches])),
+            list(chain.from_iterable([batch.timestamps for batch in batches])),
             batches[-1].next_offset,
             batches[-1].leader_epoch,
             {offset: some for batch in batches for offset, some in batch.headers.items()},
         )
+
+    def cut(self, part: slice) -> "Batch":
+        """A part of it."""
+        return self._with(self.keys[part], self.values[part], self.offsets[part], self.timestamps[part])
+
+    def picked(self, indexes: Sequence[int]) -> "Batch":
+        """Some of its records."""
+        return self._with(
+            [self.keys[index] for index in indexes],
+            [self.values[index] for index in indexes],
+            [self.offsets[index] for index in indexes],
+            [self.timestamps[index] for index in indexes],
+        )
+
+    def _with(
+        self, keys: list[bytes | None], values: list[bytes | None], offsets: list[int], timestamps: list[int]
+    ) -> "Batch":
+        return Batch(keys, values, offsets, timestamps, self.next_offset, self.leader_epoch, self.headers)
 
     def __len__(self) -> int:
         return len(self.values)

@@ -162,7 +162,7 @@ def test_make_lock_pins_by_the_commands_that_the_lock_files_name(make_target, tm
     assert make_target("lock").returncode == 0
     asked = [line.replace("uv: ", "uv ").replace(" -q", "") for line in (tmp_path / "asked").read_text().splitlines()]
     files = [*ROOT.glob("requirements*.lock"), *(ROOT / "docs").rglob("requirements.txt")]
-    assert len(files) == 5
+    assert len(files) == 6
     assert sorted(asked) == sorted(file.read_text().splitlines()[1].lstrip("# ") for file in files)
 
 

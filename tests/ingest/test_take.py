@@ -11,12 +11,14 @@ from stream_app.formats.limits import KEY_BYTES_MAX, NAME_BYTES_MAX, RECORD_BYTE
 from stream_app.formats.murmur2 import partition_for
 from stream_app.ingest.ingest import Ingest, IngestConf
 from stream_app.ingest.metrics import IngestMetrics
+from stream_app.kernel.source_records import new_reader
 from stream_app.ports.records import NO_TIMESTAMP, Batch
 from stream_app.sources.registry import CUSTOMER_GROUPS, GROUPS, OPERATORS, PAYMENTS, SESSIONS
 
 NOW_MS = 1_795_500_000_000
 YEARS_AGO_MS = NOW_MS - 3 * 365 * 86_400_000
 PARTITIONS = 3
+READER = None
 SOURCES = {
     "charging.sessions": SESSIONS,
     "charging.payments": PAYMENTS,
@@ -54,11 +56,17 @@ def session(**fields):
     ).encode()
 
 
+@pytest.fixture(params=[False, True], ids=["in Python", "native"], autouse=True)
+def reader(request, monkeypatch):
+    """Each test both ways: the outcome is the same."""
+    monkeypatch.setattr(f"{__name__}.READER", new_reader() if request.param else None)
+
+
 async def taken(topic, values, *, partition=4, stream_clock=False, keys=None, timestamp=NOW_MS, again=False):
     """(frames' parts by partition, dead letters) of these values, at offsets from 100 on."""
     appender, registry = Appender(), CollectorRegistry()
     conf = IngestConf(SOURCES, "events", PARTITIONS, "dead-letters", {}, 13, stream_clock, 30_000, again)
-    ingest = Ingest(conf, appender, lambda: NOW_MS / 1000, IngestMetrics(SOURCES, registry))
+    ingest = Ingest(conf, appender, lambda: NOW_MS / 1000, IngestMetrics(SOURCES, registry), reader=READER)
     await ingest.start()
     offsets = list(range(100, 100 + len(values)))
     keys = keys or [b"key-%d" % n for n in offsets]

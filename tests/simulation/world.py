@@ -15,6 +15,7 @@ from stream_app.domain import working
 from stream_app.domain.tables import TABLES
 from stream_app.formats.frames import clock_frame
 from stream_app.ingest.ingest import Ingest, IngestConf
+from stream_app.kernel.source_records import new_reader
 from stream_app.partition.conf import Conf, Pace, Topics
 from stream_app.partition.frozen_rows import CommittedRows
 from stream_app.partition.lane import Lane
@@ -140,6 +141,7 @@ class World:
         settings = working.Settings(13, 92, "EUR")
         self.conf = Conf(TOPICS, Pace(0.0, 0.0), settings, 1, "topic", "test", "/test")
         self._wall_now_ms = wall_now_ms
+        self._native = seed % 2 == 1  # of two worlds one reads sessions and payments by the native library
         self._conf_ingest = IngestConf(
             SOURCES, "events", EVENTS_PARTITIONS, "dead-letters", ocpi_operators or {}, 13, False, 30_000
         )
@@ -148,7 +150,8 @@ class World:
         self.repeats = True  # ingest may be killed before it commits
 
     def _new_ingest(self, *, again: bool) -> Ingest:
-        return Ingest(self._conf_ingest._replace(again=again), Appender(self.kafka), lambda: self._wall_now_ms / 1000)
+        conf, reader = self._conf_ingest._replace(again=again), new_reader() if self._native else None
+        return Ingest(conf, Appender(self.kafka), lambda: self._wall_now_ms / 1000, reader=reader)
 
     def read_again(self) -> None:
         """What is fed from now on was read before, by a version that kept less of it."""

@@ -1,0 +1,94 @@
+"""Sessions and payments of the contract to parts of frames, a batch at a time, without the interpreter's lock.
+
+What sources.decode and formats.frames make of the same records, byte by byte; `left` are those that must go their way (source_records.c says which).
+"""
+
+import ctypes
+from array import array
+from collections.abc import Iterator, Sequence
+from itertools import compress
+from typing import Final, NamedTuple
+
+from stream_app.domain.events import PAYMENT, SESSION
+from stream_app.domain.money import DIGITS
+from stream_app.formats.frames import BYTES_MAX, EVENTS_MAX, EncodedPart
+from stream_app.kernel.library import load
+
+KINDS: Final = (SESSION, PAYMENT)
+_CURRENCIES: Final = "".join(DIGITS).encode()
+_MARGIN: Final = 1024  # of a frame, beside the events of a part: headers and the operator
+_FIELDS: Final = 4  # of a part, see source_records.c
+_SIGNATURE: Final = (
+    *(ctypes.c_int32, ctypes.c_char_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p),
+    *(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_char_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64),
+    *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p),
+)
+
+
+class Taken(NamedTuple):
+    """What was made of a batch. `left`: indexes of what was not taken; `unknown_energy`: sessions that were, and whose energy is not known."""
+
+    parts: list[tuple[bytes, EncodedPart]]  # id of the operator, and its events
+    left: list[int]
+    unknown_energy: int
+
+
+def new_reader() -> "SourceRecordsReader | None":
+    """A reader, where the native library is there."""
+    library = load()
+    return None if library is None else SourceRecordsReader(library)
+
+
+class SourceRecordsReader:
+    """Reads batches with a loaded library, into a buffer that stays: one batch at a time."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._read, self._room = library.stream_app_source_records, library.stream_app_room
+        self._read.argtypes, self._read.restype = _SIGNATURE, ctypes.c_int32
+        self._room.argtypes, self._room.restype = (ctypes.c_int64, ctypes.c_int64), ctypes.c_int64
+        self._out = bytearray()
+
+    def read(
+        self,
+        kind: int,
+        values: Sequence[bytes | None],
+        offsets: Sequence[int],
+        timestamps: Sequence[int],
+        partition: int,
+        *,
+        oldest_ms: int,
+        latest_ms: int,
+    ) -> Taken:
+        """Values of one source partition, whose `partition` is that of rows. Events before `oldest_ms` and after `latest_ms` are left."""
+        count = len(values)
+        texts = [value or b"" for value in values]
+        data = b"".join(texts)
+        room = self._room(count, len(data)) + 1  # a buffer has an address from one byte on; so has `left`
+        if len(self._out) < room:
+            self._out = bytearray(room)
+        parts, left, totals = array("q", bytes(8 * _FIELDS * count)), bytearray(count + 1), array("q", (0, 0))
+        numbers = [array("q", some) for some in (map(len, texts), timestamps, offsets)]
+        failed = self._read(
+            *(kind, data, count, *map(_at, numbers), partition, oldest_ms, latest_ms),
+            *(_CURRENCIES, len(DIGITS), EVENTS_MAX, BYTES_MAX - _MARGIN),
+            *(_of(self._out), _at(parts), _of(left), _at(totals)),
+        )
+        if failed:
+            raise MemoryError
+        made, unknown = totals
+        return Taken(list(self._parts(data, parts, made)), list(compress(range(count), left)), unknown)
+
+    def _parts(self, data: bytes, parts: "array[int]", count: int) -> Iterator[tuple[bytes, EncodedPart]]:
+        start, out = 0, memoryview(self._out)
+        for at in range(0, _FIELDS * count, _FIELDS):
+            operator_at, length, end, events = parts[at : at + _FIELDS]
+            yield data[operator_at : operator_at + length], EncodedPart(out[start:end].tobytes(), events)
+            start = end
+
+
+def _at(numbers: "array[int]") -> int:
+    return numbers.buffer_info()[0]
+
+
+def _of(buffer: bytearray) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
