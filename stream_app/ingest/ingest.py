@@ -131,7 +131,8 @@ class Ingest:
         """Append what the records of one source partition say; back when Kafka has all of it. `Raises` NotTakenError."""
         whole = Batch.joined(batches)  # a producer that does not linger makes batches of one record
         for start in range(0, len(whole), _CHUNK):
-            await self._take(topic, partition, whole.cut(slice(start, start + _CHUNK)))
+            chunk = whole if len(whole) <= _CHUNK else whole.cut(slice(start, start + _CHUNK))
+            await self._take(topic, partition, chunk)
 
     async def _take(self, topic: str, partition: int, batch: Batch) -> None:
         source, now_ms = self._conf.sources[topic], await self._right_now_ms()

@@ -61,13 +61,13 @@ class SourceRecordsReader:
     ) -> Taken:
         """Values of one source partition, whose `partition` is that of rows. Events before `oldest_ms` and after `latest_ms` are left."""
         count = len(values)
-        texts = [value or b"" for value in values]
-        data = b"".join(texts)
+        texts = [value or b"" for value in values] if None in values else values
+        data = b"".join(texts)  # type: ignore[arg-type]  # no None is left
         room = self._room(count, len(data)) + 1  # a buffer has an address from one byte on; so has `left`
         if len(self._out) < room:
             self._out = bytearray(room)
         parts, left, totals = array("q", bytes(8 * _FIELDS * count)), bytearray(count + 1), array("q", (0, 0))
-        numbers = [array("q", some) for some in (map(len, texts), timestamps, offsets)]
+        numbers = [array("q", some) for some in (map(len, texts), timestamps, offsets)]  # type: ignore[arg-type]
         failed = self._read(
             *(kind, data, count, *map(_at, numbers), partition, oldest_ms, latest_ms),
             *(_CURRENCIES, len(DIGITS), EVENTS_MAX, BYTES_MAX - _MARGIN),
