@@ -361,7 +361,10 @@ class Worker(faust.Worker):
         threads = [thread for thread in threading.enumerate() if isinstance(thread, WorkerThread)]
         for loop in (self.loop, *(thread.service.thread_loop for thread in threads)):
             for task in asyncio.all_tasks(loop):
-                print_task_stack(task, file=self.stderr)
+                try:
+                    print_task_stack(task, file=self.stderr)
+                except (RuntimeError, AttributeError) as exc:  # one of another thread has gone on meanwhile
+                    print(f"  {exc}", file=self.stderr)  # as what is above
 
     async def follow(self, settings: Settings) -> None:
         """Wait for a newer generation, then stop."""

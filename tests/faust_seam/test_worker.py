@@ -1,12 +1,16 @@
 """The seam in real workers: what fails ends the process, and Faust's own monitor still counts."""
 
+import asyncio
+import io
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from stream_app import worker
 from stream_app.formats.frames import FramePart, clock_frame, frames
 from tests.support.by_hand import session
 from tests.support.deployment import ROOT, Deployment
@@ -384,6 +388,25 @@ def test_a_partition_whose_commit_hangs_holds_up_nobody_else(deployment, tmp_pat
     found = dict(line.rsplit(": ", 1) for line in out.splitlines())
     assert int(found["queued in megabytes"]) < 30
     assert int(found["ended in seconds"]) < 30
+
+
+async def test_a_task_that_has_no_stack_hides_none_of_the_others(monkeypatch):
+    """Those of other threads go on while they are looked at."""
+    told = []
+
+    def print_task_stack(task, file):
+        told.append(task.get_name())
+        raise RuntimeError("cannot find stack of coroutine")
+
+    monkeypatch.setattr(worker, "print_task_stack", print_task_stack)
+    tasks = [asyncio.create_task(asyncio.sleep(60), name=name) for name in ("one", "another")]
+    stderr = io.StringIO()
+    worker.Worker._on_sigusr1(SimpleNamespace(loop=asyncio.get_running_loop(), stderr=stderr))
+    assert {"one", "another"} <= set(told)
+    assert stderr.getvalue() == "  cannot find stack of coroutine\n" * len(told)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @pytest.mark.parametrize(
