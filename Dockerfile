@@ -10,7 +10,7 @@ RUN python -m venv /opt/stream-app
 WORKDIR /build
 COPY requirements.lock requirements-tracing.lock requirements-extras.lock requirements-compiler.lock ./
 RUN /opt/stream-app/bin/pip install --require-hashes -r "$REQUIREMENTS"
-RUN pip install --require-hashes --no-deps --target /build/compiler -r requirements-compiler.lock
+RUN /opt/stream-app/bin/pip install --require-hashes --no-deps --target /build/compiler -r requirements-compiler.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY agents agents
 COPY config config

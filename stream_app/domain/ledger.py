@@ -242,9 +242,8 @@ class Ledger:
                 continue
             before, customer.groups, customer.stamp = customer.groups, (ALL, *row[GROUP_IDS]), stamp
             self.work.changed_customers[part.operator, name] = customer
-            if (
-                not customer.parts or customer.groups == before
-            ):  # most memberships are of customers who have yet to come
+            # Most memberships are of customers who have yet to come.
+            if not customer.parts or customer.groups == before:
                 continue
             for groups, sign in ((set(before) - set(customer.groups), -1), (set(customer.groups) - set(before), 1)):
                 if groups:

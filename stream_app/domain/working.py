@@ -174,9 +174,8 @@ class Working:
     def _start(self) -> None:
         self.entities: dict[bytes, Row | None] = {}
         self.customers: dict[str, dict[str, Customer]] = defaultdict(dict)
-        self.changed_customers: dict[
-            tuple[str, str], Customer
-        ] = {}  # in the order in which they were made: memory is read faster so
+        # By (operator, customer), in the order of their changes, which is near that in which they were made: memory is read faster so.
+        self.changed_customers: dict[tuple[str, str], Customer] = {}
         self.changed_operators: set[str] = set()
         self.changed_groups: set[tuple[str, str]] = set()
         self.relisted: set[str] = set()  # operators whose entry, list of groups or names of groups changed

@@ -7,13 +7,16 @@ import sys
 
 import pytest
 
+from config.settings import ROOT
 from stream_app.kernel import build, library
 from stream_app.kernel.source_records import new_reader
+
+COMPILER = ROOT / ".run" / "compiler"  # where `make` puts one on a machine that has no `cc`
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with the source alone, in place of the package's."""
+    """A folder with the source alone, in place of the package's, without a library."""
     source = tmp_path / library.SOURCE.name
     shutil.copy(library.SOURCE, source)
     for module in (library, build):
@@ -23,16 +26,10 @@ def folder(tmp_path, monkeypatch):
     library.load.cache_clear()
 
 
-@pytest.fixture
-def no_cc(monkeypatch):
-    """A machine without a compiler."""
-    monkeypatch.setattr(build.shutil, "which", lambda _: None)
-
-
 def test_it_is_compiled_once_and_loaded(folder):
-    assert build.main([]) == 0
+    assert build.main([str(COMPILER)]) == 0
     first = library.path().stat()
-    assert build.main([]) == 0
+    assert build.main([str(COMPILER)]) == 0
     assert library.path().stat() == first
     assert new_reader() is not None
 
@@ -47,12 +44,12 @@ def test_without_it_one_sentence_says_what_that_costs(folder, caplog):
 
 def test_a_library_of_another_source_is_not_loaded_and_goes(folder):
     """What it does may differ."""
-    assert build.main([]) == 0
+    assert build.main([str(COMPILER)]) == 0
     before = library.path()
     with library.SOURCE.open("a") as source:
         source.write("/* changed */\n")
     assert new_reader() is None
-    assert build.main([]) == 0
+    assert build.main([str(COMPILER)]) == 0
     assert not before.exists()
     assert library.path().exists()
 
@@ -64,25 +61,45 @@ def test_a_library_that_cannot_be_loaded_is_as_none(folder, caplog):
     assert "invalid ELF header" in caplog.text or "file too short" in caplog.text
 
 
-def test_without_a_compiler_a_sentence_says_so(folder, no_cc, capsys):
-    assert build.main([]) == 1
+def test_without_a_compiler_a_sentence_says_so(folder, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(build.shutil, "which", lambda _: None)
+    assert build.main([str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith("No C compiler is there")
 
 
-def test_the_compiler_of_a_package_is_taken_where_there_is_no_other(folder, no_cc, tmp_path):
-    """A stand-in under its name, which is the machine's: `zig cc` takes the same arguments."""
-    cc = subprocess.run(["/usr/bin/env", "sh", "-c", "command -v cc"], capture_output=True, text=True, check=True)
+def test_the_compiler_of_a_package_is_taken_where_there_is_no_other(folder, tmp_path, monkeypatch):
+    """A stand-in under its name, which hands on what it is asked for."""
+    command = build.compiler(COMPILER)
+    monkeypatch.setattr(build.shutil, "which", lambda _: None)
     zig = tmp_path / "compiler" / "ziglang" / "zig"
     zig.parent.mkdir(parents=True)
-    zig.write_text(f'#!/bin/sh\n[ "$1 $2" = "cc -mcpu=baseline" ] && shift 2 && exec {cc.stdout.strip()} "$@"\n')
+    zig.write_text(f'#!/bin/sh\n[ "$1 $2" = "cc -mcpu=baseline" ] && shift 2 && exec {" ".join(command)} "$@"\n')
     zig.chmod(0o755)
     assert build.main([str(tmp_path / "compiler")]) == 0
     assert new_reader() is not None
 
 
+def test_no_compiler_warns(tmp_path):
+    """Of what a reader of the source may trip over."""
+    command = [
+        *build.compiler(COMPILER),
+        "-std=c11",
+        "-O2",
+        "-Wall",
+        "-Wextra",
+        "-Wconversion",
+        "-Werror",
+        "-c",
+        "-o",
+        "/dev/null",
+    ]
+    done = subprocess.run([*command, str(library.SOURCE)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_compiler_that_fails_leaves_nothing_behind(folder, capsys):
     library.SOURCE.write_text("int main(")
-    assert build.main([]) == 1
+    assert build.main([str(COMPILER)]) == 1
     assert "error" in capsys.readouterr().err
     assert [path.name for path in folder.iterdir()] == [library.SOURCE.name]
 
