@@ -29,7 +29,7 @@ from stream_app.ports.tracing import Span, Tracing, ending
 from stream_app.sinks.dead_letters import dead_letter
 from stream_app.sources import FUTURE_MS, read, wire
 from stream_app.sources.mapped import ByKind
-from stream_app.sources.registry import PAYMENTS, SESSIONS, SourceTopic
+from stream_app.sources.registry import CUSTOMER_GROUPS, PAYMENTS, SESSIONS, SourceTopic
 from stream_app.sources.wire import Known
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ _CHUNK = 4000  # records decoded without letting other work in: some 20 ms
 _time = itemgetter(TIME)
 _MARGIN = 3 * 96  # quarter hours: more than zones, clocks and delays differ
 _CLOCK_POLL_S = 0.5
-_NATIVE = {SESSIONS, PAYMENTS}  # source topics that `reader` knows
+_NATIVE = {SESSIONS, PAYMENTS, CUSTOMER_GROUPS}  # source topics that `reader` knows
 
 
 class NotTakenError(Exception):
@@ -207,14 +207,13 @@ class Ingest:
         if self._reader is None or source not in _NATIVE:
             return None
         old = self._old(source.kind, now_ms)
-        assert old is not None  # of sessions and payments
         return self._reader.read(
             source.kind,
             batch.values,
             batch.offsets,
             batch.timestamps,
             source.number * PARTITIONS_MAX + partition,
-            oldest_ms=old * QUARTER_MS,
+            oldest_ms=0 if old is None else old * QUARTER_MS,
             latest_ms=now_ms + FUTURE_MS,
         )
 

@@ -1,4 +1,4 @@
-/* Source records of the contract, sessions and payments, to parts of frames (formats/frames.py): what sources/decode.py and formats/frames.py do
+/* Source records of the contract, sessions, payments and memberships, to parts of frames (formats/frames.py): what sources/decode.py and formats/frames.py do
  * together, for the records that nearly all are. A record with anything unusual is left to those two, which alone reject: an escape or a byte that is
  * not ASCII in any string, a nested value, a field twice, a number that is not a plain one in range, a time in another form than the common ones.
  *
@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SESSION = 1, PAYMENT = 2 };                     /* kinds, as in domain/events.py */
+enum { SESSION = 1, PAYMENT = 2, MEMBERSHIP = 4 };       /* kinds, as in domain/events.py */
 enum { ROW_FORMAT = 2, AS_SESSION = 1, AS_PAYMENT = 2 }; /* sources/records.py, domain/events.py */
 
 #define ID_LENGTH 200
+#define GROUPS_MAX 32            /* of a customer; one of more is unusual */
+#define MEMBERSHIP_BYTES_MAX 8192 /* of a value; a row of more may be refused */
 #define MOST_VERSION (INT64_C(1) << 53)
 #define MOST_AMOUNT ((INT64_C(1) << 53) - 1)
 #define MOST_DIGITS 17
@@ -32,7 +34,7 @@ typedef struct {
 } Cursor;
 
 typedef struct {
-    Text operator_id, id, customer, session, currency;
+    Text operator_id, id, customer, session, currency, groups; /* groups: what stands between the brackets */
     int64_t version, time_ms, ended_ms, wh, received, discount, refunded;
     int32_t counted, operator_at, next; /* next: of the same operator, -1: none */
 } Event;
@@ -185,14 +187,17 @@ static int energy(Cursor *c, int64_t *wh) {
 
 /* -- a record */
 
-enum Field { ID, OPERATOR, STATUS, TIME, CUSTOMER, VERSION, ENERGY, ENDED, RECEIVED, CURRENCY, DISCOUNT, REFUNDED, PAID_SESSION, UNKNOWN };
+enum Field { ID, OPERATOR, STATUS, TIME, CUSTOMER, VERSION, ENERGY, ENDED, RECEIVED, CURRENCY, DISCOUNT, REFUNDED, PAID_SESSION, GROUPS, UNKNOWN };
 
 typedef struct {
     const char *name;
     enum Field field;
 } Name;
 
-#define REQUIRED_OF_ALL (1 << ID | 1 << OPERATOR | 1 << STATUS | 1 << TIME)
+#define OF_ALL (1 << ID | 1 << OPERATOR)
+#define OF_SESSIONS (OF_ALL | 1 << STATUS | 1 << TIME)
+#define OF_PAYMENTS (OF_SESSIONS | 1 << RECEIVED | 1 << CURRENCY)
+#define OF_MEMBERSHIPS (OF_ALL | 1 << GROUPS)
 
 static const Name SESSION_NAMES[] = {
     {"session_id", ID}, {"operator_id", OPERATOR}, {"status", STATUS}, {"started_at", TIME}, {"customer_id", CUSTOMER},
@@ -202,6 +207,9 @@ static const Name PAYMENT_NAMES[] = {
     {"payment_id", ID}, {"operator_id", OPERATOR}, {"status", STATUS}, {"paid_at", TIME}, {"customer_id", CUSTOMER},
     {"version", VERSION}, {"amount_received", RECEIVED}, {"currency", CURRENCY}, {"amount_discount", DISCOUNT},
     {"amount_refunded", REFUNDED}, {"session_id", PAID_SESSION}, {NULL, UNKNOWN},
+};
+static const Name MEMBERSHIP_NAMES[] = {
+    {"customer_id", ID}, {"operator_id", OPERATOR}, {"group_ids", GROUPS}, {"version", VERSION}, {NULL, UNKNOWN},
 };
 /* The state in which an event counts comes first. */
 static const char *const SESSION_STATES[] = {"COMPLETED", "ACTIVE", "PENDING", "RESERVATION", "INVALID", NULL};
@@ -244,11 +252,29 @@ static int skip(Cursor *c) {
     return integer(c, &number, INT64_MAX);
 }
 
+/* A list of groups, none of them the one that everything belongs to. */
+static int groups(Cursor *c, Text *out) {
+    int count = 0;
+    Text group;
+    if (!take(c, '[')) return 0;
+    out->at = c->at;
+    out->length = 0;
+    skip_space(c);
+    if (take(c, ']')) return 1;
+    do {
+        if (++count > GROUPS_MAX || !id(c, &group) || (group.length == 3 && memcmp(group.at, "ALL", 3) == 0)) return 0;
+    } while (take(c, ','));
+    out->length = c->at - out->at;
+    return take(c, ']');
+}
+
 static int parse(int kind, Cursor c, const uint8_t *currencies, int64_t currency_count, Event *e) {
-    const Name *names = kind == SESSION ? SESSION_NAMES : PAYMENT_NAMES;
+    const Name *names = kind == SESSION ? SESSION_NAMES : kind == PAYMENT ? PAYMENT_NAMES : MEMBERSHIP_NAMES;
+    const int required = kind == SESSION ? OF_SESSIONS : kind == PAYMENT ? OF_PAYMENTS : OF_MEMBERSHIPS;
     int seen = 0, counts = 0, ok = 1;
     memset(e, 0, sizeof *e);
     e->ended_ms = e->wh = NO_VALUE;
+    if (kind == MEMBERSHIP && c.end - c.at > MEMBERSHIP_BYTES_MAX) return 0;
     if (!take(&c, '{')) return 0;
     do {
         Text name;
@@ -270,17 +296,17 @@ static int parse(int kind, Cursor c, const uint8_t *currencies, int64_t currency
         case DISCOUNT: ok = optional_integer(&c, &e->discount, MOST_AMOUNT); break;
         case REFUNDED: ok = optional_integer(&c, &e->refunded, MOST_AMOUNT); break;
         case PAID_SESSION: ok = optional_id(&c, &e->session); break;
+        case GROUPS: ok = groups(&c, &e->groups); break;
         case UNKNOWN: ok = skip(&c); break;
         }
         if (!ok) return 0;
     } while (take(&c, ','));
     if (!take(&c, '}')) return 0;
     skip_space(&c);
-    int required = REQUIRED_OF_ALL | (kind == PAYMENT ? 1 << RECEIVED | 1 << CURRENCY : 0);
     if (c.at != c.end || (seen & required) != required || e->refunded > e->received) return 0;
     if (kind == SESSION)
         e->counted = counts ? AS_SESSION : 0;
-    else
+    else if (kind == PAYMENT)
         e->counted = counts && !(e->refunded > 0 && e->received == e->refunded) ? AS_PAYMENT : 0;
     return 1;
 }
@@ -351,14 +377,43 @@ static void put_known(Out *o, int64_t value) {
         put_integer(o, value);
 }
 
+static int compared(Text a, Text b) {
+    int64_t both = a.length < b.length ? a.length : b.length;
+    int found = memcmp(a.at, b.at, (size_t)both);
+    return found != 0 ? found : (a.length > b.length) - (a.length < b.length);
+}
+
+/* Groups in order, each once. */
+static void put_groups(Out *o, Text list) {
+    Text sorted[GROUPS_MAX], group;
+    int count = 0;
+    Cursor c = {list.at, list.at + list.length};
+    while (c.at < c.end) {
+        text(&c, &group);
+        take(&c, ',');
+        int at = count;
+        while (at > 0 && compared(group, sorted[at - 1]) < 0) at--;
+        if (at > 0 && compared(group, sorted[at - 1]) == 0) continue;
+        memmove(sorted + at + 1, sorted + at, (size_t)(count - at) * sizeof(Text));
+        sorted[at] = group;
+        count++;
+    }
+    put_array(o, count);
+    for (int i = 0; i < count; i++) put_text(o, sorted[i]);
+}
+
 /* The row of an event, see domain/events.py. */
 static void put_row(Out *o, int kind, const Event *e, int64_t timestamp, int64_t offset, int64_t partition) {
-    put_array(o, kind == SESSION ? 12 : 17);
+    put_array(o, kind == SESSION ? 12 : kind == PAYMENT ? 17 : 6);
     put_integer(o, e->version);
     put_integer(o, timestamp);
     put_integer(o, offset);
     put_integer(o, partition);
     put_integer(o, ROW_FORMAT);
+    if (kind == MEMBERSHIP) {
+        put_groups(o, e->groups);
+        return;
+    }
     put_integer(o, e->counted);
     put_integer(o, e->time_ms / QUARTER_MS);
     put_integer(o, 0);
@@ -390,7 +445,7 @@ static uint64_t hash(Text t) {
 int64_t stream_app_room(int64_t count, int64_t size) { return size + count * (ROW_BYTES + PART_BYTES); }
 
 /*
- * `data` holds `count` values one after the other, of these `lengths`. Events before `oldest_ms` and after `latest_ms` are left.
+ * `data` holds `count` values one after the other, of these `lengths`. Sessions and payments before `oldest_ms` and after `latest_ms` are left.
  * `out` becomes parts of frames of at most `events_max` events and about `bytes_max` bytes, one after the other; `parts` has four numbers for each: where
  * in `data` the id of its operator begins, how long that is, where the part ends in `out`, its number of events. `left` becomes 1 for each value that was
  * not taken. `totals`: the number of parts, and of sessions taken whose energy is not known. Returns 0, or -1 where there is no memory.
@@ -414,7 +469,7 @@ int32_t stream_app_source_records(
         Event *e = events + i;
         left[i] = 1;
         if (!parse(kind, (Cursor){at, at + lengths[i]}, currencies, currency_count, e)) continue;
-        if (e->time_ms < oldest_ms || e->time_ms > latest_ms) continue;
+        if (kind != MEMBERSHIP && (e->time_ms < oldest_ms || e->time_ms > latest_ms)) continue;
         left[i] = 0;
         e->next = -1;
         uint64_t place = hash(e->operator_id) & (uint64_t)(places - 1);
@@ -441,7 +496,8 @@ int32_t stream_app_source_records(
             int64_t in_part = 0, size = 0;
             int32_t end = from;
             for (; end >= 0 && in_part < events_max; end = events[end].next, in_part++) {
-                int64_t of_one = ROW_BYTES + events[end].id.length + events[end].customer.length + events[end].session.length;
+                const Event *one = events + end;
+                int64_t of_one = ROW_BYTES + one->id.length + one->customer.length + one->session.length + one->groups.length;
                 if (in_part > 0 && size + of_one > bytes_max) break;
                 size += of_one;
             }

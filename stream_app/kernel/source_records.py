@@ -1,4 +1,4 @@
-"""Sessions and payments of the contract to parts of frames, a batch at a time, without the interpreter's lock.
+"""Sessions, payments and memberships of the contract to parts of frames, a batch at a time, without the interpreter's lock.
 
 What sources.decode and formats.frames make of the same records, byte by byte; `left` are those that must go their way (source_records.c says which).
 """
@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from itertools import compress
 from typing import Final, NamedTuple
 
-from stream_app.domain.events import PAYMENT, SESSION
+from stream_app.domain.events import MEMBERSHIP, PAYMENT, SESSION
 from stream_app.domain.money import DIGITS
 from stream_app.formats.frames import BYTES_MAX, EVENTS_MAX, EncodedPart
 from stream_app.kernel.library import load
 
-KINDS: Final = (SESSION, PAYMENT)
+KINDS: Final = (SESSION, PAYMENT, MEMBERSHIP)
 _CURRENCIES: Final = "".join(DIGITS).encode()
 _MARGIN: Final = 1024  # of a frame, beside the events of a part: headers and the operator
 _FIELDS: Final = 4  # of a part, see source_records.c
@@ -59,7 +59,7 @@ class SourceRecordsReader:
         oldest_ms: int,
         latest_ms: int,
     ) -> Taken:
-        """Values of one source partition, whose `partition` is that of rows. Events before `oldest_ms` and after `latest_ms` are left."""
+        """Values of one source partition, whose `partition` is that of rows. Sessions and payments before `oldest_ms` and after `latest_ms` are left."""
         count = len(values)
         texts = [value or b"" for value in values] if None in values else values
         data = b"".join(texts)  # type: ignore[arg-type]  # no None is left

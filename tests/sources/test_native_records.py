@@ -7,15 +7,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stream_app.domain.events import ENERGY, OFFSET, PARTITIONS_MAX, PAYMENT, SESSION, Row
+from stream_app.domain.events import ENERGY, MEMBERSHIP, OFFSET, PARTITIONS_MAX, PAYMENT, SESSION, Row
 from stream_app.formats.frames import BYTES_MAX, EVENTS_MAX, FramePart, decode_frame, frames, frames_of_encoded
 from stream_app.kernel.source_records import KINDS, Taken, new_reader
 from stream_app.sources import FUTURE_MS, read
-from stream_app.sources.registry import PAYMENTS, SESSIONS
+from stream_app.sources.registry import CUSTOMER_GROUPS, PAYMENTS, SESSIONS
 from tests.sources.samples import GOOD, NOW_MS
 from tests.sources.written import written
 
-TOPICS = {SESSION: SESSIONS, PAYMENT: PAYMENTS}
+TOPICS = {SESSION: SESSIONS, PAYMENT: PAYMENTS, MEMBERSHIP: CUSTOMER_GROUPS}
+OF_TIME = (SESSION, PAYMENT)
 PARTITION, FIRST_OFFSET, TIMESTAMP = 3, 100, 1_793_000_000_123
 READER = new_reader()
 
@@ -115,7 +116,8 @@ UNUSUAL_TIMES = [
 @pytest.mark.parametrize(
     ("kind", "fields"),
     [
-        *((kind, fields) for kind in KINDS for fields in ({}, {"customer_id": None}, {"customer_id": ...}, {"version": None}, {"unknown": "x"}, {"unknown": 12}, {"unknown": True})),
+        *((kind, fields) for kind in OF_TIME for fields in ({"customer_id": None}, {"customer_id": ...})),
+        *((kind, fields) for kind in KINDS for fields in ({}, {"version": ...}, {"version": None}, {"unknown": "x"}, {"unknown": 12}, {"unknown": True})),
         *((kind, {"customer_id": "x" * length}) for kind in KINDS for length in (1, 31, 32, 200)),
         *((kind, {"version": version}) for kind in KINDS for version in (0, 127, 128, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**53)),
         *((SESSION, {"started_at": time, "ended_at": NOW_MS}) for time in TEXT_TIMES),
@@ -129,6 +131,7 @@ UNUSUAL_TIMES = [
         *((PAYMENT, {"amount_discount": discount}) for discount in (0, 2**53 - 1, None, ...)),
         *((PAYMENT, {"session_id": session}) for session in ("s", None, ...)),
         *((PAYMENT, {"currency": currency}) for currency in ("EUR", "JPY", "KWD", "HRK")),
+        *((MEMBERSHIP, {"group_ids": groups}) for groups in ([], ["a"], ["b", "a"], ["a", "a"], ["b", "a", "b", "ab", "aa", "a"], ["x" * 200, "x" * 199], [f"g{n}" for n in range(32)])),
     ],
 )  # fmt: skip
 def test_what_records_nearly_always_are_is_taken(kind, fields):
@@ -146,13 +149,14 @@ def test_what_records_nearly_always_are_is_taken(kind, fields):
         *((SESSION, {"ended_at": time}) for time in UNUSUAL_TIMES),
         *((SESSION, {"energy_kwh": energy}) for energy in ("1000000", "-0", "1e1", "1.", ".5", "0.0005", "", 1e21, -1, [], {}, True)),
         *((kind, {"operator_id": value}) for kind in KINDS for value in ("", "大客户", "a\\b", 'a"b', "\x7f", "x" * 201, None, 5, ...)),
-        *((kind, {"status": value}) for kind in KINDS for value in ("", "completed", "SUCCEEDE", None, ...)),
+        *((kind, {"status": value}) for kind in OF_TIME for value in ("", "completed", "SUCCEEDE", None, ...)),
         *((kind, {"version": value}) for kind in KINDS for value in (-1, 2**53 + 1, 2**64, 1.0, "1")),
         *((PAYMENT, {"amount_received": value}) for value in (-1, 2**53, 1.5, "100", None, ...)),
         *((PAYMENT, {"currency": value}) for value in ("eur", "XXX", "EURO", "", None, ...)),
         (PAYMENT, {"amount_received": 100, "amount_refunded": 101}),
         *((kind, {"unknown": value}) for kind in KINDS for value in ([], {}, "大", -1, 1.5)),
         (SESSION, {"started_at": NOW_MS + FUTURE_MS + 1}),
+        *((MEMBERSHIP, {"group_ids": groups}) for groups in (["ALL"], ["a", "ALL"], [""], ["大"], ["a\\b"], [1], [["a"]], {}, None, "a", ..., [f"g{n}" for n in range(33)], ["x" * 201])),
     ],
 )  # fmt: skip
 def test_what_is_unusual_is_left_to_python(kind, fields):
