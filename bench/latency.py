@@ -85,18 +85,18 @@ def _measure(ctx: Context, rate: int) -> Found:
     say(f"latency: {rate:,} payments a second for {ctx.seconds} s, after {WARM_UP_S} s that are not counted")
     api = start_api(ctx, space)
     with _ClickHouse(space) as clickhouse, Viewer(api, "L0") as viewer:
-        looks, cores = _look(ctx.stack, space, meter, rate, count)
-        taken = _read_back(space, count)
+        looks, cores = look_while_paying(ctx.stack, space, meter, rate, count)
+        taken = read_back(space, count)
         meter.until(clickhouse.is_past(max(one.appended_ms for one in taken)), "ClickHouse", _BEHIND_S_MAX)
         own = [one for one in taken if one.operator == viewer.operator]
         meter.until(lambda: bool(viewer.looks) and viewer.looks[-1][1] == len(own), "the viewer", _BEHIND_S_MAX)
     ctx.stack.stop(api.running)
     ctx.stack.stop(meter.running)
-    checks = _check(looks, taken)
+    checks = check_looks(looks, taken)
     partitions = {look.operator: look.partition for look in looks if look.partition >= 0}
     counted = [one for one in taken if one.number >= rate * WARM_UP_S]
-    in_redis = sorted(_latencies([(look.at_ms, look.as_of) for look in looks], partitions, counted))
-    in_clickhouse = sorted(_latencies(clickhouse.looks, partitions, counted))
+    in_redis = sorted(latencies_of([(look.at_ms, look.as_of) for look in looks], partitions, counted))
+    in_clickhouse = sorted(latencies_of(clickhouse.looks, partitions, counted))
     first = sum(one.number < rate * WARM_UP_S for one in own)
     at_viewer = sorted(viewer.latencies(sorted(one.appended_ms for one in own), first))
     return Found(rate, in_redis, in_clickhouse, at_viewer, cores, checks)
@@ -108,11 +108,11 @@ def _rows(one: Found) -> list[Row]:
         f"{_LOOK_S * 1000:.0f} ms. As-of kept its word in {one.checks:,} looks of {one.checks:,}"
     )
     return [
-        Row("latency", f"append to result, {one.rate:,} a second, p50", f"{_percentile(one.redis, 0.5):,.0f} ms", how),
-        Row("latency", "  p99", f"{_percentile(one.redis, 0.99):,.0f} ms", "to stay below 1,000 ms"),
+        Row("latency", f"append to result, {one.rate:,} a second, p50", f"{percentile(one.redis, 0.5):,.0f} ms", how),
+        Row("latency", "  p99", f"{percentile(one.redis, 0.99):,.0f} ms", "to stay below 1,000 ms"),
         Row("latency", "  max", f"{one.redis[-1]:,.0f} ms"),
-        Row("latency", "  in ClickHouse, p99", f"{_percentile(one.clickhouse, 0.99):,.0f} ms", "its as-of is in whole seconds, so up to one less"),
-        Row("latency", "  at a viewer, p50 and p99", f"{_percentile(one.viewer, 0.5):,.0f} and {_percentile(one.viewer, 0.99):,.0f} ms",
+        Row("latency", "  in ClickHouse, p99", f"{percentile(one.clickhouse, 0.99):,.0f} ms", "its as-of is in whole seconds, so up to one less"),
+        Row("latency", "  at a viewer, p50 and p99", f"{percentile(one.viewer, 0.5):,.0f} and {percentile(one.viewer, 0.99):,.0f} ms",
             "of one operator's stream, until its document counts as many payments as had been appended"),
         Row("latency", "  CPU meanwhile", f"{one.cores:.0%} of a core", "of the worker, sinks included"),
     ]  # fmt: skip
@@ -134,13 +134,13 @@ def _write(found: list[Found], seconds: int) -> None:
     lines = [
         [
             f"{one.rate:,}",
-            _aimed(_percentile(one.redis, 0.5), _REDIS_MS_MAX[0.5]),
-            _aimed(_percentile(one.redis, 0.99), _REDIS_MS_MAX[0.99]),
+            _aimed(percentile(one.redis, 0.5), _REDIS_MS_MAX[0.5]),
+            _aimed(percentile(one.redis, 0.99), _REDIS_MS_MAX[0.99]),
             f"{one.redis[-1]:,.0f}",
-            f"{_percentile(one.clickhouse, 0.5):,.0f}",
-            _aimed(_percentile(one.clickhouse, 0.99), _CLICKHOUSE_MS_MAX),
-            f"{_percentile(one.viewer, 0.5):,.0f}",
-            _aimed(_percentile(one.viewer, 0.99), _VIEWER_MS_MAX),
+            f"{percentile(one.clickhouse, 0.5):,.0f}",
+            _aimed(percentile(one.clickhouse, 0.99), _CLICKHOUSE_MS_MAX),
+            f"{percentile(one.viewer, 0.5):,.0f}",
+            _aimed(percentile(one.viewer, 0.99), _VIEWER_MS_MAX),
             f"{one.cores:.2f}" + (f", at most {_CORES_MAX:g}: missed" if one.cores > _CORES_MAX and one.rate <= _LOW_RATE else ""),
         ]
         for one in found
@@ -181,7 +181,7 @@ class _ClickHouse:
         return lambda: bool(self.looks and self.looks[-1][1]) and min(self.looks[-1][1].values()) > time_ms
 
 
-def _look(stack: Stack, space: Space, meter: Meter, rate: int, count: int) -> tuple[list[Look], float]:
+def look_while_paying(stack: Stack, space: Space, meter: Meter, rate: int, count: int) -> tuple[list[Look], float]:
     """Look at Redis while another process sends, until all is there; the looks, and how many cores the worker used."""
     results, looks = Results(space), []
     names, partitions = itertools.cycle(range(OPERATORS)), dict.fromkeys(range(OPERATORS), -1)
@@ -219,7 +219,7 @@ def _look(stack: Stack, space: Space, meter: Meter, rate: int, count: int) -> tu
     return looks, cores
 
 
-def _read_back(space: Space, count: int) -> list[Taken]:
+def read_back(space: Space, count: int) -> list[Taken]:
     """All payments, with the broker's time of each."""
     consumer = Consumer(
         {
@@ -249,7 +249,7 @@ def _read_back(space: Space, count: int) -> list[Taken]:
     return taken
 
 
-def _check(looks: list[Look], taken: list[Taken]) -> int:
+def check_looks(looks: list[Look], taken: list[Taken]) -> int:
     """The number of looks at which the document held all that as-of says. `Raises` LocalError for one that did not."""
     appended: dict[str, list[int]] = defaultdict(list)
     for one in sorted(taken, key=lambda one: one.appended_ms):
@@ -266,7 +266,7 @@ def _check(looks: list[Look], taken: list[Taken]) -> int:
     return checks
 
 
-def _latencies(
+def latencies_of(
     looks: list[tuple[float, dict[int, int]]], partitions: dict[str, int], taken: list[Taken]
 ) -> list[float]:
     """Milliseconds from append to the first look at which as-of was past it."""
@@ -284,5 +284,6 @@ def _latencies(
     return out
 
 
-def _percentile(found: list[float], share: float) -> float:
+def percentile(found: list[float], share: float) -> float:
+    """Of values in ascending order."""
     return found[min(len(found) - 1, int(len(found) * share))]

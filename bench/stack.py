@@ -101,12 +101,13 @@ class Stack:
         create_missing(settings.kafka, topics)
         return space
 
-    def start_worker(self, space: Space) -> Running:
-        """A worker as `make up` starts one, not ready yet."""
-        name = f"worker-{space.name}"
+    def start_worker(self, space: Space, number: int = 1) -> Running:
+        """A worker as `make up` starts one, not ready yet; another `number` for each beside others of the space."""
+        name = f"worker-{space.name}" + (f"-{number}" if number > 1 else "")
         self.run.ready_file(name).unlink(missing_ok=True)
         program = Path(sys.executable).parent / "stream-app"
-        files: list[str | Path] = ["--state-dir", self.state_dir(space), "--ready-file", self.run.ready_file(name)]
+        state = self.state_dir(space) if number == 1 else self.run.state / name
+        files: list[str | Path] = ["--state-dir", state, "--ready-file", self.run.ready_file(name)]
         return self.start(name, [program, "worker", "--name", name, *files], space.env)
 
     def state_dir(self, space: Space) -> Path:
