@@ -83,9 +83,12 @@ async def test_tiles_and_tables_are_the_answers_of_the_api(stack, dashboard, ope
     )
     assert (await dashboard.tile("discountAmount"))[0][0] == amount(month["discountAmount"])
     assert (await dashboard.tile("refundedAmount"))[0][0] == amount(month["refundedAmount"])
-    share = Decimal(month["anonymousAmount"]) / received * 100
     said, of, _ = (await dashboard.tile("anonymousAmount"))[0]
-    assert abs(Decimal(said.rstrip("%")) - share) <= Decimal("0.05")
+    if received:
+        share = Decimal(month["anonymousAmount"]) / received * 100
+        assert abs(Decimal(said.rstrip("%")) - share) <= Decimal("0.05")
+    else:  # so it is in the first hours of a month
+        assert said == DASH
     assert of == f"{amount(month['anonymousAmount'])} of {amount(received)} received"
     assert (await dashboard.tile("paymentCount"))[0][0] == f"{month['paymentCount']:,}"
 
