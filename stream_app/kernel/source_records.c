@@ -36,7 +36,7 @@ typedef struct {
 typedef struct {
     Text operator_id, id, customer, session, currency, groups; /* groups: what stands between the brackets */
     int64_t version, time_ms, ended_ms, wh, received, discount, refunded;
-    int32_t counted, operator_at, next; /* next: of the same operator, -1: none */
+    int32_t counted, next; /* next: of the same operator, -1: none */
 } Event;
 
 typedef struct {

@@ -79,7 +79,7 @@ def test_the_compiler_of_a_package_is_taken_where_there_is_no_other(folder, tmp_
     assert new_reader() is not None
 
 
-def test_no_compiler_warns(tmp_path):
+def test_no_compiler_warns():
     """Of what a reader of the source may trip over."""
     command = [
         *build.compiler(COMPILER),
