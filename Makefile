@@ -167,7 +167,7 @@ docs: .venv/development ## write what of docs/ and deploy/ is made from the sour
 	touch $@
 
 # Compiled here, once: where bytecode may not be written later, each start would compile all of it again, for more than a second.
-.venv/runtime: .venv/python requirements-extras.lock requirements-compiler.lock stream_app/kernel/source_records.c pyproject.toml
+.venv/runtime: .venv/python requirements-extras.lock requirements-compiler.lock $(wildcard stream_app/kernel/*.[ch]) pyproject.toml
 	@echo "Installing what the service needs into .venv" >&2
 	"$$UV" pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-extras.lock
 	"$$UV" pip install --quiet --python $(BIN)/python --no-deps --editable .

@@ -240,6 +240,7 @@ def ledger_conf(settings: Settings, group: str, topic_id: str, *, muted: bool) -
         topic_id=topic_id,
         ce_type_prefix=settings.ce_type_prefix,
         ce_source=settings.ce_source,
+        native=settings.native,
         muted=muted,
     )
 

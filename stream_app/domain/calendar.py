@@ -238,6 +238,7 @@ def sweep(work: Working, name: str, after: tuple[bytes, str] | None, limit: int)
     Changes no result: what it deletes is not known already.
     """
     operator = work.operators[name]
+    work.take_all(name)
     entity, customer_name = after or (b"", "")
     done = 0
     if not customer_name:

@@ -68,7 +68,8 @@ class SourceEvents(NamedTuple):
 class Events(NamedTuple):
     """Events of one kind of one operator, in order.
 
-    `ids` are UTF-8, `keys` name the rows of entities; `raws`, `again` as in formats.frames.
+    `ids` are UTF-8, `keys` name the rows of entities; `raws`, `again` as in formats.frames. `encoded`: ids and rows as msgpack, where those lists are
+    decoded only when they are looked at.
     """
 
     operator: str
@@ -78,6 +79,7 @@ class Events(NamedTuple):
     rows: Sequence[Row]
     raws: dict[int, list[bytes | None]]
     again: bool = False
+    encoded: tuple[bytes, bytes] | None = None
 
 
 def later(new: Row, old: Row) -> bool:

@@ -14,10 +14,34 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple
 
-from stream_app.domain.events import DISCOUNT, ENERGY, RECEIVED, REFUNDED, Row
+from stream_app.domain.events import DISCOUNT, ENERGY, LASTED, RECEIVED, REFUNDED, Row
 from stream_app.domain.money import DIGITS
 
 Amount = Callable[[Row], int]
+_MAY_BE_UNKNOWN: Final = (ENERGY, LASTED)
+
+
+class Linear(NamedTuple):
+    """An amount that is so many `times` some fields of a row, those that are unknown as 0, and a constant: one that needs no code of its own.
+
+    `terms`: (field, times).
+    """
+
+    terms: tuple[tuple[int, int], ...]
+    constant: int = 0
+
+    def amount(self) -> Amount:
+        """The same as a function, the fastest for what there is."""
+        if not self.terms:
+            return lambda _: self.constant
+        if len(self.terms) == 1 and self.terms[0][1] == 1 and not self.constant:
+            ((field, _),) = self.terms
+            return (lambda row: row[field] or 0) if field in _MAY_BE_UNKNOWN else itemgetter(field)
+        if [times for _, times in self.terms] == [1, -1] and not self.constant:
+            (added, _), (taken, _) = self.terms
+            if not {added, taken} & {*_MAY_BE_UNKNOWN}:
+                return lambda row: row[added] - row[taken]
+        return lambda row: sum([times * (row[field] or 0) for field, times in self.terms], self.constant)
 
 
 class Basis(NamedTuple):
@@ -67,18 +91,21 @@ class Figure:
 
 
 class Sum(Figure):
-    """A sum: each counted event adds `amount(row)`."""
+    """A sum: each counted event adds `amount(row)`. `linear`: what that is, where no function must be asked."""
 
-    def __init__(self, name: str, unit: Unit, basis: Basis, meaning: str, amount: Amount, since: int = 1) -> None:
+    def __init__(
+        self, name: str, unit: Unit, basis: Basis, meaning: str, amount: Amount | Linear, since: int = 1
+    ) -> None:
         super().__init__(name, unit, basis, meaning, since)
-        self.amount = amount
+        self.linear = amount if isinstance(amount, Linear) else None
+        self.amount = amount.amount() if isinstance(amount, Linear) else amount
 
 
 class Count(Sum):
     """The number of counted events."""
 
     def __init__(self, name: str, basis: Basis, meaning: str, since: int = 1) -> None:
-        super().__init__(name, COUNT, basis, meaning, lambda _: 1, since)
+        super().__init__(name, COUNT, basis, meaning, Linear((), 1), since)
 
 
 class Customers(Figure):
@@ -107,18 +134,18 @@ class Average(Figure):
 
 _received = Sum(
     "receivedAmount", MONEY, PAYMENTS, "What the merchant received, refunds taken off.",
-    lambda row: row[RECEIVED] - row[REFUNDED],
+    Linear(((RECEIVED, 1), (REFUNDED, -1))),
 )  # fmt: skip
 _payments = Count("paymentCount", PAYMENTS, "Counted payments.")
 _payers = Customers("payingCustomers", _received, "Customers with a counted payment of more than zero.")
 _sessions = Count("sessionCount", SESSIONS, "Counted charging sessions.")
 _chargers = Customers("chargingCustomers", _sessions, "Customers with a counted charging session.")
-_energy = Sum("energyKwh", KWH, SESSIONS, "Energy of the counted sessions.", lambda row: row[ENERGY] or 0, since=2)
+_energy = Sum("energyKwh", KWH, SESSIONS, "Energy of the counted sessions.", Linear(((ENERGY, 1),)), since=2)
 
 FIGURES: Final[Sequence[Figure]] = (  # in the order of documents
     _received,
-    Sum("discountAmount", MONEY, PAYMENTS, "What the merchant gave away.", itemgetter(DISCOUNT)),
-    Sum("refundedAmount", MONEY, PAYMENTS, "What was given back of payments that count.", itemgetter(REFUNDED)),
+    Sum("discountAmount", MONEY, PAYMENTS, "What the merchant gave away.", Linear(((DISCOUNT, 1),))),
+    Sum("refundedAmount", MONEY, PAYMENTS, "What was given back of payments that count.", Linear(((REFUNDED, 1),))),
     _payments,
     _payers,
     Average("perCapitaPayment", MONEY, _received, _payers, "Received amount of each paying customer, without anonymous payments."),

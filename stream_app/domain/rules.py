@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from stream_app.domain.cells import Cell, CountCell, Customer, FigureCell
-from stream_app.domain.events import ALL, CURRENCY, Row
+from stream_app.domain.events import ALL, CURRENCY, VERSION, Row
 from stream_app.domain.figures import PAYMENTS, SESSIONS, Basis
 from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS, Sums, filled
 from stream_app.domain.wide import ext_hook
@@ -39,6 +39,11 @@ def part(customer: Customer, name: str) -> dict[Any, Any]:
 def is_something(value: Any) -> bool:
     """Does a part hold anything, decoded or not?"""
     return len(value) > (type(value) is not dict)  # an empty map is one byte
+
+
+def kept(customer: Customer) -> Customer | None:
+    """The row of a customer; None where neither groups nor a contribution are known."""
+    return customer if customer.stamp[VERSION] >= 0 or any(map(is_something, customer.parts.values())) else None
 
 
 Place = tuple[Groups, int]  # (groups, period): the cells of these groups

@@ -19,6 +19,7 @@ from stream_app.domain.figures import (
     Count,
     Customers,
     Figure,
+    Linear,
     Part,
     Sum,
 )
@@ -37,10 +38,27 @@ class _Tally(NamedTuple):
     amount: Amount
 
 
+class Adder(NamedTuple):
+    """What one event adds, and where: indexes in a cell's list and a customer's (-1: in none); None: only `Figure.amount` can tell."""
+
+    amount: Linear | None
+    at: int
+    own_at: int
+
+
+class Adders(NamedTuple):
+    """How a Layout adds an event, as a value, for who does it without asking its methods."""
+
+    sums: list[Adder]
+    tallies: list[Adder]
+    parts: list[Adder]
+    customers_at: list[int]
+
+
 class Layout:
     """The figures of one basis, `figures`, in the order of a cell's list, which has `size` of them.
 
-    A customer's list has `customer_size` sums and tallies.
+    A customer's list has `customer_size` sums and tallies. `count_at`, `own_count_at`: where the number of events lies in either.
     """
 
     def __init__(self, basis: Basis, figures: Sequence[Figure] = FIGURES) -> None:
@@ -54,12 +72,19 @@ class Layout:
         tallies = [figure for figure in customers if figure.of is not count]
         own_at = {figure: index for index, figure in enumerate(f for f in own if f in sums or f in tallies)}
         self.customer_size = len(own_at)
-        self.count_at, self._own_count_at = at[count], own_at[count]
+        self.count_at, self.own_count_at = at[count], own_at[count]
         # (amount, index in a cell's list, index in a customer's list), without the count, to which each event adds one
         self._sums = [(figure.amount, at[figure], own_at[figure]) for figure in sums if figure is not count]
         self._customers_at = [at[figure] for figure in customers if figure.of is count]
         self._tallies = [_Tally(at[figure], own_at[figure], figure.of.amount) for figure in tallies]
-        self._parts = [(figure.of.amount, at[figure]) for figure in self.figures if isinstance(figure, Part)]
+        parts = [figure for figure in self.figures if isinstance(figure, Part)]
+        self._parts = [(figure.of.amount, at[figure]) for figure in parts]
+        self.adders = Adders(
+            [Adder(figure.linear, at[figure], own_at[figure]) for figure in sums if figure is not count],
+            [Adder(figure.of.linear, at[figure], own_at[figure]) for figure in tallies],
+            [Adder(figure.of.linear, at[figure], -1) for figure in parts],
+            self._customers_at,
+        )
 
     def at(self, figure: Figure) -> int:
         """Where a figure lies in a cell's list. `Raises` KeyError for one of another basis, or an average."""
@@ -89,7 +114,7 @@ class Layout:
         Does anything of the customer's count after it?
         """
         cell[self.count_at] += sign
-        own_count = own[self._own_count_at] = own[self._own_count_at] + sign
+        own_count = own[self.own_count_at] = own[self.own_count_at] + sign
         for amount, at, own_at in self._sums:
             if by := sign * amount(row):  # most refunds and discounts are zero
                 cell[at] += by
@@ -106,7 +131,7 @@ class Layout:
 
     def add_customer(self, cell: Sums, own: Sums, sign: int) -> None:
         """Add all that a customer's list holds to a cell's (sign 1), or take it away (-1)."""
-        cell[self.count_at] += sign * own[self._own_count_at]
+        cell[self.count_at] += sign * own[self.own_count_at]
         for _, at, own_at in self._sums:
             cell[at] += sign * own[own_at]
         for at in self._customers_at:

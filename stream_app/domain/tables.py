@@ -225,6 +225,10 @@ class CountTable(Table[CountCell]):
         super().__init__(name, prefix, period, **names)
         self.width, self._slot, self.slot_names = len(slot_names), slot, slot_names
 
+    def key(self, local: int) -> int:
+        """The key of a customer's count (see rules.CountRule) at a local time in quarter hours."""
+        return self.period.of_day(local // 96) * self.width + self._slot(local)
+
     def new(self) -> CountCell:
         """A cell with a zero in each slot."""
         return CountCell(slots=[0] * self.width)

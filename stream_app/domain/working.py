@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 
 from stream_app.domain.cells import Cell, CellKey, Customer, FigureCell, Group, Operator
-from stream_app.domain.events import ALL, Row
+from stream_app.domain.events import ALL, Events, Row
 from stream_app.domain.local_time import Zone, retained_anywhere_from, zone
 from stream_app.domain.rules import FigureRule, Place, Rule
 from stream_app.domain.steps import in_steps, outcome
@@ -57,6 +57,28 @@ class Rows(Protocol):
 
     def groups(self, only: str | None = None) -> Iterator[tuple[str, str, Group]]:
         """(operator, group, row) of all groups, or of one operator's."""
+
+
+class Upserts(Protocol):
+    """Sessions and payments applied to rows as bytes, with the outcome that the ledger's own way has; what it changed is here until the next freeze.
+
+    A row is either here or among the objects of a working set: it is handed over when it is asked for.
+    """
+
+    def upsert(self, work: "Working", parts: Sequence[Events], rules: Mapping[str, Sequence[Rule]]) -> Sequence[Events]:
+        """Apply parts of sessions and payments; what is left of them must go the ledger's own way, behind it."""
+
+    def entities(self, keys: Iterable[bytes]) -> dict[bytes, Row]:
+        """Hand over those of the entities that are here."""
+
+    def customers(self, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Customer]:
+        """Hand over those of the customers, by (operator, customer), that are here."""
+
+    def of(self, operator: str) -> tuple[dict[bytes, Row], dict[tuple[str, str], Customer]]:
+        """Hand over all entities and customers of an operator."""
+
+    def freeze(self) -> dict[bytes, bytes]:
+        """Rows that changed since the last freeze, by key; an empty value is a deletion."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -158,11 +180,13 @@ class Working:
     """What a ledger has read and changed since the last freeze.
 
     `now`: quarter hours, 0 while unknown. `horizon`: before which no zone on earth retains anything, 0 while unknown.
-    `only`: the operator that it is for, None: all.
+    `only`: the operator that it is for, None: all. `upserts`: what holds further changes, as bytes.
     """
 
-    def __init__(self, rows: Rows, settings: Settings, now: int, only: str | None = None) -> None:
-        self.rows, self.settings = rows, settings
+    def __init__(
+        self, rows: Rows, settings: Settings, now: int, only: str | None = None, upserts: Upserts | None = None
+    ) -> None:
+        self.rows, self.settings, self.upserts = rows, settings, upserts
         self.move_to(now)
         self.operators = rows.operators(only)
         self.groups: dict[str, dict[str, Group]] = defaultdict(dict)
@@ -217,6 +241,8 @@ class Working:
     def load_entities(self, keys: Sequence[bytes]) -> dict[bytes, Row]:
         """The entities that exist, by key, after everything that was applied."""
         pending = self.entities
+        if self.upserts is not None:
+            pending |= self.upserts.entities(keys)
         out = {key: row for key in keys if (row := pending.get(key)) is not None}
         absent = [key for key in keys if key not in pending]
         found = zip(absent, self.rows.entities(absent), strict=True)
@@ -231,11 +257,34 @@ class Working:
             for name in some
             if name is not None and name not in self.customers[operator]
         ]
+        if self.upserts is not None:
+            handed = self.upserts.customers(names)
+            self._take_customers(handed)
+            names = [name for name in names if name not in handed]
         for (operator, name), customer in zip(names, self.rows.customers(names), strict=True):
             self.customers[operator][name] = Customer() if customer is None else customer
 
+    def take_all(self, operator: str) -> None:
+        """Have as objects all that changed of an operator."""
+        if self.upserts is not None:
+            entities, customers = self.upserts.of(operator)
+            self.entities |= entities
+            self._take_customers(customers)
+
+    def _take_customers(self, customers: Mapping[tuple[str, str], Customer]) -> None:
+        self.changed_customers |= customers
+        for (operator, name), customer in customers.items():
+            self.customers[operator][name] = customer
+
+    def give_customers(self, operators: Iterable[str]) -> dict[tuple[str, str], Customer]:
+        """Hand over the customers of some operators that changed, by (operator, customer): nothing is known of them here any longer."""
+        names = [(operator, name) for operator in operators for name in self.customers.pop(operator, ())]
+        changed = self.changed_customers
+        return {name: changed.pop(name) for name in names if name in changed}
+
     def scan_entities(self, operator: str) -> Iterator[tuple[int, bytes, Row]]:
         """All entities of an operator, after everything that was applied."""
+        self.take_all(operator)
         prefix = self.rows.entity_key(operator, 0, "")[:-1]
         for kind, key, row in self.rows.scan_entities(operator):
             if key not in self.entities:
@@ -246,6 +295,7 @@ class Working:
 
     def scan_customers(self, operator: str) -> Iterator[tuple[str, Customer]]:
         """All customers of an operator, after everything that was applied."""
+        self.take_all(operator)
         known = self.customers[operator]
         for name, customer in self.rows.scan_customers(operator):
             if name not in known:

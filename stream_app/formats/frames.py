@@ -12,14 +12,16 @@ Frames are written in the newest format, and read in every one that ever was: fo
 session, no session of a payment, and times to the quarter hour only.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar, overload
 from zlib import crc32
 
 import msgspec
 
 from stream_app.domain.events import Row
 from stream_app.formats import older
+
+T = TypeVar("T")
 
 FORMAT = 2
 EVENTS_MAX = 1000
@@ -45,6 +47,17 @@ class EncodedPart(NamedTuple):
 
     encoded: bytes
     events: int
+
+
+class UnreadPart(msgspec.Struct, array_like=True, gc=False):
+    """A part as FramePart, of which ids and rows are not decoded."""
+
+    operator: str
+    kind: int
+    ids: msgspec.Raw
+    rows: msgspec.Raw
+    raws: Raws
+    again: bool = False
 
 
 class FrameError(Exception):
@@ -130,6 +143,54 @@ def clock_frame(now: int) -> bytes:
 def probe_frame() -> bytes:
     """A frame without anything: what the broker answers tells its clock."""
     return _encode([FORMAT, None])
+
+
+_read = msgspec.msgpack.Decoder(list[int | UnreadPart | None]).decode
+_SHORT_LISTS, _LISTS_OF_16_BITS = range(0x90, 0xA0), 0xDC  # first bytes of msgpack's lists
+
+
+class LazyList(Sequence[T]):
+    """A list of msgpack that is decoded when somebody looks into it. `of`: what its list becomes."""
+
+    __slots__ = ("_items", "_of", "_raw")
+
+    def __init__(self, raw: msgspec.Raw, of: Callable[[list[Any]], list[T]]) -> None:
+        self._raw, self._of = raw, of
+        self._items: list[T] | None = None
+
+    def _all(self) -> list[T]:
+        if self._items is None:
+            self._items = self._of(_decode(self._raw))
+        return self._items
+
+    def __len__(self) -> int:
+        if self._items is not None:
+            return len(self._items)
+        head = memoryview(self._raw)[:5]
+        if head[0] in _SHORT_LISTS:
+            return head[0] & 0x0F
+        return int.from_bytes(head[1:3] if head[0] == _LISTS_OF_16_BITS else head[1:5], "big")
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        return self._all()[index]
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._all())
+
+
+def read_frame(frame: bytes) -> tuple[int | None, Sequence[FramePart | UnreadPart]]:
+    """(clock, parts), as decode_frame; those of the newest format are not decoded. `Raises` FrameError."""
+    try:
+        version, clock, *parts = _read(frame)
+    except (msgspec.MsgspecError, ValueError):
+        return decode_frame(frame)  # says what is wrong with it
+    if version != FORMAT:
+        return decode_frame(frame)
+    return clock, parts  # type: ignore[return-value]  # a frame begins with two numbers
 
 
 def decode_frame(frame: bytes) -> tuple[int | None, list[FramePart]]:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from stream_app.kernel.library import SLOWER, SOURCE, path
+from stream_app.kernel.library import FOLDER, NAME, SLOWER, path, sources
 
 _FLAGS: Final = ("-O2", "-std=c11", "-shared", "-fPIC")
 _ANY: Final = "-mcpu=baseline"  # zig compiles for the machine at hand, and an image may run on another one
@@ -30,11 +30,13 @@ def build(command: list[str]) -> None:
     target = path()
     part = target.with_suffix(f".{os.getpid()}")
     try:
-        subprocess.run([*command, *_FLAGS, "-o", str(part), str(SOURCE)], check=True, capture_output=True, text=True)
+        subprocess.run(
+            [*command, *_FLAGS, "-o", str(part), *map(str, sources())], check=True, capture_output=True, text=True
+        )
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-    for other in SOURCE.parent.glob(f"{SOURCE.stem}-*.so"):
+    for other in FOLDER.glob(f"{NAME}-*.so"):
         if other != target:
             other.unlink()
 

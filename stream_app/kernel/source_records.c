@@ -5,9 +5,7 @@
  * No Python inside: bytes in, bytes out, so that it needs no headers of an interpreter and runs without its lock. It allocates one block, and frees it.
  */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "msgpack.h"
 
 enum { SESSION = 1, PAYMENT = 2, MEMBERSHIP = 4 };       /* kinds, as in domain/events.py */
 enum { ROW_FORMAT = 2, AS_SESSION = 1, AS_PAYMENT = 2 }; /* sources/records.py, domain/events.py */
@@ -23,15 +21,6 @@ enum { ROW_FORMAT = 2, AS_SESSION = 1, AS_PAYMENT = 2 }; /* sources/records.py, 
 #define DAY_MS INT64_C(86400000)
 #define LAST_MS INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
 #define NO_VALUE INT64_MIN
-
-typedef struct {
-    const uint8_t *at;
-    int64_t length; /* 0: there is none, for no id is empty */
-} Text;
-
-typedef struct {
-    const uint8_t *at, *end;
-} Cursor;
 
 typedef struct {
     Text operator_id, id, customer, session, currency, groups; /* groups: what stands between the brackets */
@@ -311,64 +300,7 @@ static int parse(int kind, Cursor c, const uint8_t *currencies, int64_t currency
     return 1;
 }
 
-/* -- writing msgpack, each integer in its shortest form */
-
-typedef struct {
-    uint8_t *at;
-} Out;
-
-static void byte(Out *o, int value) { *o->at++ = (uint8_t)value; }
-
-static void big_endian(Out *o, uint64_t value, int bytes) {
-    while (bytes-- > 0) byte(o, (int)(value >> 8 * bytes & 0xff));
-}
-
-static void put_integer(Out *o, int64_t value) {
-    static const int bytes[] = {1, 2, 4, 8};
-    if (value >= -32 && value < 128) {
-        byte(o, (int)(value & 0xff));
-        return;
-    }
-    int size = 0;
-    if (value >= 0) {
-        while (size < 3 && value >> 8 * bytes[size]) size++;
-        byte(o, 0xcc + size);
-    } else {
-        while (size < 3 && value < -(INT64_C(1) << (8 * bytes[size] - 1))) size++;
-        byte(o, 0xd0 + size);
-    }
-    big_endian(o, (uint64_t)value, bytes[size]);
-}
-
-static void put_nil(Out *o) { byte(o, 0xc0); }
-
-static void put_bytes(Out *o, Text t) {
-    memcpy(o->at, t.at, (size_t)t.length);
-    o->at += t.length;
-}
-
-static void put_text(Out *o, Text t) {
-    if (t.length == 0) {
-        put_nil(o);
-        return;
-    }
-    if (t.length < 32) {
-        byte(o, 0xa0 | (int)t.length);
-    } else {
-        byte(o, 0xd9);
-        byte(o, (int)t.length);
-    }
-    put_bytes(o, t);
-}
-
-static void put_array(Out *o, int64_t count) {
-    if (count < 16) {
-        byte(o, 0x90 | (int)count);
-    } else {
-        byte(o, 0xdc);
-        big_endian(o, (uint64_t)count, 2);
-    }
-}
+/* -- writing rows */
 
 static void put_known(Out *o, int64_t value) {
     if (value == NO_VALUE)
@@ -435,12 +367,6 @@ static void put_row(Out *o, int kind, const Event *e, int64_t timestamp, int64_t
 
 /* -- the batch */
 
-static uint64_t hash(Text t) {
-    uint64_t h = UINT64_C(14695981039346656037);
-    for (int64_t i = 0; i < t.length; i++) h = (h ^ t.at[i]) * UINT64_C(1099511628211);
-    return h ^ h >> 32;
-}
-
 /* The most bytes that `count` values of `size` bytes together become. */
 int64_t stream_app_room(int64_t count, int64_t size) { return size + count * (ROW_BYTES + PART_BYTES); }
 
@@ -480,8 +406,7 @@ int32_t stream_app_source_records(
                 break;
             }
             Operator *o = operators + table[place];
-            Text other = events[o->first].operator_id;
-            if (other.length == e->operator_id.length && memcmp(other.at, e->operator_id.at, (size_t)other.length) == 0) {
+            if (is_same(events[o->first].operator_id, e->operator_id)) {
                 events[o->last].next = (int32_t)i;
                 o->last = (int32_t)i;
                 break;

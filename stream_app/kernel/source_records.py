@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from stream_app.domain.events import MEMBERSHIP, PAYMENT, SESSION
 from stream_app.domain.money import DIGITS
 from stream_app.formats.frames import BYTES_MAX, EVENTS_MAX, EncodedPart
-from stream_app.kernel.library import load
+from stream_app.kernel.library import address, load
 
 KINDS: Final = (SESSION, PAYMENT, MEMBERSHIP)
 _CURRENCIES: Final = "".join(DIGITS).encode()
@@ -69,9 +69,9 @@ class SourceRecordsReader:
         parts, left, totals = array("q", bytes(8 * _FIELDS * count)), bytearray(count + 1), array("q", (0, 0))
         numbers = [array("q", some) for some in (map(len, texts), timestamps, offsets)]  # type: ignore[arg-type]
         failed = self._read(
-            *(kind, data, count, *map(_at, numbers), partition, oldest_ms, latest_ms),
+            *(kind, data, count, *map(address, numbers), partition, oldest_ms, latest_ms),
             *(_CURRENCIES, len(DIGITS), EVENTS_MAX, BYTES_MAX - _MARGIN),
-            *(_of(self._out), _at(parts), _of(left), _at(totals)),
+            *(_of(self._out), address(parts), _of(left), address(totals)),
         )
         if failed:
             raise MemoryError
@@ -84,10 +84,6 @@ class SourceRecordsReader:
             operator_at, length, end, events = parts[at : at + _FIELDS]
             yield data[operator_at : operator_at + length], EncodedPart(out[start:end].tobytes(), events)
             start = end
-
-
-def _at(numbers: "array[int]") -> int:
-    return numbers.buffer_info()[0]
 
 
 def _of(buffer: bytearray) -> int:

@@ -37,6 +37,7 @@ class Conf(msgspec.Struct, frozen=True):
     topic_id: str
     ce_type_prefix: str
     ce_source: str
+    native: bool  # with the native library, where it is there
     muted: bool = False  # the generation is being built beside the one that serves: it publishes nothing
 
 

@@ -143,7 +143,7 @@ def _of_frozen(frozen: Frozen) -> Iterator[Sequence[tuple[bytes, object]]]:
 
 def encoding(frozen: Frozen) -> Generator[None, None, dict[bytes, bytes]]:
     """The rows of what was frozen, made in steps; an empty value is a deletion. Customers are taken out of `frozen` on the way."""
-    encoded: dict[bytes, bytes] = {}
+    encoded = frozen.encoded
     for some in _of_frozen(frozen):
         encoded |= rows.encode_all(some)
         if len(some) >= _STEP_ROWS:

@@ -10,15 +10,18 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
+import msgspec
+
 from stream_app.domain import probe
 from stream_app.domain.cells import CellKey
-from stream_app.domain.events import ENTITIES, Events
+from stream_app.domain.events import ENTITIES, PAYMENT, SESSION, Events, Row
 from stream_app.domain.ledger import Frozen, Ledger
 from stream_app.domain.steps import outcome
 from stream_app.domain.tables import TABLES, Table
 from stream_app.formats import rows
-from stream_app.formats.frames import FramePart, decode_frame
+from stream_app.formats.frames import FramePart, LazyList, UnreadPart, decode_frame, read_frame
 from stream_app.formats.rows import Position, version_of
+from stream_app.kernel.upserts import new_upserts
 from stream_app.partition.apart import OperatorsApart
 from stream_app.partition.conf import Conf
 from stream_app.partition.frozen_rows import FrozenRows, encoding
@@ -75,7 +78,9 @@ class PartitionState:
     ) -> None:
         self._conf, self.partition, self._rows, self.position = conf, partition, frozen, position
         frozen.find_pieces()
-        self._ledger = Ledger(frozen, conf.ledger, position.now)
+        upserts = new_upserts(frozen.load) if conf.native else None
+        self._ledger = Ledger(frozen, conf.ledger, position.now, upserts=upserts)
+        self._read = decode_frame if upserts is None else read_frame
         self._outbox = Outbox(conf, partition, partitions)
         self.muted = muted
         self._past = PastCells(frozen, partition) if keeps_past else None
@@ -123,7 +128,7 @@ class PartitionState:
 
         Returns how many: where an operator is apart from the next one on, what was applied must be frozen first.
         """
-        decoded = [self._events(*decode_frame(frame)) for frame in frames]
+        decoded = [_events(*self._read(frame)) for frame in frames]
         own: list[tuple[int | None, list[Events]]] = []
         for index, (clock, parts) in enumerate(decoded):
             if self.apart and clock is not None and clock > self._ledger.work.now:  # it moves all operators
@@ -192,14 +197,6 @@ class PartitionState:
     def complete(self) -> int:
         """The offset up to which all operators hold everything."""
         return self.apart.complete(self.applied, self.last_frame)[0]
-
-    def _events(self, clock: int | None, parts: Iterable[FramePart]) -> tuple[int | None, list[Events]]:
-        out = []
-        for operator, kind, ids, found, raws, again in parts:
-            prefix = rows.entity_prefix(operator, kind)
-            keys = [prefix + entity for entity in ids] if kind in ENTITIES else []
-            out.append(Events(operator, kind, ids, keys, found, raws, again))
-        return clock, out
 
     def tidy(self) -> bool:
         """Renew the cells of an operator, or delete a few rows past retention; False when there is nothing to do."""
@@ -319,3 +316,32 @@ class PartitionState:
             for table in TABLES:
                 dirty.cells[table.name].add(CellKey(operator, group, table.current(today)))
         return dirty
+
+
+def _events(clock: int | None, parts: Iterable[FramePart | UnreadPart]) -> tuple[int | None, list[Events]]:
+    return clock, [_unread(part) if isinstance(part, UnreadPart) else _decoded(part) for part in parts]
+
+
+def _decoded(part: FramePart) -> Events:
+    operator, kind, ids, found, raws, again = part
+    prefix = rows.entity_prefix(operator, kind)
+    keys = [prefix + entity for entity in ids] if kind in ENTITIES else []
+    return Events(operator, kind, ids, keys, found, raws, again)
+
+
+def _unread(part: UnreadPart) -> Events:
+    """Sessions and payments stay as they are: upserts take them so."""
+    if part.kind not in (SESSION, PAYMENT):
+        ids, found = msgspec.msgpack.decode(part.ids), msgspec.msgpack.decode(part.rows)
+        return _decoded(FramePart(part.operator, part.kind, ids, found, part.raws, part.again))
+    prefix = rows.entity_prefix(part.operator, part.kind)
+    return Events(
+        part.operator,
+        part.kind,
+        LazyList[bytes](part.ids, list),
+        LazyList[bytes](part.ids, lambda ids: [prefix + entity for entity in ids]),
+        LazyList[Row](part.rows, list),
+        part.raws,
+        part.again,
+        (part.ids, part.rows),
+    )

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from stream_app.domain.events import CDR, PAYMENT, SESSION, Row
+from stream_app.domain.events import CDR, DISCOUNT, ENERGY, LASTED, PAYMENT, RECEIVED, REFUNDED, SESSION, Row
 from stream_app.domain.figures import (
     COUNT,
     FIGURES,
@@ -18,6 +18,7 @@ from stream_app.domain.figures import (
     Count,
     Customers,
     Figure,
+    Linear,
     Part,
     Sum,
 )
@@ -87,3 +88,25 @@ def test_digits_are_the_units_or_the_currencys():
     received, energy = BY_NAME["receivedAmount"], BY_NAME["energyKwh"]
     assert [received.digits(currency) for currency in ("EUR", "JPY", "KWD")] == [2, 0, 3]
     assert [energy.digits(currency) for currency in ("EUR", "JPY", "KWD")] == [3, 3, 3]
+
+
+LINEAR = [
+    # fields and how many times each, a constant, what that is of the payment, and of the session of unknown duration
+    (((RECEIVED, 1),), 0, 1250, None),
+    (((RECEIVED, 1), (REFUNDED, -1)), 0, 1050, None),
+    (((RECEIVED, 2), (DISCOUNT, 1), (REFUNDED, -3)), 10, 2060, None),
+    (((ENERGY, 1),), 0, 0, 12_400),
+    (((LASTED, 1),), 0, 0, 0),
+    (((ENERGY, 1), (LASTED, -1)), 0, 0, 12_400),
+    (((ENERGY, -1),), 0, 0, -12_400),
+    ((), 1, 1, 1),
+]
+
+
+@pytest.mark.parametrize(("terms", "constant", "of_payment", "of_session"), LINEAR)
+def test_a_linear_amount_adds_fields_and_a_constant(terms, constant, of_payment, of_session):
+    """Fields that are unknown are 0; a session has none of a payment's."""
+    amount = Linear(terms, constant).amount()
+    assert amount(ROWS[PAYMENT]) == of_payment
+    if of_session is not None:
+        assert amount(ROWS[SESSION]) == of_session

@@ -16,11 +16,11 @@ COMPILER = ROOT / ".run" / "compiler"  # where `make` puts one on a machine that
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with the source alone, in place of the package's, without a library."""
-    source = tmp_path / library.SOURCE.name
-    shutil.copy(library.SOURCE, source)
+    """A folder with the sources alone, in place of the package's, without a library."""
+    for source in [*library.FOLDER.glob("*.c"), *library.FOLDER.glob("*.h")]:
+        shutil.copy(source, tmp_path)
     for module in (library, build):
-        monkeypatch.setattr(module, "SOURCE", source)
+        monkeypatch.setattr(module, "FOLDER", tmp_path)
     library.load.cache_clear()
     yield tmp_path
     library.load.cache_clear()
@@ -42,11 +42,12 @@ def test_without_it_one_sentence_says_what_that_costs(folder, caplog):
     assert library.SLOWER in line
 
 
-def test_a_library_of_another_source_is_not_loaded_and_goes(folder):
+@pytest.mark.parametrize("name", ["upserts.c", "msgpack.h"])
+def test_a_library_of_another_source_is_not_loaded_and_goes(folder, name):
     """What it does may differ."""
     assert build.main([str(COMPILER)]) == 0
     before = library.path()
-    with library.SOURCE.open("a") as source:
+    with (folder / name).open("a") as source:
         source.write("/* changed */\n")
     assert new_reader() is None
     assert build.main([str(COMPILER)]) == 0
@@ -79,7 +80,8 @@ def test_the_compiler_of_a_package_is_taken_where_there_is_no_other(folder, tmp_
     assert new_reader() is not None
 
 
-def test_no_compiler_warns():
+@pytest.mark.parametrize("source", library.sources(), ids=lambda source: source.name)
+def test_no_compiler_warns(source):
     """Of what a reader of the source may trip over."""
     command = [
         *build.compiler(COMPILER),
@@ -93,15 +95,16 @@ def test_no_compiler_warns():
         "-o",
         "/dev/null",
     ]
-    done = subprocess.run([*command, str(library.SOURCE)], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, str(source)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_compiler_that_fails_leaves_nothing_behind(folder, capsys):
-    library.SOURCE.write_text("int main(")
+    before = sorted(folder.iterdir())
+    (folder / "upserts.c").write_text("int main(")
     assert build.main([str(COMPILER)]) == 1
     assert "error" in capsys.readouterr().err
-    assert [path.name for path in folder.iterdir()] == [library.SOURCE.name]
+    assert sorted(folder.iterdir()) == before
 
 
 def test_the_command_of_make_builds_it():

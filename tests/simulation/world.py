@@ -139,9 +139,9 @@ class World:
         self.kafka = Kafka()
         self.disks = [Disk() for _ in range(EVENTS_PARTITIONS)]
         settings = working.Settings(13, 92, "EUR")
-        self.conf = Conf(TOPICS, Pace(0.0, 0.0), settings, 1, "topic", "test", "/test")
         self._wall_now_ms = wall_now_ms
-        self._native = seed % 2 == 1  # of two worlds one reads source records by the native library
+        self._native = seed % 2 == 1  # of two worlds one uses the native library
+        self.conf = Conf(TOPICS, Pace(0.0, 0.0), settings, 1, "topic", "test", "/test", self._native)
         self._conf_ingest = IngestConf(
             SOURCES, "events", EVENTS_PARTITIONS, "dead-letters", ocpi_operators or {}, 13, False, 30_000
         )

@@ -20,9 +20,12 @@ TOPICS = Topics("events", "changelog", RESULTS, "dead-letters", SOURCES)
 PARTITIONS = dict.fromkeys([*RESULTS.values(), "dead-letters"], 1)
 
 
-def conf(generation: int = 3, *, muted: bool = False, topic_id: str = "the topic", tick_s: float = 0.0) -> Conf:
+def conf(
+    generation: int = 3, *, muted: bool = False, topic_id: str = "the topic", tick_s: float = 0.0, native: bool = True
+) -> Conf:
     """Of a partition that publishes with each tick."""
-    return Conf(TOPICS, Pace(tick_s, 0.0), Settings(13, 92, "EUR"), generation, topic_id, "test", "/test", muted)
+    settings = Settings(13, 92, "EUR")
+    return Conf(TOPICS, Pace(tick_s, 0.0), settings, generation, topic_id, "test", "/test", native, muted)
 
 
 class MemoryStore:
