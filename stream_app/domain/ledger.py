@@ -93,7 +93,7 @@ class Frozen(NamedTuple):
 class Ledger:
     """The ledger of one partition, or of `only` one operator of it, above the rows of the last freeze. `now`: quarter hours, 0 while unknown.
 
-    `upserts`: a faster way for nearly all sessions and payments; None: there is none.
+    `upserts`: a faster way for nearly all sessions, payments and memberships; None: there is none.
     """
 
     def __init__(

@@ -42,8 +42,11 @@ def is_something(value: Any) -> bool:
 
 
 def kept(customer: Customer) -> Customer | None:
-    """The row of a customer; None where neither groups nor a contribution are known."""
-    return customer if customer.stamp[VERSION] >= 0 or any(map(is_something, customer.parts.values())) else None
+    """The row of a customer, without parts that hold nothing; None where neither groups nor a contribution are known."""
+    parts = customer.parts
+    if not all(map(is_something, parts.values())):
+        parts = customer.parts = {name: value for name, value in parts.items() if is_something(value)}
+    return customer if parts or customer.stamp[VERSION] >= 0 else None
 
 
 Place = tuple[Groups, int]  # (groups, period): the cells of these groups

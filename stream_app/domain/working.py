@@ -60,13 +60,13 @@ class Rows(Protocol):
 
 
 class Upserts(Protocol):
-    """Sessions and payments applied to rows as bytes, with the outcome that the ledger's own way has; what it changed is here until the next freeze.
+    """Sessions, payments and memberships applied to rows as bytes, with the outcome that the ledger's own way has; what it changed is here until the next freeze.
 
     A row is either here or among the objects of a working set: it is handed over when it is asked for.
     """
 
     def upsert(self, work: "Working", parts: Sequence[Events], rules: Mapping[str, Sequence[Rule]]) -> Sequence[Events]:
-        """Apply parts of sessions and payments; what is left of them must go the ledger's own way, behind it."""
+        """Apply parts of these kinds; what is left of them must go the ledger's own way, behind it."""
 
     def entities(self, keys: Iterable[bytes]) -> dict[bytes, Row]:
         """Hand over those of the entities that are here."""

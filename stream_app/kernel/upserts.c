@@ -1,6 +1,7 @@
-/* Sessions and payments applied to the rows of customers, from frames to rows and differences of cells: what domain/ledger.py (`_upsert`), domain/rules.py and
- * domain/sums.py do together, for what nearly all events and rows are. An entity with anything unusual is left to those, with all of its events: a row of another
- * format, an integer beyond 64 bits, an event that may be too late, a time that no table has. Which figures and tables there are is told by who calls.
+/* Sessions, payments and memberships applied to the rows of customers, from frames to rows and differences of cells: what domain/ledger.py (`_upsert`, `_move`),
+ * domain/rules.py and domain/sums.py do together, for what nearly all events and rows are. An entity with anything unusual is left to those, with all of its
+ * events and those of its customers: a row of another format, an integer beyond 64 bits, an event that may be too late, a time that no table has, a customer in
+ * very many groups. Which figures and tables there are is told by who calls.
  *
  * Three calls, between which rows are loaded: `begin` reads the events and names their entities; `customers` reads the rows of these and names the customers;
  * `apply` reads theirs, and makes what changes. No Python inside; `end` frees all.
@@ -8,11 +9,11 @@
 
 #include "msgpack.h"
 
-enum { SESSION = 1, PAYMENT = 2 }; /* domain/events.py, as are the fields of rows */
+enum { SESSION = 1, PAYMENT = 2, MEMBERSHIP = 4 }; /* domain/events.py, as are the fields of rows */
 enum { VERSION, COUNTED = 5, TIME, HOLD, CUSTOMER, ENERGY, LASTED = 11, CURRENCY = 15, SESSION_ID, PAYMENT_FIELDS };
-enum { STAMP_FIELDS = 5, SESSION_FIELDS = 12 };
+enum { STAMP_FIELDS = 5, MEMBERSHIP_FIELDS, SESSION_FIELDS = 12 };
 enum { ROW_MARK = 2 }; /* formats/rows.py */
-enum { TEXT_MAX = 255, /* of what put_text writes */ DAY_QUARTERS = 96, TERMS_MAX = 4, PARTS_MAX = 16 };
+enum { TEXT_MAX = 255, /* of what put_text writes */ DAY_QUARTERS = 96, TERMS_MAX = 4, PARTS_MAX = 16, GROUPS_MAX = 64 };
 enum { DONE = 0, NO_MEMORY = -1, TOO_LARGE = -2 };
 
 /* -- memory */
@@ -89,7 +90,9 @@ static int start_table(Table *t, int64_t count) {
 typedef struct {
     int64_t values[PAYMENT_FIELDS];
     Text customer, currency;
-    Text encoded, hold; /* the whole row, and its field HOLD */
+    Text encoded, hold;   /* the whole row, and its field HOLD */
+    Text stamp, groups;   /* of a membership: its first fields, its groups */
+    int64_t group_count;
 } Row;
 
 static int get_row(int kind, Cursor *c, Row *row) {
@@ -123,9 +126,27 @@ static int get_row(int kind, Cursor *c, Row *row) {
     return 1;
 }
 
-static int is_later(const Row *new, const Row *old) {
+static int get_membership(Cursor *c, Row *row) {
+    int64_t fields;
+    Text ignored;
+    memset(row, 0, sizeof *row);
+    if (!get_array(c, &fields) || fields != MEMBERSHIP_FIELDS) return 0;
+    row->stamp.at = c->at;
     for (int field = VERSION; field < STAMP_FIELDS; field++)
-        if (new->values[field] != old->values[field]) return new->values[field] > old->values[field];
+        if (!get_integer(c, row->values + field)) return 0;
+    row->stamp.length = c->at - row->stamp.at;
+    if (!get_array(c, &row->group_count)) return 0;
+    row->groups.at = c->at;
+    for (int64_t i = 0; i < row->group_count; i++)
+        if (!get_text(c, &ignored) || ignored.length == 0 || ignored.length > TEXT_MAX) return 0;
+    row->groups.length = c->at - row->groups.at;
+    return 1;
+}
+
+/* Of two stamps. */
+static int is_later(const int64_t *new, const int64_t *old) {
+    for (int field = VERSION; field < STAMP_FIELDS; field++)
+        if (new[field] != old[field]) return new[field] > old[field];
     return 0;
 }
 
@@ -195,6 +216,19 @@ static int add(const Layout *l, int64_t *cell, int64_t *own, const Row *row, int
             if (own[a->own_at] == (sign > 0)) add_to(cell + a->at, sign, overflow);
         }
     return count != 0;
+}
+
+/* All that a customer's list holds. */
+static void add_customer(const Layout *l, int64_t *cell, const int64_t *own, int sign, int *overflow) {
+    add_to(cell + l->n.count_at, sign * own[l->n.own_count_at], overflow);
+    for (const Amount *a = l->sums; a < l->sums + l->n.sums_count; a++) {
+        int64_t by;
+        *overflow |= __builtin_mul_overflow(own[a->own_at], sign, &by);
+        add_to(cell + a->at, by, overflow);
+    }
+    for (int64_t i = 0; i < l->n.customers_count; i++) add_to(cell + l->customers_at[i], sign, overflow);
+    for (const Amount *a = l->tallies; a < l->tallies + l->n.tallies_count; a++)
+        if (own[a->own_at] > 0) add_to(cell + a->at, sign, overflow);
 }
 
 /* -- differences of cells: rows of `width` numbers, of which the first `key_width` name one */
@@ -291,13 +325,13 @@ typedef struct {
     int64_t operator, needs; /* bits of the tables' parts that events look at */
     Text id, groups, stamp;
     Part *parts;
-    int64_t part_count, group_set;
-    int is_unusual, is_changed;
+    int64_t part_count, group_set, version[STAMP_FIELDS];
+    int is_unusual, is_changed, moves; /* moves: a membership is among the events */
 } Customer;
 
 typedef struct {
     Row row;
-    int32_t part, entity, customer; /* customer: -1 for none */
+    int32_t part, entity, customer; /* -1 for none */
 } Event;
 
 typedef struct {
@@ -404,12 +438,13 @@ static int get_part(Run *run, int32_t part, const uint8_t *data) {
     Text id = {ids.at, 0};
     for (int64_t i = 0; i < count; i++) {
         Event *e = run->events + run->event_count + i;
-        if (!get_binary(&looked_at, &id) || !get_row((int)own->kind, &rows, &e->row)) return 0;
+        if (!get_binary(&looked_at, &id) || !(own->kind == MEMBERSHIP ? get_membership(&rows, &e->row) : get_row((int)own->kind, &rows, &e->row))) return 0;
         e->part = part;
-        e->customer = -1;
+        e->entity = e->customer = -1;
+        if (own->kind == MEMBERSHIP) e->row.customer = id;
     }
     if (looked_at.at != looked_at.end || rows.at != rows.end) return 0;
-    for (int64_t i = 0; i < count; i++) {
+    for (int64_t i = 0; i < count && own->kind != MEMBERSHIP; i++) {
         get_binary(&ids, &id);
         if (!entity_of(run, part, id, &run->events[run->event_count + i].entity)) return NO_MEMORY;
     }
@@ -529,6 +564,14 @@ int32_t stream_app_upserts_customers(
     }
     for (int64_t i = 0; i < run->event_count; i++) {
         Event *e = run->events + i;
+        if (e->entity < 0) {
+            if (!customer_of(run, run->parts[e->part].operator, e->row.customer, &e->customer)) return NO_MEMORY;
+            Customer *customer = run->customers + e->customer;
+            customer->moves = 1;
+            customer->needs |= SESSION | PAYMENT;
+            customer->is_unusual |= e->row.group_count > GROUPS_MAX;
+            continue;
+        }
         Entity *entity = run->entities + e->entity;
         if (e->row.values[TIME] < known_from) entity->is_left = 1;
         if (!prepare(run, &e->row, run->parts + e->part, &e->customer, &entity->is_left)) return NO_MEMORY;
@@ -546,6 +589,7 @@ int32_t stream_app_upserts_customers(
 
 typedef struct {
     Text payments, sessions; /* names of a customer's parts */
+    const int64_t *first;    /* by operator: the first period that is kept */
 } FigureTable;
 
 typedef struct {
@@ -663,6 +707,16 @@ static int get_customer(Run *run, const Rules *rules, Customer *customer, Text v
         }
         if (c.at != c.end) return 0;
     }
+    if (customer->moves) {
+        int64_t count;
+        Cursor groups = {customer->groups.at, customer->groups.at + customer->groups.length}, stamp = {customer->stamp.at, customer->stamp.at + customer->stamp.length};
+        if (!get_array(&groups, &count) || count > GROUPS_MAX + 1) return 0;
+        for (Text group; count > 0; count--)
+            if (!get_text(&groups, &group) || group.length == 0 || group.length > TEXT_MAX) return 0;
+        if (!get_array(&stamp, &count) || count != STAMP_FIELDS) return 0;
+        for (int field = VERSION; field < STAMP_FIELDS; field++)
+            if (!get_integer(&stamp, customer->version + field)) return 0;
+    }
     for (int64_t i = 0; i < rules->figure_count; i++) {
         int found = 1;
         if (customer->needs & PAYMENT) found = decode_needed(run, customer, rules->figures[i].payments, BY_CURRENCY, rules->payments.n.own_size);
@@ -731,7 +785,7 @@ static int upsert(Run *run, const Rules *rules, Event *event, int *overflow) {
     const PartOfFrame *of = run->parts + event->part;
     if (entity->old != NULL && known_until(entity->old) >= run->known_from) {
         int64_t hold = known_until(entity->old);
-        if (!is_later(&event->row, entity->old)) return 1;
+        if (!is_later(event->row.values, entity->old->values)) return 1;
         if (!count(run, rules, of, entity->old, entity->old_customer, -1, overflow)) return 0;
         if (hold > event->row.values[TIME]) event->row.values[HOLD] = hold;
     }
@@ -739,6 +793,106 @@ static int upsert(Run *run, const Rules *rules, Event *event, int *overflow) {
     entity->old_customer = event->customer;
     entity->is_changed = 1;
     return count(run, rules, of, &event->row, event->customer, 1, overflow);
+}
+
+/* -- memberships */
+
+static int is_something(const Part *part) { return part->shape == AS_READ ? part->encoded.length > 1 : part->count > 0; }
+
+/* Parts of a customer that hold anything. */
+static int64_t contribution(const Customer *c) {
+    int64_t count = 0;
+    for (const Part *part = c->parts; part < c->parts + c->part_count; part++) count += is_something(part);
+    return count;
+}
+
+static int64_t get_groups(Text encoded, Text *out) {
+    int64_t count = 0;
+    Cursor c = {encoded.at, encoded.at + encoded.length};
+    get_array(&c, &count);
+    for (int64_t i = 0; i < count; i++) get_text(&c, out + i);
+    return count;
+}
+
+/* The number of the set of those of some groups that are not among others; -1: there are none, -2: no memory. */
+static int64_t set_without(Run *run, const Text *groups, int64_t count, const Text *others, int64_t other_count) {
+    Text found[GROUPS_MAX + 1];
+    int64_t found_count = 0, size = 8;
+    for (int64_t i = 0; i < count; i++) {
+        int is_among = 0;
+        for (int64_t j = 0; j < other_count && !is_among; j++) is_among = is_same(groups[i], others[j]);
+        if (is_among) continue;
+        found[found_count++] = groups[i];
+        size += groups[i].length + 2;
+    }
+    if (found_count == 0) return -1;
+    Out o = {allocate(&run->arena, size)};
+    const uint8_t *from = o.at;
+    if (from == NULL) return -2;
+    put_array(&o, found_count);
+    for (int64_t i = 0; i < found_count; i++) put_text(&o, found[i]);
+    int64_t number = number_of(&run->group_sets, (Text){from, o.at - from});
+    return number < 0 ? -2 : number;
+}
+
+/* A customer's whole kept contribution comes to groups (sign 1), or leaves them (-1). */
+static int move_contribution(Run *run, const Rules *rules, Customer *c, int64_t group_set, int sign, int *overflow) {
+    for (int64_t i = 0; i < rules->figure_count; i++) {
+        const FigureTable *table = rules->figures + i;
+        for (int of_payments = 1; of_payments >= 0; of_payments--) {
+            const Part *part = part_of(c, of_payments ? table->payments : table->sessions);
+            for (int64_t at = 0; at < part->count; at++) {
+                const int64_t *item = part->items + at * part->stride;
+                int64_t key[] = {i, c->operator, group_set, item[part->keys - 1], item[0]};
+                if (key[3] < table->first[c->operator]) continue;
+                int64_t *cell = difference(of_payments ? &run->payments : &run->sessions, key);
+                if (cell == NULL) return 0;
+                add_customer(of_payments ? &rules->payments : &rules->sessions, cell, item + part->keys, sign, overflow);
+            }
+        }
+    }
+    for (int64_t i = 0; i < rules->count_count; i++) {
+        const Part *part = part_of(c, rules->counts[i].name);
+        for (int64_t at = 0; at < part->count; at++) {
+            const int64_t *item = part->items + at * part->stride;
+            int64_t key[] = {i, c->operator, group_set, item[0]};
+            if (item[0] < rules->counts[i].first[c->operator]) continue;
+            int64_t *by = difference(&run->counts, key);
+            if (by == NULL) return 0;
+            *by += sign * item[1];
+        }
+    }
+    return 1;
+}
+
+static int move(Run *run, const Rules *rules, const Event *event, int *overflow) {
+    Customer *c = run->customers + event->customer;
+    const Row *row = &event->row;
+    if (!is_later(row->values, c->version)) return 1;
+    c->is_changed = 1;
+    memcpy(c->version, row->values, sizeof c->version);
+    Out o = {allocate(&run->arena, row->stamp.length + row->groups.length + 16)};
+    const uint8_t *from = o.at;
+    if (from == NULL) return 0;
+    put_array(&o, STAMP_FIELDS);
+    put_bytes(&o, row->stamp);
+    c->stamp = (Text){from, o.at - from};
+    from = o.at;
+    put_array(&o, row->group_count + 1);
+    put_text(&o, (Text){(const uint8_t *)"ALL", 3});
+    put_bytes(&o, row->groups);
+    Text before = c->groups, after = {from, o.at - from};
+    if (is_same(before, after)) return 1;
+    c->groups = after;
+    c->group_set = number_of(&run->group_sets, after);
+    if (c->group_set < 0) return 0;
+    if (!contribution(c)) return 1;
+    Text left[GROUPS_MAX + 1], come[GROUPS_MAX + 1];
+    int64_t left_count = get_groups(before, left), come_count = get_groups(after, come);
+    int64_t leaving = set_without(run, left, left_count, come, come_count), coming = set_without(run, come, come_count, left, left_count);
+    if (leaving == -2 || coming == -2) return 0;
+    if (leaving >= 0 && !move_contribution(run, rules, c, leaving, -1, overflow)) return 0;
+    return coming < 0 || move_contribution(run, rules, c, coming, 1, overflow);
 }
 
 /* -- what changed, as rows */
@@ -805,10 +959,7 @@ static void put_part(const Run *run, Out *o, const Part *part) {
 static int is_kept(const Customer *c) {
     int64_t ignored, version;
     Cursor stamp = {c->stamp.at, c->stamp.at + c->stamp.length};
-    if (get_array(&stamp, &ignored) && get_integer(&stamp, &version) && version >= 0) return 1;
-    for (const Part *part = c->parts; part < c->parts + c->part_count; part++)
-        if (part->shape == AS_READ ? part->encoded.length > 1 : part->count > 0) return 1;
-    return 0;
+    return (get_array(&stamp, &ignored) && get_integer(&stamp, &version) && version >= 0) || contribution(c);
 }
 
 /* A customer's row; empty where neither groups nor a contribution are known. */
@@ -827,8 +978,9 @@ static int put_customer(Run *run, const Customer *c) {
     put_array(&o, 3);
     put_bytes(&o, c->groups);
     put_bytes(&o, c->stamp);
-    put_map(&o, c->part_count);
-    for (const Part *part = c->parts; part < c->parts + c->part_count; part++) put_part(run, &o, part);
+    put_map(&o, contribution(c));
+    for (const Part *part = c->parts; part < c->parts + c->part_count; part++)
+        if (is_something(part)) put_part(run, &o, part);
     b->used = o.at - b->data;
     return push(&run->row_ends, b->used);
 }
@@ -844,6 +996,23 @@ static int put_names(Buffer *texts, Buffer *ends, const Names *names) {
     return 1;
 }
 
+static int leave_both(Run *run, Entity *entity, int32_t customer_at) {
+    if (customer_at < 0) return 0;
+    Customer *customer = run->customers + customer_at;
+    int more = entity->is_left != customer->is_unusual;
+    entity->is_left = customer->is_unusual = entity->is_left || customer->is_unusual;
+    return more;
+}
+
+/* What is left goes its way behind all that is not: a membership must come to the same events of its customer. Is more left than before? */
+static int leave(Run *run) {
+    int more = 0;
+    for (int64_t i = 0; i < run->entity_count; i++) more |= leave_both(run, run->entities + i, run->entities[i].old_customer);
+    for (int64_t i = 0; i < run->event_count; i++)
+        if (run->events[i].entity >= 0) more |= leave_both(run, run->entities + run->events[i].entity, run->events[i].customer);
+    return more;
+}
+
 static Text next_name(const uint8_t **at) {
     Text name = {*at + 1, **at};
     *at += 1 + name.length;
@@ -857,8 +1026,8 @@ static void tell(int64_t *results, const Buffer *b) {
 
 /*
  * `values`: those of the customers, as before; `layouts`: of payments, then of sessions; `names`: of the parts of a customer of `figure_count` tables of
- * figures (payments, sessions), then of `count_count` tables of counts, each behind its length; `firsts`: by table of counts, then operator: the first key that
- * is kept. `left` becomes 1 for each event that is not taken, `changed` for each entity, then each customer, that has a new row. `results`: addresses and
+ * figures (payments, sessions), then of `count_count` tables of counts, each behind its length; `firsts`: by table in this order, then operator: the first period,
+ * or key, that is kept. `left` becomes 1 for each event that is not taken, `changed` for each entity, then each customer, that has a new row. `results`: addresses and
  * sizes of: rows, ends of rows, sets of groups, their ends, currencies, their ends, differences of payments, of sessions, of counts.
  * TOO_LARGE: a sum goes beyond 64 bits, nothing is taken.
  */
@@ -869,8 +1038,9 @@ int32_t stream_app_upserts_apply(
     for (int64_t i = 0; i < figure_count; i++) {
         rules.figures[i].payments = next_name(&names);
         rules.figures[i].sessions = next_name(&names);
+        rules.figures[i].first = firsts + i * run->operator_count;
     }
-    for (int64_t i = 0; i < count_count; i++) rules.counts[i] = (CountTable){next_name(&names), firsts + i * run->operator_count};
+    for (int64_t i = 0; i < count_count; i++) rules.counts[i] = (CountTable){next_name(&names), firsts + (figure_count + i) * run->operator_count};
     run->payments.key_width = 5;
     run->payments.width = 5 + rules.payments.n.size;
     run->sessions.key_width = 4;
@@ -881,20 +1051,14 @@ int32_t stream_app_upserts_apply(
     for (int64_t i = 0; i < run->customer_count; values += lengths[i], i++) {
         int found = get_customer(run, &rules, run->customers + i, (Text){values, lengths[i]});
         if (found == NO_MEMORY) return NO_MEMORY;
-        run->customers[i].is_unusual = !found;
+        run->customers[i].is_unusual |= !found;
     }
-    for (int64_t i = 0; i < run->entity_count; i++) {
-        Entity *e = run->entities + i;
-        if (e->old_customer >= 0 && run->customers[e->old_customer].is_unusual) e->is_left = 1;
-    }
-    for (int64_t i = 0; i < run->event_count; i++) {
-        const Event *e = run->events + i;
-        if (e->customer >= 0 && run->customers[e->customer].is_unusual) run->entities[e->entity].is_left = 1;
-    }
+    while (leave(run)) continue;
     int overflow = 0;
     for (int64_t i = 0; i < run->event_count; i++) {
-        left[i] = (uint8_t)run->entities[run->events[i].entity].is_left;
-        if (!left[i] && !upsert(run, &rules, run->events + i, &overflow)) return NO_MEMORY;
+        Event *e = run->events + i;
+        left[i] = (uint8_t)(e->entity < 0 ? run->customers[e->customer].is_unusual : run->entities[e->entity].is_left);
+        if (!left[i] && !(e->entity < 0 ? move(run, &rules, e, &overflow) : upsert(run, &rules, e, &overflow))) return NO_MEMORY;
     }
     if (overflow) return TOO_LARGE;
     for (int64_t i = 0; i < run->entity_count; i++) {

@@ -1,4 +1,4 @@
-"""Sessions and payments applied to rows as bytes, without the interpreter's lock: what domain.ledger does with the same events, entity by entity.
+"""Sessions, payments and memberships applied to rows as bytes, without the interpreter's lock: what domain.ledger does with the same events, entity by entity.
 
 `left` are entities with anything unusual, which go the ledger's own way (upserts.c says which). Figures and tables are told to the library as numbers,
 so that those that are added need no C; where one of them is no sum of fields, or a table of another kind, all goes the ledger's way.
@@ -149,7 +149,7 @@ class NativeUpserts:
     def __init__(self, library: ctypes.CDLL, stored: Load, layouts: "Sequence[array[int]]") -> None:
         self._library, self._stored, self._layouts = library, stored, layouts
         figures, counts = _tables_by_kind()
-        self._figures_at = [tables.TABLES.index(table) for table in figures]
+        self._figures, self._figures_at = figures, [tables.TABLES.index(table) for table in figures]
         self._counts, self._counts_at = counts, [tables.TABLES.index(table) for table in counts]
         names = [name for table in figures for name in (f"{table.prefix}p", f"{table.prefix}s")]
         names += [table.prefix for table in counts]
@@ -189,7 +189,7 @@ class NativeUpserts:
     # -- applying
 
     def upsert(self, work: Working, parts: Sequence[Events], rules: Mapping[str, Sequence[Rule]]) -> Sequence[Events]:
-        """Apply parts of sessions and payments, as they stand in frames; what is left of them."""
+        """Apply parts of these kinds, as they stand in frames; what is left of them."""
         operators = list(dict.fromkeys(part.operator for part in parts))
         for name, customer in work.give_customers(operators).items():
             customer_row = kept(customer)
@@ -208,7 +208,8 @@ class NativeUpserts:
         customers = run.customers(
             values, [(times.index(one.timezone), one.horizon) for one in found], times, work.horizon
         )
-        firsts = [table.first_kept(one) * table.width for table in self._counts for one in found]
+        firsts = [table.first_kept(one) for table in self._figures for one in found]
+        firsts += [table.first_kept(one) * table.width for table in self._counts for one in found]
         changes = run.apply(
             self._values(customers, {}), self._layouts, self._names, len(self._figures_at), len(self._counts), firsts
         )
@@ -392,7 +393,7 @@ class _Run:
 
 def _only(part: Events, indexes: Sequence[int]) -> Events:
     """Some of the events of a part."""
-    ids, keys = ([some[index] for index in indexes] for some in (part.ids, part.keys))
+    ids, keys = ([some[index] for index in indexes] if some else [] for some in (part.ids, part.keys))
     found = [part.rows[index] for index in indexes]
     raws = {new: part.raws[old] for new, old in enumerate(indexes) if old in part.raws}
     return Events(part.operator, part.kind, ids, keys, found, raws, part.again)

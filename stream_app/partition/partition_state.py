@@ -14,7 +14,7 @@ import msgspec
 
 from stream_app.domain import probe
 from stream_app.domain.cells import CellKey
-from stream_app.domain.events import ENTITIES, PAYMENT, SESSION, Events, Row
+from stream_app.domain.events import ENTITIES, MEMBERSHIP, PAYMENT, SESSION, Events, Row
 from stream_app.domain.ledger import Frozen, Ledger
 from stream_app.domain.steps import outcome
 from stream_app.domain.tables import TABLES, Table
@@ -330,8 +330,8 @@ def _decoded(part: FramePart) -> Events:
 
 
 def _unread(part: UnreadPart) -> Events:
-    """Sessions and payments stay as they are: upserts take them so."""
-    if part.kind not in (SESSION, PAYMENT):
+    """Sessions, payments and memberships stay as they are: upserts take them so."""
+    if part.kind not in (SESSION, PAYMENT, MEMBERSHIP):
         ids, found = msgspec.msgpack.decode(part.ids), msgspec.msgpack.decode(part.rows)
         return _decoded(FramePart(part.operator, part.kind, ids, found, part.raws, part.again))
     prefix = rows.entity_prefix(part.operator, part.kind)
@@ -339,7 +339,7 @@ def _unread(part: UnreadPart) -> Events:
         part.operator,
         part.kind,
         LazyList[bytes](part.ids, list),
-        LazyList[bytes](part.ids, lambda ids: [prefix + entity for entity in ids]),
+        [] if part.kind == MEMBERSHIP else LazyList[bytes](part.ids, lambda ids: [prefix + entity for entity in ids]),
         LazyList[Row](part.rows, list),
         part.raws,
         part.again,

@@ -1,4 +1,4 @@
-"""Sessions and payments by the native library: the same rows, records and dead letters as by the ledger's own way, whatever came before and however it is cut."""
+"""Sessions, payments and memberships by the native library: the same rows, records and dead letters as by the ledger's own way, whatever came before and however it is cut."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -42,11 +42,11 @@ class Side:
 
 
 def _readable(key: bytes, value: bytes) -> Any:
-    """A row without the order of what lies in it, and without a customer's parts that hold nothing."""
+    """A row without the order of what lies in it."""
     if key[:1] != b"c":
         return value if key[0] == rows.POSITION[0] else msgspec.msgpack.decode(value[1:], strict=False)
     customer: Customer = rows.decode_customer(value)
-    return customer.groups, customer.stamp, {name: found for name in customer.parts if (found := part(customer, name))}
+    return customer.groups, customer.stamp, {name: part(customer, name) for name in customer.parts}
 
 
 def _said(tick: Tick) -> Any:
@@ -114,6 +114,10 @@ TAKEN = [
     ("a customer in groups", [[member("ann", "vip", "fleet")], [session("s1", NOON, "ann"), payment("p1", NOON, "ann", 5)]]),
     ("groups and events of one tick", [[session("s1", NOON, "ann"), member("ann", "vip"), session("s2", NOON, "ann")]]),
     ("groups that come later", [[session("s1", NOON, "ann")], [member("ann", "vip")], [session("s2", NOON, "ann")]]),
+    ("groups that change, and go", [[member("ann", "a", "b", "zoë")], [session("s1", NOON, "ann"), payment("p1", NOON, "ann", 5), payment("p2", NOON, "ann", 5, currency="CHF"), member("ann", "b", "c", version=1)], [member("ann", version=2)]]),
+    ("groups that come back within a frame", [[member("ann", "a"), session("s1", NOON, "ann"), member("ann", "b", version=1), session("s2", NOON, "ann"), member("ann", "a", version=2)]]),
+    ("an older membership, and the same again", [[member("ann", "a", version=2), session("s1", NOON, "ann")], [member("ann", "b", version=1), member("ann", "a", version=2), member("ann", "a", version=3)]]),
+    ("groups of a customer whose half-hours are kept no longer", [[session("s1", "2026-03-03 12:00", "ann", energy=5)], [member("ann", "a")]]),
     ("nothing is left of a customer", [[payment("p1", NOON, "ann", 5)], [payment("p1", NOON, "ann", 5, counted=False, version=1)]]),
     ("nothing but groups is left", [[member("ann", "vip"), payment("p1", NOON, "ann", 5)], [payment("p1", NOON, "bob", 5, version=1)]]),
     ("many currencies", [[payment(f"p{n}", f"2026-{1 + n % 11:02d}-03 12:00", "ann", n, currency=c) for n, c in enumerate(["EUR", "CHF", "JPY"] * 8)]]),
@@ -130,6 +134,8 @@ def test_the_library_takes_it_all(situation, ticks):
 
 LEFT = [
     ("what comes too late", [[session("s2", NOON, "ann")], [session("s1", "2025-10-31 09:45", "ann"), session("s3", NOON, "ann")]], 1),
+    ("what comes too late, and nothing else of its customer", [[session("s2", NOON, "ann")], [session("s1", "2025-10-31 09:45", "ann"), session("s3", NOON, "ann"), member("ann", "vip"), session("s4", NOON, "bob")]], 1),
+    ("a customer in very many groups", [[session("s1", NOON, "ann"), member("ann", *(f"g{n:03d}" for n in range(65))), session("s2", NOON, "bob")], [member("ann", "a", version=1)], [session("s3", NOON, "ann")]], 3),
     ("before the clock is known", [[session("s1", NOON, "ann")]], 1),
     ("a correction to before what is kept, of what is known", [[session("s1", NOON, "ann")], [session("s1", "2025-01-01 00:00", "ann", version=1)]], 1),
     ("a sum beyond 64 bits", [[payment("p1", NOON, "ann", LARGE)], [payment("p2", NOON, "ann", LARGE), payment("p3", NOON, "bob", 5)]], 2),
@@ -204,7 +210,7 @@ OTHERS = st.one_of(
     st.builds(cdr, IDS, WHENS, WHENS, CUSTOMERS, AMOUNTS, version=VERSIONS),
     st.builds(announced, st.sampled_from(["UTC", "Europe/Zurich", "America/St_Johns"]), version=VERSIONS),
 )
-EVENTS = st.one_of(payments(), SESSIONS_, payments(), SESSIONS_, OTHERS)
+EVENTS = st.one_of(payments(), SESSIONS_, payments(), SESSIONS_, MEMBERS, OTHERS)
 FRAMES = st.lists(
     st.builds(lambda event, name: of(name, event), EVENTS, st.sampled_from(["M1", "M2"])), min_size=1, max_size=8
 )
