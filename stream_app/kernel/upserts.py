@@ -98,7 +98,7 @@ class _Times:
         self._indexes: dict[str, int] = {}
         self._zones: list[Zone] = []
         self._by_day: list[array[int]] = []
-        self._days: list[array[int]] = []
+        self._days: dict[tuple[int, int], array[int]] = {}  # by local time of its begin, which zones share, and the zone with a clock change
         self.zones = array("q")  # where the table of each lies
 
     def index(self, name: str) -> int:
@@ -115,12 +115,15 @@ class _Times:
         """Make the table of a day, counted from the first one."""
         if self._by_day[index][day]:
             return
-        local, numbers = self._zones[index].local, array("q")
         first = (self.first_day + day) * _DAY_QUARTERS
-        for when in map(local, range(first, first + _DAY_QUARTERS)):
-            numbers.extend(table.period.of_day(when // _DAY_QUARTERS) for table in self._figures)
-            numbers.extend(table.key(when) for table in self._counts)
-        self._days.append(numbers)
+        whens = list(map(self._zones[index].local, range(first, first + _DAY_QUARTERS)))
+        key = whens[0], -1 if whens[-1] - whens[0] == _DAY_QUARTERS - 1 else index
+        numbers = self._days.get(key)
+        if numbers is None:
+            numbers = self._days[key] = array("q")
+            for when in whens:
+                numbers.extend(table.period.of_day(when // _DAY_QUARTERS) for table in self._figures)
+                numbers.extend(table.key(when) for table in self._counts)
         self._by_day[index][day] = address(numbers)
 
 
