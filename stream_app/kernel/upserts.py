@@ -98,7 +98,9 @@ class _Times:
         self._indexes: dict[str, int] = {}
         self._zones: list[Zone] = []
         self._by_day: list[array[int]] = []
-        self._days: dict[tuple[int, int], array[int]] = {}  # by local time of its begin, which zones share, and the zone with a clock change
+        self._days: dict[
+            tuple[int, int], array[int]
+        ] = {}  # by local time of its begin, which zones share, and the zone with a clock change
         self.zones = array("q")  # where the table of each lies
 
     def index(self, name: str) -> int:

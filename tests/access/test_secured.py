@@ -249,7 +249,7 @@ def test_the_whole_path_runs_with_the_rights_of_the_page_by_each_way_to_authenti
     deployment.env["STREAM_APP_KAFKA_SASL_PASSWORD_FILE"] = str(password)
     deployment.start("monitor", "monitor")
     deployment.env = before | sasl(broker, "importer", STREAM_APP_KAFKA_SASL_MECHANISM="SCRAM-SHA-256")
-    done = deployment.run_command("simulate", "--months", "1", "--customers", "5", "--operators", "1")
+    done = deployment.run_command("simulate", "--months", "2", "--customers", "5", "--operators", "1")
     assert done.returncode == 0, done.stderr
     deployment.env = before
     token = deployment.token("--operator", "M1")

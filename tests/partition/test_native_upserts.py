@@ -220,7 +220,7 @@ TICKS = st.lists(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(TICKS)
 @example([[[payment("e0", NOON, "ann", 5), payment("e0", NOON, None, 5, version=1)]]])
 def test_any_events_have_the_same_outcome(ticks):
@@ -230,7 +230,7 @@ def test_any_events_have_the_same_outcome(ticks):
 DISTURBED = [b"c", b"e"]  # first bytes of the keys of such rows
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_row_that_is_disturbed_has_the_same_outcome(data):
     """A stored row with other bytes of its shape: the library takes it as the ledger does, or leaves it; it never reads beyond it."""
