@@ -362,7 +362,7 @@ typedef struct {
     Customer *customers;
     PartOfFrame *parts;
     Text *operator_ids;
-    int64_t event_count, entity_count, customer_count, customer_room, part_count, operator_count;
+    int64_t event_count, entity_count, customer_count, part_count, operator_count;
     Table entity_table, customer_table;
     Buffer names, ends, missing, rows, row_ends, groups, group_ends, currencies;
     Names group_sets, currency_names;

@@ -48,7 +48,7 @@ _SIGNATURES: Final = {
 
 
 def new_upserts(stored: Load) -> "NativeUpserts | None":
-    """What applies sessions and payments to rows above stored ones, where the native library is there and can."""
+    """What applies sessions, payments and memberships to rows above stored ones, where the native library is there and can."""
     library = load()
     if library is None:
         return None
