@@ -34,6 +34,11 @@ def address(numbers: "array[int]") -> int:
     return numbers.buffer_info()[0]
 
 
+def address_of_bytes(buffer: bytearray) -> int:
+    """Where bytes lie, at least one, for a call of the library."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+
+
 @cache
 def load() -> ctypes.CDLL | None:
     """The library; None where there is none, which is told once, with what it costs."""

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from stream_app.domain.events import MEMBERSHIP, PAYMENT, SESSION
 from stream_app.domain.money import DIGITS
 from stream_app.formats.frames import BYTES_MAX, EVENTS_MAX, EncodedPart
-from stream_app.kernel.library import address, load
+from stream_app.kernel.library import address, address_of_bytes, load
 
 KINDS: Final = (SESSION, PAYMENT, MEMBERSHIP)
 _CURRENCIES: Final = "".join(DIGITS).encode()
@@ -71,7 +71,7 @@ class SourceRecordsReader:
         failed = self._read(
             *(kind, data, count, *map(address, numbers), partition, oldest_ms, latest_ms),
             *(_CURRENCIES, len(DIGITS), EVENTS_MAX, BYTES_MAX - _MARGIN),
-            *(_of(self._out), address(parts), _of(left), address(totals)),
+            *(address_of_bytes(self._out), address(parts), address_of_bytes(left), address(totals)),
         )
         if failed:
             raise MemoryError
@@ -84,7 +84,3 @@ class SourceRecordsReader:
             operator_at, length, end, events = parts[at : at + _FIELDS]
             yield data[operator_at : operator_at + length], EncodedPart(out[start:end].tobytes(), events)
             start = end
-
-
-def _of(buffer: bytearray) -> int:
-    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))

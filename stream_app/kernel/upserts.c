@@ -85,6 +85,22 @@ static int start_table(Table *t, int64_t count) {
     return 1;
 }
 
+/* Have room for one more of the things `of`; 0 without memory. */
+static int has_room(Table *t, uint64_t (*hash_at)(const void *of, int64_t index), const void *of) {
+    if (2 * t->used < t->size) return 1;
+    Table grown;
+    if (!start_table(&grown, 2 * t->used)) return 0;
+    for (int64_t i = 0; i < t->used; i++) {
+        uint64_t place = hash_at(of, i) & (uint64_t)(grown.size - 1);
+        while (grown.places[place] >= 0) place = (place + 1) & (uint64_t)(grown.size - 1);
+        grown.places[place] = (int32_t)i;
+    }
+    grown.used = t->used;
+    free(t->places);
+    *t = grown;
+    return 1;
+}
+
 /* -- rows of entities */
 
 typedef struct {
@@ -248,19 +264,13 @@ static uint64_t hash_numbers(const int64_t *key, int64_t count) {
     return h;
 }
 
+static uint64_t hash_of_difference(const void *of, int64_t index) {
+    const Differences *d = of;
+    return hash_numbers((const int64_t *)d->rows.data + index * d->width, d->key_width);
+}
+
 static int64_t *difference(Differences *d, const int64_t *key) {
-    if (2 * d->table.used >= d->table.size) {
-        Table grown;
-        if (!start_table(&grown, 2 * d->table.used)) return NULL;
-        for (int64_t i = 0; i < d->table.used; i++) {
-            uint64_t place = hash_numbers(numbers(&d->rows) + i * d->width, d->key_width) & (uint64_t)(grown.size - 1);
-            while (grown.places[place] >= 0) place = (place + 1) & (uint64_t)(grown.size - 1);
-            grown.places[place] = (int32_t)i;
-        }
-        grown.used = d->table.used;
-        free(d->table.places);
-        d->table = grown;
-    }
+    if (!has_room(&d->table, hash_of_difference, d)) return NULL;
     uint64_t place = hash_numbers(key, d->key_width) & (uint64_t)(d->table.size - 1);
     for (; d->table.places[place] >= 0; place = (place + 1) & (uint64_t)(d->table.size - 1)) {
         int64_t *row = numbers(&d->rows) + d->table.places[place] * d->width;
@@ -284,20 +294,11 @@ typedef struct {
 
 static Text *name_at(const Names *n, int64_t index) { return (Text *)n->texts.data + index; }
 
+static uint64_t hash_of_name(const void *of, int64_t index) { return hash(*name_at(of, index)); }
+
 /* The number of a name; below 0 without memory. */
 static int64_t number_of(Names *n, Text name) {
-    if (2 * n->table.used >= n->table.size) {
-        Table grown;
-        if (!start_table(&grown, 2 * n->table.used)) return -1;
-        for (int64_t i = 0; i < n->table.used; i++) {
-            uint64_t place = hash(*name_at(n, i)) & (uint64_t)(grown.size - 1);
-            while (grown.places[place] >= 0) place = (place + 1) & (uint64_t)(grown.size - 1);
-            grown.places[place] = (int32_t)i;
-        }
-        grown.used = n->table.used;
-        free(n->table.places);
-        n->table = grown;
-    }
+    if (!has_room(&n->table, hash_of_name, n)) return -1;
     uint64_t place = hash(name) & (uint64_t)(n->table.size - 1);
     for (; n->table.places[place] >= 0; place = (place + 1) & (uint64_t)(n->table.size - 1))
         if (is_same(*name_at(n, n->table.places[place]), name)) return n->table.places[place];

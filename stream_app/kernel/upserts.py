@@ -24,7 +24,7 @@ from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS, Adder, Layout
 from stream_app.domain.tables import CountTable, FigureTable
 from stream_app.domain.working import Working
 from stream_app.formats import rows
-from stream_app.kernel.library import address, load
+from stream_app.kernel.library import address, address_of_bytes, load
 
 log = logging.getLogger(__name__)
 
@@ -313,7 +313,7 @@ class _Run:
                 len(of),
             ),
             *(self._bytes(ids), self._numbers(map(len, ids)), len(ids)),
-            *(_of(self._left_parts), address(results)),
+            *(address_of_bytes(self._left_parts), address(results)),
         )
         self._run, self._events, self._entities, names_at, size, ends_at = results[:6]
         if failed:
@@ -359,7 +359,15 @@ class _Run:
         )  # a buffer has an address from one byte on
         failed = self._library.stream_app_upserts_apply(
             *(self._run, self._bytes(values), self._numbers(map(len, values)), *map(address, layouts)),
-            *(names, figure_tables, count_tables, self._numbers(firsts), _of(left), _of(changed), address(results)),
+            *(
+                names,
+                figure_tables,
+                count_tables,
+                self._numbers(firsts),
+                address_of_bytes(left),
+                address_of_bytes(changed),
+                address(results),
+            ),
         )
         if failed == _TOO_LARGE:
             return None
@@ -419,7 +427,3 @@ def _rows_of(at: int, size: int, width: int) -> list[list[int]]:
         numbers.frombytes(ctypes.string_at(at, size))
     found = numbers.tolist()
     return [found[start : start + width] for start in range(0, len(found), width)]
-
-
-def _of(buffer: bytearray) -> int:
-    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
