@@ -15,6 +15,7 @@ from stream_app.ports.kafka import Fenced, Interrupted
 from stream_app.rebuild import retire as retiring
 from stream_app.rebuild.retire import last_position, retire
 from tests.support.in_memory import conf
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("whole_batches")
 AT = new_position(conf().ledger, "the topic", 3, 0)
@@ -53,6 +54,16 @@ async def owner(kafka, topics, caplog):
     gc.collect()
 
 
+async def readable(kafka, changelog, partition=0, **wanted):
+    """The last position, once it is the one that was committed: Kafka writes a transaction's end into the changelog behind its answer."""
+
+    async def found():
+        position = await last_position(KafkaAccess(kafka), changelog, partition)
+        return position if {name: getattr(position, name) for name in wanted} == wanted else None
+
+    return await until(f"the position has {wanted}", found)
+
+
 @pytest.mark.parametrize("rows", [0, 1, 40])
 async def test_the_last_position_is_found_behind_any_number_of_rows(rows, kafka, topics, owner, monkeypatch):
     """Looked for from the end, further and further back."""
@@ -61,8 +72,7 @@ async def test_the_last_position_is_found_behind_any_number_of_rows(rows, kafka,
         await owner.tick(offset, rows)
     if rows:  # a transaction of rows alone, so that the position lies deep
         await owner.log.commit({b"r%d" % n: b"row" for n in range(rows)}, {}, 11)
-    found = await last_position(KafkaAccess(kafka), topics[0], 0)
-    assert found == msgspec.structs.replace(AT, offset=11)
+    assert await readable(kafka, topics[0], offset=11) == msgspec.structs.replace(AT, offset=11)
 
 
 async def test_a_changelog_without_a_position_has_none(kafka, topics, owner):
@@ -79,11 +89,11 @@ async def test_a_generation_is_retired(kafka, topics, owner):
     await owner.tick(7)
     for _ in range(2):
         assert await retire(KafkaAccess(kafka), group, changelog, events, range(2), by=4) == {0: (7, 7), 1: (0, 0)}
-        marked = [await last_position(KafkaAccess(kafka), changelog, partition) for partition in range(2)]
-        assert [(found.offset, found.superseded_by) for found in marked if found is not None] == [(7, 4), (0, 4)]
+        for partition, offset in ((0, 7), (1, 0)):
+            await readable(kafka, changelog, partition, offset=offset, superseded_by=4)
     with pytest.raises(Fenced):
         await owner.tick(9)
-    position = await last_position(KafkaAccess(kafka), changelog, 0)
+    position = await readable(kafka, changelog, offset=7)
     assert position == decode_position(encode_position(msgspec.structs.replace(AT, offset=7, superseded_by=4)))
 
 
@@ -93,7 +103,8 @@ async def test_a_generation_with_an_operator_apart_has_come_as_far_as_the_others
     position = msgspec.structs.replace(AT, offset=7, ahead=Ahead(12, 65537, {"M1": 7}))
     await owner.log.commit({POSITION: encode_position(position)}, {}, 7)
     assert await retire(KafkaAccess(kafka), f"group-{changelog}", changelog, events, range(1), by=4) == {0: (12, 7)}
-    assert await last_position(KafkaAccess(kafka), changelog, 0) == msgspec.structs.replace(position, superseded_by=4)
+    found = await readable(kafka, changelog, superseded_by=4)
+    assert found == msgspec.structs.replace(position, superseded_by=4)
 
 
 async def test_a_coordinator_that_goes_away_meanwhile_ends_no_rebuild(kafka, topics, owner, monkeypatch):
@@ -145,5 +156,4 @@ async def test_an_owner_that_takes_its_partition_over_again_is_retired_all_the_s
             await again.tick(9)
     finally:
         await again.log.close()
-    position = await last_position(KafkaAccess(kafka), changelog, 0)
-    assert (position.offset, position.superseded_by) == (8, 4)
+    await readable(kafka, changelog, offset=8, superseded_by=4)
