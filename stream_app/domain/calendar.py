@@ -33,7 +33,8 @@ from stream_app.domain.local_time import month_of_day, retained_from, zone
 from stream_app.domain.rules import Rule
 from stream_app.domain.steps import in_steps
 from stream_app.domain.tables import MONTHLY, TABLES, Table
-from stream_app.domain.working import STEP_CELLS, Working
+from stream_app.domain.working import Working
+from stream_app.domain.working_cells import STEP_CELLS
 
 _STEP_ROWS = 500  # of a changed zone: some milliseconds
 _PERIODS_LISTED = 200  # after a longer jump of the clock cells are looked for instead of trying each period
@@ -180,7 +181,7 @@ def rezone(work: Working, name: str, timezone: str) -> Iterator[None]:
             yield
         customer.parts = {}
         customers[customer_name] = changed[name, customer_name] = customer
-    rules, local = work.rules(name), zone(timezone).local
+    rules, local = work.rules()[name], zone(timezone).local
     for count_, (kind, _, row) in enumerate(work.scan_entities(name), 1):
         if count_ % _STEP_ROWS == 0:
             yield

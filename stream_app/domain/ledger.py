@@ -58,7 +58,9 @@ from stream_app.domain.local_time import iso_quarter
 from stream_app.domain.rules import Rule, kept
 from stream_app.domain.steps import in_steps, outcome
 from stream_app.domain.tables import MONTHLY, TABLES, Table
-from stream_app.domain.working import STEP_CELLS, Rows, Settings, Upserts, Working
+from stream_app.domain.working import Settings, Working
+from stream_app.domain.working_cells import STEP_CELLS, WorkingCells
+from stream_app.domain.working_rows import Rows, Upserts
 
 
 class LateEvent(NamedTuple):
@@ -76,12 +78,12 @@ class Frozen(NamedTuple):
     """What changed since the last freeze; None: deleted.
 
     Cells by name of table; `dropped`: those that left retention, as they last were. `encoded`: further rows of entities and customers by key, as
-    they are stored.
+    they are stored, and those of cells that are bytes.
     """
 
     entities: dict[bytes, Row | None]
     customers: dict[tuple[str, str], Customer | None]
-    cells: dict[str, dict[CellKey, Cell | None]]
+    cells: dict[str, dict[CellKey, Cell | bytes | None]]
     operators: dict[str, Operator]
     groups: dict[tuple[str, str], Group | None]
     relisted: set[str]
@@ -97,7 +99,12 @@ class Ledger:
     """
 
     def __init__(
-        self, rows: Rows, settings: Settings, now: int, only: str | None = None, upserts: Upserts | None = None
+        self,
+        rows: Rows,
+        settings: Settings,
+        now: int,
+        only: str | None = None,
+        upserts: Upserts[Working] | None = None,
     ) -> None:
         self.work = Working(rows, settings, now, only, upserts)
         self.late: list[LateEvent] = []
@@ -148,14 +155,14 @@ class Ledger:
         if not gathered:
             return
         work = self.work
-        rules = {part.operator: work.rules(part.operator) for part in gathered}
+        rules = work.rules()
         if work.upserts is None:
             yield from self._upsert_all(gathered, rules)
         else:
             for is_encoded, parts in groupby(gathered, lambda part: part.encoded is not None):
                 run: Sequence[Events] = list(parts)
                 if is_encoded:
-                    run = work.upserts.upsert(work, run, rules)
+                    run = yield from work.upserts.upserting(work, run, rules)
                 yield from self._upsert_all(run, rules)
         yield from work.fold(rules)
 
@@ -310,37 +317,46 @@ class Ledger:
         work = self.work
         for name in work.changed_operators:
             yield from self._settle_currency(name)
+        cells: dict[str, dict[CellKey, Cell | bytes | None]] = {}
+        dropped: dict[str, dict[CellKey, Cell]] = {}
+        encoded = {} if work.upserts is None else work.upserts.freeze()
         for table in TABLES:
-            yield from self._stamp(table, version, as_of)
-        cells = {table.name: work.cells[table.name].freeze() for table in TABLES}
+            own = work.cells[table.name]
+            own.complete(work.operators)
+            yield from self._stamp(own, version, as_of)
+            cells[table.name], dropped[table.name], rows = own.freeze(version, as_of)
+            encoded |= rows
+            yield from self._show(table, cells[table.name], Shown(version, as_of))
         frozen = Frozen(
             work.entities,
             {name: kept(customer) for name, customer in work.changed_customers.items()},
-            {name: changed for name, (changed, _) in cells.items()},
+            cells,
             {name: work.operators[name] for name in work.changed_operators},
             {(operator, group): work.groups[operator].get(group) for operator, group in work.changed_groups},
             work.relisted,
             work.hidden,
-            {name: dropped for name, (_, dropped) in cells.items()},
-            {} if work.upserts is None else work.upserts.freeze(),
+            dropped,
+            encoded,
         )
         work.restart()
         return frozen
 
-    def _stamp(self, table: Table[Any], version: int, as_of: int) -> Iterator[None]:
-        """Give the changed cells of a table their version, and what shows them, too."""
-        work, shown = self.work, Shown(version, as_of)
-        groups: set[tuple[str, str]] = set()
-        cells = work.cells[table.name]
-        table.complete(cells.changed, work.operators)
-        table.complete(cells.last, work.operators)
+    def _stamp(self, cells: WorkingCells[Any], version: int, as_of: int) -> Iterator[None]:
+        """Give changed cells their version."""
         for cell in cells.last.values():
             cell.version, cell.as_of = version, as_of
-        for some in in_steps(cells.changed.items(), STEP_CELLS):
-            for (operator, group, _), cell in some:
+        for some in in_steps(cells.changed.values(), STEP_CELLS):
+            for cell in some:
                 if cell is not None:
                     cell.version, cell.as_of = version, as_of
-                    groups.add((operator, group))
+            yield
+
+    def _show(self, table: Table[Any], cells: Mapping[CellKey, object], shown: Shown) -> Iterator[None]:
+        """Give what shows changed cells of a table their version, too."""
+        work = self.work
+        groups: set[tuple[str, str]] = set()
+        for some in in_steps(cells.items(), STEP_CELLS):
+            groups |= {(operator, group) for (operator, group, _), cell in some if cell is not None}
             yield
         for operator, group in groups:
             work.groups[operator][group].shown[table.name] = shown

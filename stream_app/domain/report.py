@@ -36,7 +36,7 @@ def iso_date(day: int) -> str:
     return date_of(day).isoformat()
 
 
-class _ShownFigure(NamedTuple):
+class ShownFigure(NamedTuple):
     """Where the sum of a shown figure lies in a cell, by basis.
 
     Of an average: the place of the sum, of the anonymous part that is taken off, and of the number of customers.
@@ -51,7 +51,7 @@ class _ShownFigure(NamedTuple):
     scale: int
 
     @classmethod
-    def of(cls, figure: Figure) -> "_ShownFigure":
+    def of(cls, figure: Figure) -> "ShownFigure":
         """The places of a figure of the table of figures."""
         is_payments = figure.basis is PAYMENTS
         at = (PAYMENT_SUMS if is_payments else SESSION_SUMS).at
@@ -63,13 +63,13 @@ class _ShownFigure(NamedTuple):
         return cls(figure.name, figure.unit.digits, is_payments, at(figure.of), part_at, at(figure.by), scale)
 
 
-_SHOWN: Final = [_ShownFigure.of(figure) for figure in FIGURES]
+SHOWN: Final = [ShownFigure.of(figure) for figure in FIGURES]
 
 
 def figure_numbers(payments: Sequence[int], sessions: Sequence[int]) -> list[int]:
     """The figures in the order of FIGURES, in units of their last digit, of sums in the order of PAYMENT_SUMS and SESSION_SUMS."""
     out = []
-    for _, _, is_payments, at, part_at, by_at, scale in _SHOWN:
+    for _, _, is_payments, at, part_at, by_at, scale in SHOWN:
         sums = payments if is_payments else sessions
         number = sums[at]
         if by_at is not None:
@@ -82,7 +82,7 @@ def figure_numbers(payments: Sequence[int], sessions: Sequence[int]) -> list[int
 def _forms(currency: str) -> list[tuple[str, int | None]]:
     """(name, digits) of the figures in a currency; no digits for what is a number in JSON."""
     money_digits = DIGITS[currency]
-    return [(shown.name, money_digits if shown.digits is None else shown.digits or None) for shown in _SHOWN]
+    return [(shown.name, money_digits if shown.digits is None else shown.digits or None) for shown in SHOWN]
 
 
 def figure_values(cell: FigureCell | None, currency: str) -> Mapping[str, Value]:

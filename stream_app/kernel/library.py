@@ -7,6 +7,7 @@ import ctypes
 import logging
 from array import array
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 from zlib import crc32
@@ -37,6 +38,22 @@ def address(numbers: "array[int]") -> int:
 def address_of_bytes(buffer: bytearray) -> int:
     """Where bytes lie, at least one, for a call of the library."""
     return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+
+
+def texts_at(at: int, size: int, ends_at: int, count: int) -> list[bytes]:
+    """Texts that lie one after the other, each to its end."""
+    text, ends = ctypes.string_at(at, size) if size else b"", array("q", (0,))
+    if count:
+        ends.frombytes(ctypes.string_at(ends_at, 8 * count))
+    return [text[start:end] for start, end in pairwise(ends)]
+
+
+def numbers_at(at: int, size: int) -> list[int]:
+    """Numbers that lie there, of so many bytes."""
+    numbers = array("q")
+    if size:
+        numbers.frombytes(ctypes.string_at(at, size))
+    return numbers.tolist()
 
 
 @cache

@@ -1,12 +1,13 @@
-/* Sessions, payments and memberships applied to the rows of customers, from frames to rows and differences of cells: what domain/ledger.py (`_upsert`, `_move`),
- * domain/rules.py and domain/sums.py do together, for what nearly all events and rows are. An entity with anything unusual is left to those, with all of its
- * events and those of its customers: a row of another format, an integer beyond 64 bits, an event that may be too late, a time that no table has, a customer in
- * very many groups. Which figures and tables there are is told by who calls.
+/* Sessions, payments and memberships applied to the rows of customers and cells, from frames to rows: what domain/ledger.py (`_upsert`, `_move`),
+ * domain/rules.py, domain/sums.py and domain/working.py (`fold`) do together, for what nearly all events and rows are. An entity with anything unusual is left
+ * to those, with all of its events and those of its customers: a row of another format, an integer beyond 64 bits, an event that may be too late, a time that no
+ * table has, a customer in very many groups; and so is a cell, with its differences. Which figures and tables there are is told by who calls.
  *
- * Three calls, between which rows are loaded: `begin` reads the events and names their entities; `customers` reads the rows of these and names the customers;
- * `apply` reads theirs, and makes what changes. No Python inside; `end` frees all.
+ * Five calls, between which rows are loaded: `begin` reads the events and names their entities; `customers` reads the rows of these and names the customers;
+ * `apply` reads theirs, and makes what changes; `cells` names the cells that it concerns; `fold` adds to these. No Python inside; `end` frees all.
  */
 
+#include "buffer.h"
 #include "msgpack.h"
 
 enum { SESSION = 1, PAYMENT = 2, MEMBERSHIP = 4 }; /* domain/events.py, as are the fields of rows */
@@ -21,31 +22,6 @@ enum { DONE = 0, NO_MEMORY = -1, TOO_LARGE = -2 };
 typedef struct Block {
     struct Block *next;
 } Block;
-
-/* Grows at its end; what it holds moves. */
-typedef struct {
-    uint8_t *data;
-    int64_t used, size;
-} Buffer;
-
-static int reserve(Buffer *b, int64_t bytes) {
-    if (b->size - b->used >= bytes) return 1;
-    int64_t size = 2 * (b->used + bytes) + 1024;
-    uint8_t *data = realloc(b->data, (size_t)size);
-    if (data == NULL) return 0;
-    b->data = data;
-    b->size = size;
-    return 1;
-}
-
-static int64_t *numbers(Buffer *b) { return (int64_t *)b->data; }
-
-static int push(Buffer *b, int64_t number) {
-    if (!reserve(b, 8)) return 0;
-    memcpy(b->data + b->used, &number, 8);
-    b->used += 8;
-    return 1;
-}
 
 /* What lives until `end`, and does not move. */
 typedef struct {
@@ -285,6 +261,11 @@ static int64_t *difference(Differences *d, const int64_t *key) {
     return row + d->key_width;
 }
 
+static void free_differences(Differences *d) {
+    free(d->rows.data);
+    free(d->table.places);
+}
+
 /* -- names, each once */
 
 typedef struct {
@@ -349,12 +330,33 @@ typedef struct {
     int64_t zone, horizon; /* a number of `days` tables, the first quarter hour that the operator keeps */
 } Operator;
 
+typedef struct {
+    Text payments, sessions; /* names of a customer's parts */
+    const int64_t *first;    /* by operator: the first period that is kept */
+} FigureTable;
+
+typedef struct {
+    Text name;
+    const int64_t *first; /* by operator: the first key that is kept */
+} CountTable;
+
+typedef struct {
+    Layout payments, sessions;
+    FigureTable figures[PARTS_MAX];
+    CountTable counts[PARTS_MAX];
+    int64_t figure_count, count_count;
+} Rules;
+
 /* Tables of an instant: for each zone addresses by day, 0: not there yet, of the numbers of each quarter hour: period by table of figures, then key of a
  * customer's count by table of counts. */
 typedef struct {
     const int64_t *const *zones;
     int64_t first_day, days, width;
 } Times;
+
+/* Of differences: of payments by (table, operator, set of groups, period, currency), of sessions without the currency, of counts by key instead of period. */
+enum { PAID, CAME, BY_SLOT, KINDS };
+enum { KEYS = 4, PAID_KEYS, CELL_KEYS = 3, CELL_WIDTH = 5 };
 
 typedef struct {
     Arena arena;
@@ -366,9 +368,12 @@ typedef struct {
     int64_t event_count, entity_count, customer_count, part_count, operator_count;
     Table entity_table, customer_table;
     Buffer names, ends, missing, rows, row_ends, groups, group_ends, currencies;
-    Names group_sets, currency_names;
-    Differences payments, sessions, counts;
+    Names group_sets, currency_names, group_names;
+    Differences differences[KINDS]; /* named by KEYS numbers, and PAID_KEYS */
+    Differences cells[2 * PARTS_MAX]; /* by table, of figures, then of counts: (operator, group, period), then the first and the last of its links, from 1 on */
+    Buffer links, left[KINDS], paid, set_places, set_groups;
     const Operator *operators;
+    Rules rules;
     Times times;
     int64_t known_from;
 } Run;
@@ -398,14 +403,15 @@ void stream_app_upserts_end(Run *run) {
     }
     Buffer *buffers[] = {
         &run->names, &run->ends, &run->missing, &run->rows, &run->row_ends, &run->groups, &run->group_ends, &run->currencies,
-        &run->group_sets.texts, &run->currency_names.texts, &run->payments.rows, &run->sessions.rows, &run->counts.rows,
+        &run->group_sets.texts, &run->currency_names.texts, &run->group_names.texts, &run->links, &run->paid, &run->set_places,
+        &run->set_groups,
     };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) free(buffers[i]->data);
-    Table *tables[] = {
-        &run->entity_table, &run->customer_table, &run->group_sets.table, &run->currency_names.table,
-        &run->payments.table, &run->sessions.table, &run->counts.table,
-    };
+    Table *tables[] = {&run->entity_table, &run->customer_table, &run->group_sets.table, &run->currency_names.table, &run->group_names.table};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) free(tables[i]->places);
+    for (int kind = 0; kind < KINDS; kind++) free(run->left[kind].data);
+    for (int kind = 0; kind < KINDS; kind++) free_differences(run->differences + kind);
+    for (int table = 0; table < 2 * PARTS_MAX; table++) free_differences(run->cells + table);
     free(run->customers);
     free(run);
 }
@@ -588,23 +594,6 @@ int32_t stream_app_upserts_customers(
 
 /* -- third call: rows of customers, and what changes */
 
-typedef struct {
-    Text payments, sessions; /* names of a customer's parts */
-    const int64_t *first;    /* by operator: the first period that is kept */
-} FigureTable;
-
-typedef struct {
-    Text name;
-    const int64_t *first; /* by operator: the first key that is kept */
-} CountTable;
-
-typedef struct {
-    Layout payments, sessions;
-    FigureTable figures[PARTS_MAX];
-    CountTable counts[PARTS_MAX];
-    int64_t figure_count, count_count;
-} Rules;
-
 static int64_t *new_item(Run *run, Part *part) {
     if (part->count == part->room) {
         int64_t room = part->room ? 2 * part->room : 4;
@@ -744,7 +733,7 @@ static int count(Run *run, const Rules *rules, const PartOfFrame *of, const Row 
     const Layout *layout = of->kind == PAYMENT ? &rules->payments : &rules->sessions;
     for (int64_t i = 0; i < rules->figure_count; i++) {
         int64_t key[] = {i, of->operator, group_set, when[i], currency};
-        int64_t *cell = difference(of->kind == PAYMENT ? &run->payments : &run->sessions, key);
+        int64_t *cell = difference(run->differences + (of->kind == PAYMENT ? PAID : CAME), key);
         if (cell == NULL) return 0;
         if (customer == NULL) {
             add_anonymous(layout, cell, row, sign, overflow);
@@ -764,7 +753,7 @@ static int count(Run *run, const Rules *rules, const PartOfFrame *of, const Row 
         const int64_t at[] = {when[rules->figure_count + i], 0};
         if (at[0] < rules->counts[i].first[of->operator]) continue;
         int64_t key[] = {i, of->operator, group_set, at[0]};
-        int64_t *by = difference(&run->counts, key);
+        int64_t *by = difference(run->differences + BY_SLOT, key);
         if (by == NULL) return 0;
         *by += sign;
         if (customer == NULL) continue;
@@ -846,7 +835,7 @@ static int move_contribution(Run *run, const Rules *rules, Customer *c, int64_t 
                 const int64_t *item = part->items + at * part->stride;
                 int64_t key[] = {i, c->operator, group_set, item[part->keys - 1], item[0]};
                 if (key[3] < table->first[c->operator]) continue;
-                int64_t *cell = difference(of_payments ? &run->payments : &run->sessions, key);
+                int64_t *cell = difference(run->differences + (of_payments ? PAID : CAME), key);
                 if (cell == NULL) return 0;
                 add_customer(of_payments ? &rules->payments : &rules->sessions, cell, item + part->keys, sign, overflow);
             }
@@ -858,7 +847,7 @@ static int move_contribution(Run *run, const Rules *rules, Customer *c, int64_t 
             const int64_t *item = part->items + at * part->stride;
             int64_t key[] = {i, c->operator, group_set, item[0]};
             if (item[0] < rules->counts[i].first[c->operator]) continue;
-            int64_t *by = difference(&run->counts, key);
+            int64_t *by = difference(run->differences + BY_SLOT, key);
             if (by == NULL) return 0;
             *by += sign * item[1];
         }
@@ -1028,29 +1017,28 @@ static void tell(int64_t *results, const Buffer *b) {
 /*
  * `values`: those of the customers, as before; `layouts`: of payments, then of sessions; `names`: of the parts of a customer of `figure_count` tables of
  * figures (payments, sessions), then of `count_count` tables of counts, each behind its length; `firsts`: by table in this order, then operator: the first period,
- * or key, that is kept. `left` becomes 1 for each event that is not taken, `changed` for each entity, then each customer, that has a new row. `results`: addresses and
- * sizes of: rows, ends of rows, sets of groups, their ends, currencies, their ends, differences of payments, of sessions, of counts.
- * TOO_LARGE: a sum goes beyond 64 bits, nothing is taken.
+ * or key, that is kept. All must stay. `left` becomes 1 for each event that is not taken, `changed` for each entity, then each customer, that has a new row.
+ * `results`: addresses and sizes of rows and their ends. TOO_LARGE: a sum goes beyond 64 bits, nothing is taken.
  */
 int32_t stream_app_upserts_apply(
     Run *run, const uint8_t *values, const int64_t *lengths, const int64_t *payments, const int64_t *sessions, const uint8_t *names, int64_t figure_count,
     int64_t count_count, const int64_t *firsts, uint8_t *left, uint8_t *changed, int64_t *results) {
-    Rules rules = {.payments = layout_of(payments), .sessions = layout_of(sessions), .figure_count = figure_count, .count_count = count_count};
+    Rules *rules = &run->rules;
+    *rules = (Rules){.payments = layout_of(payments), .sessions = layout_of(sessions), .figure_count = figure_count, .count_count = count_count};
     for (int64_t i = 0; i < figure_count; i++) {
-        rules.figures[i].payments = next_name(&names);
-        rules.figures[i].sessions = next_name(&names);
-        rules.figures[i].first = firsts + i * run->operator_count;
+        rules->figures[i].payments = next_name(&names);
+        rules->figures[i].sessions = next_name(&names);
+        rules->figures[i].first = firsts + i * run->operator_count;
     }
-    for (int64_t i = 0; i < count_count; i++) rules.counts[i] = (CountTable){next_name(&names), firsts + (figure_count + i) * run->operator_count};
-    run->payments.key_width = 5;
-    run->payments.width = 5 + rules.payments.n.size;
-    run->sessions.key_width = 4;
-    run->sessions.width = 4 + rules.sessions.n.size;
-    run->counts.key_width = 4;
-    run->counts.width = 5;
+    for (int64_t i = 0; i < count_count; i++) rules->counts[i] = (CountTable){next_name(&names), firsts + (figure_count + i) * run->operator_count};
+    const int64_t keys[] = {PAID_KEYS, KEYS, KEYS}, values_each[] = {rules->payments.n.size, rules->sessions.n.size, 1};
+    for (int kind = 0; kind < KINDS; kind++) {
+        run->differences[kind].key_width = keys[kind];
+        run->differences[kind].width = keys[kind] + values_each[kind];
+    }
 
     for (int64_t i = 0; i < run->customer_count; values += lengths[i], i++) {
-        int found = get_customer(run, &rules, run->customers + i, (Text){values, lengths[i]});
+        int found = get_customer(run, rules, run->customers + i, (Text){values, lengths[i]});
         if (found == NO_MEMORY) return NO_MEMORY;
         run->customers[i].is_unusual |= !found;
     }
@@ -1059,7 +1047,7 @@ int32_t stream_app_upserts_apply(
     for (int64_t i = 0; i < run->event_count; i++) {
         Event *e = run->events + i;
         left[i] = (uint8_t)(e->entity < 0 ? run->customers[e->customer].is_unusual : run->entities[e->entity].is_left);
-        if (!left[i] && !(e->entity < 0 ? move(run, &rules, e, &overflow) : upsert(run, &rules, e, &overflow))) return NO_MEMORY;
+        if (!left[i] && !(e->entity < 0 ? move(run, rules, e, &overflow) : upsert(run, rules, e, &overflow))) return NO_MEMORY;
     }
     if (overflow) return TOO_LARGE;
     for (int64_t i = 0; i < run->entity_count; i++) {
@@ -1071,12 +1059,313 @@ int32_t stream_app_upserts_apply(
         changed[i] = (uint8_t)run->customers[i].is_changed;
         if (changed[i] && !put_customer(run, run->customers + i)) return NO_MEMORY;
     }
-    if (!put_names(&run->groups, &run->group_ends, &run->group_sets)) return NO_MEMORY;
-    run->names.used = run->ends.used = 0;
-    if (!put_names(&run->names, &run->ends, &run->currency_names)) return NO_MEMORY;
-    const Buffer *told[] = {
-        &run->rows, &run->row_ends, &run->groups, &run->group_ends, &run->names, &run->ends, &run->payments.rows, &run->sessions.rows, &run->counts.rows,
-    };
-    for (size_t i = 0; i < sizeof told / sizeof *told; i++) tell(results + 2 * i, told[i]);
+    tell(results, &run->rows);
+    tell(results + 2, &run->row_ends);
+    return DONE;
+}
+
+/* -- fourth call: names of the cells that differences concern */
+
+typedef struct {
+    int64_t kind, index, next; /* next: of the same cell, from 1 on, 0: none */
+} Link;
+
+static const int64_t *difference_at(const Run *run, int64_t kind, int64_t index) {
+    return (const int64_t *)run->differences[kind].rows.data + index * run->differences[kind].width;
+}
+
+/* The groups of each set, as numbers: 0 without memory, TOO_LARGE where a set is none. */
+static int get_sets(Run *run) {
+    for (int64_t set = 0; set < run->group_sets.table.used; set++) {
+        Text encoded = *name_at(&run->group_sets, set), group;
+        Cursor c = {encoded.at, encoded.at + encoded.length};
+        int64_t count;
+        if (!get_array(&c, &count)) return TOO_LARGE;
+        if (!push(&run->set_places, run->set_groups.used / 8) || !push(&run->set_places, count)) return 0;
+        for (; count > 0; count--) {
+            if (!get_text(&c, &group) || group.length == 0 || group.length > TEXT_MAX) return TOO_LARGE;
+            int64_t number = number_of(&run->group_names, group);
+            if (number < 0 || !push(&run->set_groups, number)) return 0;
+        }
+        if (c.at != c.end) return TOO_LARGE;
+    }
+    return 1;
+}
+
+/* Note that a difference concerns the cells of its groups; 0 without memory. */
+static int concern(Run *run, Differences *cells, int64_t kind, int64_t index, int64_t period) {
+    const int64_t *key = difference_at(run, kind, index), *place = numbers(&run->set_places) + 2 * key[2];
+    for (int64_t i = 0; i < place[1]; i++) {
+        int64_t name[CELL_KEYS] = {key[1], numbers(&run->set_groups)[place[0] + i], period};
+        int64_t *cell = difference(cells, name), link = run->links.used / (int64_t)sizeof(Link) + 1;
+        if (cell == NULL || !push(&run->links, kind) || !push(&run->links, index) || !push(&run->links, 0)) return 0;
+        if (cell[0])
+            ((Link *)run->links.data)[cell[1] - 1].next = link;
+        else
+            cell[0] = link;
+        cell[1] = link;
+    }
+    return 1;
+}
+
+/* As a key of a row has it. */
+static void put_decimal(Out *o, int64_t number) {
+    uint8_t digits[20];
+    int count = 0;
+    uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
+    if (number < 0) byte(o, '-');
+    do digits[count++] = (uint8_t)('0' + rest % 10);
+    while (rest /= 10);
+    while (count > 0) byte(o, digits[--count]);
+}
+
+static int append_cell(Run *run, int prefix, const int64_t *cell) {
+    Buffer *b = &run->names;
+    Text operator_id = run->operator_ids[cell[0]], group = *name_at(&run->group_names, cell[1]);
+    if (!reserve(b, operator_id.length + group.length + 24)) return 0;
+    Out o = {b->data + b->used};
+    byte(&o, prefix);
+    put_bytes(&o, operator_id);
+    byte(&o, 0);
+    put_bytes(&o, group);
+    byte(&o, 0);
+    put_decimal(&o, cell[2]);
+    b->used = o.at - b->data;
+    return push(&run->ends, b->used);
+}
+
+/*
+ * `prefixes`: the first byte of the cells' names, by table; `widths`: the slots of a period, by table of counts. `results`: address and size of the names, address of
+ * their ends; of three numbers for each: operator, group, period; address and size of the groups' names, address of their ends, their number; then the number of
+ * cells by table: none in all where a set of groups is unusual.
+ */
+int32_t stream_app_upserts_cells(Run *run, const uint8_t *prefixes, const int64_t *widths, int64_t *results) {
+    const Rules *rules = &run->rules;
+    int64_t tables = rules->figure_count + rules->count_count;
+    run->names.used = run->ends.used = run->missing.used = 0;
+    for (int64_t table = 0; table < tables; table++) {
+        run->cells[table].key_width = CELL_KEYS;
+        run->cells[table].width = CELL_WIDTH;
+    }
+    int found = get_sets(run);
+    if (!found) return NO_MEMORY;
+    for (int kind = 0; kind < KINDS && found == 1; kind++)
+        for (int64_t i = 0; i < run->differences[kind].table.used; i++) {
+            const int64_t *key = difference_at(run, kind, i);
+            int64_t table = kind == BY_SLOT ? rules->figure_count + key[0] : key[0], period = key[3];
+            if (kind == BY_SLOT) period = (period - (period % widths[key[0]] + widths[key[0]]) % widths[key[0]]) / widths[key[0]];
+            if (!concern(run, run->cells + table, kind, i, period)) return NO_MEMORY;
+        }
+    for (int64_t table = 0; table < tables; table++) {
+        const Differences *cells = run->cells + table;
+        results[8 + table] = cells->table.used;
+        for (int64_t i = 0; i < cells->table.used; i++) {
+            const int64_t *cell = (const int64_t *)cells->rows.data + i * CELL_WIDTH;
+            if (!append_cell(run, prefixes[table], cell)) return NO_MEMORY;
+            for (int key = 0; key < CELL_KEYS; key++)
+                if (!push(&run->missing, cell[key])) return NO_MEMORY;
+        }
+    }
+    if (!put_names(&run->groups, &run->group_ends, &run->group_names)) return NO_MEMORY;
+    tell(results, &run->names);
+    results[2] = (int64_t)(intptr_t)run->ends.data;
+    results[3] = (int64_t)(intptr_t)run->missing.data;
+    tell(results + 4, &run->groups);
+    results[6] = (int64_t)(intptr_t)run->group_ends.data;
+    results[7] = run->group_names.table.used;
+    return DONE;
+}
+
+/* -- fifth call: rows of cells */
+
+enum { TAKEN = 1, COUNTS = 2, LACKS = 4, CURRENCIES_MAX = 64, MOST_HEAD = 8 };
+
+/* Integers of a list; of fewer figures, from before one was added: the others are as they are. */
+static int get_sums(Cursor *c, int64_t *out, int64_t most, int64_t *count) {
+    if (!get_array(c, count) || *count > most) return 0;
+    for (int64_t i = 0; i < *count; i++)
+        if (!get_integer(c, out + i)) return 0;
+    return 1;
+}
+
+static int get_head(Cursor *c, Text value, int64_t fields) {
+    int64_t count, version, as_of;
+    *c = (Cursor){value.at + 1, value.at + value.length};
+    return value.at[0] == ROW_MARK && get_array(c, &count) && count == fields && get_integer(c, &version) && get_integer(c, &as_of);
+}
+
+static void put_head(Out *o, int64_t fields) {
+    byte(o, ROW_MARK);
+    put_array(o, fields);
+    put_integer(o, 0); /* version and as-of are put in its place when the row is frozen */
+    put_integer(o, 0);
+}
+
+static void put_sums(Out *o, const int64_t *sums, int64_t count) {
+    put_array(o, count);
+    for (int64_t i = 0; i < count; i++) put_integer(o, sums[i]);
+}
+
+/* What a cell of figures holds: sums by currency, and those of sessions. */
+static int get_figures(Run *run, Text value, Part *payments, int64_t *sessions, int64_t session_count) {
+    Cursor c;
+    Text name;
+    int64_t currencies, count;
+    if (!get_head(&c, value, KEYS) || !get_map(&c, &currencies) || currencies > CURRENCIES_MAX) return 0;
+    for (; currencies > 0; currencies--) {
+        int64_t *item = new_item(run, payments);
+        if (item == NULL) return NO_MEMORY;
+        if (!get_text(&c, &name) || name.length == 0 || name.length > TEXT_MAX) return 0;
+        item[0] = number_of(&run->currency_names, name);
+        if (item[0] < 0) return NO_MEMORY;
+        if (!get_sums(&c, item + 1, payments->stride - 1, &count)) return 0;
+    }
+    return get_sums(&c, sessions, session_count, &count) && c.at == c.end;
+}
+
+static int put_figures(Run *run, const Part *payments, const int64_t *sessions, int64_t session_count) {
+    Buffer *b = &run->rows;
+    int64_t most = 4 * MOST_HEAD + session_count * INTEGER_BYTES;
+    for (int64_t i = 0; i < payments->count; i++)
+        most += 2 * MOST_HEAD + payments->stride * INTEGER_BYTES + name_at(&run->currency_names, payments->items[i * payments->stride])->length;
+    if (!reserve(b, most)) return 0;
+    Out o = {b->data + b->used};
+    put_head(&o, KEYS);
+    put_map(&o, payments->count);
+    for (int64_t i = 0; i < payments->count; i++) {
+        const int64_t *item = payments->items + i * payments->stride;
+        put_text(&o, *name_at(&run->currency_names, item[0]));
+        put_sums(&o, item + 1, payments->stride - 1);
+    }
+    put_sums(&o, sessions, session_count);
+    b->used = o.at - b->data;
+    return 1;
+}
+
+static int fold_figures(Run *run, const int64_t *cell, Text value, Text own) {
+    const Counts *of_payments = &run->rules.payments.n, *of_sessions = &run->rules.sessions.n;
+    Part payments = {.keys = 1, .stride = 1 + of_payments->size};
+    int64_t *sessions = allocate(&run->arena, of_sessions->size * 8);
+    int overflow = 0, flags = TAKEN | LACKS;
+    if (sessions == NULL) return NO_MEMORY;
+    memset(sessions, 0, (size_t)of_sessions->size * 8);
+    if (value.length > 0) {
+        int found = get_figures(run, value, &payments, sessions, of_sessions->size);
+        if (found != 1) return found;
+    }
+    for (int64_t next = cell[CELL_KEYS]; next;) {
+        const Link *link = (const Link *)run->links.data + next - 1;
+        const int64_t *by = difference_at(run, link->kind, link->index);
+        next = link->next;
+        if (link->kind == CAME) {
+            for (int64_t i = 0; i < of_sessions->size; i++) add_to(sessions + i, by[KEYS + i], &overflow);
+            continue;
+        }
+        int64_t *item = find_item(&payments, by + KEYS);
+        if (item == NULL) {
+            item = new_item(run, &payments);
+            if (item == NULL) return NO_MEMORY;
+            item[0] = by[KEYS];
+        }
+        for (int64_t i = 0; i < of_payments->size; i++) add_to(item + 1 + i, by[PAID_KEYS + i], &overflow);
+    }
+    if (overflow) return 0;
+    if (sessions[of_sessions->count_at] > 0) flags |= COUNTS;
+    for (int64_t i = 0; i < payments.count; i++) {
+        const int64_t *item = payments.items + i * payments.stride;
+        if (item[1 + of_payments->count_at]) flags |= COUNTS;
+        if (is_same(*name_at(&run->currency_names, item[0]), own)) flags &= ~LACKS;
+    }
+    return put_figures(run, &payments, sessions, of_sessions->size) ? flags : NO_MEMORY;
+}
+
+static int fold_counts(Run *run, const int64_t *cell, Text value, int64_t width) {
+    Cursor c;
+    int64_t *slots = allocate(&run->arena, width * 8), count;
+    int overflow = 0;
+    if (slots == NULL) return NO_MEMORY;
+    memset(slots, 0, (size_t)width * 8);
+    if (value.length > 0 && !(get_head(&c, value, CELL_KEYS) && get_sums(&c, slots, width, &count) && count == width && c.at == c.end)) return 0;
+    for (int64_t next = cell[CELL_KEYS]; next;) {
+        const Link *link = (const Link *)run->links.data + next - 1;
+        const int64_t *by = difference_at(run, BY_SLOT, link->index);
+        add_to(slots + (by[3] - cell[2] * width), by[KEYS], &overflow);
+        next = link->next;
+    }
+    if (overflow) return 0;
+    if (!reserve(&run->rows, 2 * MOST_HEAD + width * INTEGER_BYTES)) return NO_MEMORY;
+    Out o = {run->rows.data + run->rows.used};
+    put_head(&o, CELL_KEYS);
+    put_sums(&o, slots, width);
+    run->rows.used = o.at - run->rows.data;
+    return TAKEN;
+}
+
+/* Differences of a cell that is left, as if of a set of its group alone; 0 without memory. */
+static int leave_cell(Run *run, const int64_t *cell) {
+    Text group = *name_at(&run->group_names, cell[1]);
+    Out o = {allocate(&run->arena, group.length + 3)};
+    const uint8_t *from = o.at;
+    if (from == NULL) return 0;
+    put_array(&o, 1);
+    put_text(&o, group);
+    int64_t set = number_of(&run->group_sets, (Text){from, o.at - from});
+    if (set < 0) return 0;
+    for (int64_t next = cell[CELL_KEYS]; next;) {
+        const Link *link = (const Link *)run->links.data + next - 1;
+        const int64_t *by = difference_at(run, link->kind, link->index);
+        for (int64_t i = 0; i < run->differences[link->kind].width; i++)
+            if (!push(run->left + link->kind, i == 2 ? set : by[i])) return 0;
+        next = link->next;
+    }
+    return 1;
+}
+
+/* Tell of a cell's payments; 0 without memory. */
+static int count_payments(Run *run, const int64_t *cell) {
+    for (int64_t next = cell[CELL_KEYS]; next;) {
+        const Link *link = (const Link *)run->links.data + next - 1;
+        const int64_t *by = difference_at(run, link->kind, link->index);
+        next = link->next;
+        if (link->kind != PAID) continue;
+        const int64_t row[] = {cell[0], by[KEYS], cell[2], by[PAID_KEYS + run->rules.payments.n.count_at]};
+        for (int i = 0; i < 4; i++)
+            if (!push(&run->paid, row[i])) return 0;
+    }
+    return 1;
+}
+
+/*
+ * `values`: those of the cells, as before; `widths` as before; `currencies`: the own one of each operator, one after the other, of these lengths; `paid_table`: the
+ * table of figures in which payments are counted by currency. `flags`: of each cell: TAKEN, else its differences are among those that are left; COUNTS: something
+ * counts in it; LACKS: it has no sums in the operator's own currency. `results`: addresses and sizes of: rows, their ends, sets of groups, their ends, currencies,
+ * their ends, differences that are left of payments, of sessions, of counts, then (operator, currency, period, number of payments) for each difference of a
+ * cell of ALL that was taken.
+ */
+int32_t stream_app_upserts_fold(
+    Run *run, const uint8_t *values, const int64_t *lengths, const int64_t *widths, const uint8_t *currencies, const int64_t *currency_lengths, int64_t paid_table,
+    uint8_t *flags, int64_t *results) {
+    const Rules *rules = &run->rules;
+    int64_t count = 0;
+    Text *own = allocate(&run->arena, run->operator_count * (int64_t)sizeof(Text));
+    if (own == NULL) return NO_MEMORY;
+    for (int64_t i = 0; i < run->operator_count; currencies += currency_lengths[i], i++) own[i] = (Text){currencies, currency_lengths[i]};
+    run->rows.used = run->row_ends.used = run->groups.used = run->group_ends.used = run->names.used = run->ends.used = 0;
+    for (int64_t table = 0; table < rules->figure_count + rules->count_count; table++)
+        for (int64_t i = 0; i < run->cells[table].table.used; i++, count++) {
+            const int64_t *cell = (const int64_t *)run->cells[table].rows.data + i * CELL_WIDTH;
+            Text value = {values, lengths[count]};
+            values += lengths[count];
+            int found = table < rules->figure_count ? fold_figures(run, cell, value, own[cell[0]]) : fold_counts(run, cell, value, widths[table - rules->figure_count]);
+            if (found == NO_MEMORY || !push(&run->row_ends, run->rows.used)) return NO_MEMORY;
+            flags[count] = (uint8_t)found;
+            if (!found && !leave_cell(run, cell)) return NO_MEMORY;
+            if (found && table == paid_table && is_same(*name_at(&run->group_names, cell[1]), (Text){(const uint8_t *)"ALL", 3}) && !count_payments(run, cell)) return NO_MEMORY;
+        }
+    if (!put_names(&run->groups, &run->group_ends, &run->group_sets) || !put_names(&run->names, &run->ends, &run->currency_names)) return NO_MEMORY;
+    const Buffer *told[] = {&run->rows, &run->row_ends, &run->groups, &run->group_ends, &run->names, &run->ends};
+    for (int i = 0; i < 6; i++) tell(results + 2 * i, told[i]);
+    for (int kind = 0; kind < KINDS; kind++) tell(results + 12 + 2 * kind, count ? run->left + kind : &run->differences[kind].rows);
+    tell(results + 18, &run->paid);
     return DONE;
 }

@@ -1,48 +1,54 @@
 """Sessions, payments and memberships applied to rows as bytes, without the interpreter's lock: what domain.ledger does with the same events, entity by entity.
 
-`left` are entities with anything unusual, which go the ledger's own way (upserts.c says which). Figures and tables are told to the library as numbers,
-so that those that are added need no C; where one of them is no sum of fields, or a table of another kind, all goes the ledger's way.
+`left` are entities with anything unusual, which go the ledger's own way, and so do the differences of cells that are (upserts.c says which). Figures and
+tables are told to the library as numbers, so that those that are added need no C; where one of them is no sum of fields, or a table of another kind, all goes
+the ledger's way.
 """
 
 import ctypes
 import logging
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
-from itertools import chain, compress, pairwise
+from itertools import accumulate, chain, compress, pairwise
 from operator import add
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from stream_app.domain import tables
-from stream_app.domain.cells import Customer
+from stream_app.domain.cells import CellKey, Customer
 from stream_app.domain.events import Events, Row
 from stream_app.domain.local_time import Zone, zone
 from stream_app.domain.rules import Groups, Rule, kept
+from stream_app.domain.steps import in_steps
 from stream_app.domain.sums import PAYMENT_SUMS, SESSION_SUMS, Adder, Layout
-from stream_app.domain.tables import CountTable, FigureTable
+from stream_app.domain.tables import MONTHLY, CountTable, FigureTable, Table
 from stream_app.domain.working import Working
+from stream_app.domain.working_cells import STEP_CELLS
 from stream_app.formats import rows
-from stream_app.kernel.library import address, address_of_bytes, load
+from stream_app.kernel.encoded_cells import EncodedCells, Load
+from stream_app.kernel.library import address, address_of_bytes, load, numbers_at, texts_at
 
 log = logging.getLogger(__name__)
-
-Load = Callable[[Sequence[bytes]], Sequence[bytes | None]]
 
 _DAY_QUARTERS: Final = 96
 _DAYS: Final = 8192  # of the tables of an instant: 22 years
 _TERMS_MAX: Final = 4
 _TOO_LARGE: Final = -2
-_RESULTS: Final = 18  # numbers, at most
+_RESULTS: Final = 20  # numbers, at most, besides one for each table
 _MOVED_BY: Final = 1000  # days, of the first one of those tables
 _PAYMENT_KEY, _SESSION_KEY, _COUNT_KEY = 5, 4, 4  # numbers that name a difference, see upserts.c
+_PAID: Final = 4  # numbers that tell of payments
+_COUNTS, _LACKS = 2, 4  # what is said of a cell, in bits; 0: it is left
 
 _TEXT, _AT, _NUMBER = ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64
 _SIGNATURES: Final = {
     "begin": (_TEXT, _AT, _NUMBER, _TEXT, _AT, _NUMBER, _AT, _AT),
     "customers": (_AT, _TEXT, _AT, _AT, _AT, _NUMBER, _NUMBER, _NUMBER, _NUMBER, _AT),
     "apply": (_AT, _TEXT, _AT, _AT, _AT, _TEXT, _NUMBER, _NUMBER, _AT, _AT, _AT, _AT),
+    "cells": (_AT, _TEXT, _AT, _AT),
+    "fold": (_AT, _TEXT, _AT, _AT, _TEXT, _AT, _NUMBER, _AT, _AT),
     "end": (_AT,),
 }
 
@@ -149,7 +155,7 @@ def _customer_key(operator: str, customer: str) -> bytes:
 
 
 class NativeUpserts:
-    """Rows of one partition that a loaded library changed (domain.working.Upserts)."""
+    """Rows of one partition that a loaded library changed (domain.working_rows.Upserts)."""
 
     def __init__(self, library: ctypes.CDLL, stored: Load, layouts: "Sequence[array[int]]") -> None:
         self._library, self._stored, self._layouts = library, stored, layouts
@@ -160,6 +166,8 @@ class NativeUpserts:
         names += [table.prefix for table in counts]
         self._names = b"".join(bytes([len(name)]) + name.encode() for name in names)
         self._encoded: dict[bytes, bytes] = {}
+        self._tables: list[Table[Any]] = [*figures, *counts]
+        self.cells: dict[str, EncodedCells[Any]] = {table.name: EncodedCells(table, stored) for table in self._tables}
         for name, signature in _SIGNATURES.items():
             function = getattr(library, f"stream_app_upserts_{name}")
             function.argtypes, function.restype = signature, ctypes.c_int32
@@ -187,25 +195,36 @@ class NativeUpserts:
         return self.entities([key for key in self._encoded if key.startswith(entities)]), self.customers(names)
 
     def freeze(self) -> dict[bytes, bytes]:
-        """Rows that changed since the last freeze, by key; an empty value is a deletion."""
+        """Rows of entities and customers that changed since the last freeze, by key; an empty value is a deletion."""
         encoded, self._encoded = self._encoded, {}
         return encoded
 
+    def months(self) -> list[tuple[CellKey, bool]]:
+        """Those of groups that are here and changed since the last call, and whether anything counts in each."""
+        return self.cells[MONTHLY.name].take_counts() if MONTHLY.name in self.cells else []
+
     # -- applying
 
-    def upsert(self, work: Working, parts: Sequence[Events], rules: Mapping[str, Sequence[Rule]]) -> Sequence[Events]:
-        """Apply parts of these kinds, as they stand in frames; what is left of them."""
+    def upserting(
+        self, work: Working, parts: Sequence[Events], rules: Mapping[str, Sequence[Rule]]
+    ) -> Generator[None, None, Sequence[Events]]:
+        """Apply parts of these kinds, as they stand in frames, in steps; what is left of them."""
         operators = list(dict.fromkeys(part.operator for part in parts))
         for name, customer in work.give_customers(operators).items():
             customer_row = kept(customer)
             self._encoded[_customer_key(*name)] = rows.DELETED if customer_row is None else rows.encode(customer_row)
         run = _Run(self._library, operators, parts)
         try:
-            return self._upsert(run, work, rules)
+            left = self._upsert(run, work)
+            if left is None:
+                return parts
+            yield from self._fold(run, work, rules)
+            return left
         finally:
             run.end()
 
-    def _upsert(self, run: "_Run", work: Working, rules: Mapping[str, Sequence[Rule]]) -> Sequence[Events]:
+    def _upsert(self, run: "_Run", work: Working) -> Sequence[Events] | None:
+        """Change entities and customers; the events that are left. None: nothing was changed."""
         entities = run.begin()
         values = self._values(entities, work.entities)
         found = [work.operators[name] for name in run.operators]
@@ -219,12 +238,11 @@ class NativeUpserts:
             self._values(customers, {}), self._layouts, self._names, len(self._figures_at), len(self._counts), firsts
         )
         if changes is None:
-            return run.parts
+            return None
         keys = list(compress(chain(entities, customers), changes.changed))
         self._encoded.update(zip(keys, changes.rows, strict=True))
         for key in keys if work.entities else ():
             work.entities.pop(key, None)
-        self._add(run.operators, changes, rules)
         return run.left(changes.left)
 
     def _values(self, keys: Sequence[bytes], objects: Mapping[bytes, Row | None]) -> list[bytes]:
@@ -239,37 +257,104 @@ class NativeUpserts:
             out[index] = value or rows.DELETED
         return out  # type: ignore[return-value]  # no None is left
 
-    def _add(self, operators: Sequence[str], changes: "_Changes", rules: Mapping[str, Sequence[Rule]]) -> None:
-        """Add differences to those of the rules."""
-        groups, currencies = [_groups(some) for some in changes.groups], [name.decode() for name in changes.currencies]
-        own = [rules[name] for name in operators]
-        for table, operator, group_set, period, currency, *sums in changes.payments:
-            payments = own[operator][self._figures_at[table]].payments  # type: ignore[attr-defined]  # of a FigureRule
+    def _fold(self, run: "_Run", work: Working, rules: Mapping[str, Sequence[Rule]]) -> Iterator[None]:
+        """Add differences to cells; those of cells that are left, to `rules`."""
+        widths = [table.width for table in self._counts]
+        named = run.cells("".join(table.prefix for table in self._tables), widths)
+        values: list[bytes] = []
+        for table, cells in zip(self._tables, named, strict=True):
+            for some in in_steps(range(len(cells.keys)), STEP_CELLS):
+                start, end = some[0], some[-1] + 1
+                values += self._cell_values(work, table, cells.keys[start:end], cells.names[start:end])
+                yield
+        currencies = [work.operators[name].currency.encode() for name in run.operators]
+        paid_table = self._figures.index(MONTHLY) if MONTHLY in self._figures else -1
+        folded = run.fold(values, widths, self._layouts, currencies, paid_table)
+        start = 0
+        for table, cells in zip(self._tables, named, strict=True):
+            end = start + len(cells.keys)
+            self._put(table, cells, folded.rows[start:end], folded.flags[start:end])
+            start = end
+        currencies_ = [name.decode() for name in folded.currencies]
+        for operator, currency, month, count in folded.paid:
+            work.count_payments(run.operators[operator], currencies_[currency], month, count)
+        self._add(run.operators, folded, currencies_, rules)
+
+    def _cell_values(
+        self, work: Working, table: Table[Any], keys: Sequence[bytes], names: Sequence[CellKey]
+    ) -> list[bytes]:
+        """Rows of cells, after everything that was applied; empty where there is none. Those that are objects are handed over."""
+        encoded = self.cells[table.name]
+        for name, cell in work.cells[table.name].give(names).items():
+            encoded.put(name, cell)
+        return [row or rows.DELETED for row in encoded.load(keys)]
+
+    def _put(self, table: Table[Any], cells: "_Cells", rows_: Sequence[bytes], flags: bytes) -> None:
+        """Hold changed rows of cells."""
+        encoded = self.cells[table.name]
+        changed = zip(cells.keys, zip(cells.names, rows_, strict=True), strict=True)
+        encoded.changed.update(compress(changed, flags))
+        for key, flag in zip(cells.keys, flags, strict=True) if isinstance(table, FigureTable) else ():
+            if flag:
+                (encoded.lacking.add if flag & _LACKS else encoded.lacking.discard)(key)
+                if table is MONTHLY:
+                    encoded.counts[key] = bool(flag & _COUNTS)
+
+    def _add(
+        self,
+        operators: Sequence[str],
+        left: "_Folded",
+        currencies: Sequence[str],
+        rules: Mapping[str, Sequence[Rule]],
+    ) -> None:
+        """Add differences that are left to those of the rules."""
+        groups = [_groups(some) for some in left.groups]
+        for table, operator, group_set, period, currency, *sums in left.payments:
+            payments = rules[operators[operator]][self._figures_at[table]].payments  # type: ignore[attr-defined]  # of a FigureRule
             key = groups[group_set], period, currencies[currency]
             payments[key] = list(map(add, payments[key], sums)) if key in payments else sums
-        for table, operator, group_set, period, *sums in changes.sessions:
-            sessions = own[operator][self._figures_at[table]].sessions  # type: ignore[attr-defined]  # of a FigureRule
+        for table, operator, group_set, period, *sums in left.sessions:
+            sessions = rules[operators[operator]][self._figures_at[table]].sessions  # type: ignore[attr-defined]  # of a FigureRule
             place = groups[group_set], period
             sessions[place] = list(map(add, sessions[place], sums)) if place in sessions else sums
-        for table, operator, group_set, at, by in changes.counts:
+        for table, operator, group_set, at, by in left.counts:
             period, slot = divmod(at, self._counts[table].width)
-            own[operator][self._counts_at[table]].counts[groups[group_set], period][slot] += by  # type: ignore[attr-defined]  # of a CountRule
+            rule = rules[operators[operator]][self._counts_at[table]]
+            rule.counts[groups[group_set], period][slot] += by  # type: ignore[attr-defined]  # of a CountRule
 
 
 class _Changes(NamedTuple):
-    """What a run changes. `changed`: a byte for each entity, then each customer, 1 where it has a row in `rows`; `left`: for each event.
+    """What a run changes of entities and customers.
 
-    The rest are differences, each with numbers that name it, see upserts.c.
+    `changed`: a byte for each entity, then each customer, 1 where it has a row in `rows`; `left`: for each event.
     """
 
     changed: bytes
     left: bytes
     rows: list[bytes]
+
+
+class _Cells(NamedTuple):
+    """Cells of a table that a run concerns: keys of their rows, and their names."""
+
+    keys: list[bytes]
+    names: list[CellKey]
+
+
+class _Folded(NamedTuple):
+    """Rows of cells, and what is said of each (see upserts.c). `paid`: operator, currency, month, by how many payments.
+
+    The rest are differences of cells that are left, each with numbers that name it.
+    """
+
+    rows: list[bytes]
+    flags: bytes
     groups: list[bytes]
     currencies: list[bytes]
     payments: list[list[int]]
     sessions: list[list[int]]
     counts: list[list[int]]
+    paid: list[list[int]]
 
 
 class _Run:
@@ -318,7 +403,7 @@ class _Run:
         self._run, self._events, self._entities, names_at, size, ends_at = results[:6]
         if failed:
             raise MemoryError
-        return _texts(names_at, size, ends_at, self._entities)
+        return texts_at(names_at, size, ends_at, self._entities)
 
     def customers(
         self, values: Sequence[bytes], operators: Sequence[tuple[int, int]], times: _Times, known_from: int
@@ -340,7 +425,7 @@ class _Run:
         self._customers, names, size, ends, missing, missing_count = results[:6]
         for index, day in _rows_of(missing, 16 * missing_count, 2):
             times.fill(index, day)
-        return _texts(names, size, ends, self._customers)
+        return texts_at(names, size, ends, self._customers)
 
     def apply(
         self,
@@ -373,19 +458,58 @@ class _Run:
             return None
         if failed:
             raise MemoryError
-        payments, sessions = (numbers[0] for numbers in layouts)  # the first number: how many sums
-        changed_rows, groups, currencies = (
-            _texts(results[at], results[at + 1], results[at + 2], results[at + 3] // 8) for at in (0, 4, 8)
+        changed_rows = texts_at(results[0], results[1], results[2], results[3] // 8)
+        return _Changes(bytes(changed[:-1]), bytes(left[:-1]), changed_rows)
+
+    def cells(self, prefixes: str, widths: Sequence[int]) -> list[_Cells]:
+        """The cells that differences concern, by table; `widths`: slots of a period, by table of counts."""
+        results = array("q", bytes(8 * (_RESULTS + len(prefixes))))
+        failed = self._library.stream_app_upserts_cells(
+            self._run, prefixes.encode(), self._numbers(widths), address(results)
         )
-        return _Changes(
-            bytes(changed[:-1]),
-            bytes(left[:-1]),
-            changed_rows,
+        if failed:
+            raise MemoryError
+        by_table = results[8 : 8 + len(prefixes)]
+        count = sum(by_table)
+        keys = texts_at(results[0], results[1], results[2], count)
+        groups = [group.decode() for group in texts_at(results[4], results[5], results[6], results[7])]
+        numbers = numbers_at(results[3], 24 * count)
+        operators = map(self.operators.__getitem__, numbers[0::3])
+        names = list(map(CellKey, operators, map(groups.__getitem__, numbers[1::3]), numbers[2::3]))
+        ends = list(accumulate(by_table, initial=0))
+        return [_Cells(keys[start:end], names[start:end]) for start, end in pairwise(ends)]
+
+    def fold(
+        self,
+        values: Sequence[bytes],
+        widths: Sequence[int],
+        layouts: "Sequence[array[int]]",
+        currencies: Sequence[bytes],
+        paid_table: int,
+    ) -> _Folded:
+        """Add differences to the cells, where they have these `values`; `currencies`: the own one of each operator."""
+        results = array("q", bytes(8 * _RESULTS))
+        flags = bytearray(len(values) + 1)
+        failed = self._library.stream_app_upserts_fold(
+            *(self._run, self._bytes(values), self._numbers(map(len, values)), self._numbers(widths)),
+            *(self._bytes(currencies), self._numbers(map(len, currencies)), paid_table),
+            *(address_of_bytes(flags), address(results)),
+        )
+        if failed:
+            raise MemoryError
+        payments, sessions = (numbers[0] for numbers in layouts)  # the first number: how many sums
+        folded, groups, currencies = (
+            texts_at(results[at], results[at + 1], results[at + 2], results[at + 3] // 8) for at in (0, 4, 8)
+        )
+        return _Folded(
+            folded,
+            bytes(flags[:-1]),
             groups,
             currencies,
             _rows_of(results[12], results[13], _PAYMENT_KEY + payments),
             _rows_of(results[14], results[15], _SESSION_KEY + sessions),
             _rows_of(results[16], results[17], _COUNT_KEY + 1),
+            _rows_of(results[18], results[19], _PAID),
         )
 
     def left(self, events: bytes) -> list[Events]:
@@ -412,18 +536,7 @@ def _only(part: Events, indexes: Sequence[int]) -> Events:
     return Events(part.operator, part.kind, ids, keys, found, raws, part.again)
 
 
-def _texts(at: int, size: int, ends_at: int, count: int) -> list[bytes]:
-    """Texts that lie one after the other, each to its end."""
-    text, ends = ctypes.string_at(at, size) if size else b"", array("q", (0,))
-    if count:
-        ends.frombytes(ctypes.string_at(ends_at, 8 * count))
-    return [text[start:end] for start, end in pairwise(ends)]
-
-
 def _rows_of(at: int, size: int, width: int) -> list[list[int]]:
     """Numbers, so many to a row."""
-    numbers = array("q")
-    if size:
-        numbers.frombytes(ctypes.string_at(at, size))
-    found = numbers.tolist()
+    found = numbers_at(at, size)
     return [found[start : start + width] for start in range(0, len(found), width)]

@@ -138,7 +138,7 @@ def _of_frozen(frozen: Frozen) -> Iterator[Sequence[tuple[bytes, object]]]:
         yield [(rows.group_key(*name), group) for name, group in groups]
     for table in TABLES:
         for cells in in_steps(frozen.cells[table.name].items(), _STEP_ROWS):
-            yield [(rows.cell_key(table, key), cell) for key, cell in cells]
+            yield [(rows.cell_key(table, key), cell) for key, cell in cells if type(cell) is not bytes]
 
 
 def encoding(frozen: Frozen) -> Generator[None, None, dict[bytes, bytes]]:

@@ -5,7 +5,7 @@ that nobody published are found again by their versions, so none is forgotten by
 """
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -15,8 +15,9 @@ from stream_app.domain.errors import Reason, Rejection
 from stream_app.domain.events import PARTITIONS_MAX
 from stream_app.domain.ledger import LateEvent
 from stream_app.domain.steps import in_steps
-from stream_app.domain.tables import TABLES
+from stream_app.domain.tables import TABLES, Table
 from stream_app.domain.working import Working
+from stream_app.kernel.result_records import NativeResultRecords, new_result_records
 from stream_app.partition.conf import Conf
 from stream_app.partition.frozen_rows import FrozenRows
 from stream_app.partition.traces import Traces
@@ -38,6 +39,11 @@ class Outbox:
     def __init__(self, conf: Conf, partition: int, partitions: Mapping[str, int]) -> None:
         self._topics, self._partition, self._partitions = conf.topics, partition, partitions
         self._results = ResultRecords(conf.ce_type_prefix, conf.ce_source)
+        self._native: dict[str, NativeResultRecords] = {}
+        for table in TABLES if conf.native else ():
+            made = new_result_records(table, partition, partitions[conf.topics.results[table.name]])
+            if made is not None:
+                self._native[table.name] = made
         self._letters: list[tuple[int, Record]] = []  # with the offset behind the frame
         self._cells: dict[str, set[CellKey]] = {table.name: set() for table in TABLES}
 
@@ -87,15 +93,35 @@ class Outbox:
             unpublished = self._cells[table.name]
             keys = list(islice(unpublished, _PUBLISHED_MAX))
             for some in in_steps(keys, _STEP_RECORDS):
-                cells.load(some)
-                for key in some:
+                rest = some if traces is not None else self._publish_rows(table, some, work, out)
+                for key, cell in zip(rest, cells.peek(rest), strict=True):
                     operator = work.operators[key.operator]
-                    found = self._results.of(table, operator, key, cells.get(key), self._partition)
+                    found = self._results.of(table, operator, key, cell, self._partition)
                     if traces is not None:
                         found = traces.marked(topic, key.operator, found)
                     self._gather(out, topic, found)
                 yield
             unpublished.difference_update(keys)
+
+    def _publish_rows(
+        self, table: Table[Any], keys: Sequence[CellKey], work: Working, out: Records
+    ) -> Sequence[CellKey]:
+        """Add records of those of the cells that are known as rows; the others, in no order."""
+        native = self._native.get(table.name)
+        if native is None:
+            return keys
+        rows = work.cells[table.name].peek_rows(keys)
+        known = [(key, row) for key, row in zip(keys, rows, strict=True) if row]
+        if not known:
+            return keys
+        names = [key for key, _ in known]
+        timezones = [work.operators[key.operator].timezone for key in names]
+        made, left = native.of(names, timezones, [row for _, row in known])
+        topic = self._topics.results[table.name]
+        for one in made:
+            record = self._results.made(table, one.key, one.value, one.id, one.as_of)
+            out.setdefault((topic, one.partition), []).append(record)
+        return [*(key for key, row in zip(keys, rows, strict=True) if not row), *(names[index] for index in left)]
 
     def send_letters(self, out: Records) -> None:
         """Add all dead letters."""

@@ -114,7 +114,7 @@ class PartitionState:
     @property
     def cells(self) -> int:
         """How many cells have changed since the last freeze."""
-        return sum(len(cells.changed) for cells in self._ledger.work.cells.values())
+        return sum(map(len, self._ledger.work.cells.values()))
 
     # -- applying
 

@@ -53,11 +53,11 @@ class _Kind:
 
     def record(self, key: bytes, value: bytes | None, version: int | str, as_of: str) -> Record:
         """A record; version: what makes it another one than the key's last."""
-        own: Headers = [
-            ("ce_id", b"%b@%b" % (key, str(version).encode())),
-            ("ce_subject", key),
-            ("ce_time", as_of.encode()),
-        ]
+        return self.with_id(key, value, b"%b@%b" % (key, str(version).encode()), as_of)
+
+    def with_id(self, key: bytes, value: bytes | None, id_: bytes, as_of: str) -> Record:
+        """The same, with its `ce_id`."""
+        own: Headers = [("ce_id", id_), ("ce_subject", key), ("ce_time", as_of.encode())]
         return Record(key, value, self._constant + own)
 
 
@@ -86,6 +86,10 @@ class ResultRecords:
             kind.record(_key(table, key, currency), _encode(value), cell.version, as_of)
             for currency, value in values.items()
         ]
+
+    def made(self, table: Table[Any], key: bytes, value: bytes, id_: bytes, as_of_ms: int) -> Record:
+        """A record of which key, value and `ce_id` are made already."""
+        return self._kinds[table.name].with_id(key, value, id_, iso_ms(as_of_ms))
 
     def tombstones(self, table: Table[C], key: CellKey, cell: C, version: int, as_of_ms: int) -> list[Record]:
         """Records of a cell that left retention, one for each that it had; version: above its last one."""
