@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 _CHUNK = 4000  # records decoded without letting other work in: some 20 ms
 _time = itemgetter(TIME)
+_partition_of = lru_cache(20_000)(partition_for)  # of operators, whose records come again and again
 _MARGIN = 3 * 96  # quarter hours: more than zones, clocks and delays differ
 _CLOCK_POLL_S = 0.5
 _NATIVE = {SESSIONS, PAYMENTS, CUSTOMER_GROUPS}  # source topics that `reader` knows
@@ -221,7 +223,7 @@ class Ingest:
         """Parts by the events partition of their operators."""
         parts: dict[int, list[EncodedPart]] = {}
         for operator, part in taken.parts:
-            parts.setdefault(partition_for(operator, self._conf.events_partitions), []).append(part)
+            parts.setdefault(_partition_of(operator, self._conf.events_partitions), []).append(part)
         return parts
 
     def _stream_clock(self, by_kind: Mapping[int, Mapping[str, SourceEvents]]) -> int:
