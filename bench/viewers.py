@@ -22,7 +22,7 @@ from stream_app.domain.events import ALL
 from stream_app.domain.tables import MONTHLY
 from stream_app.local.errors import LocalError
 from stream_app.sinks.lua import PUT
-from stream_app.sinks.redis_keys import document_key, updates_channel
+from stream_app.sinks.redis_keys import document_key, seen_key, updates_channel
 
 VIEWERS: Final = 1_000
 _CHANGES: Final = 20
@@ -61,16 +61,24 @@ def _change(store: "redis.Redis[bytes]", viewers: "Viewers", operator: str) -> l
     viewers.forget()
     pause_until = time.monotonic() + _PAUSE_S
     viewers.read(lambda: time.monotonic() > pause_until, lambda: None)
-    key = document_key(MONTHLY, operator, ALL)
-    document: dict[str, Any] = orjson.loads(store.get(key) or b"")
-    document["version"] += 1
-    body = orjson.dumps(document)
-    store.eval(PUT.text, 1, key, body, document["version"], updates_channel(operator))
+    version = raise_version(store, operator)
     begun, waits = time.perf_counter(), []
-    mark = b'"version":%d' % document["version"]
+    mark = b'"version":%d' % version
     viewers.forget()
     viewers.read(lambda: len(waits) == VIEWERS, lambda: waits.append(time.perf_counter() - begun), mark)
     return waits
+
+
+def raise_version(store: "redis.Redis[bytes]", operator: str) -> int:
+    """Write the operator's document with the next version, which it has then, as a worker does. `Raises` LocalError where Redis refuses it."""
+    key, seen = document_key(MONTHLY, operator, ALL), seen_key(operator)
+    document: dict[str, Any] = orjson.loads(store.get(key) or b"")
+    version: int = document["version"] + 1
+    state = max(version, int(store.get(seen) or 0))
+    body = orjson.dumps(document | {"version": version})
+    if store.eval(PUT.text, 2, key, seen, body, version, state, updates_channel(operator)) != 1:
+        raise LocalError(f"viewers: Redis did not take version {version} of {key}")
+    return version
 
 
 class Viewers:

@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from config.settings import Settings, load
+from stream_app import memory
 from stream_app.access.errors import AccessError
 from stream_app.access.tls import check_certificate
 from stream_app.api.app import create_app
@@ -50,6 +51,7 @@ def command() -> None:
         app = create_app(settings, ending=ending)
     except NotBuilt as error:
         raise LocalError(f"{error}.") from None
+    memory.leave_out_start()
     _Server(server_config(app, **tls), ending).run(sockets=[listening])
 
 
