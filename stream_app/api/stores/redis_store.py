@@ -30,17 +30,18 @@ class RedisDocumentStore:
         self._waiting: dict[str, list[asyncio.Future[tuple[bytes | None, AsOf]]]] = {}
         self._under_way: set[asyncio.Task[None]] = set()
         self._scheduled = False
+        self._loop: asyncio.AbstractEventLoop | None = None  # to ask for it costs a system call
 
     async def read(self, keys: Sequence[str]) -> ReadResult:
-        """Documents by key, with the as-of of the oldest of their batches."""
-        loop = asyncio.get_running_loop()
+        """Documents by key, with the as-of of the oldest of their batches. Always of one event loop."""
+        loop = self._loop = self._loop or asyncio.get_running_loop()
         futures = []
         for key in keys:
             future: asyncio.Future[tuple[bytes | None, AsOf]] = loop.create_future()
             self._waiting.setdefault(key, []).append(future)
             futures.append(future)
         self._schedule(loop)
-        found = await asyncio.gather(*futures)
+        found = [await futures[0]] if len(futures) == 1 else await asyncio.gather(*futures)
         return ReadResult([document for document, _ in found], found[0][1])
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
