@@ -11,12 +11,14 @@ from stream_app.formats.generations import Generation
 from stream_app.ports.records import Batch
 
 _POLL_MS: Final = 1000
+_FETCH_MS: Final = 20
 _LOOK_S: Final = 5.0  # between two looks for a topic that does not exist yet
 
 
 async def read(kafka: KafkaAccess, topic: str) -> list[Generation]:
     """All generations that the topic tells of. `Raises` KafkaError."""
-    consumer = AIOKafkaConsumer(**kafka.aiokafka(), enable_auto_commit=False)
+    # A fetch that finds nothing holds up what is asked behind it on its connection, half a second by default, and each start waits for that.
+    consumer = AIOKafkaConsumer(**kafka.aiokafka(), enable_auto_commit=False, fetch_max_wait_ms=_FETCH_MS)
     try:
         await consumer.start()
         if topic not in await consumer.topics():
