@@ -101,7 +101,8 @@ class Lane:
         position = position_of(row, self._conf, self._name, where)
         topics = self._conf.topics
         names = (*topics.results.values(), topics.dead_letters)
-        partitions = {topic: await self._log.partitions(topic) for topic in names}
+        counts = await asyncio.gather(*map(self._log.partitions, names))
+        partitions = dict(zip(names, counts, strict=True))
         self.frontiers = Frontiers(position.as_of, position.offset)
         keeps_past = not (self.muted and where.first)
         self._state = PartitionState(
