@@ -1,4 +1,4 @@
-/* msgpack, as frames and rows hold it: reading with bounds, and writing each integer in its shortest form. */
+/* msgpack, as frames and rows hold it: reading with bounds, and writing each integer in its shortest form; and numbers as text. */
 
 #ifndef STREAM_APP_MSGPACK_H
 #define STREAM_APP_MSGPACK_H
@@ -205,5 +205,22 @@ static inline void put_count(Out *o, int64_t count, int short_head, int head) {
 static inline void put_array(Out *o, int64_t count) { put_count(o, count, 0x90, 0xdc); }
 
 static inline void put_map(Out *o, int64_t count) { put_count(o, count, 0x80, 0xde); }
+
+/* -- numbers as text */
+
+static inline void put_digits(Out *o, uint64_t number, int least) {
+    uint8_t digits[20];
+    int count = 0;
+    while (number > 0 || count < least) {
+        digits[count++] = (uint8_t)('0' + number % 10);
+        number /= 10;
+    }
+    while (count > 0) byte(o, digits[--count]);
+}
+
+static inline void put_number(Out *o, int64_t number) {
+    if (number < 0) byte(o, '-');
+    put_digits(o, number < 0 ? -(uint64_t)number : (uint64_t)number, 1);
+}
 
 #endif

@@ -11,7 +11,7 @@ enum { ROW_MARK = 2 }; /* formats/rows.py */
 enum { COUNT_FIELDS = 3, FIGURE_FIELDS };
 enum { NO_MEMORY = -1 };
 enum { NUMBER_BYTES = 48, HEAD_BYTES = 512, SUMS_MAX = 64, SLOTS_MAX = 4096 };
-enum { CURRENCYS_DIGITS = -2, BARE = -1, DIGITS_MAX = 18 }; /* of a figure: those of the currency; it stands without quotes */
+enum { CURRENCYS_DIGITS = -2, BARE = -1 }; /* of a figure: those of the currency; it stands without quotes */
 
 static const int64_t LAST_MS = INT64_C(253402300799999); /* 9999-12-31T23:59:59.999Z */
 
@@ -45,21 +45,6 @@ typedef struct {
 } Made;
 
 static void put_word(Out *o, const char *word) { put_bytes(o, (Text){(const uint8_t *)word, (int64_t)strlen(word)}); }
-
-static void put_digits(Out *o, uint64_t number, int least) {
-    uint8_t digits[20];
-    int count = 0;
-    while (number > 0 || count < least) {
-        digits[count++] = (uint8_t)('0' + number % 10);
-        number /= 10;
-    }
-    while (count > 0) byte(o, digits[--count]);
-}
-
-static void put_number(Out *o, int64_t number) {
-    if (number < 0) byte(o, '-');
-    put_digits(o, number < 0 ? -(uint64_t)number : (uint64_t)number, 1);
-}
 
 /* Units of 10^-digits as a decimal. */
 static void put_decimal(Out *o, int64_t number, int64_t digits) {

@@ -367,7 +367,7 @@ typedef struct {
     Text *operator_ids;
     int64_t event_count, entity_count, customer_count, part_count, operator_count;
     Table entity_table, customer_table;
-    Buffer names, ends, missing, rows, row_ends, groups, group_ends, currencies;
+    Buffer names, ends, missing, rows, row_ends, groups, group_ends;
     Names group_sets, currency_names, group_names;
     Differences differences[KINDS]; /* named by KEYS numbers, and PAID_KEYS */
     Differences cells[2 * PARTS_MAX]; /* by table, of figures, then of counts: (operator, group, period), then the first and the last of its links, from 1 on */
@@ -402,7 +402,7 @@ void stream_app_upserts_end(Run *run) {
         block = next;
     }
     Buffer *buffers[] = {
-        &run->names, &run->ends, &run->missing, &run->rows, &run->row_ends, &run->groups, &run->group_ends, &run->currencies,
+        &run->names, &run->ends, &run->missing, &run->rows, &run->row_ends, &run->groups, &run->group_ends,
         &run->group_sets.texts, &run->currency_names.texts, &run->group_names.texts, &run->links, &run->paid, &run->set_places,
         &run->set_groups,
     };
@@ -1108,17 +1108,6 @@ static int concern(Run *run, Differences *cells, int64_t kind, int64_t index, in
     return 1;
 }
 
-/* As a key of a row has it. */
-static void put_decimal(Out *o, int64_t number) {
-    uint8_t digits[20];
-    int count = 0;
-    uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
-    if (number < 0) byte(o, '-');
-    do digits[count++] = (uint8_t)('0' + rest % 10);
-    while (rest /= 10);
-    while (count > 0) byte(o, digits[--count]);
-}
-
 static int append_cell(Run *run, int prefix, const int64_t *cell) {
     Buffer *b = &run->names;
     Text operator_id = run->operator_ids[cell[0]], group = *name_at(&run->group_names, cell[1]);
@@ -1129,7 +1118,7 @@ static int append_cell(Run *run, int prefix, const int64_t *cell) {
     byte(&o, 0);
     put_bytes(&o, group);
     byte(&o, 0);
-    put_decimal(&o, cell[2]);
+    put_number(&o, cell[2]);
     b->used = o.at - b->data;
     return push(&run->ends, b->used);
 }
@@ -1178,7 +1167,7 @@ int32_t stream_app_upserts_cells(Run *run, const uint8_t *prefixes, const int64_
 
 /* -- fifth call: rows of cells */
 
-enum { TAKEN = 1, COUNTS = 2, LACKS = 4, CURRENCIES_MAX = 64, MOST_HEAD = 8 };
+enum { TAKEN = 1, COUNTS = 2, LACKS = 4, CURRENCIES_MAX = 64 };
 
 /* Integers of a list; of fewer figures, from before one was added: the others are as they are. */
 static int get_sums(Cursor *c, int64_t *out, int64_t most, int64_t *count) {
@@ -1225,9 +1214,9 @@ static int get_figures(Run *run, Text value, Part *payments, int64_t *sessions, 
 
 static int put_figures(Run *run, const Part *payments, const int64_t *sessions, int64_t session_count) {
     Buffer *b = &run->rows;
-    int64_t most = 4 * MOST_HEAD + session_count * INTEGER_BYTES;
+    int64_t most = 4 * HEAD_BYTES + session_count * INTEGER_BYTES;
     for (int64_t i = 0; i < payments->count; i++)
-        most += 2 * MOST_HEAD + payments->stride * INTEGER_BYTES + name_at(&run->currency_names, payments->items[i * payments->stride])->length;
+        most += 2 * HEAD_BYTES + payments->stride * INTEGER_BYTES + name_at(&run->currency_names, payments->items[i * payments->stride])->length;
     if (!reserve(b, most)) return 0;
     Out o = {b->data + b->used};
     put_head(&o, KEYS);
@@ -1293,7 +1282,7 @@ static int fold_counts(Run *run, const int64_t *cell, Text value, int64_t width)
         next = link->next;
     }
     if (overflow) return 0;
-    if (!reserve(&run->rows, 2 * MOST_HEAD + width * INTEGER_BYTES)) return NO_MEMORY;
+    if (!reserve(&run->rows, 2 * HEAD_BYTES + width * INTEGER_BYTES)) return NO_MEMORY;
     Out o = {run->rows.data + run->rows.used};
     put_head(&o, CELL_KEYS);
     put_sums(&o, slots, width);

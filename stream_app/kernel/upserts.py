@@ -267,18 +267,18 @@ class NativeUpserts:
                 start, end = some[0], some[-1] + 1
                 values += self._cell_values(work, table, cells.keys[start:end], cells.names[start:end])
                 yield
-        currencies = [work.operators[name].currency.encode() for name in run.operators]
+        own = [work.operators[name].currency.encode() for name in run.operators]
         paid_table = self._figures.index(MONTHLY) if MONTHLY in self._figures else -1
-        folded = run.fold(values, widths, self._layouts, currencies, paid_table)
+        folded = run.fold(values, widths, self._layouts, own, paid_table)
         start = 0
         for table, cells in zip(self._tables, named, strict=True):
             end = start + len(cells.keys)
             self._put(table, cells, folded.rows[start:end], folded.flags[start:end])
             start = end
-        currencies_ = [name.decode() for name in folded.currencies]
+        currencies = [name.decode() for name in folded.currencies]
         for operator, currency, month, count in folded.paid:
-            work.count_payments(run.operators[operator], currencies_[currency], month, count)
-        self._add(run.operators, folded, currencies_, rules)
+            work.count_payments(run.operators[operator], currencies[currency], month, count)
+        self._add(run.operators, folded, currencies, rules)
 
     def _cell_values(
         self, work: Working, table: Table[Any], keys: Sequence[bytes], names: Sequence[CellKey]
