@@ -30,6 +30,10 @@ class CellTable(RecoveringTable, Generic[C]):
         )
         self._table, self._lanes = table, lanes
 
+    async def on_start(self) -> None:
+        """The changelog is declared by table `ledger`, which starts first."""
+        await self.add_runtime_dependency(self.data)
+
     async def recover(self, partitions: set[int]) -> None:
         """Nothing to do: table `ledger` recovers the rows of all tables."""
 

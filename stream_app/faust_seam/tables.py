@@ -10,6 +10,8 @@ from aiokafka.errors import IllegalStateError
 from faust.tables import manager, recovery, table
 from mode import Service
 
+_AGENTS_S = 0.01  # between two looks
+
 
 class RecoveringTable(table.Table[Any, Any]):
     """A table whose partitions are those of one source topic."""
@@ -51,7 +53,24 @@ class Recovery(recovery.Recovery):
 
 
 class TableManager(manager.TableManager):
-    """Faust's TableManager, with this recovery."""
+    """Faust's TableManager, with this recovery, which starts as soon as agents read their topics."""
+
+    async def on_start(self) -> None:
+        """Start tables when each agent's topic is one that the app subscribes to: one that came later would be, after 45 s.
+
+        Faust waits a second for that, which each start of a worker would take longer.
+        """
+        while not self.should_stop and not self._subscribed() >= self._read_by_agents():
+            await self.sleep(_AGENTS_S)
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
+
+    def _subscribed(self) -> set[str]:
+        return {name for topic in self.app.topics for name in topic.topics}
+
+    def _read_by_agents(self) -> set[str]:
+        return {name for agent in self.app.agents.values() for name in agent.channel.topics}
 
     @property
     def recovery(self) -> Recovery:
