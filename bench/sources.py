@@ -1,5 +1,6 @@
 """How many source records a CPU-second `stream_app.sources.read` reads: python bench/sources.py."""
 
+import base64
 import io
 import json
 import random
@@ -10,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import fastavro
+from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory, timestamp_pb2
 
 from stream_app.domain.events import PAYMENT, SESSION
 from stream_app.kernel.source_records import SourceRecordsReader, new_reader
@@ -135,7 +137,38 @@ ORDER = _record(
     order=_record("Of", id="string", session="string"), closed=["null", _AT], currency="string", wh="int", total=_MONEY, voucher=_MONEY, revision="long",
 )  # fmt: skip
 _PARSED = fastavro.parse_schema(ORDER)
-SCHEMAS = {1: wire.schema("AVRO", json.dumps(ORDER))}
+
+
+def _message(name: str, **types: str) -> descriptor_pb2.DescriptorProto:
+    """A message; `types`: of its fields, a name with a capital letter is one of another message."""
+    made = descriptor_pb2.DescriptorProto(name=name)
+    for number, (field, of) in enumerate(types.items(), 1):
+        one = made.field.add(name=field, number=number, label=descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL)
+        if of[0] == ".":
+            one.type, one.type_name = descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE, of
+        else:
+            one.type = getattr(descriptor_pb2.FieldDescriptorProto, f"TYPE_{of.upper()}")
+    return made
+
+
+_ORDER_PROTO = descriptor_pb2.FileDescriptorProto(
+    name="order.proto", syntax="proto3", dependency=[timestamp_pb2.DESCRIPTOR.name],
+    message_type=[
+        _message(
+            "Order", merchant="string", driver=".Driver", state="string", opened=".google.protobuf.Timestamp", order=".Of", closed=".google.protobuf.Timestamp",
+            currency="string", wh="int32", total="string", voucher="string", revision="int64",
+        ),
+        _message("Driver", id="string"), _message("Of", id="string", session="string"),
+    ],
+)  # fmt: skip
+_pool = descriptor_pool.DescriptorPool()
+_pool.AddSerializedFile(timestamp_pb2.DESCRIPTOR.serialized_pb)
+_pool.AddSerializedFile(_ORDER_PROTO.SerializeToString())
+_Order = message_factory.GetMessageClass(_pool.FindMessageTypeByName("Order"))
+SCHEMAS = {
+    1: wire.schema("AVRO", json.dumps(ORDER)),
+    2: wire.schema("PROTOBUF", base64.b64encode(_ORDER_PROTO.SerializeToString()).decode()),
+}
 
 
 def avro_order() -> bytes:
@@ -145,6 +178,12 @@ def avro_order() -> bytes:
     out = io.BytesIO()
     fastavro.schemaless_writer(out, _PARSED, made | times)
     return wire.header(1) + out.getvalue()
+
+
+def protobuf_order() -> bytes:
+    """The same in Protobuf, with amounts as texts, as Protobuf has no decimals."""
+    made = json_format.ParseDict(order(lambda amount: f"{amount:.2f}"), _Order(), descriptor_pool=_pool)
+    return wire.header(2) + b"\0" + bytes(made.SerializeToString())
 
 
 def orders(topic: str) -> SourceTopic:
@@ -169,6 +208,19 @@ def main() -> None:
         "sessions by a map, in Avro": (
             mapped(load_topic((MAP + SESSION_MAP).replace("[topic]", '[topic]\nformat = "avro"').encode())),
             lambda _: avro_order(),
+        ),
+        "the same, in Protobuf": (orders('format = "protobuf"'), lambda _: protobuf_order()),
+        "sessions by a map, in Protobuf": (
+            mapped(load_topic((MAP + SESSION_MAP).replace("[topic]", '[topic]\nformat = "protobuf"').encode())),
+            lambda _: protobuf_order(),
+        ),
+        "sessions and payments by a map, in Protobuf": (
+            mapped(
+                load_topic(
+                    (MAP + SESSION_MAP + PAYMENT_MAP).replace("[topic]", '[topic]\nformat = "protobuf"').encode()
+                )
+            ),
+            lambda _: protobuf_order(),
         ),
         "sessions and payments by a map": (
             mapped(load_topic((MAP + SESSION_MAP + PAYMENT_MAP).encode())),

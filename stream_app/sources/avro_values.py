@@ -8,20 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-import msgspec
 import orjson
 from fastavro.read import LOGICAL_READERS
 
 from stream_app.sources.compiled_values import UncompiledError
 from stream_app.sources.exact import Fractional
-from stream_app.sources.json_values import number, shortest
+from stream_app.sources.json_values import as_parsed, number, shortest
 from stream_app.sources.lookups import OfBytes
 
 _BYTES_MAX: Final = 9  # of an integer: 63 bits; what is longer is left to `avro`
 _INT64: Final = 2**63
 DECIMAL_BYTES_MAX: Final = 1000  # what may have more digits than Python writes is left to `avro`
 _SYMBOLS_MAX: Final = 64  # of an enum whose index is one byte
-_parse = msgspec.json.Decoder(float_hook=Fractional).decode
 
 # By the unit of a time: how many pairs of bytes those of today take, 0 where they don't come in pairs; and how many make a millisecond.
 UNITS: Final = {"millis": (3, 1), "micros": (4, 1000), "nanos": (0, 1_000_000)}
@@ -115,7 +113,7 @@ def fixed_size(schema: Mapping[str, Any]) -> int:
 def told(kind: str, schema: dict[str, Any]) -> Callable[[Any], Any] | None:
     """What tells a value as JSON has it; None where it does not differ."""
     read = LOGICAL_READERS.get(f"{kind}-{schema.get('logicalType')}")
-    return None if read is None else lambda found: _parse(orjson.dumps(read(found, schema, None)))
+    return None if read is None else lambda found: as_parsed(read(found, schema, None))
 
 
 GIVEN: Final[Mapping[str, Any]] = {  # to a function of the lines of avro_objects.py

@@ -6,8 +6,9 @@ missing. An enum is its name, a Timestamp RFC 3339, a wrapper what it holds, byt
 """
 
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -26,7 +27,11 @@ from google.protobuf import (
 )
 from google.protobuf.descriptor import FieldDescriptor
 
-from stream_app.sources.json_values import NotOfSchemaError, ToJson, base64_text, number, shortest
+from stream_app.sources import protobuf_objects
+from stream_app.sources.compiled_values import UncompiledError
+from stream_app.sources.json_values import NotOfSchemaError, base64_text, number, shortest
+from stream_app.sources.objects import Node
+from stream_app.sources.protobuf_objects import Told
 from stream_app.sources.times import LAST_MS
 
 _KNOWN: Final = {
@@ -51,14 +56,14 @@ def _timestamp(found: Any) -> str:
     return f"{text}.{milliseconds:03d}Z" if milliseconds else f"{text}Z"
 
 
-def _wrapped(name: str) -> Callable[[Any], Any]:
+def _wrapped(name: str) -> Told:
     """Of a wrapper."""
-    own: Mapping[str, Callable[[Any], Any]] = {"Bytes": base64_text, "Double": number, "Float": shortest}
+    own: Mapping[str, Told] = {"Bytes": base64_text, "Double": number, "Float": shortest}
     of = own.get(name, _as_it_is)
     return lambda found: of(found.value)
 
 
-_OF_MESSAGE: Final[Mapping[str, Callable[[Any], Any]]] = {
+_OF_MESSAGE: Final[Mapping[str, Told]] = {
     "google.protobuf.Timestamp": _timestamp,
     "google.protobuf.Duration": lambda found: found.ToJsonString(),
     **{
@@ -69,38 +74,50 @@ _OF_MESSAGE: Final[Mapping[str, Callable[[Any], Any]]] = {
 }  # fmt: skip
 
 
-def reader(schema: str, others: Mapping[str, str]) -> ToJson:
-    """What reads messages of a schema, behind the indexes that name the message. Schemas are serialized descriptors of files, in base64.
+class Protobuf:
+    """A schema: messages of one of its types, behind the indexes that name the message. Schemas are serialized descriptors of files, in base64.
 
     `others`: those that it imports, by the names of the imports, each behind those that it imports itself. `Raises` NotOfSchemaError for a schema that can't be used.
     """
-    pool = descriptor_pool.DescriptorPool()
-    try:
-        for serialized in _KNOWN.values():
-            pool.AddSerializedFile(serialized)
-        for name, text in others.items():
-            if name not in _KNOWN:
-                _add(pool, name, text)
-        file = _add(pool, _ITSELF, schema)
-    except Exception as error:  # noqa: BLE001  # a schema of others may be wrong in any way
-        raise NotOfSchemaError(f"it is no schema of Protobuf: {error!r}") from None
-    types: dict[bytes, tuple[Any, Callable[[Any], Any]]] = {}
-    known: dict[str, Callable[[Any], Any]] = {}
 
-    def to_json(record: bytes) -> bytes:
+    def __init__(self, schema: str, others: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._pool = descriptor_pool.DescriptorPool()
+        try:
+            for serialized in _KNOWN.values():
+                self._pool.AddSerializedFile(serialized)
+            files = [_add(self._pool, name, text) for name, text in others.items() if name not in _KNOWN]
+            self._file = _add(self._pool, _ITSELF, schema)
+        except Exception as error:  # noqa: BLE001  # a schema of others may be wrong in any way
+            raise NotOfSchemaError(f"it is no schema of Protobuf: {error!r}") from None
+        self._are_texts_checked = all(file.syntax == "proto3" for file in [*files, self._file])
+        self._types: dict[bytes, tuple[Told, Told]] = {}
+        self._known: dict[str, Told] = {}
+
+    def to_json(self, record: bytes) -> bytes:
+        """What a message says, behind its indexes. `Raises` NotOfSchemaError."""
         try:
             indexes, at = _indexes(record)
-            found = types.get(record[:at])
+            found = self._types.get(record[:at])
             if found is None:
-                named = pool.FindMessageTypeByName(_name(file, indexes))
-                parse = message_factory.GetMessageClass(named).FromString
-                found = types[record[:at]] = parse, _object_of(named, known)
+                named = self._pool.FindMessageTypeByName(_name(self._file, indexes))
+                found = self._types[record[:at]] = _parser(named), _object_of(named, self._known)
             parse, object_of = found
             return orjson.dumps(object_of(parse(record[at:])))
         except Exception as error:  # noqa: BLE001  # bytes of others may be wrong in any way
             raise NotOfSchemaError(f"the value is not of it: {error or type(error).__name__}") from None
 
-    return to_json
+    def objects(self, root: Node) -> Told:
+        """As in protobuf_objects.py. `Raises` UncompiledError."""
+        if not self._are_texts_checked:  # by the parser, of proto3 alone; those of others where they are read
+            raise UncompiledError
+        named = (_name(self._file, [index]) for index in range(len(self._file.message_type)))
+        messages = [self._pool.FindMessageTypeByName(name) for name in named]
+        return protobuf_objects.reader(messages, _parser, lambda field: _of_field(field, self._known), root)
+
+
+def _parser(type_: Any) -> Told:
+    parse: Told = message_factory.GetMessageClass(type_).FromString
+    return parse
 
 
 def _add(pool: Any, name: str, text: str) -> Any:
@@ -143,11 +160,11 @@ def _name(file: Any, indexes: list[int]) -> str:
     return ".".join(names)
 
 
-def _object_of(type_: Any, known: dict[str, Callable[[Any], Any]]) -> Callable[[Any], Any]:
+def _object_of(type_: Any, known: dict[str, Told]) -> Told:
     """What makes objects of messages of a type. `known`: those of types of the same schema, by their names; a type may hold itself."""
     if type_.full_name in known:
         return known[type_.full_name]
-    fields: list[tuple[str, bool, Callable[[Any], Any] | None]] = []
+    fields: list[tuple[str, bool, Told | None]] = []
 
     def object_(message: Any) -> dict[str, Any]:
         made: dict[str, Any] = {}
@@ -163,7 +180,7 @@ def _object_of(type_: Any, known: dict[str, Callable[[Any], Any]]) -> Callable[[
     return object_
 
 
-def _of_field(field: Any, known: dict[str, Callable[[Any], Any]]) -> Callable[[Any], Any] | None:
+def _of_field(field: Any, known: dict[str, Told]) -> Told | None:
     """What makes of a field's value the one of JSON; None where it is the same."""
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         of = _value(field.message_type.fields_by_name["value"], known) or _as_it_is
@@ -178,20 +195,20 @@ def _key(found: Any) -> str:
     return str(found).lower() if isinstance(found, bool) else str(found)
 
 
-def _value(field: Any, known: dict[str, Callable[[Any], Any]]) -> Callable[[Any], Any] | None:
+def _value(field: Any, known: dict[str, Told]) -> Told | None:
     if field.message_type is None:
         return _scalar(field)
     return _OF_MESSAGE.get(field.message_type.full_name) or _object_of(field.message_type, known)
 
 
-def _scalar(field: Any) -> Callable[[Any], Any] | None:
+def _scalar(field: Any) -> Told | None:
     if field.enum_type is not None:
         names = {number: value.name for number, value in field.enum_type.values_by_number.items()}
         return lambda found: names.get(found, found)
     return _SCALARS.get(field.type)
 
 
-_SCALARS: Final[Mapping[int, Callable[[Any], Any]]] = {
+_SCALARS: Final[Mapping[int, Told]] = {
     FieldDescriptor.TYPE_FLOAT: shortest,
     FieldDescriptor.TYPE_DOUBLE: number,
     FieldDescriptor.TYPE_BYTES: base64_text,

@@ -44,7 +44,8 @@ def schema(kind: str, text: str, others: Mapping[str, str] = _NONE) -> Schema:
                 found = avro.Avro(text, others.values())
                 return Schema(format_, found.to_json, found.objects)
             case "PROTOBUF":
-                return Schema(format_, protobuf.reader(text, others))
+                of = protobuf.Protobuf(text, others)
+                return Schema(format_, of.to_json, of.objects)
             case _:
                 return Schema(format_, bytes)
     except NotOfSchemaError as error:

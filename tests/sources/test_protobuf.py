@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stream_app.domain.errors import Reason
 from stream_app.sources import wire
 from stream_app.sources.json_values import NotOfSchemaError
-from stream_app.sources.protobuf import reader
+from stream_app.sources.protobuf import Protobuf
 from tests.sources.test_wire import MAPS, NOW_MS, outcome
 from tests.support.protobuf_files import field, file, message
 
@@ -99,7 +99,7 @@ ALL = file(
 
 
 def test_each_type_is_told_as_json_has_it():
-    read = reader(text(ALL), {})
+    read = Protobuf(text(ALL)).to_json
     value = message(
         ALL,
         "A",
@@ -135,13 +135,16 @@ def test_each_type_is_told_as_json_has_it():
 
 
 def test_a_message_within_a_message_is_found_by_its_indexes():
-    assert reader(text(ORDER), {})(b"\x04\x02\x02" + message(ORDER, "Order.Station", owner="M1")) == b'{"owner":"M1"}'
+    assert (
+        Protobuf(text(ORDER)).to_json(b"\x04\x02\x02" + message(ORDER, "Order.Station", owner="M1"))
+        == b'{"owner":"M1"}'
+    )
 
 
 AT = file(
     "at", imports=KNOWN_FILES, messages={"At": [field("t", 1, ".google.protobuf.Timestamp"), field("of", 2, ".At")]}
 )
-AT_READER = reader(text(AT), {})
+AT_READER = Protobuf(text(AT)).to_json
 
 
 @settings(deadline=None)
@@ -170,7 +173,7 @@ def test_a_time_is_told_as_protobuf_tells_it(seconds, nanos):
 )
 def test_bytes_that_are_no_message_are_an_error(value):
     with pytest.raises(NotOfSchemaError, match="the value is not of it"):
-        reader(text(ORDER), {})(value)
+        Protobuf(text(ORDER)).to_json(value)
 
 
 @settings(deadline=None)
