@@ -32,6 +32,7 @@ GROUPS = {
     "endpoints": ("bench.endpoints", "one API process, beside its framework and beside the report from raw orders"),
     "viewers": ("bench.viewers", "a thousand viewers of the stream on one API process"),
     "rebuild": ("bench.rebuild", "a rebuild of what `whole` loads, beside live traffic"),
+    "own-topics": ("bench.own_topics", "topics of one's own by maps, in each format, beside records of the contract"),
     "sources": ("bench.decoding", "reading source records, without Kafka"),
     "state": ("bench.costs.state", "bytes of rows for a customer, a result and an event, without Kafka"),
     "served": ("bench.costs.served", "what a worker, the API and servers take while they catch up and start"),

@@ -1,18 +1,26 @@
 """How many source records a CPU-second `stream_app.sources.read` reads: python bench/sources.py."""
 
-import base64
 import io
 import json
 import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import fastavro
-from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory, timestamp_pb2
 
+from bench.orders import (
+    PAYMENT_MAP,
+    REGISTERED,
+    SESSION_MAP,
+    as_avro,
+    as_change,
+    as_cloud_event,
+    as_list,
+    as_protobuf,
+    topic_map,
+)
 from stream_app.domain.events import PAYMENT, SESSION
 from stream_app.kernel.source_records import SourceRecordsReader, new_reader
 from stream_app.sources import read, wire
@@ -61,37 +69,6 @@ def cdr() -> dict[str, object]:
     }  # fmt: skip
 
 
-MAP = """
-[topic]
-name = "shop.orders"
-number = 1
-
-[row]
-operator_id = { path = "merchant" }
-customer_id = { path = "driver.id" }
-"""
-SESSION_MAP = """
-[session]
-session_id = { path = "order.id" }
-status = { path = "state", values = { paid = "COMPLETED" } }
-started_at = { path = "opened" }
-ended_at = { path = "closed" }
-energy_kwh = { path = "wh", unit = "Wh" }
-version = { path = "revision" }
-"""
-PAYMENT_MAP = """
-[payment]
-payment_id = { path = "order.id" }
-session_id = { path = "order.session" }
-status = { path = "state", values = { paid = "SUCCEEDED" } }
-amount_received = { path = "total" }
-amount_discount = { path = "voucher" }
-currency = { path = "currency" }
-paid_at = { path = "closed" }
-version = { path = "revision" }
-"""
-
-
 MEMBERS = """
 [topic]
 name = "people"
@@ -107,14 +84,20 @@ at = { path = "at", formats = ["epoch_ms"] }
 """
 
 
-def order(make_amount: Any) -> dict[str, object]:
-    """An order, with amounts in major units as `make_amount` writes them."""
+def order() -> dict[str, object]:
+    """An order, with amounts in major units."""
     ms = at_ms()
     return {
         "merchant": f"M{random_.randrange(20)}", "driver": {"id": f"c-{random_.randrange(10_000)}"}, "state": "paid", "opened": text(ms),
         "order": {"id": f"p-{random_.getrandbits(64):016x}", "session": f"s-{random_.getrandbits(64):016x}"}, "closed": text(ms), "currency": "EUR",
-        "wh": random_.randrange(80_000), "total": make_amount(random_.randrange(5_000) / 100), "voucher": make_amount(1.5), "revision": 1,
+        "wh": random_.randrange(80_000), "total": f"{random_.randrange(5_000) / 100:.2f}", "voucher": "1.50", "revision": 1,
     }  # fmt: skip
+
+
+def order_of_numbers() -> dict[str, object]:
+    """The same, with amounts that are numbers."""
+    made = order()
+    return made | {name: float(str(made[name])) for name in ("total", "voucher")}
 
 
 def tags() -> list[str]:
@@ -122,73 +105,9 @@ def tags() -> list[str]:
     return random_.sample([f"group-{number}" for number in range(12)], random_.randrange(4))
 
 
-EVENT = {"specversion": "1.0", "type": "paid", "source": "/shop", "id": "1"}
-CHANGE = {"op": "c", "before": None, "source": {"lsn": 1}, "ts_ms": NOW_MS}
-
-
-def _record(name: str, **types: Any) -> dict[str, Any]:
-    return {"type": "record", "name": name, "fields": [{"name": each, "type": of} for each, of in types.items()]}
-
-
-_AT: dict[str, Any] = {"type": "long", "logicalType": "timestamp-millis"}
-_MONEY: list[Any] = ["null", {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}]
-ORDER = _record(
-    "Order", merchant="string", driver=["null", _record("Driver", id="string")], state={"type": "enum", "name": "State", "symbols": ["open", "paid"]}, opened=_AT,
-    order=_record("Of", id="string", session="string"), closed=["null", _AT], currency="string", wh="int", total=_MONEY, voucher=_MONEY, revision="long",
-)  # fmt: skip
-_PARSED = fastavro.parse_schema(ORDER)
-
-
-def _message(name: str, **types: str) -> descriptor_pb2.DescriptorProto:
-    """A message; `types`: of its fields, a name with a capital letter is one of another message."""
-    made = descriptor_pb2.DescriptorProto(name=name)
-    for number, (field, of) in enumerate(types.items(), 1):
-        one = made.field.add(name=field, number=number, label=descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL)
-        if of[0] == ".":
-            one.type, one.type_name = descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE, of
-        else:
-            one.type = getattr(descriptor_pb2.FieldDescriptorProto, f"TYPE_{of.upper()}")
-    return made
-
-
-_ORDER_PROTO = descriptor_pb2.FileDescriptorProto(
-    name="order.proto", syntax="proto3", dependency=[timestamp_pb2.DESCRIPTOR.name],
-    message_type=[
-        _message(
-            "Order", merchant="string", driver=".Driver", state="string", opened=".google.protobuf.Timestamp", order=".Of", closed=".google.protobuf.Timestamp",
-            currency="string", wh="int32", total="string", voucher="string", revision="int64",
-        ),
-        _message("Driver", id="string"), _message("Of", id="string", session="string"),
-    ],
-)  # fmt: skip
-_pool = descriptor_pool.DescriptorPool()
-_pool.AddSerializedFile(timestamp_pb2.DESCRIPTOR.serialized_pb)
-_pool.AddSerializedFile(_ORDER_PROTO.SerializeToString())
-_Order = message_factory.GetMessageClass(_pool.FindMessageTypeByName("Order"))
-SCHEMAS = {
-    1: wire.schema("AVRO", json.dumps(ORDER)),
-    2: wire.schema("PROTOBUF", base64.b64encode(_ORDER_PROTO.SerializeToString()).decode()),
-}
-
-
-def avro_order() -> bytes:
-    """The order in the wire format of schema registries."""
-    made = order(lambda amount: Decimal(f"{amount:.2f}"))
-    times = {name: datetime.fromisoformat(str(made[name])) for name in ("opened", "closed")}
-    out = io.BytesIO()
-    fastavro.schemaless_writer(out, _PARSED, made | times)
-    return wire.header(1) + out.getvalue()
-
-
-def protobuf_order() -> bytes:
-    """The same in Protobuf, with amounts as texts, as Protobuf has no decimals."""
-    made = json_format.ParseDict(order(lambda amount: f"{amount:.2f}"), _Order(), descriptor_pool=_pool)
-    return wire.header(2) + b"\0" + bytes(made.SerializeToString())
-
-
-def orders(topic: str) -> SourceTopic:
-    """A topic of orders with more said of it in its map."""
-    return mapped(load_topic((MAP + PAYMENT_MAP).replace("[topic]", f"[topic]\n{topic}").encode()))
+def orders(sections: str, topic: str = "") -> SourceTopic:
+    """A topic of orders with a map of these sections."""
+    return mapped(load_topic(topic_map("shop.orders", 1, sections, topic).encode()))
 
 
 def main() -> None:
@@ -198,33 +117,27 @@ def main() -> None:
         "payments, integer times": (PAYMENTS, lambda _: payment()),
         "sessions, RFC 3339": (SESSIONS, lambda _: session(started_at=text(at_ms()), ended_at=text(at_ms()))),
         "payments, RFC 3339": (PAYMENTS, lambda _: payment(paid_at=text(at_ms()))),
-        "sessions by a map, RFC 3339": (mapped(load_topic((MAP + SESSION_MAP).encode())), lambda _: order(str)),
-        "payments by a map, RFC 3339": (mapped(load_topic((MAP + PAYMENT_MAP).encode())), lambda _: order(str)),
-        "the same, amounts as numbers": (mapped(load_topic((MAP + PAYMENT_MAP).encode())), lambda _: order(float)),
-        "the same, in CloudEvents": (orders('envelope = "cloudevents"'), lambda _: EVENT | {"data": order(str)}),
-        "the same, changes of Debezium": (orders('envelope = "debezium"'), lambda _: CHANGE | {"after": order(str)}),
-        "the same, alone in a list": (orders('records = "$"'), lambda _: [order(str)]),
-        "the same, in Avro": (orders('format = "avro"'), lambda _: avro_order()),
-        "sessions by a map, in Avro": (
-            mapped(load_topic((MAP + SESSION_MAP).replace("[topic]", '[topic]\nformat = "avro"').encode())),
-            lambda _: avro_order(),
+        "sessions by a map, RFC 3339": (orders(SESSION_MAP), lambda _: order()),
+        "payments by a map, RFC 3339": (orders(PAYMENT_MAP), lambda _: order()),
+        "the same, amounts as numbers": (orders(PAYMENT_MAP), lambda _: order_of_numbers()),
+        "the same, in CloudEvents": (
+            orders(PAYMENT_MAP, 'envelope = "cloudevents"'),
+            lambda _: as_cloud_event(order()),
         ),
-        "the same, in Protobuf": (orders('format = "protobuf"'), lambda _: protobuf_order()),
-        "sessions by a map, in Protobuf": (
-            mapped(load_topic((MAP + SESSION_MAP).replace("[topic]", '[topic]\nformat = "protobuf"').encode())),
-            lambda _: protobuf_order(),
+        "the same, changes of Debezium": (orders(PAYMENT_MAP, 'envelope = "debezium"'), lambda _: as_change(order())),
+        "the same, alone in a list": (orders(PAYMENT_MAP, 'records = "$"'), lambda _: as_list(order())),
+        "the same, in Avro": (orders(PAYMENT_MAP, 'format = "avro"'), lambda _: as_avro(order())),
+        "the same, in Protobuf": (orders(PAYMENT_MAP, 'format = "protobuf"'), lambda _: as_protobuf(order())),
+        "sessions by a map, in Avro": (orders(SESSION_MAP, 'format = "avro"'), lambda _: as_avro(order())),
+        "sessions by a map, in Protobuf": (orders(SESSION_MAP, 'format = "protobuf"'), lambda _: as_protobuf(order())),
+        "sessions and payments by a map": (orders(SESSION_MAP + PAYMENT_MAP), lambda _: order()),
+        "sessions and payments by a map, in Avro": (
+            orders(SESSION_MAP + PAYMENT_MAP, 'format = "avro"'),
+            lambda _: as_avro(order()),
         ),
         "sessions and payments by a map, in Protobuf": (
-            mapped(
-                load_topic(
-                    (MAP + SESSION_MAP + PAYMENT_MAP).replace("[topic]", '[topic]\nformat = "protobuf"').encode()
-                )
-            ),
-            lambda _: protobuf_order(),
-        ),
-        "sessions and payments by a map": (
-            mapped(load_topic((MAP + SESSION_MAP + PAYMENT_MAP).encode())),
-            lambda _: order(str),
+            orders(SESSION_MAP + PAYMENT_MAP, 'format = "protobuf"'),
+            lambda _: as_protobuf(order()),
         ),
         "CDRs by a map": (mapped(load_topic(b"[topic]\nname = 'cdrs'\nnumber = 2\n[cdr]")), lambda _: cdr()),
         "payments, RFC 3339 with milliseconds": (PAYMENTS, lambda _: payment(paid_at=text(at_ms(), "milliseconds"))),
@@ -261,7 +174,8 @@ def reading(topic: SourceTopic, make: Callable[[int], Any]) -> Callable[[], obje
     made = [make(i) for i in range(BATCH)]
     values = [each if isinstance(each, bytes) else json.dumps(each, ensure_ascii=False).encode() for each in made]
     offsets, timestamps = list(range(BATCH)), [NOW_MS] * BATCH
-    return lambda: read(topic, values, offsets, timestamps, 0, now_ms=NOW_MS, ocpi_operators={}, schemas=SCHEMAS)
+    schemas = {number: wire.schema(found["schemaType"], found["schema"]) for number, found in REGISTERED.items()}
+    return lambda: read(topic, values, offsets, timestamps, 0, now_ms=NOW_MS, ocpi_operators={}, schemas=schemas)
 
 
 def reading_natively(reader: SourceRecordsReader, kind: int, make: Callable[[], object]) -> Callable[[], object]:
@@ -273,8 +187,9 @@ def reading_natively(reader: SourceRecordsReader, kind: int, make: Callable[[], 
 
 def reading_by_fastavro() -> Callable[[], object]:
     """Reads a batch of orders in Avro, and makes no rows of them."""
-    values = [avro_order()[wire.HEADER :] for _ in range(BATCH)]
-    return lambda: [fastavro.schemaless_reader(io.BytesIO(value), _PARSED, None) for value in values]
+    values = [as_avro(order())[wire.HEADER :] for _ in range(BATCH)]
+    schema = fastavro.parse_schema(json.loads(REGISTERED[1]["schema"]))
+    return lambda: [fastavro.schemaless_reader(io.BytesIO(value), schema, None) for value in values]
 
 
 def show(name: str, taken: list[float]) -> None:

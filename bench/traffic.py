@@ -19,7 +19,7 @@ from bench.records import Json, SentRecord
 
 DAYS: Final = 180
 _GROUPS: Final = 5  # of each operator at least, beside ALL
-_PAID_AFTER_MS: Final = 3_660_000
+PAID_AFTER_MS: Final = 3_660_000
 _DAY_MS: Final = 86_400_000
 
 
@@ -128,7 +128,7 @@ def contract(data: DataSet, visit: Visit) -> tuple[SentRecord, SentRecord]:
     payment = {
         "payment_id": f"P{visit.number:010d}", "session_id": f"S{visit.number:010d}", "operator_id": operator, "customer_id": customer,
         "status": "SUCCEEDED", "amount_received": visit.amount, "amount_discount": visit.discount, "currency": "EUR",
-        "paid_at": visit.started_ms + _PAID_AFTER_MS, "version": 1,
+        "paid_at": visit.started_ms + PAID_AFTER_MS, "version": 1,
     }  # fmt: skip
     return _both(customer, session, payment)
 
@@ -149,7 +149,7 @@ def for_peers(data: DataSet, visit: Visit) -> tuple[SentRecord, SentRecord]:
         "event_id": f"ep{visit.number:010d}", "type": "payment.succeeded", "payment_id": f"P{visit.number:010d}",
         "session_id": f"S{visit.number:010d}", "operator_id": operator, "customer_id": customer, "group_ids": groups,
         "amount_received": visit.amount, "discount_amount": visit.discount, "currency": "EUR",
-        "paid_at": visit.started_ms + _PAID_AFTER_MS, "version": 1,
+        "paid_at": visit.started_ms + PAID_AFTER_MS, "version": 1,
     }  # fmt: skip
     return _both(customer, session, payment)
 
@@ -184,7 +184,7 @@ class Truth:
         """Count a visit."""
         self.visits += 1
         operator, groups = self._data.operator(visit.customer), (*self._data.group_ids(visit.customer), "ALL")
-        date, paid = self._date(visit.started_ms), self._date(visit.started_ms + _PAID_AFTER_MS)[:7]
+        date, paid = self._date(visit.started_ms), self._date(visit.started_ms + PAID_AFTER_MS)[:7]
         slot = visit.started_ms % _DAY_MS // 1_800_000
         for group in groups:
             sums = self._paid[operator, group, paid]

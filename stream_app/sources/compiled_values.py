@@ -233,7 +233,7 @@ class Values:
             return self._function.known[key]
         place, zone = self._place(spec.name), self._map.times.zone
         form = _OF_MOMENTS.get(self._moments.get(place, Moment.ANY), formats[0])
-        if form != formats[0] != m.ISO_8601:
+        if self._moments.get(place) in _OF_MOMENTS and formats[0] != m.ISO_8601:  # the exact way has a text there
             raise UncompiledError
         offsets = self._function.name(Offsets(zone)) if zone else "None"
         self._function.known[key] = variable = self._function.variable("None")

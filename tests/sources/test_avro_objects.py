@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_app.domain.errors import Reason
 from stream_app.sources import wire
 from stream_app.sources.avro import Avro
 from stream_app.sources.compiled_values import UncompiledError
@@ -222,3 +223,13 @@ def test_an_id_is_looked_at(owner):
     found, expected = outcome(AS_AVRO, [as_avro(order)], KNOWN), outcome(ORDERS, [as_json(order)])
     assert found.by_kind == expected.by_kind
     assert [why.reason for _, why in found.rejections] == [why.reason for _, why in expected.rejections]
+
+
+def test_a_time_of_the_schema_is_a_text_to_a_map_that_expects_a_number():
+    """As in JSON: the way that reads most records does not take what the exact way refuses."""
+    created = 'started_at = { path = "order.created"'
+    numbers = AS_AVRO.replace(f"{created} }}", f'{created}, formats = ["epoch_ms"] }}')
+    assert numbers != AS_AVRO
+    assert fast(numbers, KNOWN) is None
+    ((_, why),) = outcome(numbers, [GOOD], KNOWN).rejections
+    assert why.reason == Reason.BAD_TIME
