@@ -28,6 +28,7 @@ GROUPS = {
     "whole": ("bench.whole", "the whole path catching up on records with corrections of every kind"),
     "latency": ("bench.latency", "from Kafka's append to the result, at a steady pace"),
     "disturbed": ("bench.disturbed", "latency while a second worker comes, and while all is counted again"),
+    "workers": ("bench.workers", "the same events by one, two and four workers"),
     "restart": ("bench.restart", "from start to ready, with the state that `whole` makes"),
     "endpoints": ("bench.endpoints", "one API process, beside its framework and beside the report from raw orders"),
     "viewers": ("bench.viewers", "a thousand viewers of the stream on one API process"),

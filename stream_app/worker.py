@@ -313,8 +313,9 @@ def run(
         apps.append(create_ingest(settings, state_dir, metrics, spans=spans))
     if only in {None, LEDGER}:
         apps.append(create_ledger(settings, state_dir, metrics, spans=spans).app)
-    worker = Worker(*apps, loglevel="INFO", redirect_stdouts=False)
     app = apps[-1]
+    # Faust starts this one behind the others, and stops it before them: `ingest` waits for no state that is recovered or committed.
+    worker = Worker(app, *apps[:-1], loglevel="INFO", redirect_stdouts=False)
 
     async def start_watching() -> None:
         app.add_future(worker.follow(settings))

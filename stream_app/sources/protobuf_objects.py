@@ -43,7 +43,8 @@ def reader(
     if len(messages) > _MESSAGES_MAX:
         raise UncompiledError
     _settle_times(messages, root)
-    made = [_Lines(told).function(parser(each), each, root) for each in messages]
+    refusable: dict[str, bool] = {}
+    made = [_Lines(told, refusable).function(parser(each), each, root) for each in messages]
     reads = {bytes([2, 2 * index]): read for index, read in enumerate(made)}
     first = made[0] if made else _doubtful
 
@@ -78,10 +79,10 @@ def _kind(field: Any) -> str:
 
 
 class _Lines:
-    """The lines of a function of the bytes `b` of a message, which is `m`. `told`: as of `reader`."""
+    """The lines of a function of the bytes `b` of a message, which is `m`. `told`: as of `reader`; `refusable`: which types of messages may be refused, as far as known."""
 
-    def __init__(self, told: Callable[[Any], Told | None]) -> None:
-        self._told = told
+    def __init__(self, told: Callable[[Any], Told | None], refusable: dict[str, bool]) -> None:
+        self._told, self._refusable = told, refusable
         self._text = FunctionText(_GIVEN)
         self._count = 0
 
@@ -116,7 +117,7 @@ class _Lines:
             if name in type_.fields_by_name
         }
         for field in type_.fields:
-            if field.name not in node.fields and _may_be_refused(field):
+            if field.name not in node.fields and self._may_be_refused(field):
                 self._pass(message, field)
         of = self._text.name(node.type())
         return self._variable(f"{of}({', '.join(values.get(name, 'None') for name in node.fields)})")
@@ -152,6 +153,14 @@ class _Lines:
         self._line(f"if not 0 <= {seconds} <= {LAST_MS // 1000} or not 0 <= {nanos} < 1000000000: raise LookupError")
         return self._variable(f"{seconds} * 1000 + {nanos} // 1000000")
 
+    def _may_be_refused(self, field: Any) -> bool:
+        """Whether a value of a field may be none of its type, or hold one that is none of its own."""
+        if not (kind := _kind(field)):
+            return False
+        if kind not in self._refusable:
+            self._refusable[kind] = _may_hold_refusable(field.message_type)
+        return self._refusable[kind]
+
     def _pass(self, message: str, field: Any) -> None:
         """Look at a value that no path names."""
         found = _attribute(message, field)
@@ -181,12 +190,18 @@ def _is_plain(field: Any) -> bool:
     return field.type not in _FRACTIONAL if field.message_type is None else _kind(field) in _OF_PLAIN
 
 
-def _may_be_refused(field: Any, above: frozenset[str] = frozenset()) -> bool:
-    """Whether a value of a field may hold what is no value of its type. `above`: the types that this is asked of already."""
-    kind = _kind(field)
-    if not kind or kind in above:
-        return False
-    return kind in _REFUSABLE or any(_may_be_refused(each, above | {kind}) for each in field.message_type.fields)
+def _may_hold_refusable(type_: Any) -> bool:
+    """Whether a message of a type may hold, however deep, what is no value of its type."""
+    seen: set[str] = set()
+    types = [type_]
+    while types:
+        one = types.pop()
+        if one.full_name in _REFUSABLE:
+            return True
+        if one.full_name not in seen:
+            seen.add(one.full_name)
+            types += [field.message_type for field in one.fields if field.message_type is not None]
+    return False
 
 
 def _attribute(message: str, field: Any) -> str:

@@ -215,6 +215,13 @@ def test_a_time_that_is_none_is_refused_where_no_path_names_it():
         read.objects(Node({"x": Any}))(HEADER + value)
 
 
+def test_types_that_all_hold_each_other_are_looked_at_once():
+    names = [f"M{number}" for number in range(40)]
+    holding = {name: [field(f"f{at}", at + 1, f".{other}") for at, other in enumerate(names)] for name in names}
+    read = Protobuf(text(file("holding", messages=holding))).objects(Node({"x": Any}))
+    assert read(HEADER + b"\0").f0 is None
+
+
 def test_the_second_message_is_found_by_its_index_and_others_are_in_doubt():
     root = Node({"x": Any, "order": Node({"id": Any})})
     read = Protobuf(text(ORDER)).objects(root)
