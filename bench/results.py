@@ -1,12 +1,15 @@
 """What the service shows: as-of in Redis, counts in ClickHouse."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import redis
 from clickhouse_driver import Client
+from clickhouse_driver.errors import ErrorCodes, ServerException
 
 from bench.stack import Space
+
+_NOT_MADE: Final = (ErrorCodes.UNKNOWN_DATABASE, ErrorCodes.UNKNOWN_TABLE)
 
 
 class Results:
@@ -33,10 +36,15 @@ class Results:
         return len(as_of) == self._settings.events_partitions and min(as_of.values()) >= time_ms
 
     def clickhouse_as_of(self) -> dict[int, int]:
-        """As-of of ClickHouse by partition, epoch milliseconds, though it is in whole seconds."""
-        rows = self.ask(
-            "SELECT partition, toUnixTimestamp(max(as_of)) FROM {}.ads_operation_crm_as_of GROUP BY partition"
-        )
+        """As-of of ClickHouse by partition, epoch milliseconds, though it is in whole seconds; none before a worker has made the tables."""
+        try:
+            rows = self.ask(
+                "SELECT partition, toUnixTimestamp(max(as_of)) FROM {}.ads_operation_crm_as_of GROUP BY partition"
+            )
+        except ServerException as error:
+            if error.code not in _NOT_MADE:
+                raise
+            return {}
         return {partition: as_of * 1000 for partition, as_of in rows}
 
     def counts(self) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import ssl
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from stream_app.local import certificates
@@ -36,6 +37,8 @@ def unpack(url: str, folder: Path, wanted: Callable[[str], str | None]) -> None:
                 found.update(some)
                 out.write(some)
     except OSError as error:  # of urllib, too
+        if isinstance(error, HTTPError):
+            error.close()
         raise LocalError(f"{url} could not be fetched ({getattr(error, 'reason', error)})") from error
     if found.hexdigest() != digest:
         path.unlink()

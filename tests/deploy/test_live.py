@@ -46,9 +46,12 @@ class Prometheus:
         try:
             with urllib.request.urlopen(f"{self.base}{path}?{urllib.parse.urlencode(query)}", timeout=10) as answer:
                 return json.load(answer)["data"]
-        except urllib.error.URLError as error:
-            if getattr(error, "code", 503) != 503:  # which it says while it starts
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code != 503:  # which it says while it starts
                 raise
+            return None
+        except urllib.error.URLError:
             return None
 
     def alerts(self):
