@@ -1,6 +1,7 @@
 """Rows of topics of one's own: one worker catches up on the same sessions and payments as records of the contract, and by maps in each format.
 
-The data are those of `narrow`, on which a worker takes the least for what comes behind the decoding; each result is checked.
+The data are like `narrow`, on which a worker takes the least for what comes behind the decoding, with few memberships before. Each result is checked. All forms are
+measured in turn, twice, and the better of both counts: the machine may have changed meanwhile.
 """
 
 import json
@@ -34,6 +35,8 @@ from bench.results import Results
 from bench.traffic import DAYS, NARROW, PAID_AFTER_MS, Truth, Visit, contract, directory, last_midnight_ms, visits
 from stream_app.local.ports import HOST, free_port
 
+_DATA: Final = NARROW._replace(customers=20_000)
+_TURNS: Final = 2
 _THIRD: Final = 4 / 3  # the most that a topic of one's own may take of the contract's
 
 
@@ -56,40 +59,40 @@ FORMS: Final = (
 def rows(ctx: Context) -> list[Row]:
     """CPU of an event in each form, beside the contract's."""
     start_s = empty_start(ctx, "own_nothing").cpu_s
-    truth = Truth(NARROW)
-    made = list(truth.counted(visits(NARROW, ctx.events, last_midnight_ms())))
-    of_contract = _taken(ctx, truth, "contract", {}, (record for visit in made for record in contract(NARROW, visit)))
-    found = [
-        Row(
-            "own topics",
-            "records of the contract",
-            _shown(ctx, of_contract - start_s),
-            "without the start; results checked",
-        )
-    ]
+    truth = Truth(_DATA)
+    made = list(truth.counted(visits(_DATA, ctx.events, last_midnight_ms())))
+    least = dict.fromkeys(["", *(form.name for form in FORMS)], float("inf"))
     with _registry() as url, tempfile.TemporaryDirectory() as folder:
-        for number, form in enumerate(FORMS):
-            maps = Path(folder, str(number))
-            maps.mkdir()
-            for at, (kind, sections) in enumerate((("sessions", SESSION_MAP), ("payments", PAYMENT_MAP)), 1):
-                text = topic_map(f"own-{number}.{kind}", at, sections, form.topic)
-                (maps / f"{kind}.toml").write_text(text, encoding="utf-8")
-            own = {"sources_dir": str(maps), "schema_registry_url": url}
-            cpu_s = _taken(ctx, truth, f"own_{number}", own, _orders(made, form), _topics(number))
-            times = (cpu_s - start_s) / (of_contract - start_s)
-            met = "met" if times <= _THIRD else "missed"
-            found.append(
-                Row("own topics", f"  by a map, {form.name}", _shown(ctx, cpu_s - start_s), f"{times:.2f} times the CPU, at most {_THIRD:.2f}: {met}")
-            )  # fmt: skip
+        for turn in range(_TURNS):
+            records = (record for visit in made for record in contract(_DATA, visit))
+            least[""] = min(least[""], _taken(ctx, truth, f"own_{turn}", {}, records))
+            for form in FORMS:
+                name = f"own_{turn}_{form.name.split()[0].lower()}"
+                topics = {kind: f"{name}.own-{kind}" for kind in ("sessions", "payments")}
+                own = {"sources_dir": _maps(Path(folder, name), topics, form), "schema_registry_url": url}
+                taken = _taken(ctx, truth, name, own, _orders(made, form), topics)
+                least[form.name] = min(least[form.name], taken)
+    of_contract = least.pop("") - start_s
+    found = [
+        Row("own topics", "records of the contract", _shown(ctx, of_contract), "without the start; results checked")
+    ]
+    for name, cpu_s in least.items():
+        times = (cpu_s - start_s) / of_contract
+        note = f"{times:.2f} times the CPU, at most {_THIRD:.2f}: {'met' if times <= _THIRD else 'missed'}"
+        found.append(Row("own topics", f"  by a map, {name}", _shown(ctx, cpu_s - start_s), note))
     return found
+
+
+def _maps(folder: Path, topics: dict[str, str], form: Form) -> str:
+    """A folder with a map of each of the topics, by kind."""
+    folder.mkdir()
+    for number, (kind, sections) in enumerate((("sessions", SESSION_MAP), ("payments", PAYMENT_MAP)), 1):
+        (folder / f"{kind}.toml").write_text(topic_map(topics[kind], number, sections, form.topic), encoding="utf-8")
+    return str(folder)
 
 
 def _shown(ctx: Context, cpu_s: float) -> str:
     return f"{ctx.events / cpu_s:,.0f} events/CPU-s"
-
-
-def _topics(number: int) -> dict[str, str]:
-    return {kind: f"own-{number}.{kind}" for kind in ("sessions", "payments")}
 
 
 def _taken(
@@ -103,12 +106,12 @@ def _taken(
     """CPU-seconds that a worker takes for these records, its start among them. `topics`: where they go, by kind. `Raises` LocalError when a result is wrong."""
     space = ctx.stack.space(name, distribution_days=str(DAYS + 3), **own)
     servers = space.settings.kafka_bootstrap_servers
-    produce(servers, space.sources, directory(NARROW))
+    produce(servers, space.sources, directory(_DATA))
     sent = produce(servers, {**space.sources, **(topics or {})}, records)
     say(f"own topics: one worker catches up on {name}, {sent.size / sent.records:.0f} bytes a record")
     results = Results(space)
     meter = Meter(ctx.stack, ctx.stack.start_worker(space))
-    seconds_max = READY_SECONDS_MAX + (sent.records + NARROW.customers) / SLOWEST
+    seconds_max = READY_SECONDS_MAX + (sent.records + _DATA.customers) / SLOWEST
     meter.until(lambda: results.is_past(sent.done_ms), "catching up", seconds_max)
     cpu_s = meter.cpu_s
     meter.until(lambda: results.is_clickhouse_past(sent.done_ms), "ClickHouse", seconds_max)
@@ -122,7 +125,7 @@ def _orders(made: Sequence[Visit], form: Form) -> Iterator[SentRecord]:
     for visit in made:
         key = f"C{visit.customer:07d}"
         order = {
-            "merchant": NARROW.operator(visit.customer), "driver": {"id": key}, "state": "paid", "currency": "EUR", "revision": 1,
+            "merchant": _DATA.operator(visit.customer), "driver": {"id": key}, "state": "paid", "currency": "EUR", "revision": 1,
             "opened": _text(visit.started_ms), "closed": _text(visit.started_ms + 3_600_000), "wh": visit.energy_wh,
             "order": {"id": f"S{visit.number:010d}", "session": f"S{visit.number:010d}"},
             "total": f"{visit.amount / 100:.2f}", "voucher": f"{visit.discount / 100:.2f}",
