@@ -56,9 +56,9 @@ class TableManager(manager.TableManager):
     """Faust's TableManager, with this recovery, which starts as soon as agents read their topics."""
 
     async def on_start(self) -> None:
-        """Start tables when each agent's topic is one that the app subscribes to: one that came later would be, after 45 s.
+        """Start tables, which begins the subscription, as soon as the topics of all agents are known.
 
-        Faust waits a second for that, which each start of a worker would take longer.
+        Faust waits a second for agents instead, at each start; a topic that it hears of behind the subscription it subscribes to 45 s later.
         """
         while not self.should_stop and not self._subscribed() >= self._read_by_agents():
             await self.sleep(_AGENTS_S)

@@ -30,7 +30,7 @@ from stream_app.ports.tracing import Span, Tracing, ending
 from stream_app.sinks.dead_letters import dead_letter
 from stream_app.sources import FUTURE_MS, read, wire
 from stream_app.sources.mapped import ByKind
-from stream_app.sources.registry import CUSTOMER_GROUPS, PAYMENTS, SESSIONS, SourceTopic
+from stream_app.sources.registry import CUSTOMER_GROUPS, PAYMENTS, SESSIONS, MappedTopic, SourceTopic
 from stream_app.sources.wire import Known
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ _time = itemgetter(TIME)
 _partition_of = lru_cache(20_000)(partition_for)  # of operators, whose records come again and again
 _MARGIN = 3 * 96  # quarter hours: more than zones, clocks and delays differ
 _CLOCK_POLL_S = 0.5
-_NATIVE = {SESSIONS, PAYMENTS, CUSTOMER_GROUPS}  # source topics that `reader` knows
+_NATIVE = {SESSIONS, PAYMENTS, CUSTOMER_GROUPS}  # source topics that `reader` knows, beside simple maps
 
 
 class NotTakenError(Exception):
@@ -206,18 +206,19 @@ class Ingest:
 
     def _natively(self, source: SourceTopic, batch: Batch, partition: int, now_ms: int) -> Taken | None:
         """What the native library takes of these records; None where it is not asked. What may be too late is left: it carries its source record."""
-        if self._reader is None or source not in _NATIVE:
+        if self._reader is None:
             return None
-        old = self._old(source.kind, now_ms)
-        return self._reader.read(
-            source.kind,
-            batch.values,
-            batch.offsets,
-            batch.timestamps,
-            source.number * PARTITIONS_MAX + partition,
-            oldest_ms=0 if old is None else old * QUARTER_MS,
-            latest_ms=now_ms + FUTURE_MS,
-        )
+        of_values = batch.values, batch.offsets, batch.timestamps, source.number * PARTITIONS_MAX + partition
+        old, latest_ms = self._old(source.kind, now_ms), now_ms + FUTURE_MS
+        oldest_ms = 0 if old is None else old * QUARTER_MS
+        if isinstance(source, MappedTopic):
+            program = source.map_reader.program
+            if program is None:
+                return None
+            return self._reader.read_mapped(program, *of_values, oldest_ms=oldest_ms, latest_ms=latest_ms)
+        if source not in _NATIVE:
+            return None
+        return self._reader.read(source.kind, *of_values, oldest_ms=oldest_ms, latest_ms=latest_ms)
 
     def _by_partition(self, taken: Taken) -> dict[int, list[EncodedPart]]:
         """Parts by the events partition of their operators."""

@@ -1,6 +1,6 @@
-"""Sessions, payments and memberships of the contract to parts of frames, a batch at a time, without the interpreter's lock.
+"""Sessions, payments and memberships of the contract, and records by simple maps, to parts of frames, a batch at a time, without the interpreter's lock.
 
-What sources.decode and formats.frames make of the same records, byte by byte; `left` are those that must go their way (source_records.c says which).
+What `sources` and formats.frames make of the same records, byte by byte; `left` are those that must go their way (source_records.c and mapped_records.c say which).
 """
 
 import ctypes
@@ -13,11 +13,19 @@ from stream_app.domain.events import MEMBERSHIP, PAYMENT, SESSION
 from stream_app.domain.money import DIGITS
 from stream_app.formats.frames import BYTES_MAX, EVENTS_MAX, EncodedPart
 from stream_app.kernel.library import address, address_of_bytes, load
+from stream_app.ports.map_program import MapProgram
 
 KINDS: Final = (SESSION, PAYMENT, MEMBERSHIP)
 _CURRENCIES: Final = "".join(DIGITS).encode()
 _MARGIN: Final = 1024  # of a frame, beside the events of a part: headers and the operator
 _FIELDS: Final = 4  # of a part, see source_records.c
+_CURRENCY_DIGITS: Final = array("q", DIGITS.values())
+_AT: Final = ctypes.c_void_p
+_MAPPED_SIGNATURE: Final = (
+    *(_AT, ctypes.c_char_p, _AT, _AT, ctypes.c_char_p, _AT, ctypes.c_char_p, ctypes.c_int64, _AT, _AT, _AT),
+    *(ctypes.c_int64,) * 5,
+    *(_AT, ctypes.c_int64, _AT, _AT, _AT),
+)
 _SIGNATURE: Final = (
     *(ctypes.c_int32, ctypes.c_char_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p),
     *(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_char_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64),
@@ -46,7 +54,9 @@ class SourceRecordsReader:
         self._read, self._room = library.stream_app_source_records, library.stream_app_room
         self._read.argtypes, self._read.restype = _SIGNATURE, ctypes.c_int32
         self._room.argtypes, self._room.restype = (ctypes.c_int64, ctypes.c_int64), ctypes.c_int64
-        self._out = bytearray()
+        self._read_mapped = library.stream_app_mapped_records
+        self._read_mapped.argtypes, self._read_mapped.restype = _MAPPED_SIGNATURE, ctypes.c_int32
+        self._out = bytearray(1)  # a buffer has an address from one byte on
 
     def read(
         self,
@@ -77,6 +87,35 @@ class SourceRecordsReader:
             raise MemoryError
         made, unknown = totals
         return Taken(list(self._parts(data, parts, made)), list(compress(range(count), left)), unknown)
+
+    def read_mapped(
+        self,
+        program: MapProgram,
+        values: Sequence[bytes | None],
+        offsets: Sequence[int],
+        timestamps: Sequence[int],
+        partition: int,
+        *,
+        oldest_ms: int,
+        latest_ms: int,
+    ) -> Taken:
+        """The same of values of a topic with a map, which may be a session and its payment: parts of sessions, then of payments."""
+        count = len(values)
+        texts = [value or b"" for value in values] if None in values else values
+        data = b"".join(texts)  # type: ignore[arg-type]  # no None is left
+        parts, left, totals = array("q", bytes(16 * _FIELDS * count)), bytearray(count + 1), array("q", (0, 0, 0))
+        numbers = [array("q", some) for some in (map(len, texts), timestamps, offsets)]  # type: ignore[arg-type]
+        while failed := self._read_mapped(
+            *(address(program.numbers), program.texts, address(program.tree), address(program.sizes)),
+            *(_CURRENCIES, address(_CURRENCY_DIGITS), data, count, *map(address, numbers)),
+            *(partition, oldest_ms, latest_ms, EVENTS_MAX, BYTES_MAX - _MARGIN),
+            *(address_of_bytes(self._out), len(self._out), address(parts), address_of_bytes(left), address(totals)),
+        ):
+            if failed < 0:
+                raise MemoryError
+            self._out = bytearray(totals[0])
+        sessions, payments, unknown = totals
+        return Taken(list(self._parts(data, parts, sessions + payments)), list(compress(range(count), left)), unknown)
 
     def _parts(self, data: bytes, parts: "array[int]", count: int) -> Iterator[tuple[bytes, EncodedPart]]:
         start, out = 0, memoryview(self._out)

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Never
 from stream_app.domain.errors import Reason as Unusable
 from stream_app.domain.errors import Rejection
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION, VERSION, Row, SourceEvents
-from stream_app.sources import compiled, envelopes, ocpi, wire
+from stream_app.sources import compiled, envelopes, map_program, ocpi, wire
 from stream_app.sources.clean import is_plain
 from stream_app.sources.envelopes import Found
 from stream_app.sources.events import SOURCES, Event
@@ -58,7 +58,7 @@ class Stamp(NamedTuple):
 
 
 class TopicReader:
-    """A map of a topic, made ready to read values."""
+    """A map of a topic, made ready to read values. `program`: for the native library, if the map is one that it knows."""
 
     def __init__(self, map_: m.TopicMap) -> None:
         self.map = map_
@@ -73,6 +73,7 @@ class TopicReader:
         self.kinds = tuple(kind for kind, section in sections.items() if section)
         self._sections = Sections(map_, _cell, _items)
         self._places = m.by_key(map_)
+        self.program = map_program.program(map_)
         self.read = compiled.reader(map_)  # the fast way, if it has one that is the same for all settings
         self._cdr_reader = compiled.cdr_reader(map_.topic) if map_.cdr else None
         self.uses_schemas = map_.topic.format in wire.FORMATS

@@ -118,6 +118,7 @@ UNUSUAL_TIMES = [
     [
         *((kind, fields) for kind in OF_TIME for fields in ({"customer_id": None}, {"customer_id": ...})),
         *((kind, fields) for kind in KINDS for fields in ({}, {"version": ...}, {"version": None}, {"unknown": "x"}, {"unknown": 12}, {"unknown": True})),
+        *((kind, {"unknown": value}) for kind in KINDS for value in ([], {}, -1, 1.5, -0.0, 1e-7, 1e300, 2**70, [1, [{}, []], {"a": None}], {"a": {"b": [False]}})),
         *((kind, {"customer_id": "x" * length}) for kind in KINDS for length in (1, 31, 32, 200)),
         *((kind, {"version": version}) for kind in KINDS for version in (0, 127, 128, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**53)),
         *((SESSION, {"started_at": time, "ended_at": NOW_MS}) for time in TEXT_TIMES),
@@ -154,7 +155,7 @@ def test_what_records_nearly_always_are_is_taken(kind, fields):
         *((PAYMENT, {"amount_received": value}) for value in (-1, 2**53, 1.5, "100", None, ...)),
         *((PAYMENT, {"currency": value}) for value in ("eur", "XXX", "EURO", "", None, ...)),
         (PAYMENT, {"amount_received": 100, "amount_refunded": 101}),
-        *((kind, {"unknown": value}) for kind in KINDS for value in ([], {}, "大", -1, 1.5)),
+        *((kind, {"unknown": value}) for kind in KINDS for value in ("大", ["大"], {"大": 1}, ["a\\b"])),
         (SESSION, {"started_at": NOW_MS + FUTURE_MS + 1}),
         *((MEMBERSHIP, {"group_ids": groups}) for groups in (["ALL"], ["a", "ALL"], [""], ["大"], ["a\\b"], [1], [["a"]], {}, None, "a", ..., [f"g{n}" for n in range(33)], ["x" * 201])),
     ],

@@ -1,0 +1,319 @@
+/* Records of topics of one's own, in JSON, to parts of frames, as far as a map is simple: what sources/mapped.py and formats/frames.py do together. Places are told as a
+ * tree of names, what is read where as numbers (ports/map_program.py). A value with anything unusual, of any of its records, is left to those two, which alone reject. */
+
+#include "events.h"
+
+enum { PLACES_MAX = 64, NODES_MAX = 64 };
+enum { PLAIN, DEBEZIUM, CLOUD_EVENTS };           /* envelopes */
+enum { WRITTEN, EPOCH_S, EPOCH_MS, EPOCH_US };    /* forms of times */
+enum { MINOR, MAJOR };                            /* units of amounts */
+enum { KILOWATT_HOURS, WATT_HOURS };
+
+/* Words, and what each means. */
+typedef struct {
+    int64_t first, count;
+} Words;
+
+/* A place, and otherwise: a constant, or nothing (-1). */
+typedef struct {
+    int64_t place, otherwise;
+} Value;
+
+typedef struct {
+    int64_t is_there;
+    Value id, status;
+    Words statuses;
+    Value time;
+    int64_t time_form;
+    Value version;
+} Common;
+
+/* As ports/map_program.py has it, number by number. */
+typedef struct {
+    int64_t envelope, root, row, operation, before, payload, spec_version; /* nodes, then places */
+    Value operator_id, customer;
+    Words anonymous;
+    Common session;
+    Value ended;
+    int64_t ended_form;
+    Value energy;
+    int64_t energy_unit;
+    Common payment;
+    Value received, discount, refunded;
+    int64_t received_unit, discount_unit, refunded_unit;
+    Value currency;
+    Words currencies;
+    Value paid_session;
+} Program;
+
+typedef struct {
+    const Program *p;
+    const uint8_t *texts;                   /* of names and words */
+    const int64_t *nodes, *fields, *words;  /* of a node: first field, how many; of a field: where its name is, how long, a node or -1 - a place; of a word: where, how long, meaning */
+    const uint8_t *currencies;              /* three letters each */
+    const int64_t *digits;                  /* of each currency */
+    Text places[PLACES_MAX];                /* of one value: what stands there; length 0: nothing */
+    uint8_t seen[NODES_MAX];
+} Reader;
+
+static int is_equal(const Reader *r, Text t, const int64_t *at_and_length) {
+    return t.length == at_and_length[1] && memcmp(t.at, r->texts + at_and_length[0], (size_t)t.length) == 0;
+}
+
+/* Note what stands at the places below a node, whose object begins here. */
+static int read_node(Reader *r, Cursor *c, int64_t node, int depth) {
+    if (r->seen[node] || depth > DEEPEST || !take(c, '{')) return 0;
+    r->seen[node] = 1;
+    if (take(c, '}')) return 1;
+    do {
+        Text name;
+        if (!text(c, &name) || !take(c, ':')) return 0;
+        skip_space(c);
+        const int64_t *field = NULL;
+        for (int64_t i = 0; i < r->nodes[2 * node + 1] && field == NULL; i++) {
+            const int64_t *one = r->fields + 3 * (r->nodes[2 * node] + i);
+            if (is_equal(r, name, one)) field = one;
+        }
+        if (field != NULL && field[2] >= 0) {
+            if (!take_word(c, "null", 4)) {
+                if (!read_node(r, c, field[2], depth + 1)) return 0;
+            } else if (r->seen[field[2]]++) {
+                return 0; /* twice */
+            }
+            continue;
+        }
+        const uint8_t *from = c->at;
+        if (!skip_any(c, depth)) return 0;
+        if (field != NULL) {
+            Text *place = r->places + (-1 - field[2]);
+            if (place->length) return 0; /* twice */
+            *place = (Text){from, c->at - from};
+        }
+    } while (take(c, ','));
+    return take(c, '}');
+}
+
+/* -- what stands at a place */
+
+static Text found(const Reader *r, Value v) { return v.place < 0 ? (Text){NULL, 0} : r->places[v.place]; }
+
+static int is_nothing(Text t) { return t.length == 0 || *t.at == 'n'; }
+
+static int is_string(Text t) { return t.length >= 2 && *t.at == '"'; }
+
+static Text inside(Text t) { return (Text){t.at + 1, t.length - 2}; }
+
+/* An integer as its digits are. */
+static int is_plain_integer(Text t) {
+    if (t.length < 1 || t.length > MOST_DIGITS || (*t.at == '0' && t.length > 1)) return 0;
+    for (int64_t i = 0; i < t.length; i++)
+        if (t.at[i] < '0' || t.at[i] > '9') return 0;
+    return 1;
+}
+
+static int64_t integer_of(Text t) {
+    int64_t value = 0;
+    for (int64_t i = 0; i < t.length; i++) value = value * 10 + (t.at[i] - '0');
+    return value;
+}
+
+static int id_at(Text t, Text *out) {
+    *out = is_string(t) ? inside(t) : t;
+    return is_string(t) ? out->length >= 1 && out->length <= ID_LENGTH : is_plain_integer(t);
+}
+
+static int optional_id_at(Text t, Text *out) {
+    *out = (Text){NULL, 0};
+    return is_nothing(t) || (is_string(t) && t.length == 2) || id_at(t, out);
+}
+
+/* What a word means; -1: it is none of these. */
+static int64_t meaning(const Reader *r, Text t, Words words) {
+    for (int64_t i = 0; i < words.count; i++) {
+        const int64_t *word = r->words + 3 * (words.first + i);
+        if (is_equal(r, t, word)) return word[2];
+    }
+    return -1;
+}
+
+static int word_at(const Reader *r, Value v, Words words, int64_t *out) {
+    Text t = found(r, v);
+    *out = v.place < 0 ? v.otherwise : is_string(t) ? meaning(r, inside(t), words) : -1;
+    return *out >= 0;
+}
+
+static int time_at(Text t, int64_t form, int64_t *out) {
+    if (form == WRITTEN) {
+        if (!is_string(t) || !written_time(inside(t), out)) return 0;
+    } else {
+        if (!is_plain_integer(t)) return 0;
+        int64_t value = integer_of(t);
+        if (form == EPOCH_S && value > LAST_MS / 1000) return 0;
+        *out = form == EPOCH_S ? value * 1000 : form == EPOCH_US ? value / 1000 : value;
+    }
+    return *out > 0 && *out <= LAST_MS;
+}
+
+static int version_at(Text t, Value v, int64_t *out) {
+    *out = v.otherwise > 0 ? v.otherwise : 0;
+    if (v.place < 0 || is_nothing(t) || (is_string(t) && t.length == 2)) return 1;
+    if (!is_plain_integer(t)) return 0;
+    *out = integer_of(t);
+    return *out <= MOST_VERSION;
+}
+
+/* A number that is not negative, whose digits stand as nobody would doubt them: `places` behind the point at most, to which it is filled up with zeros. */
+static int number_at(Text t, int64_t places, int most, int64_t *out) {
+    if (is_string(t)) t = inside(t);
+    Cursor c = {t.at, t.at + t.length};
+    const uint8_t *from = c.at;
+    int64_t value, behind = 0;
+    if (!digits(&c, &value, most) || (*from == '0' && c.at - from > 1)) return 0;
+    if (c.at < c.end && *c.at == '.') {
+        for (c.at++; is_digit(&c); c.at++, behind++) {
+            if (behind == places) return 0;
+            value = value * 10 + (*c.at - '0');
+        }
+        if (behind == 0) return 0;
+    }
+    for (; behind < places; behind++) value *= 10;
+    *out = value;
+    return c.at == c.end;
+}
+
+/* Of at most twelve digits before the point, and currencies with four behind it at most: within 2^53. */
+static int amount_at(Text t, int64_t unit, int64_t currency_digits, int64_t *out) {
+    *out = 0;
+    if (is_nothing(t)) return 1;
+    if (unit == MINOR && is_plain_integer(t)) {
+        *out = integer_of(t);
+        return *out <= MOST_AMOUNT;
+    }
+    return number_at(t, unit == MAJOR ? currency_digits : 0, 11, out);
+}
+
+static int energy_at(Text t, int64_t unit, int64_t *wh) {
+    *wh = NO_VALUE;
+    if (is_nothing(t)) return 1;
+    return unit == WATT_HOURS ? number_at(t, 0, 9, wh) : number_at(t, 3, 6, wh);
+}
+
+/* -- records */
+
+static int common(const Reader *r, const Common *of, int counts_as, Event *e) {
+    const Program *p = r->p;
+    int64_t counts;
+    memset(e, 0, sizeof *e);
+    e->ended_ms = e->wh = NO_VALUE;
+    if (!id_at(found(r, p->operator_id), &e->operator_id) || !optional_id_at(found(r, p->customer), &e->customer)) return 0;
+    if (e->customer.length && meaning(r, e->customer, p->anonymous) >= 0) e->customer = (Text){NULL, 0};
+    if (!id_at(found(r, of->id), &e->id) || !word_at(r, of->status, of->statuses, &counts)) return 0;
+    e->counted = counts ? counts_as : 0;
+    return time_at(found(r, of->time), of->time_form, &e->time_ms) && version_at(found(r, of->version), of->version, &e->version);
+}
+
+static int session(const Reader *r, Event *e) {
+    const Program *p = r->p;
+    if (!common(r, &p->session, AS_SESSION, e)) return 0;
+    Text ended = found(r, p->ended);
+    if (!is_nothing(ended) && !(is_string(ended) && ended.length == 2) && !time_at(ended, p->ended_form, &e->ended_ms)) return 0;
+    return energy_at(found(r, p->energy), p->energy_unit, &e->wh);
+}
+
+static int payment(const Reader *r, Event *e) {
+    const Program *p = r->p;
+    int64_t currency;
+    if (!common(r, &p->payment, AS_PAYMENT, e) || !word_at(r, p->currency, p->currencies, &currency)) return 0;
+    e->currency = (Text){r->currencies + 3 * currency, 3};
+    if (!amount_at(found(r, p->received), p->received_unit, r->digits[currency], &e->received)) return 0;
+    if (!amount_at(found(r, p->discount), p->discount_unit, r->digits[currency], &e->discount)) return 0;
+    if (!amount_at(found(r, p->refunded), p->refunded_unit, r->digits[currency], &e->refunded)) return 0;
+    if (e->refunded > e->received || !optional_id_at(found(r, p->paid_session), &e->session)) return 0;
+    if (e->refunded > 0 && e->received == e->refunded) e->counted = 0;
+    return 1;
+}
+
+/* Whether the record as it was before a change names the same as the record does. */
+static int names_the_same(const Reader *r, Text before, const Event *of_session, const Event *of_payment) {
+    const Program *p = r->p;
+    Reader was = *r;
+    Cursor c = {before.at, before.at + before.length};
+    Text name;
+    memset(was.places, 0, sizeof was.places);
+    memset(was.seen, 0, sizeof was.seen);
+    if (!read_node(&was, &c, p->row, 0) || !id_at(found(&was, p->operator_id), &name)) return 0;
+    const Event *either = of_session != NULL ? of_session : of_payment;
+    if (either == NULL || !is_same(name, either->operator_id)) return 0;
+    if (p->session.is_there && !(id_at(found(&was, p->session.id), &name) && is_same(name, of_session->id))) return 0;
+    if (p->payment.is_there && !(of_payment != NULL && id_at(found(&was, p->payment.id), &name) && is_same(name, of_payment->id))) return 0;
+    return 1;
+}
+
+static int is_change(Text operation) { return operation.length == 3 && (operation.at[1] == 'c' || operation.at[1] == 'u' || operation.at[1] == 'r'); }
+
+/* The events of a value; `is_paid`: there is a payment. */
+static int read_value(Reader *r, Cursor c, Event *of_session, Event *of_payment, int *is_paid) {
+    const Program *p = r->p;
+    memset(r->places, 0, sizeof r->places);
+    memset(r->seen, 0, sizeof r->seen);
+    if (!read_node(r, &c, p->root, 0)) return 0;
+    skip_space(&c);
+    if (c.at != c.end) return 0;
+    if (p->envelope == CLOUD_EVENTS && !is_string(r->places[p->spec_version])) return 0;
+    if (p->envelope == DEBEZIUM && (!is_nothing(r->places[p->payload]) || !is_string(r->places[p->operation]) || !is_change(r->places[p->operation]))) return 0;
+    *is_paid = p->payment.is_there && !is_nothing(found(r, p->received));
+    if ((p->session.is_there && !session(r, of_session)) || (*is_paid && !payment(r, of_payment))) return 0;
+    if (p->envelope != DEBEZIUM || is_nothing(r->places[p->before])) return 1;
+    return names_the_same(r, r->places[p->before], p->session.is_there ? of_session : NULL, *is_paid ? of_payment : NULL);
+}
+
+static int64_t room_of(const Event *e) { return ROW_BYTES + PART_BYTES + e->operator_id.length + e->id.length + e->customer.length + e->session.length; }
+
+/* As stream_app_source_records, of records by a map. `tree`: nodes, fields and words, of which `sizes` has how many numbers the first two have. `totals`: the number of parts of
+ * sessions, that of payments behind them, and of sessions taken whose energy is not known. 1: `out` is smaller than the first of `totals`. */
+int32_t stream_app_mapped_records(
+    const int64_t *program, const uint8_t *texts, const int64_t *tree, const int64_t *sizes, const uint8_t *currencies, const int64_t *digits_of_currencies,
+    const uint8_t *data, int64_t count, const int64_t *lengths, const int64_t *timestamps, const int64_t *offsets, int64_t partition, int64_t oldest_ms, int64_t latest_ms,
+    int64_t events_max, int64_t bytes_max, uint8_t *out, int64_t out_size, int64_t *parts, uint8_t *left, int64_t *totals) {
+    Reader r = {(const Program *)program, texts, tree, tree + sizes[0], tree + sizes[0] + sizes[1], currencies, digits_of_currencies, {{0}}, {0}};
+    Batch sessions, payments;
+    if (!begin_batch(&sessions, count)) return -1;
+    if (!begin_batch(&payments, count)) {
+        free(sessions.block);
+        return -1;
+    }
+    const uint8_t *at = data;
+    int64_t room = 0;
+    for (int64_t i = 0; i < count; at += lengths[i], i++) {
+        Event *of_session = sessions.events + i, *of_payment = payments.events + i;
+        int is_paid;
+        left[i] = 1;
+        if (!read_value(&r, (Cursor){at, at + lengths[i]}, of_session, of_payment, &is_paid)) continue;
+        if (r.p->session.is_there && (of_session->time_ms < oldest_ms || of_session->time_ms > latest_ms)) continue;
+        if (is_paid && (of_payment->time_ms < oldest_ms || of_payment->time_ms > latest_ms)) continue;
+        left[i] = 0;
+        if (r.p->session.is_there) {
+            add_event(&sessions, (int32_t)i);
+            room += room_of(of_session);
+        }
+        if (is_paid) {
+            add_event(&payments, (int32_t)i);
+            room += room_of(of_payment);
+        }
+    }
+    totals[0] = room;
+    if (room > out_size) {
+        free(sessions.block);
+        free(payments.block);
+        return 1;
+    }
+    Written w = {data, out, {out}, parts, 0, 0};
+    write_parts(&sessions, SESSION, timestamps, offsets, partition, events_max, bytes_max, &w);
+    totals[0] = w.made;
+    write_parts(&payments, PAYMENT, timestamps, offsets, partition, events_max, bytes_max, &w);
+    totals[1] = w.made - totals[0];
+    totals[2] = w.unknown_energy;
+    free(sessions.block);
+    free(payments.block);
+    return 0;
+}

@@ -1,0 +1,197 @@
+"""A map -> the program by which the native library reads its records; None for a map that says more than that knows.
+
+Beside `compiled`, for plain JSON, changes of Debezium and CloudEvents that are a session, a payment or both. What the program leaves, a map's own ways read.
+"""
+
+from array import array
+from collections.abc import Mapping
+from typing import Any, Final
+
+from stream_app.domain.money import DIGITS
+from stream_app.ports.map_program import MapProgram
+from stream_app.sources import compiled_rows as rows
+from stream_app.sources.maps import map_file as m
+from stream_app.sources.maps.paths import ROOT, steps
+
+_PLACES_MAX: Final = 64
+_ENVELOPES: Final = {"plain": 0, "debezium": 1, "cloudevents": 2}
+_PREFIXES: Final = {"plain": (), "debezium": ("after",), "cloudevents": ("data",)}
+_FORMS: Final = {m.ISO_8601: 0, m.EPOCH_S: 1, m.EPOCH_MS: 2, m.EPOCH_US: 3}
+_AMOUNTS: Final = {"minor": 0, "major": 1}
+_ENERGIES: Final = {"kWh": 0, "Wh": 1}
+_NONE: Final = (-1, -1)  # a value that is neither at a place nor a constant
+_Node = dict[str, Any]  # of names: a node, or the number of a place
+
+
+class _UnknownError(Exception):
+    """The map says what the library does not know."""
+
+
+def program(map_: m.TopicMap) -> MapProgram | None:
+    """The program of a map."""
+    try:
+        return _Program(map_).made()
+    except _UnknownError:
+        return None
+
+
+def _known(*conditions: object) -> None:
+    if not all(conditions):
+        raise _UnknownError
+
+
+class _Program:
+    def __init__(self, map_: m.TopicMap) -> None:
+        topic = map_.topic
+        _known(map_.row, not (map_.where or map_.groups or map_.operator or map_.group or map_.cdr))
+        _known(
+            topic.format == "json",
+            not topic.records,
+            topic.envelope in _ENVELOPES,
+            map_.money == m.Money(more_digits=map_.money.more_digits),
+        )
+        self._map, self._prefix = map_, _PREFIXES[topic.envelope]
+        self._root: _Node = {}
+        self._places = 0
+        self._texts, self._words = bytearray(), array("q")
+
+    def made(self) -> MapProgram:
+        """Make it. `Raises` _UnknownError."""
+        row, session, payment = self._map.row, self._map.session, self._map.payment
+        assert row is not None  # known since __init__
+        _known(row.operator_id.name, not row.operator_id.values)
+        customer = row.customer_id or m.Customer()
+        _known(not (customer.value or customer.values))
+        operator, who = self._place(row.operator_id), self._place(customer)
+        anonymous = self._words_of(dict.fromkeys(customer.anonymous, 0))
+        numbers = [*operator, *who, *anonymous, *self._session(session), *self._payment(payment)]
+        envelope = self._map.topic.envelope
+        operation, before, payload = (
+            self._at((name,)) if envelope == "debezium" else -1 for name in ("op", "before", "payload")
+        )
+        spec_version = self._at(("specversion",)) if envelope == "cloudevents" else -1
+        nodes, fields, of_row = self._tree()
+        head = (_ENVELOPES[envelope], 0, of_row, operation, before, payload, spec_version)
+        sizes = array("q", (len(nodes), len(fields)))
+        return MapProgram(
+            array("q", (*head, *numbers)), bytes(self._texts), array("q", [*nodes, *fields, *self._words]), sizes
+        )
+
+    # -- sections
+
+    def _session(self, section: m.Session | None) -> list[int]:
+        if section is None:
+            return [*self._common(None, m.Text(), m.Text(), None, 0, {}), *_NONE, 0, *_NONE, 0]
+        states = {state: bool(rows.counted_session(state)) for state in m.SESSION_STATES}
+        energy = section.energy_kwh or m.Energy()
+        _known(energy.minus is None, energy.decimal == ".", not energy.thousands)
+        return [
+            *self._common(section, section.session_id, section.status, section.started_at, section.version, states),
+            *self._place(section.ended_at), self._form(section.ended_at), *self._place(energy), _ENERGIES[energy.unit],
+        ]  # fmt: skip
+
+    def _payment(self, section: m.Payment | None) -> list[int]:
+        if section is None:
+            return [*self._common(None, m.Text(), m.Text(), None, 0, {}), *_NONE * 3, 0, 0, 0, *_NONE, 0, 0, *_NONE]
+        states = {state: bool(rows.counted_payment(state)) for state in m.PAYMENT_STATES}
+        amounts = [
+            amount or m.Amount()
+            for amount in (section.amount_received, section.amount_discount, section.amount_refunded)
+        ]
+        _known(
+            section.amount_received.name,
+            *(not (amount.values or amount.value) and amount.scale is None for amount in amounts),
+        )
+        numbers = self._common(section, section.payment_id, section.status, section.paid_at, section.version, states)
+        for amount in amounts:
+            numbers += self._place(amount)
+        numbers += [_AMOUNTS[amount.unit] for amount in amounts]
+        codes = {form: at for at, code in enumerate(DIGITS) for form in (code, code.lower())}
+        numbers += self._word(section.currency, codes)
+        paid_session = section.session_id or m.Text()
+        _known(not (paid_session.values or paid_session.value))
+        return [*numbers, *self._place(paid_session)]
+
+    def _common(
+        self,
+        section: m.Session | m.Payment | None,
+        id_: m.Text,
+        status: m.Text,
+        time: m.Time | None,
+        version: int | m.Number,
+        states: Mapping[str, int],
+    ) -> list[int]:
+        if section is None:
+            return [0, *_NONE, *_NONE, 0, 0, *_NONE, 0, *_NONE]
+        _known(not section.where, id_.name, not (id_.values or id_.value))
+        of_version = (-1, version) if isinstance(version, int) else self._place(version)
+        return [1, *self._place(id_), *self._word(status, states), *self._place(time), self._form(time), *of_version]
+
+    # -- values
+
+    def _place(self, spec: m.Place | None) -> tuple[int, int]:
+        if spec is None or not spec.name:
+            _known(not getattr(spec, "paths", None))
+            return _NONE
+        path = steps(spec.name)
+        return self._at(path[1:] if path[0] == ROOT else (*self._prefix, *path)), -1
+
+    def _at(self, path: tuple[Any, ...]) -> int:
+        """The number of the place at a path from the whole value on."""
+        node = self._root
+        _known(path, *(isinstance(step, str) for step in path))
+        for step in path[:-1]:
+            node = node.setdefault(step, {})
+            _known(isinstance(node, dict))
+        place = node.setdefault(path[-1], self._places)
+        _known(isinstance(place, int), self._places < _PLACES_MAX)
+        self._places += place == self._places
+        return int(place)
+
+    def _form(self, spec: m.Time | None) -> int:
+        if spec is None:
+            return 0
+        formats = spec.formats or self._map.times.formats
+        _known(not (spec.date or spec.time or spec.zone), len(formats) == 1, formats[0] in _FORMS)
+        return _FORMS[formats[0]]
+
+    def _word(self, spec: m.Text, known: Mapping[str, int]) -> list[int]:
+        """A place or a constant, and its words: as they are, or translated."""
+        if spec.value is not None:
+            return [-1, known[spec.value], 0, 0]
+        _known(spec.name)
+        return [
+            *self._place(spec),
+            *self._words_of({**known, **{text: known[word] for text, word in spec.values.items()}}),
+        ]
+
+    def _words_of(self, words: Mapping[str, int]) -> tuple[int, int]:
+        first = len(self._words) // 3
+        for word, meaning in words.items():
+            self._words.extend((*self._text(word), meaning))
+        return first, len(words)
+
+    def _text(self, text: str) -> tuple[int, int]:
+        encoded = text.encode()
+        at = len(self._texts)
+        self._texts += encoded
+        return at, len(encoded)
+
+    def _tree(self) -> tuple[list[int], list[int], int]:
+        """Nodes and fields of the places, and which node the record is."""
+        nodes: list[int] = []
+        fields: list[int] = []
+        of_row, todo = 0, [(tuple[str, ...](), self._root)]
+        for path, node in todo:  # those below are added to it
+            if path == self._prefix:
+                of_row = len(nodes) // 2
+            nodes += [len(fields) // 3, len(node)]
+            for name, below in node.items():
+                fields += self._text(name)
+                if isinstance(below, dict):
+                    fields.append(len(todo))
+                    todo.append(((*path, name), below))
+                else:
+                    fields.append(-1 - below)
+        _known(len(todo) <= _PLACES_MAX, not self._prefix or of_row)
+        return nodes, fields, of_row

@@ -1,0 +1,263 @@
+"""The native library reads records by simple maps as Python does, to the same events, and leaves the rest: of any record near a good one."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream_app.domain.events import ENERGY, OFFSET, PARTITIONS_MAX, PAYMENT, SESSION
+from stream_app.formats.frames import decode_frame, frames_of_encoded
+from stream_app.kernel.source_records import new_reader
+from stream_app.sources import FUTURE_MS, read
+from stream_app.sources.maps.map_load import load_topic
+from stream_app.sources.registry import mapped
+from tests.sources.samples import NOW_MS
+
+PARTITION, FIRST_OFFSET, TIMESTAMP = 3, 100, 1_793_000_000_123
+READER = new_reader()
+ROW = """
+[row]
+operator_id = { path = "merchant" }
+customer_id = { path = "driver.id", anonymous = ["guest", "0"] }
+"""
+SESSIONS = """
+[session]
+session_id = { path = "order.id" }
+status = { path = "state", values = { paid = "COMPLETED", open = "ACTIVE" } }
+started_at = { path = "opened" }
+ended_at = { path = "closed" }
+energy_kwh = { path = "wh", unit = "Wh" }
+version = { path = "revision" }
+"""
+PAYMENTS = """
+[payment]
+payment_id = { path = "order.id" }
+session_id = { path = "order.session" }
+status = { path = "state", values = { paid = "SUCCEEDED", open = "PENDING" } }
+amount_received = { path = "total" }
+amount_discount = { path = "voucher" }
+amount_refunded = { path = "back", unit = "minor" }
+currency = { path = "currency", values = { Euro = "EUR" } }
+paid_at = { path = "closed" }
+version = { path = "revision" }
+"""
+NUMBERS = """
+[session]
+session_id = { path = "order.id" }
+status = { value = "COMPLETED" }
+started_at = { path = "opened", formats = ["epoch_ms"] }
+energy_kwh = { path = "wh" }
+version = 7
+[payment]
+payment_id = { path = "order.session" }
+status = { value = "SUCCEEDED" }
+amount_received = { path = "total", unit = "minor" }
+currency = { value = "KWD" }
+paid_at = { path = "closed", formats = ["epoch_s"] }
+"""
+
+
+def topic(sections, more=""):
+    return mapped(load_topic(f'[topic]\nname = "own"\nnumber = 1\n{more}\n{ROW}{sections}'.encode()))
+
+
+PLAIN, NUMBERED = topic(SESSIONS + PAYMENTS), topic(NUMBERS)
+ORDER = {
+    "merchant": "M1", "driver": {"id": "c-1"}, "state": "paid", "opened": "2026-10-03T08:29:59+02:00", "closed": "2026-10-03T09:29:59.5Z", "currency": "EUR",
+    "order": {"id": "p-1", "session": "s-1"}, "wh": 12_400, "total": "12.50", "voucher": 1.5, "back": 5, "revision": 3, "site": {"at": [52.5, -1e-3], "open": True},
+}  # fmt: skip
+NUMBERED_ORDER = ORDER | {"opened": NOW_MS - 10**7, "closed": NOW_MS // 1000 - 100, "wh": "12.4", "total": 1250}
+TOPICS = {
+    "plain": (PLAIN, ORDER, lambda order: order),
+    "sessions": (topic(SESSIONS), ORDER, lambda order: order),
+    "payments": (topic(PAYMENTS), ORDER, lambda order: order),
+    "numbers": (NUMBERED, NUMBERED_ORDER, lambda order: order),
+    "cloudevents": (topic(SESSIONS + PAYMENTS, 'envelope = "cloudevents"'), ORDER, lambda order: {"specversion": "1.0", "id": "1", "data": order}),
+    "debezium": (topic(SESSIONS + PAYMENTS, 'envelope = "debezium"'), ORDER, lambda order: {"op": "u", "before": order, "after": order, "source": {"lsn": 1}, "ts_ms": 5}),
+}  # fmt: skip
+
+
+def python(source, values):
+    """What Python makes of values: (kind, operator, id, row) by their index."""
+    offsets = list(range(FIRST_OFFSET, FIRST_OFFSET + len(values)))
+    found = read(source, values, offsets, [TIMESTAMP] * len(values), PARTITION, now_ms=NOW_MS, ocpi_operators={})
+    events = {index: [] for index in range(len(values))}
+    for kind in sorted(found.by_kind):
+        for operator, part in found.by_kind[kind].items():
+            for id_, row, index in zip(part.ids, part.rows, part.indexes, strict=True):
+                events[index].append((kind, operator, id_.encode(), row))
+    return events
+
+
+def native(source, values, **bounds):
+    """What the library makes of them, and what it left."""
+    program = source.map_reader.program
+    assert READER is not None
+    assert program is not None
+    bounds = {"oldest_ms": 0, "latest_ms": NOW_MS + FUTURE_MS} | bounds
+    offsets = list(range(FIRST_OFFSET, FIRST_OFFSET + len(values)))
+    at = source.number * PARTITIONS_MAX + PARTITION
+    taken = READER.read_mapped(program, values, offsets, [TIMESTAMP] * len(values), at, **bounds)
+    events = {index: [] for index in range(len(values)) if index not in taken.left}
+    unknown = 0
+    for _, part in taken.parts:
+        for frame in frames_of_encoded([part]):
+            for one in decode_frame(frame)[1]:
+                assert (one.raws, one.again) == ({}, False)
+                for id_, row in zip(one.ids, one.rows, strict=True):
+                    events[row[OFFSET] - FIRST_OFFSET].append((one.kind, one.operator, id_, row))
+                    unknown += one.kind == SESSION and row[ENERGY] is None
+    assert taken.unknown_energy == unknown
+    return events, taken.left
+
+
+def check(source, values):
+    """What is taken is what Python makes of it; gives what is left."""
+    found, left = native(source, values)
+    wanted = python(source, values)
+    assert found == {index: events for index, events in wanted.items() if index not in left}
+    return left
+
+
+VALUES = st.sampled_from(
+    [
+        None, "", "M1", "guest", "0", 0, 7, -1, 10**16, 10**17, 2**53, 2**53 + 1, True, False, 1.5, 1e3, "1e3", "大", "a\\b", "x" * 200, "x" * 201, [], {}, ["a"], {"id": "c"},
+        "12.5", "12.50", "12.505", "012.5", "12.", ".5", " 12.5", "-12.5", "12,5", "12.5 EUR", "EUR 5", "1250", "999999999", "1000000000", "99999999999.99", "999999999999", 9999.999, 0.0005,
+        "paid", "open", "COMPLETED", "SUCCEEDED", "PAID", "EUR", "eur", "Euro", "JPY", "KWD", "CLF", "XXX", "2026-10-03T08:29:59Z", "2026-10-03T08:29:59", "2026-10-03 08:29:59Z",
+        "2026-10-03T08:29:60Z", "1970-01-01T00:00:00Z", "2999-01-01T00:00:00Z", NOW_MS, NOW_MS // 1000, NOW_MS + 10**9, "12.4 kWh", "5Wh", 999_999.999, 1_000_000, 12.3456,
+    ]
+)  # fmt: skip
+
+
+@st.composite
+def orders(draw, good):
+    """A good order with a few places that hold something else, or nothing."""
+    order = json.loads(json.dumps(good))
+    for _ in range(draw(st.integers(0, 3))):
+        name = draw(st.sampled_from([*good, "driver.id", "order.id", "order.session", "else"]))
+        of = order
+        *above, last = name.split(".")
+        for each in above:
+            of = of.get(each) if isinstance(of, dict) else None
+        if not isinstance(of, dict):
+            continue
+        if draw(st.integers(0, 4)) == 0:
+            of.pop(last, None)
+        else:
+            of[last] = draw(VALUES)
+    return order
+
+
+def disturbed(draw, raw):
+    """A few bytes replaced, put in or cut out."""
+    out = bytearray(raw)
+    for _ in range(draw(st.integers(0, 2)) if draw(st.integers(0, 3)) == 0 else 0):
+        at = draw(st.integers(0, len(out) - 1))
+        out[at : at + draw(st.integers(0, 2))] = draw(
+            st.binary(max_size=2)
+            | st.sampled_from(
+                [b'"', b"{", b"}", b",", b"0", b".", b"\\", b"e", b"-", b"null", b":", b" ", b"9" * 18, b"["]
+            )
+        )
+    return bytes(out)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(st.data())
+def test_what_is_taken_is_what_python_makes_of_it(data):
+    source, good, wrap = TOPICS[data.draw(st.sampled_from(sorted(TOPICS)))]
+    values = []
+    for _ in range(data.draw(st.integers(1, 4))):
+        value = wrap(data.draw(orders(good)))
+        if "before" in value and data.draw(st.integers(0, 1)):
+            value["before"] = data.draw(st.none() | orders(good))
+            value["op"] = data.draw(st.sampled_from(["c", "u", "r", "d", "t", "m", None, 1]))
+        if data.draw(st.integers(0, 9)) == 0:
+            value = {"schema": {}, "payload": value}
+        values.append(disturbed(data.draw, json.dumps(value, ensure_ascii=data.draw(st.booleans())).encode()))
+    check(source, values + data.draw(st.lists(st.none() | st.binary(max_size=9), max_size=1)))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        *((name, {}) for name in TOPICS),
+        *(("plain", {"driver": {"id": customer}}) for customer in ("guest", "0", 0, "", None, 17, "x" * 200)),
+        *(("plain", {"driver": driver}) for driver in (None, {})),
+        *(("plain", {"order": {"id": 81, "session": session}}) for session in ("", None, 9, "s")),
+        *(("plain", {"total": total, "back": 0}) for total in ("0", 0, "0.00", 12, 12.5, "99999999999.99", None)),
+        *(("plain", {"currency": currency, "total": total, "voucher": 1, "back": None}) for currency, total in (("JPY", "1250"), ("KWD", "1.255"), ("eur", "1.2"), ("Euro", 3))),
+        *(("plain", {"state": state}) for state in ("open", "PENDING")),
+        *(("plain", {"closed": NOW_MS and "2026-10-03T09:29:59Z", "revision": revision}) for revision in (None, "", 0, 2**53)),
+        *(("sessions", {"wh": wh, "closed": closed}) for wh in (0, "12400", 999_999_999, None) for closed in (None, "", "2026-10-03T09:29:59Z")),
+        ("plain", {"total": 12.5, "back": 1250}),  # refunded in full
+    ],
+)  # fmt: skip
+def test_what_is_usual_is_taken(name, changes):
+    """Else the library would be there for nothing."""
+    source, good, wrap = TOPICS[name]
+    assert check(source, [json.dumps(wrap(good | changes)).encode()]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("plain", ORDER | {"driver": "c-1"}), ("plain", ORDER | {"total": "12.505"}), ("plain", ORDER | {"back": 1251}), ("plain", ORDER | {"merchant": None}), ("plain", [ORDER]),
+        ("debezium", {"op": "d", "before": ORDER, "after": None}), ("debezium", {"op": "u", "before": ORDER | {"merchant": "M2"}, "after": ORDER}),
+        ("debezium", {"op": "u", "before": ORDER, "after": ORDER | {"total": None}}), ("debezium", {"payload": {"op": "c", "before": None, "after": ORDER}}), ("debezium", {"op": "c", "before": None}),
+        ("cloudevents", {"data": ORDER}), ("cloudevents", {"specversion": "1.0", "data_base64": "e30="}),
+    ],
+)  # fmt: skip
+def test_what_is_unusual_is_left_to_python(name, value):
+    assert check(TOPICS[name][0], [json.dumps(value).encode()]) == [0]
+
+
+def test_a_place_twice_is_left():
+    """What the last one says counts, in Python."""
+    raw = json.dumps(ORDER).encode()
+    again = [raw[:-1] + more for more in (b',"total":"1"}', b',"order":{"id":"p"}}', b',"order":null}', b',"site":1}')]
+    assert check(PLAIN, again) == [0, 1, 2]
+    assert check(PLAIN, [b'{"order":null,' + raw[1:]]) == [0]
+
+
+@pytest.mark.parametrize("bounds", [{"oldest_ms": 1_790_000_000_001}, {"latest_ms": 1_789_999_999_999}])
+def test_what_may_be_too_late_or_lies_in_the_future_is_left(bounds):
+    """The value as a whole, where one of its records does."""
+    times = {"opened": "2026-09-21T16:26:41Z", "closed": "2026-09-21T14:13:20Z"}
+    raw = json.dumps(
+        ORDER | (times if "oldest_ms" in bounds else {"opened": times["closed"], "closed": times["opened"]})
+    ).encode()
+    assert native(PLAIN, [raw])[1] == []
+    assert native(PLAIN, [raw], **bounds)[1] == [0]
+
+
+def test_many_values_with_long_ids_find_room():
+    values = [
+        json.dumps(
+            ORDER | {"merchant": f"M{n % 7}" * 20, "order": {"id": f"{n:0200}", "session": f"{n:0200}"}}
+        ).encode()
+        for n in range(4000)
+    ]
+    assert check(PLAIN, values) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SESSIONS + 'where = [{ path = "state", is = ["paid"] }]', PAYMENTS.replace('path = "order.id"', 'paths = ["merchant", "order.id"]'), SESSIONS.replace('"wh"', '"wh", minus = "wh0"'),
+        SESSIONS.replace('"opened"', '"opened", formats = ["%Y-%m-%dT%H:%M:%S%z"]'), SESSIONS.replace('"order.id"', '"orders[0].id"'), SESSIONS.replace('"order.id"', '"driver"'), '[times]\nformats = ["iso8601", "epoch_ms"]\n' + SESSIONS,
+        PAYMENTS.replace('"total"', '"total", scale = 2, unit = "minor"'), '[money]\ndecimal = ","\n' + PAYMENTS, SESSIONS + '[groups]\ngroup_ids = { path = "tags" }\nat = { path = "opened" }',
+    ],
+)  # fmt: skip
+def test_a_map_that_says_more_has_no_program(text):
+    assert topic(text).map_reader.program is None
+
+
+@pytest.mark.parametrize("more", ['format = "json-lines"', 'records = "rows"', 'envelope = "ocpi"', 'format = "avro"'])
+def test_nor_has_one_of_another_form(more):
+    assert topic(SESSIONS, more).map_reader.program is None
+
+
+def test_kinds_are_those_of_events():
+    assert (SESSION, PAYMENT) == (1, 2)
