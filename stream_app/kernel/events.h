@@ -136,10 +136,10 @@ static inline void add_event(Batch *b, int32_t index) {
     }
 }
 
-/* What is written: parts of frames behind each other. `parts` has four numbers for each: where in `data` the id of its operator begins, how long that is, where the
- * part ends in what is written, its number of events. */
+/* What is written: parts of frames behind each other. `parts` has four numbers for each, of which two say where in what is written the id of its operator begins and the part
+ * ends: that begin, how long the id is, that end, its number of events. */
 typedef struct {
-    const uint8_t *data, *out;
+    const uint8_t *out;
     Out at;
     int64_t *parts, made, unknown_energy;
 } Written;
@@ -161,6 +161,9 @@ static inline void write_parts(
             }
             put_array(o, 6);
             put_text(o, events[from].operator_id);
+            int64_t *part = w->parts + 4 * w->made++;
+            part[1] = events[from].operator_id.length;
+            part[0] = o->at - w->out - part[1];
             put_integer(o, kind);
             put_array(o, in_part);
             for (int32_t i = from; i != end; i = events[i].next) {
@@ -175,9 +178,6 @@ static inline void write_parts(
             }
             byte(o, 0x80); /* raws: none is old */
             byte(o, 0xc2); /* again: no */
-            int64_t *part = w->parts + 4 * w->made++;
-            part[0] = events[from].operator_id.at - w->data;
-            part[1] = events[from].operator_id.length;
             part[2] = o->at - w->out;
             part[3] = in_part;
             from = end;

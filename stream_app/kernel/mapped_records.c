@@ -3,7 +3,7 @@
 
 #include "events.h"
 
-enum { PLACES_MAX = 64, NODES_MAX = 64 };
+enum { PLACES_MAX = 64, NODES_MAX = 64, MOST_WH = 999999999 };
 enum { PLAIN, DEBEZIUM, CLOUD_EVENTS };           /* envelopes */
 enum { WRITTEN, EPOCH_S, EPOCH_MS, EPOCH_US };    /* forms of times */
 enum { MINOR, MAJOR };                            /* units of amounts */
@@ -21,7 +21,10 @@ typedef struct {
 
 typedef struct {
     int64_t is_there;
-    Value id, status;
+    Words where; /* conditions */
+    Value id;
+    Words ids;
+    Value status;
     Words statuses;
     Value time;
     int64_t time_form;
@@ -31,16 +34,19 @@ typedef struct {
 /* As ports/map_program.py has it, number by number. */
 typedef struct {
     int64_t envelope, root, row, operation, before, payload, spec_version; /* nodes, then places */
-    Value operator_id, customer;
+    Words where;
+    Value operator_id;
+    Words operators;
+    Value customer;
     Words anonymous;
     Common session;
     Value ended;
     int64_t ended_form;
-    Value energy;
+    Value energy, less;
     int64_t energy_unit;
     Common payment;
     Value received, discount, refunded;
-    int64_t received_unit, discount_unit, refunded_unit;
+    int64_t received_unit, received_scale, discount_unit, discount_scale, refunded_unit, refunded_scale; /* scale: of an integer in base64, -1: it is none */
     Value currency;
     Words currencies;
     Value paid_session;
@@ -49,7 +55,7 @@ typedef struct {
 typedef struct {
     const Program *p;
     const uint8_t *texts;                   /* of names and words */
-    const int64_t *nodes, *fields, *words;  /* of a node: first field, how many; of a field: where its name is, how long, a node or -1 - a place; of a word: where, how long, meaning */
+    const int64_t *nodes, *fields, *words, *conditions; /* see ports/map_program.py */
     const uint8_t *currencies;              /* three letters each */
     const int64_t *digits;                  /* of each currency */
     Text places[PLACES_MAX];                /* of one value: what stands there; length 0: nothing */
@@ -122,6 +128,9 @@ static int id_at(Text t, Text *out) {
     return is_string(t) ? out->length >= 1 && out->length <= ID_LENGTH : is_plain_integer(t);
 }
 
+/* A text of the map, as a word's meaning or a constant names it. */
+static Text text_of_map(const Reader *r, int64_t named) { return (Text){r->texts + named / 256, named % 256}; }
+
 static int optional_id_at(Text t, Text *out) {
     *out = (Text){NULL, 0};
     return is_nothing(t) || (is_string(t) && t.length == 2) || id_at(t, out);
@@ -134,6 +143,34 @@ static int64_t meaning(const Reader *r, Text t, Words words) {
         if (is_equal(r, t, word)) return word[2];
     }
     return -1;
+}
+
+/* An id as it is, translated, or a constant. */
+static int named_at(const Reader *r, Value v, Words words, Text *out) {
+    if (v.place < 0 && v.otherwise >= 0) {
+        *out = text_of_map(r, v.otherwise);
+        return 1;
+    }
+    if (!id_at(found(r, v), out)) return 0;
+    int64_t named = meaning(r, *out, words);
+    if (named >= 0) *out = text_of_map(r, named);
+    return out->length > 0;
+}
+
+/* Whether all conditions hold; -1: that is in doubt. */
+static int holds(const Reader *r, Words where) {
+    for (int64_t i = 0; i < where.count; i++) {
+        const int64_t *condition = r->conditions + 4 * (where.first + i);
+        Text t = r->places[condition[0]];
+        if (is_nothing(t))
+            t = (Text){t.at, 0};
+        else if (is_string(t))
+            t = inside(t);
+        else if (!is_plain_integer(t) && *t.at != 't' && *t.at != 'f')
+            return -1;
+        if ((meaning(r, t, (Words){condition[2], condition[3]}) >= 0) != condition[1]) return 0;
+    }
+    return 1;
 }
 
 static int word_at(const Reader *r, Value v, Words words, int64_t *out) {
@@ -181,10 +218,56 @@ static int number_at(Text t, int64_t places, int most, int64_t *out) {
     return c.at == c.end;
 }
 
+static int sextet(int c) {
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* A big-endian integer in base64 that is not negative, of eight bytes at most. */
+static int unscaled_at(Text t, int64_t *out) {
+    if (!is_string(t)) return 0;
+    t = inside(t);
+    int64_t length = t.length, bytes = 0;
+    uint64_t value = 0, bits = 0;
+    if (length == 0 || length % 4 || length > 12) return 0;
+    for (int pad = 0; pad < 2 && t.at[length - 1] == '='; pad++) length--;
+    for (int64_t i = 0, have = 0; i < length; i++) {
+        int six = sextet(t.at[i]);
+        if (six < 0) return 0;
+        bits = bits << 6 | (uint64_t)six;
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            if (++bytes > 8) return 0;
+            value = value << 8 | (bits >> have & 0xff);
+            if (bytes == 1 && value > 0x7f) return 0; /* negative */
+        }
+    }
+    *out = (int64_t)value;
+    return 1;
+}
+
+/* What an integer with `scale` digits behind the point is in minor units, of `places` digits. */
+static int scaled_at(Text t, int64_t scale, int64_t places, int64_t *out) {
+    if (!unscaled_at(t, out)) return 0;
+    for (; places > scale; places--) {
+        if (*out > MOST_AMOUNT) return 0;
+        *out *= 10;
+    }
+    for (; scale > places; scale--) {
+        if (*out % 10) return 0;
+        *out /= 10;
+    }
+    return *out <= MOST_AMOUNT;
+}
+
 /* Of at most twelve digits before the point, and currencies with four behind it at most: within 2^53. */
-static int amount_at(Text t, int64_t unit, int64_t currency_digits, int64_t *out) {
+static int amount_at(Text t, int64_t unit, int64_t scale, int64_t currency_digits, int64_t *out) {
     *out = 0;
     if (is_nothing(t)) return 1;
+    if (scale >= 0) return scaled_at(t, scale, unit == MAJOR ? currency_digits : 0, out);
     if (unit == MINOR && is_plain_integer(t)) {
         *out = integer_of(t);
         return *out <= MOST_AMOUNT;
@@ -192,9 +275,15 @@ static int amount_at(Text t, int64_t unit, int64_t currency_digits, int64_t *out
     return number_at(t, unit == MAJOR ? currency_digits : 0, 11, out);
 }
 
-static int energy_at(Text t, int64_t unit, int64_t *wh) {
+static int energy_at(const Reader *r, Value energy, Value less, int64_t unit, int64_t *wh) {
+    Text t = found(r, energy), off = found(r, less);
     *wh = NO_VALUE;
-    if (is_nothing(t)) return 1;
+    if (is_nothing(t) || (less.place >= 0 && is_nothing(off))) return 1;
+    if (less.place >= 0) {
+        if (!is_plain_integer(t) || !is_plain_integer(off)) return 0;
+        *wh = integer_of(t) - integer_of(off);
+        return *wh >= 0 && *wh <= MOST_WH;
+    }
     return unit == WATT_HOURS ? number_at(t, 0, 9, wh) : number_at(t, 3, 6, wh);
 }
 
@@ -205,9 +294,9 @@ static int common(const Reader *r, const Common *of, int counts_as, Event *e) {
     int64_t counts;
     memset(e, 0, sizeof *e);
     e->ended_ms = e->wh = NO_VALUE;
-    if (!id_at(found(r, p->operator_id), &e->operator_id) || !optional_id_at(found(r, p->customer), &e->customer)) return 0;
+    if (!named_at(r, p->operator_id, p->operators, &e->operator_id) || !optional_id_at(found(r, p->customer), &e->customer)) return 0;
     if (e->customer.length && meaning(r, e->customer, p->anonymous) >= 0) e->customer = (Text){NULL, 0};
-    if (!id_at(found(r, of->id), &e->id) || !word_at(r, of->status, of->statuses, &counts)) return 0;
+    if (!named_at(r, of->id, of->ids, &e->id) || !word_at(r, of->status, of->statuses, &counts)) return 0;
     e->counted = counts ? counts_as : 0;
     return time_at(found(r, of->time), of->time_form, &e->time_ms) && version_at(found(r, of->version), of->version, &e->version);
 }
@@ -217,7 +306,7 @@ static int session(const Reader *r, Event *e) {
     if (!common(r, &p->session, AS_SESSION, e)) return 0;
     Text ended = found(r, p->ended);
     if (!is_nothing(ended) && !(is_string(ended) && ended.length == 2) && !time_at(ended, p->ended_form, &e->ended_ms)) return 0;
-    return energy_at(found(r, p->energy), p->energy_unit, &e->wh);
+    return energy_at(r, p->energy, p->less, p->energy_unit, &e->wh);
 }
 
 static int payment(const Reader *r, Event *e) {
@@ -225,9 +314,9 @@ static int payment(const Reader *r, Event *e) {
     int64_t currency;
     if (!common(r, &p->payment, AS_PAYMENT, e) || !word_at(r, p->currency, p->currencies, &currency)) return 0;
     e->currency = (Text){r->currencies + 3 * currency, 3};
-    if (!amount_at(found(r, p->received), p->received_unit, r->digits[currency], &e->received)) return 0;
-    if (!amount_at(found(r, p->discount), p->discount_unit, r->digits[currency], &e->discount)) return 0;
-    if (!amount_at(found(r, p->refunded), p->refunded_unit, r->digits[currency], &e->refunded)) return 0;
+    if (!amount_at(found(r, p->received), p->received_unit, p->received_scale, r->digits[currency], &e->received)) return 0;
+    if (!amount_at(found(r, p->discount), p->discount_unit, p->discount_scale, r->digits[currency], &e->discount)) return 0;
+    if (!amount_at(found(r, p->refunded), p->refunded_unit, p->refunded_scale, r->digits[currency], &e->refunded)) return 0;
     if (e->refunded > e->received || !optional_id_at(found(r, p->paid_session), &e->session)) return 0;
     if (e->refunded > 0 && e->received == e->refunded) e->counted = 0;
     return 1;
@@ -241,41 +330,55 @@ static int names_the_same(const Reader *r, Text before, const Event *of_session,
     Text name;
     memset(was.places, 0, sizeof was.places);
     memset(was.seen, 0, sizeof was.seen);
-    if (!read_node(&was, &c, p->row, 0) || !id_at(found(&was, p->operator_id), &name)) return 0;
+    if (p->where.count || p->session.where.count || p->payment.where.count) return 0;
+    if (!read_node(&was, &c, p->row, 0) || !named_at(&was, p->operator_id, p->operators, &name)) return 0;
     const Event *either = of_session != NULL ? of_session : of_payment;
     if (either == NULL || !is_same(name, either->operator_id)) return 0;
-    if (p->session.is_there && !(id_at(found(&was, p->session.id), &name) && is_same(name, of_session->id))) return 0;
-    if (p->payment.is_there && !(of_payment != NULL && id_at(found(&was, p->payment.id), &name) && is_same(name, of_payment->id))) return 0;
+    if (p->session.is_there && !(named_at(&was, p->session.id, p->session.ids, &name) && is_same(name, of_session->id))) return 0;
+    if (p->payment.is_there && !(of_payment != NULL && named_at(&was, p->payment.id, p->payment.ids, &name) && is_same(name, of_payment->id))) return 0;
     return 1;
 }
 
 static int is_change(Text operation) { return operation.length == 3 && (operation.at[1] == 'c' || operation.at[1] == 'u' || operation.at[1] == 'r'); }
 
-/* The events of a value; `is_paid`: there is a payment. */
-static int read_value(Reader *r, Cursor c, Event *of_session, Event *of_payment, int *is_paid) {
+/* The events of a value: which of both there are. */
+static int read_value(Reader *r, Cursor c, Event *of_session, Event *of_payment, int *is_session, int *is_payment) {
     const Program *p = r->p;
     memset(r->places, 0, sizeof r->places);
     memset(r->seen, 0, sizeof r->seen);
+    *is_session = *is_payment = 0;
     if (!read_node(r, &c, p->root, 0)) return 0;
     skip_space(&c);
     if (c.at != c.end) return 0;
     if (p->envelope == CLOUD_EVENTS && !is_string(r->places[p->spec_version])) return 0;
     if (p->envelope == DEBEZIUM && (!is_nothing(r->places[p->payload]) || !is_string(r->places[p->operation]) || !is_change(r->places[p->operation]))) return 0;
-    *is_paid = p->payment.is_there && !is_nothing(found(r, p->received));
-    if ((p->session.is_there && !session(r, of_session)) || (*is_paid && !payment(r, of_payment))) return 0;
+    int is_meant = holds(r, p->where);
+    if (is_meant < 0) return 0;
+    *is_session = is_meant && p->session.is_there ? holds(r, p->session.where) : 0;
+    *is_payment = is_meant && p->payment.is_there ? holds(r, p->payment.where) : 0;
+    if (*is_session < 0 || *is_payment < 0) return 0;
+    *is_payment = *is_payment && !is_nothing(found(r, p->received));
+    if ((*is_session && !session(r, of_session)) || (*is_payment && !payment(r, of_payment))) return 0;
+    if (!*is_session && !*is_payment) { /* what it has to name is looked at all the same */
+        Text name;
+        if (is_meant && !(named_at(r, p->operator_id, p->operators, &name) && optional_id_at(found(r, p->customer), &name))) return 0;
+    }
     if (p->envelope != DEBEZIUM || is_nothing(r->places[p->before])) return 1;
-    return names_the_same(r, r->places[p->before], p->session.is_there ? of_session : NULL, *is_paid ? of_payment : NULL);
+    return names_the_same(r, r->places[p->before], p->session.is_there ? of_session : NULL, *is_payment ? of_payment : NULL);
 }
 
 static int64_t room_of(const Event *e) { return ROW_BYTES + PART_BYTES + e->operator_id.length + e->id.length + e->customer.length + e->session.length; }
 
-/* As stream_app_source_records, of records by a map. `tree`: nodes, fields and words, of which `sizes` has how many numbers the first two have. `totals`: the number of parts of
+/* As stream_app_source_records, of records by a map. `tree`: nodes, fields, words and conditions, of which `sizes` has how many numbers the first three have. `totals`: the number of parts of
  * sessions, that of payments behind them, and of sessions taken whose energy is not known. 1: `out` is smaller than the first of `totals`. */
 int32_t stream_app_mapped_records(
     const int64_t *program, const uint8_t *texts, const int64_t *tree, const int64_t *sizes, const uint8_t *currencies, const int64_t *digits_of_currencies,
     const uint8_t *data, int64_t count, const int64_t *lengths, const int64_t *timestamps, const int64_t *offsets, int64_t partition, int64_t oldest_ms, int64_t latest_ms,
     int64_t events_max, int64_t bytes_max, uint8_t *out, int64_t out_size, int64_t *parts, uint8_t *left, int64_t *totals) {
-    Reader r = {(const Program *)program, texts, tree, tree + sizes[0], tree + sizes[0] + sizes[1], currencies, digits_of_currencies, {{0}}, {0}};
+    Reader r = {
+        (const Program *)program, texts, tree, tree + sizes[0], tree + sizes[0] + sizes[1], tree + sizes[0] + sizes[1] + sizes[2],
+        currencies, digits_of_currencies, {{0}}, {0},
+    };
     Batch sessions, payments;
     if (!begin_batch(&sessions, count)) return -1;
     if (!begin_batch(&payments, count)) {
@@ -286,17 +389,17 @@ int32_t stream_app_mapped_records(
     int64_t room = 0;
     for (int64_t i = 0; i < count; at += lengths[i], i++) {
         Event *of_session = sessions.events + i, *of_payment = payments.events + i;
-        int is_paid;
+        int is_session, is_payment;
         left[i] = 1;
-        if (!read_value(&r, (Cursor){at, at + lengths[i]}, of_session, of_payment, &is_paid)) continue;
-        if (r.p->session.is_there && (of_session->time_ms < oldest_ms || of_session->time_ms > latest_ms)) continue;
-        if (is_paid && (of_payment->time_ms < oldest_ms || of_payment->time_ms > latest_ms)) continue;
+        if (!read_value(&r, (Cursor){at, at + lengths[i]}, of_session, of_payment, &is_session, &is_payment)) continue;
+        if (is_session && (of_session->time_ms < oldest_ms || of_session->time_ms > latest_ms)) continue;
+        if (is_payment && (of_payment->time_ms < oldest_ms || of_payment->time_ms > latest_ms)) continue;
         left[i] = 0;
-        if (r.p->session.is_there) {
+        if (is_session) {
             add_event(&sessions, (int32_t)i);
             room += room_of(of_session);
         }
-        if (is_paid) {
+        if (is_payment) {
             add_event(&payments, (int32_t)i);
             room += room_of(of_payment);
         }
@@ -307,7 +410,7 @@ int32_t stream_app_mapped_records(
         free(payments.block);
         return 1;
     }
-    Written w = {data, out, {out}, parts, 0, 0};
+    Written w = {out, {out}, parts, 0, 0};
     write_parts(&sessions, SESSION, timestamps, offsets, partition, events_max, bytes_max, &w);
     totals[0] = w.made;
     write_parts(&payments, PAYMENT, timestamps, offsets, partition, events_max, bytes_max, &w);

@@ -148,7 +148,7 @@ int32_t stream_app_source_records(
         left[i] = 0;
         add_event(&b, (int32_t)i);
     }
-    Written w = {data, out, {out}, parts, 0, 0};
+    Written w = {out, {out}, parts, 0, 0};
     write_parts(&b, kind, timestamps, offsets, partition, events_max, bytes_max, &w);
     totals[0] = w.made;
     totals[1] = w.unknown_energy;

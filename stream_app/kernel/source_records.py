@@ -86,7 +86,7 @@ class SourceRecordsReader:
         if failed:
             raise MemoryError
         made, unknown = totals
-        return Taken(list(self._parts(data, parts, made)), list(compress(range(count), left)), unknown)
+        return Taken(list(self._parts(parts, made)), list(compress(range(count), left)), unknown)
 
     def read_mapped(
         self,
@@ -115,11 +115,11 @@ class SourceRecordsReader:
                 raise MemoryError
             self._out = bytearray(totals[0])
         sessions, payments, unknown = totals
-        return Taken(list(self._parts(data, parts, sessions + payments)), list(compress(range(count), left)), unknown)
+        return Taken(list(self._parts(parts, sessions + payments)), list(compress(range(count), left)), unknown)
 
-    def _parts(self, data: bytes, parts: "array[int]", count: int) -> Iterator[tuple[bytes, EncodedPart]]:
+    def _parts(self, parts: "array[int]", count: int) -> Iterator[tuple[bytes, EncodedPart]]:
         start, out = 0, memoryview(self._out)
         for at in range(0, _FIELDS * count, _FIELDS):
             operator_at, length, end, events = parts[at : at + _FIELDS]
-            yield data[operator_at : operator_at + length], EncodedPart(out[start:end].tobytes(), events)
+            yield out[operator_at : operator_at + length].tobytes(), EncodedPart(out[start:end].tobytes(), events)
             start = end

@@ -1,6 +1,6 @@
 """A map -> the program by which the native library reads its records; None for a map that says more than that knows.
 
-Beside `compiled`, for plain JSON, changes of Debezium and CloudEvents that are a session, a payment or both. What the program leaves, a map's own ways read.
+Beside `compiled`, for plain JSON, changes of Debezium and CloudEvents that are a session, a payment or both: of places that names lead to, and times with an offset. What the program leaves, a map's own ways read.
 """
 
 from array import array
@@ -10,6 +10,7 @@ from typing import Any, Final
 from stream_app.domain.money import DIGITS
 from stream_app.ports.map_program import MapProgram
 from stream_app.sources import compiled_rows as rows
+from stream_app.sources.exact import ID_LENGTH
 from stream_app.sources.maps import map_file as m
 from stream_app.sources.maps.paths import ROOT, steps
 
@@ -17,9 +18,12 @@ _PLACES_MAX: Final = 64
 _ENVELOPES: Final = {"plain": 0, "debezium": 1, "cloudevents": 2}
 _PREFIXES: Final = {"plain": (), "debezium": ("after",), "cloudevents": ("data",)}
 _FORMS: Final = {m.ISO_8601: 0, m.EPOCH_S: 1, m.EPOCH_MS: 2, m.EPOCH_US: 3}
+_OF_UTC: Final = {m.LOCAL_MS: _FORMS[m.EPOCH_MS], m.LOCAL_US: _FORMS[m.EPOCH_US]}  # whose wall clock is never ahead
+_UTC: Final = ("UTC", "Etc/UTC")
 _AMOUNTS: Final = {"minor": 0, "major": 1}
 _ENERGIES: Final = {"kWh": 0, "Wh": 1}
 _NONE: Final = (-1, -1)  # a value that is neither at a place nor a constant
+_NO_SECTION: Final = (0,) * 16
 _Node = dict[str, Any]  # of names: a node, or the number of a place
 
 
@@ -43,7 +47,7 @@ def _known(*conditions: object) -> None:
 class _Program:
     def __init__(self, map_: m.TopicMap) -> None:
         topic = map_.topic
-        _known(map_.row, not (map_.where or map_.groups or map_.operator or map_.group or map_.cdr))
+        _known(map_.row, not (map_.groups or map_.operator or map_.group or map_.cdr))
         _known(
             topic.format == "json",
             not topic.records,
@@ -53,18 +57,17 @@ class _Program:
         self._map, self._prefix = map_, _PREFIXES[topic.envelope]
         self._root: _Node = {}
         self._places = 0
-        self._texts, self._words = bytearray(), array("q")
+        self._texts, self._words, self._conditions = bytearray(), array("q"), array("q")
 
     def made(self) -> MapProgram:
         """Make it. `Raises` _UnknownError."""
         row, session, payment = self._map.row, self._map.session, self._map.payment
         assert row is not None  # known since __init__
-        _known(row.operator_id.name, not row.operator_id.values)
         customer = row.customer_id or m.Customer()
         _known(not (customer.value or customer.values))
-        operator, who = self._place(row.operator_id), self._place(customer)
-        anonymous = self._words_of(dict.fromkeys(customer.anonymous, 0))
-        numbers = [*operator, *who, *anonymous, *self._session(session), *self._payment(payment)]
+        numbers = [*self._where(self._map.where), *self._named(row.operator_id), *self._place(customer)]
+        numbers += self._words_of(dict.fromkeys(customer.anonymous, 0))
+        numbers += [*self._session(session), *self._payment(payment)]
         envelope = self._map.topic.envelope
         operation, before, payload = (
             self._at((name,)) if envelope == "debezium" else -1 for name in ("op", "before", "payload")
@@ -72,27 +75,26 @@ class _Program:
         spec_version = self._at(("specversion",)) if envelope == "cloudevents" else -1
         nodes, fields, of_row = self._tree()
         head = (_ENVELOPES[envelope], 0, of_row, operation, before, payload, spec_version)
-        sizes = array("q", (len(nodes), len(fields)))
-        return MapProgram(
-            array("q", (*head, *numbers)), bytes(self._texts), array("q", [*nodes, *fields, *self._words]), sizes
-        )
+        sizes = array("q", (len(nodes), len(fields), len(self._words)))
+        tree = array("q", [*nodes, *fields, *self._words, *self._conditions])
+        return MapProgram(array("q", (*head, *numbers)), bytes(self._texts), tree, sizes)
 
     # -- sections
 
     def _session(self, section: m.Session | None) -> list[int]:
         if section is None:
-            return [*self._common(None, m.Text(), m.Text(), None, 0, {}), *_NONE, 0, *_NONE, 0]
+            return [*_NO_SECTION, *_NONE, 0, *_NONE * 2, 0]
         states = {state: bool(rows.counted_session(state)) for state in m.SESSION_STATES}
         energy = section.energy_kwh or m.Energy()
-        _known(energy.minus is None, energy.decimal == ".", not energy.thousands)
+        _known(energy.decimal == ".", not energy.thousands, energy.minus is None or energy.unit == "Wh")
         return [
             *self._common(section, section.session_id, section.status, section.started_at, section.version, states),
-            *self._place(section.ended_at), self._form(section.ended_at), *self._place(energy), _ENERGIES[energy.unit],
+            *self._place(section.ended_at), self._form(section.ended_at), *self._place(energy), *self._place(m.Number(path=energy.minus)), _ENERGIES[energy.unit],
         ]  # fmt: skip
 
     def _payment(self, section: m.Payment | None) -> list[int]:
         if section is None:
-            return [*self._common(None, m.Text(), m.Text(), None, 0, {}), *_NONE * 3, 0, 0, 0, *_NONE, 0, 0, *_NONE]
+            return [*_NO_SECTION, *_NONE * 3, 0, -1, 0, -1, 0, -1, *_NONE, 0, 0, *_NONE]
         states = {state: bool(rows.counted_payment(state)) for state in m.PAYMENT_STATES}
         amounts = [
             amount or m.Amount()
@@ -100,12 +102,13 @@ class _Program:
         ]
         _known(
             section.amount_received.name,
-            *(not (amount.values or amount.value) and amount.scale is None for amount in amounts),
+            *(not (amount.values or amount.value) for amount in amounts),
         )
         numbers = self._common(section, section.payment_id, section.status, section.paid_at, section.version, states)
         for amount in amounts:
             numbers += self._place(amount)
-        numbers += [_AMOUNTS[amount.unit] for amount in amounts]
+        for amount in amounts:
+            numbers += [_AMOUNTS[amount.unit], -1 if amount.scale is None else amount.scale]
         codes = {form: at for at, code in enumerate(DIGITS) for form in (code, code.lower())}
         numbers += self._word(section.currency, codes)
         paid_session = section.session_id or m.Text()
@@ -113,19 +116,21 @@ class _Program:
         return [*numbers, *self._place(paid_session)]
 
     def _common(
-        self,
-        section: m.Session | m.Payment | None,
-        id_: m.Text,
-        status: m.Text,
-        time: m.Time | None,
-        version: int | m.Number,
-        states: Mapping[str, int],
-    ) -> list[int]:
-        if section is None:
-            return [0, *_NONE, *_NONE, 0, 0, *_NONE, 0, *_NONE]
-        _known(not section.where, id_.name, not (id_.values or id_.value))
+        self, section: m.Session | m.Payment, id_: m.Text, status: m.Text, time: m.Time, version: int | m.Number, states: Mapping[str, int]
+    ) -> list[int]:  # fmt: skip
+        where, named = self._where(section.where), self._named(id_)
         of_version = (-1, version) if isinstance(version, int) else self._place(version)
-        return [1, *self._place(id_), *self._word(status, states), *self._place(time), self._form(time), *of_version]
+        return [1, *where, *named, *self._word(status, states), *self._place(time), self._form(time), *of_version]
+
+    def _where(self, conditions: list[m.Condition]) -> tuple[int, int]:
+        made: list[int] = []
+        for condition in conditions:
+            place, _ = self._place(condition)
+            texts = condition.is_ if condition.is_ is not None else condition.is_not or []
+            made += [place, condition.is_ is not None, *self._words_of(dict.fromkeys(texts, 0))]
+        first = len(self._conditions) // 4
+        self._conditions.extend(made)
+        return first, len(conditions)
 
     # -- values
 
@@ -152,8 +157,21 @@ class _Program:
         if spec is None:
             return 0
         formats = spec.formats or self._map.times.formats
-        _known(not (spec.date or spec.time or spec.zone), len(formats) == 1, formats[0] in _FORMS)
-        return _FORMS[formats[0]]
+        forms = _FORMS | (_OF_UTC if self._map.times.zone in _UTC else {})
+        _known(not (spec.date or spec.time or spec.zone), len(formats) == 1, formats[0] in forms)
+        return forms[formats[0]]
+
+    def _named(self, spec: m.Text) -> list[int]:
+        """A place of an id, and what it is translated to; or a constant."""
+        if spec.value is not None:
+            return [-1, self._constant(spec.value), 0, 0]
+        _known(spec.name)
+        return [*self._place(spec), *self._words_of({word: self._constant(text) for word, text in spec.values.items()})]
+
+    def _constant(self, text: str) -> int:
+        _known(text.isascii(), text.isprintable(), len(text) <= ID_LENGTH)
+        at, length = self._text(text)
+        return at * 256 + length
 
     def _word(self, spec: m.Text, known: Mapping[str, int]) -> list[int]:
         """A place or a constant, and its words: as they are, or translated."""

@@ -5,7 +5,7 @@ import json
 import pytest
 from prometheus_client import CollectorRegistry
 
-from stream_app.domain.events import SESSION
+from stream_app.domain.events import PAYMENT, RECEIVED, SESSION
 from stream_app.formats.frames import decode_frame, frames
 from stream_app.formats.limits import KEY_BYTES_MAX, NAME_BYTES_MAX, RECORD_BYTES_MAX, VALUE_BYTES_MAX
 from stream_app.formats.murmur2 import partition_for
@@ -13,13 +13,32 @@ from stream_app.ingest.ingest import Ingest, IngestConf
 from stream_app.ingest.metrics import IngestMetrics
 from stream_app.kernel.source_records import new_reader
 from stream_app.ports.records import NO_TIMESTAMP, Batch
-from stream_app.sources.registry import CUSTOMER_GROUPS, GROUPS, OPERATORS, PAYMENTS, SESSIONS
+from stream_app.sources.maps.map_load import load_topic
+from stream_app.sources.registry import CUSTOMER_GROUPS, GROUPS, OPERATORS, PAYMENTS, SESSIONS, mapped
 
 NOW_MS = 1_795_500_000_000
 YEARS_AGO_MS = NOW_MS - 3 * 365 * 86_400_000
 PARTITIONS = 3
 READER = None
+ORDERS = """
+[topic]
+name = "shop.orders"
+number = 1
+[row]
+operator_id = { path = "merchant" }
+[session]
+session_id = { path = "id" }
+status = { value = "COMPLETED" }
+started_at = { path = "at" }
+[payment]
+payment_id = { path = "id" }
+status = { path = "state", values = { paid = "SUCCEEDED" } }
+amount_received = { path = "total" }
+currency = { value = "EUR" }
+paid_at = { path = "at" }
+"""
 SOURCES = {
+    "shop.orders": mapped(load_topic(ORDERS.encode())),
     "charging.sessions": SESSIONS,
     "charging.payments": PAYMENTS,
     "crm.groups": GROUPS,
@@ -109,6 +128,21 @@ async def test_a_record_that_cannot_be_used_becomes_a_dead_letter(value, reason)
     assert ("source-offset", b"101") in letter.headers
     assert dict(letter.headers)["reason"] == reason
     assert [part.ids for some in parts.values() for part in some] == [[b"s"]]
+
+
+async def test_an_order_becomes_a_session_and_its_payment():
+    """By a map, whose refusals are dead letters; old ones carry their value."""
+    order = {"merchant": "M1", "id": "o1", "at": "2026-11-03T08:29:59Z", "state": "paid", "total": "12.50"}
+    others = {"id": "o2", "state": "lost"}, {"id": "o3", "total": None}, {"id": "o4", "at": "2020-01-01T00:00:00Z"}
+    values = [json.dumps(order | fields).encode() for fields in ({}, *others)]
+    parts, (letter,) = await taken("shop.orders", values)
+    (some,) = parts.values()
+    found = {(part.kind, id_): row for part in some for id_, row in zip(part.ids, part.rows, strict=True)}
+    sessions, payments = [(SESSION, id_) for id_ in (b"o1", b"o3", b"o4")], [(PAYMENT, id_) for id_ in (b"o1", b"o4")]
+    assert sorted(found) == sorted(sessions + payments)
+    assert found[PAYMENT, b"o1"][RECEIVED] == 1250
+    assert [raw[1] for part in some for raw in part.raws.values()] == [values[3]] * 2
+    assert (letter.value, dict(letter.headers)["reason"]) == (values[1], b"unknown_status")
 
 
 @pytest.mark.parametrize("key", [None, b"", b"k"])
