@@ -15,6 +15,7 @@ PURE = ("domain", "health", "formats", "ports", "sizing", "sources")
 ALLOWED = {
     *(
         "abc",
+        "array",
         "base64",
         "bisect",
         "collections",
@@ -32,6 +33,7 @@ ALLOWED = {
         "importlib",
         "itertools",
         "json",
+        "keyword",
         "math",
         "operator",
         "re",
