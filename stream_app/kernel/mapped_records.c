@@ -54,12 +54,12 @@ typedef struct {
 
 typedef struct {
     const Program *p;
-    const uint8_t *texts;                   /* of names and words */
+    const uint8_t *texts;
     const int64_t *nodes, *fields, *words, *conditions; /* see ports/map_program.py */
-    const uint8_t *currencies;              /* three letters each */
-    const int64_t *digits;                  /* of each currency */
-    Text places[PLACES_MAX];                /* of one value: what stands there; length 0: nothing */
-    uint8_t seen[NODES_MAX];
+    const uint8_t *currencies;                          /* three letters each */
+    const int64_t *digits;                              /* of each currency */
+    Text places[PLACES_MAX];                            /* of one value: what stands there; length 0: nothing */
+    uint8_t seen[NODES_MAX];                            /* of one value: nodes that were there */
 } Reader;
 
 static int is_equal(const Reader *r, Text t, const int64_t *at_and_length) {

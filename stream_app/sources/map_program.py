@@ -126,6 +126,7 @@ class _Program:
         made: list[int] = []
         for condition in conditions:
             place, _ = self._place(condition)
+            _known(place >= 0)
             texts = condition.is_ if condition.is_ is not None else condition.is_not or []
             made += [place, condition.is_ is not None, *self._words_of(dict.fromkeys(texts, 0))]
         first = len(self._conditions) // 4
