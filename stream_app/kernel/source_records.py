@@ -70,14 +70,12 @@ class SourceRecordsReader:
         latest_ms: int,
     ) -> Taken:
         """Values of one source partition, whose `partition` is that of rows. Sessions and payments before `oldest_ms` and after `latest_ms` are left."""
-        count = len(values)
-        texts = [value or b"" for value in values] if None in values else values
-        data = b"".join(texts)  # type: ignore[arg-type]  # no None is left
+        count, data, lengths = len(values), *_joined(values)
         room = self._room(count, len(data)) + 1  # a buffer has an address from one byte on; so has `left`
         if len(self._out) < room:
             self._out = bytearray(room)
         parts, left, totals = array("q", bytes(8 * _FIELDS * count)), bytearray(count + 1), array("q", (0, 0))
-        numbers = [array("q", some) for some in (map(len, texts), timestamps, offsets)]  # type: ignore[arg-type]
+        numbers = [lengths, array("q", timestamps), array("q", offsets)]
         failed = self._read(
             *(kind, data, count, *map(address, numbers), partition, oldest_ms, latest_ms),
             *(_CURRENCIES, len(DIGITS), EVENTS_MAX, BYTES_MAX - _MARGIN),
@@ -100,11 +98,9 @@ class SourceRecordsReader:
         latest_ms: int,
     ) -> Taken:
         """The same of values of a topic with a map, which may be a session and its payment: parts of sessions, then of payments."""
-        count = len(values)
-        texts = [value or b"" for value in values] if None in values else values
-        data = b"".join(texts)  # type: ignore[arg-type]  # no None is left
+        count, data, lengths = len(values), *_joined(values)
         parts, left, totals = array("q", bytes(16 * _FIELDS * count)), bytearray(count + 1), array("q", (0, 0, 0))
-        numbers = [array("q", some) for some in (map(len, texts), timestamps, offsets)]  # type: ignore[arg-type]
+        numbers = [lengths, array("q", timestamps), array("q", offsets)]
         while failed := self._read_mapped(
             *(address(program.numbers), program.texts, address(program.tree), address(program.sizes)),
             *(_CURRENCIES, address(_CURRENCY_DIGITS), data, count, *map(address, numbers)),
@@ -123,3 +119,9 @@ class SourceRecordsReader:
             operator_at, length, end, events = parts[at : at + _FIELDS]
             yield out[operator_at : operator_at + length].tobytes(), EncodedPart(out[start:end].tobytes(), events)
             start = end
+
+
+def _joined(values: Sequence[bytes | None]) -> tuple[bytes, "array[int]"]:
+    """Values one after the other, and how long each is; a null one is empty."""
+    texts = [value or b"" for value in values]
+    return b"".join(texts), array("q", map(len, texts))

@@ -10,10 +10,9 @@ from typing import Any, Final
 
 from stream_app.sources.avro_values import DECIMAL_BYTES_MAX, GIVEN, UNITS, decimals, enum_words, fixed_size, told
 from stream_app.sources.compiled_values import UncompiledError
-from stream_app.sources.function_text import FunctionText
 from stream_app.sources.objects import GROUPS, Moment, Node
+from stream_app.sources.schema_lines import SchemaLines
 
-_LINES_MAX: Final = 3000  # a schema whose types hold each other may have any number
 _GROUP: Final = str | int  # as one of GROUPS
 _MOMENTS: Final = {"timestamp": Moment.UTC, "local-timestamp": Moment.LOCAL}
 
@@ -26,13 +25,12 @@ def reader(schema: Any, named: Mapping[str, Any], logical: str, root: Node) -> C
     return _Lines(named, logical).function(schema, root)
 
 
-class _Lines:
+class _Lines(SchemaLines):
     """The lines of a function of the bytes `b`, which are `s` as text of a character a byte; `i` is where the next value begins."""
 
     def __init__(self, named: Mapping[str, Any], logical: str) -> None:
+        super().__init__(GIVEN)
         self._named, self._logical = named, logical
-        self._text = FunctionText(GIVEN)
-        self._count = 0
         self._within: list[str] = []  # the names of the records around
 
     def function(self, schema: Any, root: Node) -> Callable[[bytes], Any]:
@@ -42,21 +40,7 @@ class _Lines:
         made = self._value(schema, root)
         self._line("if i != len(b): raise LookupError")
         self._line(f"return {made}")
-        try:
-            function: Callable[[bytes], Any] = self._text.made("b")
-        except (SyntaxError, RecursionError):  # blocks in each other, deeper than Python has them
-            raise UncompiledError from None
-        return function
-
-    def _line(self, text: str) -> None:
-        self._count += 1
-        if self._count > _LINES_MAX:
-            raise UncompiledError
-        self._text.line(text)
-
-    def _variable(self, expression: str) -> str:
-        self._line("")  # so that it is counted, and names of variables differ
-        return self._text.variable(expression)
+        return self._compiled()
 
     def _resolved(self, schema: Any) -> tuple[str, Any]:
         """The kind of a schema, and what says more of it."""

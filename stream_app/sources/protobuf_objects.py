@@ -13,14 +13,13 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError
 
 from stream_app.sources.compiled_values import UncompiledError
-from stream_app.sources.function_text import FunctionText
 from stream_app.sources.json_values import as_parsed
 from stream_app.sources.objects import GROUPS, Moment, Node
+from stream_app.sources.schema_lines import SchemaLines
 from stream_app.sources.times import LAST_MS
 
 _HEADER: Final = 5  # bytes of a value before the indexes that name the message
 _MESSAGES_MAX: Final = 64  # of a file, whose indexes are one byte
-_LINES_MAX: Final = 3000
 _TIMESTAMP: Final = "google.protobuf.Timestamp"
 # What may be no time, no duration and so on, though it is a message.
 _REFUSABLE: Final = frozenset(
@@ -78,13 +77,12 @@ def _kind(field: Any) -> str:
     return "" if field.message_type is None else str(field.message_type.full_name)
 
 
-class _Lines:
+class _Lines(SchemaLines):
     """The lines of a function of the bytes `b` of a message, which is `m`. `told`: as of `reader`; `refusable`: which types of messages may be refused, as far as known."""
 
     def __init__(self, told: Callable[[Any], Told | None], refusable: dict[str, bool]) -> None:
+        super().__init__(_GIVEN)
         self._told, self._refusable = told, refusable
-        self._text = FunctionText(_GIVEN)
-        self._count = 0
 
     def function(self, parse: Told, type_: Any, root: Node) -> Callable[[bytes], Any]:
         """Compile it."""
@@ -93,21 +91,7 @@ class _Lines:
         with self._text.block("except DecodeError:"):
             self._line("raise LookupError from None")
         self._line(f"return {self._object('m', type_, root)}")
-        try:
-            function: Callable[[bytes], Any] = self._text.made("b")
-        except (SyntaxError, RecursionError):  # blocks in each other, deeper than Python has them
-            raise UncompiledError from None
-        return function
-
-    def _line(self, text: str) -> None:
-        self._count += 1
-        if self._count > _LINES_MAX:
-            raise UncompiledError
-        self._text.line(text)
-
-    def _variable(self, expression: str) -> str:
-        self._line("")  # so that it is counted, and names of variables differ
-        return self._text.variable(expression)
+        return self._compiled()
 
     def _object(self, message: str, type_: Any, node: Node) -> str:
         """The variable of an object of a message, which a variable holds."""
