@@ -263,7 +263,7 @@ static int scaled_at(Text t, int64_t scale, int64_t places, int64_t *out) {
     return *out <= MOST_AMOUNT;
 }
 
-/* Of at most twelve digits before the point, and currencies with four behind it at most: within 2^53. */
+/* Of at most eleven digits before the point, and currencies with four behind it at most: within 2^53. */
 static int amount_at(Text t, int64_t unit, int64_t scale, int64_t currency_digits, int64_t *out) {
     *out = 0;
     if (is_nothing(t)) return 1;
@@ -330,6 +330,7 @@ static int names_the_same(const Reader *r, Text before, const Event *of_session,
     Text name;
     memset(was.places, 0, sizeof was.places);
     memset(was.seen, 0, sizeof was.seen);
+    /* Which records conditions leave out of the one before is looked at in Python. */
     if (p->where.count || p->session.where.count || p->payment.where.count) return 0;
     if (!read_node(&was, &c, p->row, 0) || !named_at(&was, p->operator_id, p->operators, &name)) return 0;
     const Event *either = of_session != NULL ? of_session : of_payment;
@@ -359,9 +360,9 @@ static int read_value(Reader *r, Cursor c, Event *of_session, Event *of_payment,
     if (*is_session < 0 || *is_payment < 0) return 0;
     *is_payment = *is_payment && !is_nothing(found(r, p->received));
     if ((*is_session && !session(r, of_session)) || (*is_payment && !payment(r, of_payment))) return 0;
-    if (!*is_session && !*is_payment) { /* what it has to name is looked at all the same */
+    if (is_meant && !*is_session && !*is_payment) { /* whose it is has to be told all the same */
         Text name;
-        if (is_meant && !(named_at(r, p->operator_id, p->operators, &name) && optional_id_at(found(r, p->customer), &name))) return 0;
+        if (!named_at(r, p->operator_id, p->operators, &name) || !optional_id_at(found(r, p->customer), &name)) return 0;
     }
     if (p->envelope != DEBEZIUM || is_nothing(r->places[p->before])) return 1;
     return names_the_same(r, r->places[p->before], p->session.is_there ? of_session : NULL, *is_payment ? of_payment : NULL);

@@ -18,7 +18,7 @@ from stream_app.ports.map_program import MapProgram
 KINDS: Final = (SESSION, PAYMENT, MEMBERSHIP)
 _CURRENCIES: Final = "".join(DIGITS).encode()
 _MARGIN: Final = 1024  # of a frame, beside the events of a part: headers and the operator
-_FIELDS: Final = 4  # of a part, see source_records.c
+_FIELDS: Final = 4  # of a part, see events.h
 _CURRENCY_DIGITS: Final = array("q", DIGITS.values())
 _AT: Final = ctypes.c_void_p
 _MAPPED_SIGNATURE: Final = (
@@ -123,5 +123,5 @@ class SourceRecordsReader:
 
 def _joined(values: Sequence[bytes | None]) -> tuple[bytes, "array[int]"]:
     """Values one after the other, and how long each is; a null one is empty."""
-    texts = [value or b"" for value in values]
-    return b"".join(texts), array("q", map(len, texts))
+    texts = [value or b"" for value in values] if None in values else values
+    return b"".join(texts), array("q", map(len, texts))  # type: ignore[arg-type]  # no None is left
