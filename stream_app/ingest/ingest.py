@@ -144,8 +144,9 @@ class Ingest:
             else {}
         )
         records: dict[tuple[str, int], list[RecordFields]] = {}
+        schemas = await self._known(wire.ids(batch.values)) if source.uses_schemas else wire.NONE_KNOWN
         rest, unknown_energy = batch, 0
-        if not spans and (taken := self._natively(source, batch, partition, now_ms)) is not None:
+        if not spans and (taken := self._natively(source, batch, partition, now_ms, schemas)) is not None:
             rest, unknown_energy = batch.picked(taken.left), taken.unknown_energy
             for at, encoded in self._by_partition(taken).items():
                 records[self._conf.events, at] = [(None, frame, []) for frame in frames_of_encoded(encoded)]
@@ -157,7 +158,7 @@ class Ingest:
             partition,
             now_ms=now_ms,
             ocpi_operators=self._conf.ocpi_operators,
-            schemas=await self._known(wire.ids(rest.values)) if source.uses_schemas else {},
+            schemas=schemas,
         )
         for index, rejection in () if self._conf.again else found.rejections:
             letter = dead_letter(
@@ -204,7 +205,7 @@ class Ingest:
             own = records.setdefault((self._conf.events, at), [])
             own += [(None, *frame) for frame in zip(made, headers, strict=True)]
 
-    def _natively(self, source: SourceTopic, batch: Batch, partition: int, now_ms: int) -> Taken | None:
+    def _natively(self, source: SourceTopic, batch: Batch, partition: int, now_ms: int, schemas: Known) -> Taken | None:
         """What the native library takes of these records; None where it is not asked. What may be too late is left: it carries its source record."""
         if self._reader is None:
             return None
@@ -212,7 +213,7 @@ class Ingest:
         old, latest_ms = self._old(source.kind, now_ms), now_ms + FUTURE_MS
         oldest_ms = 0 if old is None else old * QUARTER_MS
         if isinstance(source, MappedTopic):
-            program = source.map_reader.program
+            program = source.map_reader.program(schemas)
             if program is None:
                 return None
             return self._reader.read_mapped(program, *of_values, oldest_ms=oldest_ms, latest_ms=latest_ms)

@@ -1,5 +1,5 @@
-/* JSON as source records have it, read with bounds; times and energies in it. What is unusual is not read: an escape or a byte that is not ASCII in a string, a
- * number that is not a plain one in range, a time in another form than the common ones. */
+/* JSON as source records have it, read with bounds; times and energies in it. What is unusual is not read: an escape or a byte that is not ASCII in a string that
+ * somebody asks for, a number that is not a plain one in range, a time in another form than the common ones. */
 
 #ifndef STREAM_APP_JSON_H
 #define STREAM_APP_JSON_H
@@ -155,6 +155,50 @@ static inline int energy(Cursor *c, int64_t *wh) {
 
 /* -- values that nobody asks for */
 
+/* Whether bytes are text, as Python's decoder has it: no surrogates, each character in its shortest form. */
+static inline int is_utf8(Text t) {
+    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+    const uint8_t *at = t.at, *end = t.at + t.length;
+    while (at < end) {
+        int head = *at++;
+        if (head < 0x80) continue;
+        int more = head >= 0xf0 ? 3 : head >= 0xe0 ? 2 : 1;
+        if (head < 0xc0 || head > 0xf4 || end - at < more) return 0;
+        uint32_t character = (uint32_t)head & (0x3fu >> more);
+        for (int i = 0; i < more; i++, at++) {
+            if (*at >> 6 != 2) return 0;
+            character = character << 6 | (*at & 0x3f);
+        }
+        if (character < least[more] || character > 0x10ffff || (character >= 0xd800 && character <= 0xdfff)) return 0;
+    }
+    return 1;
+}
+
+/* An escape, behind its backslash; none of a surrogate. */
+static inline int skip_escape(Cursor *c) {
+    static const char single[] = {'"', '\\', '/', 'b', 'f', 'n', 'r', 't'};
+    if (c->at == c->end) return 0;
+    int head = *c->at++, surrogate = 0;
+    if (head != 'u') return memchr(single, head, sizeof single) != NULL;
+    if (c->end - c->at < 4) return 0;
+    for (int i = 0; i < 4; i++) {
+        int digit = *c->at++, lower = digit | 0x20;
+        if (!(digit >= '0' && digit <= '9') && !(lower >= 'a' && lower <= 'f')) return 0;
+        surrogate += (i == 0 && lower == 'd') || (i == 1 && (digit > '7'));
+    }
+    return surrogate < 2;
+}
+
+static inline int skip_text(Cursor *c) {
+    if (!take(c, '"')) return 0;
+    const uint8_t *from = c->at;
+    while (c->at < c->end && *c->at != '"') {
+        int head = *c->at++;
+        if (head < 0x20 || (head == '\\' && !skip_escape(c))) return 0;
+    }
+    return c->at < c->end && is_utf8((Text){from, c->at++ - from});
+}
+
 static inline int skip_number(Cursor *c) {
     if (c->at < c->end && *c->at == '-') c->at++;
     const uint8_t *from = c->at;
@@ -177,17 +221,16 @@ static inline int skip_number(Cursor *c) {
 
 /* Any value, behind its white space. */
 static inline int skip_any(Cursor *c, int depth) {
-    Text ignored;
     skip_space(c);
     if (c->at == c->end || depth > DEEPEST) return 0;
     int head = *c->at;
-    if (head == '"') return text(c, &ignored);
+    if (head == '"') return skip_text(c);
     if (head != '{' && head != '[') return take_word(c, "true", 4) || take_word(c, "false", 5) || take_word(c, "null", 4) || skip_number(c);
     int close = head == '{' ? '}' : ']';
     c->at++;
     if (take(c, (uint8_t)close)) return 1;
     do {
-        if (head == '{' && !(text(c, &ignored) && take(c, ':'))) return 0;
+        if (head == '{' && !(skip_text(c) && take(c, ':'))) return 0;
         if (!skip_any(c, depth + 1)) return 0;
     } while (take(c, ','));
     return take(c, (uint8_t)close);

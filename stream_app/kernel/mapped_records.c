@@ -1,7 +1,9 @@
-/* Records of topics of one's own, in JSON, to parts of frames, as far as a map is simple: what sources/mapped.py and formats/frames.py do together. Places are told as a
- * tree of names, what is read where as numbers (ports/map_program.py). A value with anything unusual, of any of its records, is left to those two, which alone reject. */
+/* Records of topics of one's own, in JSON, Avro and Protobuf, to parts of frames, as far as a map is simple: what sources/mapped.py and formats/frames.py do together. Places are told
+ * as a tree of names, and of records by a schema at its types; what is read where as numbers (ports/map_program.py). A value with anything unusual, of any of its records, is left to
+ * those two, which alone reject. */
 
 #include "events.h"
+#include "schemas.h"
 
 enum { PLACES_MAX = 64, NODES_MAX = 64, MOST_WH = 999999999 };
 enum { PLAIN, DEBEZIUM, CLOUD_EVENTS };           /* envelopes */
@@ -58,12 +60,15 @@ typedef struct {
     const int64_t *nodes, *fields, *words, *conditions; /* see ports/map_program.py */
     const uint8_t *currencies;                          /* three letters each */
     const int64_t *digits;                              /* of each currency */
-    Text places[PLACES_MAX];                            /* of one value: what stands there; length 0: nothing */
-    uint8_t seen[NODES_MAX];                            /* of one value: nodes that were there */
+    const int64_t *schemas;                             /* of records by a schema: its id, and which type they are, JSON: -1 */
+    int64_t schema_count;
+    Typed typed;
+    Text places[PLACES_MAX]; /* of one value: what stands there, as JSON has it or a time by a schema; length 0: nothing */
+    uint8_t seen[NODES_MAX]; /* of one value: nodes that were there */
 } Reader;
 
 static int is_equal(const Reader *r, Text t, const int64_t *at_and_length) {
-    return t.length == at_and_length[1] && memcmp(t.at, r->texts + at_and_length[0], (size_t)t.length) == 0;
+    return t.length == at_and_length[1] && (t.length == 0 || memcmp(t.at, r->texts + at_and_length[0], (size_t)t.length) == 0);
 }
 
 /* Note what stands at the places below a node, whose object begins here. */
@@ -88,13 +93,15 @@ static int read_node(Reader *r, Cursor *c, int64_t node, int depth) {
             }
             continue;
         }
-        const uint8_t *from = c->at;
-        if (!skip_any(c, depth)) return 0;
-        if (field != NULL) {
-            Text *place = r->places + (-1 - field[2]);
-            if (place->length) return 0; /* twice */
-            *place = (Text){from, c->at - from};
+        if (field == NULL) {
+            if (!skip_any(c, depth)) return 0;
+            continue;
         }
+        const uint8_t *from = c->at;
+        Text *place = r->places + (-1 - field[2]), plain;
+        if (place->length) return 0; /* twice */
+        if (!(from < c->end && *from == '"' ? text(c, &plain) : skip_any(c, depth))) return 0;
+        *place = (Text){from, c->at - from};
     } while (take(c, ','));
     return take(c, '}');
 }
@@ -180,7 +187,9 @@ static int word_at(const Reader *r, Value v, Words words, int64_t *out) {
 }
 
 static int time_at(Text t, int64_t form, int64_t *out) {
-    if (form == WRITTEN) {
+    if (form == WRITTEN && t.length > 1 && *t.at == MOMENT) {
+        *out = integer_of((Text){t.at + 1, t.length - 1});
+    } else if (form == WRITTEN) {
         if (!is_string(t) || !written_time(inside(t), out)) return 0;
     } else {
         if (!is_plain_integer(t)) return 0;
@@ -322,17 +331,43 @@ static int payment(const Reader *r, Event *e) {
     return 1;
 }
 
+static void begin_value(Reader *r) {
+    memset(r->places, 0, sizeof r->places);
+    memset(r->seen, 0, sizeof r->seen);
+    r->typed.places = r->places;
+    r->typed.passing = 0;
+}
+
+/* Note what stands at all places of a value. `root`: the type of its records; NULL: JSON. */
+static int read_places(Reader *r, Cursor c, const Type **root) {
+    *root = NULL;
+    begin_value(r);
+    if (r->schema_count) { /* a zero byte, and the id of a schema */
+        uint64_t zero, id;
+        int64_t at = 0;
+        if (!get_big_endian(&c, 1, &zero) || zero || !get_big_endian(&c, 4, &id)) return 0;
+        while (at < r->schema_count && r->schemas[2 * at] != (int64_t)id) at++;
+        if (at == r->schema_count) return 0;
+        if (r->schemas[2 * at + 1] >= 0) {
+            *root = r->typed.types + r->schemas[2 * at + 1];
+            return read_typed(&r->typed, c, *root);
+        }
+    }
+    if (!read_node(r, &c, r->p->root, 0)) return 0;
+    skip_space(&c);
+    return c.at == c.end;
+}
+
 /* Whether the record as it was before a change names the same as the record does. */
-static int names_the_same(const Reader *r, Text before, const Event *of_session, const Event *of_payment) {
+static int names_the_same(const Reader *r, const Type *root, const Event *of_session, const Event *of_payment) {
     const Program *p = r->p;
     Reader was = *r;
-    Cursor c = {before.at, before.at + before.length};
-    Text name;
-    memset(was.places, 0, sizeof was.places);
-    memset(was.seen, 0, sizeof was.seen);
+    Text name, before = r->places[p->before];
+    begin_value(&was);
     /* Which records conditions leave out of the one before is looked at in Python. */
     if (p->where.count || p->session.where.count || p->payment.where.count) return 0;
-    if (!read_node(&was, &c, p->row, 0) || !named_at(&was, p->operator_id, p->operators, &name)) return 0;
+    if (root != NULL ? !read_inner(&was.typed, r->typed.inner, r->typed.inner_type, root->kind == MESSAGES) : !read_node(&was, &(Cursor){before.at, before.at + before.length}, p->row, 0)) return 0;
+    if (!named_at(&was, p->operator_id, p->operators, &name)) return 0;
     const Event *either = of_session != NULL ? of_session : of_payment;
     if (either == NULL || !is_same(name, either->operator_id)) return 0;
     if (p->session.is_there && !(named_at(&was, p->session.id, p->session.ids, &name) && is_same(name, of_session->id))) return 0;
@@ -345,12 +380,9 @@ static int is_change(Text operation) { return operation.length == 3 && (operatio
 /* The events of a value: which of both there are. */
 static int read_value(Reader *r, Cursor c, Event *of_session, Event *of_payment, int *is_session, int *is_payment) {
     const Program *p = r->p;
-    memset(r->places, 0, sizeof r->places);
-    memset(r->seen, 0, sizeof r->seen);
+    const Type *root;
     *is_session = *is_payment = 0;
-    if (!read_node(r, &c, p->root, 0)) return 0;
-    skip_space(&c);
-    if (c.at != c.end) return 0;
+    if (!read_places(r, c, &root)) return 0;
     if (p->envelope == CLOUD_EVENTS && !is_string(r->places[p->spec_version])) return 0;
     if (p->envelope == DEBEZIUM && (!is_nothing(r->places[p->payload]) || !is_string(r->places[p->operation]) || !is_change(r->places[p->operation]))) return 0;
     int is_meant = holds(r, p->where);
@@ -365,29 +397,31 @@ static int read_value(Reader *r, Cursor c, Event *of_session, Event *of_payment,
         if (!named_at(r, p->operator_id, p->operators, &name) || !optional_id_at(found(r, p->customer), &name)) return 0;
     }
     if (p->envelope != DEBEZIUM || is_nothing(r->places[p->before])) return 1;
-    return names_the_same(r, r->places[p->before], p->session.is_there ? of_session : NULL, *is_payment ? of_payment : NULL);
+    return names_the_same(r, root, p->session.is_there ? of_session : NULL, *is_payment ? of_payment : NULL);
 }
 
 static int64_t room_of(const Event *e) { return ROW_BYTES + PART_BYTES + e->operator_id.length + e->id.length + e->customer.length + e->session.length; }
 
-/* As stream_app_source_records, of records by a map. `tree`: nodes, fields, words and conditions, of which `sizes` has how many numbers the first three have. `totals`: the number of parts of
- * sessions, that of payments behind them, and of sessions taken whose energy is not known. 1: `out` is smaller than the first of `totals`. */
+/* As stream_app_source_records, of records by a map. `tree`: nodes, fields, words, conditions, schemas and types, of which `sizes` has how many numbers all but the last have, and how many
+ * places there are. `totals`: the number of parts of sessions, that of payments behind them, and of sessions taken whose energy is not known. 1: `out` is smaller than the first of `totals`. */
 int32_t stream_app_mapped_records(
     const int64_t *program, const uint8_t *texts, const int64_t *tree, const int64_t *sizes, const uint8_t *currencies, const int64_t *digits_of_currencies,
     const uint8_t *data, int64_t count, const int64_t *lengths, const int64_t *timestamps, const int64_t *offsets, int64_t partition, int64_t oldest_ms, int64_t latest_ms,
     int64_t events_max, int64_t bytes_max, uint8_t *out, int64_t out_size, int64_t *parts, uint8_t *left, int64_t *totals) {
+    const int64_t *fields = tree + sizes[0], *words = fields + sizes[1], *conditions = words + sizes[2], *schemas = conditions + sizes[3], *types = schemas + sizes[4];
     Reader r = {
-        (const Program *)program, texts, tree, tree + sizes[0], tree + sizes[0] + sizes[1], tree + sizes[0] + sizes[1] + sizes[2],
-        currencies, digits_of_currencies, {{0}}, {0},
+        (const Program *)program, texts, tree, fields, words, conditions, currencies, digits_of_currencies, schemas, sizes[4] / 2,
+        {(const Type *)types, texts, NULL, {NULL}, {NULL, 0}, NULL, 0}, {{0}}, {0},
     };
-    Batch sessions, payments;
-    if (!begin_batch(&sessions, count)) return -1;
-    if (!begin_batch(&payments, count)) {
-        free(sessions.block);
-        return -1;
-    }
+    Batch sessions = {0}, payments = {0};
+    uint8_t *said = NULL;
+    int64_t bytes = 0, room = 0;
+    int32_t failed = -1;
+    for (int64_t i = 0; i < count; i++) bytes += lengths[i];
+    if (r.schema_count && (said = malloc((size_t)(bytes + (count + 1) * (sizes[5] + 1) * SAID_BYTES))) == NULL) goto done;
+    if (!begin_batch(&sessions, count) || !begin_batch(&payments, count)) goto done;
+    r.typed.said.at = said;
     const uint8_t *at = data;
-    int64_t room = 0;
     for (int64_t i = 0; i < count; at += lengths[i], i++) {
         Event *of_session = sessions.events + i, *of_payment = payments.events + i;
         int is_session, is_payment;
@@ -406,18 +440,17 @@ int32_t stream_app_mapped_records(
         }
     }
     totals[0] = room;
-    if (room > out_size) {
-        free(sessions.block);
-        free(payments.block);
-        return 1;
-    }
+    failed = room > out_size;
+    if (failed) goto done;
     Written w = {out, {out}, parts, 0, 0};
     write_parts(&sessions, SESSION, timestamps, offsets, partition, events_max, bytes_max, &w);
     totals[0] = w.made;
     write_parts(&payments, PAYMENT, timestamps, offsets, partition, events_max, bytes_max, &w);
     totals[1] = w.made - totals[0];
     totals[2] = w.unknown_energy;
+done:
     free(sessions.block);
     free(payments.block);
-    return 0;
+    free(said);
+    return failed;
 }

@@ -1,6 +1,6 @@
 /* Source records of the contract, sessions, payments and memberships, to parts of frames (formats/frames.py): what sources/decode.py and formats/frames.py do
  * together, for the records that nearly all are. A record with anything unusual is left to those two, which alone reject: an escape or a byte that is
- * not ASCII in any string, a nested value, a field twice, a number that is not a plain one in range, a time in another form than the common ones.
+ * not ASCII in a string of the contract, a field twice, a number that is not a plain one in range, a time in another form than the common ones.
  *
  * No Python inside: bytes in, bytes out, so that it needs no headers of an interpreter and runs without its lock. It allocates one block, and frees it.
  */

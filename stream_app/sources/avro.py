@@ -17,9 +17,10 @@ import fastavro
 import orjson
 from fastavro.read import LOGICAL_READERS
 
-from stream_app.sources import avro_objects
+from stream_app.sources import avro_objects, avro_types
 from stream_app.sources.json_values import NotOfSchemaError, base64_text, number, shortest
 from stream_app.sources.objects import Node
+from stream_app.sources.schema_types import Types, Wanted
 
 _OWN: Final = "crm-stats-"  # before the names of logical types: fastavro's own readers round, and end in floats
 _OF_ANY: Final = "_crm_stats"  # a record around every schema, which takes no bytes: fastavro forgets what others than records refer to
@@ -63,7 +64,15 @@ class Avro:
 
     def objects(self, root: Node) -> Callable[[bytes], Any]:
         """As in avro_objects.py. `Raises` UncompiledError."""
-        return avro_objects.reader(self._parsed["fields"][0]["type"], self._named, _OWN, root)
+        return avro_objects.reader(self._schema, self._named, _OWN, root)
+
+    def types(self, of: Types, wanted: Wanted) -> int:
+        """As in avro_types.py. `Raises` UnknownError."""
+        return avro_types.types(self._schema, self._named, _OWN, of, wanted)
+
+    @property
+    def _schema(self) -> Any:
+        return self._parsed["fields"][0]["type"]
 
 
 def _marked(schema: Any) -> Any:

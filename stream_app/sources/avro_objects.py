@@ -8,7 +8,17 @@ held against the schema all the same.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from stream_app.sources.avro_values import DECIMAL_BYTES_MAX, GIVEN, UNITS, decimals, enum_words, fixed_size, told
+from stream_app.sources.avro_values import (
+    DECIMAL_BYTES_MAX,
+    GIVEN,
+    UNITS,
+    decimals,
+    enum_words,
+    fixed_size,
+    logical_type,
+    resolved,
+    told,
+)
 from stream_app.sources.compiled_values import UncompiledError
 from stream_app.sources.objects import GROUPS, Moment, Node
 from stream_app.sources.schema_lines import SchemaLines
@@ -42,32 +52,18 @@ class _Lines(SchemaLines):
         self._line(f"return {made}")
         return self._compiled()
 
-    def _resolved(self, schema: Any) -> tuple[str, Any]:
-        """The kind of a schema, and what says more of it."""
-        while isinstance(schema, dict) and not isinstance(schema["type"], str):
-            schema = schema["type"]
-        if isinstance(schema, list):
-            return "union", schema
-        if isinstance(schema, str):
-            schema = self._named.get(schema, {"type": schema})
-        kind = schema["type"]
-        return ("record" if kind == "error" else kind), schema
-
-    def _logical_type(self, schema: Any) -> str:
-        return str(schema.get("logicalType", "")).removeprefix(self._logical)
-
     def _moment(self, schema: Any) -> Moment | None:
         """Which times the values of a schema are; None for those that are not all times of one sort."""
-        kind, schema = self._resolved(schema)
+        kind, schema = resolved(schema, self._named)
         if kind == "union":
-            found = {self._moment(branch) for branch in schema if self._resolved(branch)[0] != "null"}
+            found = {self._moment(branch) for branch in schema if resolved(branch, self._named)[0] != "null"}
             return found.pop() if len(found) == 1 else None
-        sort, _, unit = self._logical_type(schema).rpartition("-")
+        sort, _, unit = logical_type(schema, self._logical).rpartition("-")
         return _MOMENTS.get(sort) if kind == "long" and unit in UNITS else None
 
     def _value(self, schema: Any, wanted: Any) -> str:  # noqa: PLR0911  # a case a kind
         """The variable of a value, or a literal. `wanted`: a node, or the type of a place."""
-        kind, schema = self._resolved(schema)
+        kind, schema = resolved(schema, self._named)
         if kind == "null":
             if wanted == _GROUP:
                 self._line("raise LookupError")
@@ -82,7 +78,7 @@ class _Lines(SchemaLines):
             self._line("raise LookupError")
             return "None"
         if isinstance(wanted, Moment):
-            return self._milliseconds(self._logical_type(schema).rpartition("-")[2])
+            return self._milliseconds(logical_type(schema, self._logical).rpartition("-")[2])
         if wanted is GROUPS and kind == "array":
             return self._variable(f"tuple({self._array(schema, _GROUP)})")
         if wanted in (GROUPS, _GROUP) and kind not in ("string", "enum", "int", "long"):
@@ -128,7 +124,7 @@ class _Lines(SchemaLines):
 
     def _plain(self, kind: str, schema: Any) -> str:  # noqa: PLR0911  # a case a kind
         """A value as JSON has it."""
-        logical = self._logical_type(schema)
+        logical = logical_type(schema, self._logical)
         match kind:
             case "record":
                 found = self._fields(schema, lambda _, of: self._value(of, Any))
@@ -236,7 +232,7 @@ class _Lines(SchemaLines):
 
     def _pass(self, schema: Any) -> str:  # noqa: PLR0912  # a case a kind
         """Pass over a value."""
-        kind, schema = self._resolved(schema)
+        kind, schema = resolved(schema, self._named)
         match kind:
             case "null":
                 pass
@@ -262,7 +258,7 @@ class _Lines(SchemaLines):
                 self._long()
             case "bytes":
                 self._size()
-                if self._logical_type(schema) == "decimal":
+                if logical_type(schema, self._logical) == "decimal":
                     self._line(f"if j - i > {DECIMAL_BYTES_MAX}: raise LookupError")
                 self._line("i = j")
             case "fixed":

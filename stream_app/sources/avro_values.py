@@ -1,4 +1,4 @@
-"""What the fast way of Avro looks values up in, and what it calls for those that are rare.
+"""What the fast ways of Avro ask of a schema, what they look values up in, and what they call for those that are rare.
 
 Under `avro_objects`. Invariant: a value is what msgspec makes of the JSON that `avro` makes of it, or one of DOUBTS of lookups.py is raised.
 """
@@ -23,6 +23,23 @@ _SYMBOLS_MAX: Final = 64  # of an enum whose index is one byte
 
 # By the unit of a time: how many pairs of bytes those of today take, 0 where they don't come in pairs; and how many make a millisecond.
 UNITS: Final = {"millis": (3, 1), "micros": (4, 1000), "nanos": (0, 1_000_000)}
+
+
+def resolved(schema: Any, named: Mapping[str, Any]) -> tuple[str, Any]:
+    """The kind of a schema that fastavro has parsed, and what says more of it. `named`: types by their names."""
+    while isinstance(schema, dict) and not isinstance(schema["type"], str):
+        schema = schema["type"]
+    if isinstance(schema, list):
+        return "union", schema
+    if isinstance(schema, str):
+        schema = named.get(schema, {"type": schema})
+    kind = schema["type"]
+    return ("record" if kind == "error" else kind), schema
+
+
+def logical_type(schema: Mapping[str, Any], prefix: str) -> str:
+    """Its logical type, without what stands before the names of these; empty where it has none."""
+    return str(schema.get("logicalType", "")).removeprefix(prefix)
 
 
 def _more(value: bytes, at: int, whole: int) -> tuple[int, int]:

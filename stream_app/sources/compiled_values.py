@@ -235,7 +235,7 @@ class Values:
         form = _OF_MOMENTS.get(self._moments.get(place, Moment.ANY), formats[0])
         if self._moments.get(place) in _OF_MOMENTS and formats[0] != m.ISO_8601:  # the exact way has a text there
             raise UncompiledError
-        offsets = self._function.name(Offsets(zone)) if zone else "None"
+        offsets = self._function.name(Offsets(zone) if zone else None)
         self._function.known[key] = variable = self._function.variable("None")
         with self._function.block("if True:" if is_needed else f"if {place} is not None and {place} != '':"):
             if form == m.ISO_8601:

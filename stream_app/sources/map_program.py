@@ -1,10 +1,13 @@
 """A map -> the program by which the native library reads its records; None for a map that says more than that knows.
 
-Beside `compiled`, for plain JSON, changes of Debezium and CloudEvents that are a session, a payment or both: of places that names lead to, and times with an offset. What the program leaves, a map's own ways read.
+Beside `compiled`, for plain records, changes of Debezium and CloudEvents that are a session, a payment or both, in JSON or by schemas: of places that names lead to, and times with an
+offset. What the program leaves, a map's own ways read.
 """
 
 from array import array
 from collections.abc import Mapping
+from contextlib import suppress
+from itertools import chain
 from typing import Any, Final
 
 from stream_app.domain.money import DIGITS
@@ -13,6 +16,8 @@ from stream_app.sources import compiled_rows as rows
 from stream_app.sources.exact import ID_LENGTH
 from stream_app.sources.maps import map_file as m
 from stream_app.sources.maps.paths import ROOT, steps
+from stream_app.sources.schema_types import Types, UnknownError, known
+from stream_app.sources.wire import FORMATS, Known, Schema
 
 _PLACES_MAX: Final = 64
 _ENVELOPES: Final = {"plain": 0, "debezium": 1, "cloudevents": 2}
@@ -27,29 +32,41 @@ _NO_SECTION: Final = (0,) * 16
 _Node = dict[str, Any]  # of names: a node, or the number of a place
 
 
-class _UnknownError(Exception):
-    """The map says what the library does not know."""
+class Program:
+    """The program of a map, for the schemas that have been seen. `Raises` UnknownError for a map that the library does not know."""
+
+    def __init__(self, map_: m.TopicMap) -> None:
+        self._format, self._made = map_.topic.format, _Program(map_)
+        self._schemas: dict[int, Schema] = {}
+        self._latest = self._made.program({}) if self._format == "json" else None
+
+    def of(self, schemas: Known) -> MapProgram | None:
+        """The program, with these schemas if the topic is one by schemas; None where the library knows none of them."""
+        new = {
+            number: schema
+            for number, schema in schemas.items()
+            if schema is not None and schema.format == self._format and self._schemas.get(number) is not schema
+        }
+        if new:
+            self._schemas |= new
+            self._latest = self._made.program(self._schemas)
+        return self._latest
 
 
-def program(map_: m.TopicMap) -> MapProgram | None:
+def program(map_: m.TopicMap) -> Program | None:
     """The program of a map."""
     try:
-        return _Program(map_).made()
-    except _UnknownError:
+        return Program(map_)
+    except UnknownError:
         return None
-
-
-def _known(*conditions: object) -> None:
-    if not all(conditions):
-        raise _UnknownError
 
 
 class _Program:
     def __init__(self, map_: m.TopicMap) -> None:
         topic = map_.topic
-        _known(map_.row, not (map_.groups or map_.operator or map_.group or map_.cdr))
-        _known(
-            topic.format == "json",
+        known(map_.row, not (map_.groups or map_.operator or map_.group or map_.cdr))
+        known(
+            topic.format == "json" or topic.format in FORMATS,
             not topic.records,
             topic.envelope in _ENVELOPES,
             map_.money == m.Money(more_digits=map_.money.more_digits),
@@ -58,13 +75,30 @@ class _Program:
         self._root: _Node = {}
         self._places = 0
         self._texts, self._words, self._conditions = bytearray(), array("q"), array("q")
+        self._tree: list[list[int]] = []  # nodes, and their fields
+        self._numbers = self._all()
 
-    def made(self) -> MapProgram:
-        """Make it. `Raises` _UnknownError."""
+    def program(self, schemas: Mapping[int, Schema]) -> MapProgram | None:
+        """The program; None where there are schemas, and none of them is known."""
+        texts, usable = bytearray(self._texts), array("q")
+        is_change = self._map.topic.envelope == "debezium"
+        types = Types(texts, self._root["before"], self._root["after"]) if is_change else Types(texts)
+        for number, schema in schemas.items():
+            if schema.types is not None:
+                with suppress(UnknownError):
+                    usable.extend((number, schema.types(types, self._root)))
+        if schemas and not usable:
+            return None
+        parts = [*self._tree, self._words, self._conditions, usable]
+        sizes = array("q", (*map(len, parts), self._places))
+        return MapProgram(self._numbers, bytes(texts), array("q", chain(*parts, types.numbers)), sizes)
+
+    def _all(self) -> "array[int]":
+        """All that is read. `Raises` UnknownError."""
         row, session, payment = self._map.row, self._map.session, self._map.payment
         assert row is not None  # known since __init__
         customer = row.customer_id or m.Customer()
-        _known(not (customer.value or customer.values))
+        known(not (customer.value or customer.values))
         numbers = [*self._where(self._map.where), *self._named(row.operator_id), *self._place(customer)]
         numbers += self._words_of(dict.fromkeys(customer.anonymous, 0))
         numbers += [*self._session(session), *self._payment(payment)]
@@ -73,11 +107,9 @@ class _Program:
             self._at((name,)) if envelope == "debezium" else -1 for name in ("op", "before", "payload")
         )
         spec_version = self._at(("specversion",)) if envelope == "cloudevents" else -1
-        nodes, fields, of_row = self._tree()
-        head = (_ENVELOPES[envelope], 0, of_row, operation, before, payload, spec_version)
-        sizes = array("q", (len(nodes), len(fields), len(self._words)))
-        tree = array("q", [*nodes, *fields, *self._words, *self._conditions])
-        return MapProgram(array("q", (*head, *numbers)), bytes(self._texts), tree, sizes)
+        nodes, fields, of_row = self._nodes()
+        self._tree += [nodes, fields]
+        return array("q", (_ENVELOPES[envelope], 0, of_row, operation, before, payload, spec_version, *numbers))
 
     # -- sections
 
@@ -86,7 +118,7 @@ class _Program:
             return [*_NO_SECTION, *_NONE, 0, *_NONE * 2, 0]
         states = {state: bool(rows.counted_session(state)) for state in m.SESSION_STATES}
         energy = section.energy_kwh or m.Energy()
-        _known(energy.decimal == ".", not energy.thousands, energy.minus is None or energy.unit == "Wh")
+        known(energy.decimal == ".", not energy.thousands, energy.minus is None or energy.unit == "Wh")
         return [
             *self._common(section, section.session_id, section.status, section.started_at, section.version, states),
             *self._place(section.ended_at), self._form(section.ended_at), *self._place(energy), *self._place(m.Number(path=energy.minus)), _ENERGIES[energy.unit],
@@ -100,7 +132,7 @@ class _Program:
             amount or m.Amount()
             for amount in (section.amount_received, section.amount_discount, section.amount_refunded)
         ]
-        _known(
+        known(
             section.amount_received.name,
             *(not (amount.values or amount.value) for amount in amounts),
         )
@@ -112,7 +144,7 @@ class _Program:
         codes = {form: at for at, code in enumerate(DIGITS) for form in (code, code.lower())}
         numbers += self._word(section.currency, codes)
         paid_session = section.session_id or m.Text()
-        _known(not (paid_session.values or paid_session.value))
+        known(not (paid_session.values or paid_session.value))
         return [*numbers, *self._place(paid_session)]
 
     def _common(
@@ -126,7 +158,7 @@ class _Program:
         made: list[int] = []
         for condition in conditions:
             place, _ = self._place(condition)
-            _known(place >= 0)
+            known(place >= 0)
             texts = condition.is_ if condition.is_ is not None else condition.is_not or []
             made += [place, condition.is_ is not None, *self._words_of(dict.fromkeys(texts, 0))]
         first = len(self._conditions) // 4
@@ -137,7 +169,7 @@ class _Program:
 
     def _place(self, spec: m.Place | None) -> tuple[int, int]:
         if spec is None or not spec.name:
-            _known(not getattr(spec, "paths", None))
+            known(not getattr(spec, "paths", None))
             return _NONE
         path = steps(spec.name)
         return self._at(path[1:] if path[0] == ROOT else (*self._prefix, *path)), -1
@@ -145,12 +177,12 @@ class _Program:
     def _at(self, path: tuple[Any, ...]) -> int:
         """The number of the place at a path from the whole value on."""
         node = self._root
-        _known(path, *(isinstance(step, str) for step in path))
+        known(path, *(isinstance(step, str) for step in path))
         for step in path[:-1]:
             node = node.setdefault(step, {})
-            _known(isinstance(node, dict))
+            known(isinstance(node, dict))
         place = node.setdefault(path[-1], self._places)
-        _known(isinstance(place, int), self._places < _PLACES_MAX)
+        known(isinstance(place, int), self._places < _PLACES_MAX)
         self._places += place == self._places
         return int(place)
 
@@ -159,29 +191,29 @@ class _Program:
             return 0
         formats = spec.formats or self._map.times.formats
         forms = _FORMS | (_OF_UTC if self._map.times.zone in _UTC else {})
-        _known(not (spec.date or spec.time or spec.zone), len(formats) == 1, formats[0] in forms)
+        known(not (spec.date or spec.time or spec.zone), len(formats) == 1, formats[0] in forms)
         return forms[formats[0]]
 
     def _named(self, spec: m.Text) -> list[int]:
         """A place of an id, and what it is translated to; or a constant."""
         if spec.value is not None:
             return [-1, self._constant(spec.value), 0, 0]
-        _known(spec.name)
+        known(spec.name)
         return [*self._place(spec), *self._words_of({word: self._constant(text) for word, text in spec.values.items()})]
 
     def _constant(self, text: str) -> int:
-        _known(text.isascii(), text.isprintable(), len(text) <= ID_LENGTH)
+        known(text.isascii(), text.isprintable(), len(text) <= ID_LENGTH)
         at, length = self._text(text)
         return at * 256 + length
 
-    def _word(self, spec: m.Text, known: Mapping[str, int]) -> list[int]:
+    def _word(self, spec: m.Text, words: Mapping[str, int]) -> list[int]:
         """A place or a constant, and its words: as they are, or translated."""
         if spec.value is not None:
-            return [-1, known[spec.value], 0, 0]
-        _known(spec.name)
+            return [-1, words[spec.value], 0, 0]
+        known(spec.name)
         return [
             *self._place(spec),
-            *self._words_of({**known, **{text: known[word] for text, word in spec.values.items()}}),
+            *self._words_of({**words, **{text: words[word] for text, word in spec.values.items()}}),
         ]
 
     def _words_of(self, words: Mapping[str, int]) -> tuple[int, int]:
@@ -196,7 +228,7 @@ class _Program:
         self._texts += encoded
         return at, len(encoded)
 
-    def _tree(self) -> tuple[list[int], list[int], int]:
+    def _nodes(self) -> tuple[list[int], list[int], int]:
         """Nodes and fields of the places, and which node the record is."""
         nodes: list[int] = []
         fields: list[int] = []
@@ -212,5 +244,5 @@ class _Program:
                     todo.append(((*path, name), below))
                 else:
                     fields.append(-1 - below)
-        _known(len(todo) <= _PLACES_MAX, not self._prefix or of_row)
+        known(len(todo) <= _PLACES_MAX, not self._prefix or of_row)
         return nodes, fields, of_row

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, Never
 from stream_app.domain.errors import Reason as Unusable
 from stream_app.domain.errors import Rejection
 from stream_app.domain.events import CDR, GROUP, MEMBERSHIP, OPERATOR, PAYMENT, SESSION, VERSION, Row, SourceEvents
+from stream_app.ports.map_program import MapProgram
 from stream_app.sources import compiled, envelopes, map_program, ocpi, wire
 from stream_app.sources.clean import is_plain
 from stream_app.sources.envelopes import Found
@@ -58,7 +59,7 @@ class Stamp(NamedTuple):
 
 
 class TopicReader:
-    """A map of a topic, made ready to read values. `program`: for the native library, if the map is one that it knows."""
+    """A map of a topic, made ready to read values."""
 
     def __init__(self, map_: m.TopicMap) -> None:
         self.map = map_
@@ -73,11 +74,15 @@ class TopicReader:
         self.kinds = tuple(kind for kind, section in sections.items() if section)
         self._sections = Sections(map_, _cell, _items)
         self._places = m.by_key(map_)
-        self.program = map_program.program(map_)
+        self._program = map_program.program(map_)
         self.read = compiled.reader(map_)  # the fast way, if it has one that is the same for all settings
         self._cdr_reader = compiled.cdr_reader(map_.topic) if map_.cdr else None
         self.uses_schemas = map_.topic.format in wire.FORMATS
         self._by_schema: dict[wire.Schema, compiled.Read | None] = {}
+
+    def program(self, schemas: Known) -> MapProgram | None:
+        """For the native library, if the map is one that it knows, and some of the schemas that have been seen, in a topic by schemas."""
+        return None if self._program is None else self._program.of(schemas)
 
     def fast(self, ocpi_operators: Mapping[str, str]) -> compiled.Read | None:
         """The fast way, if the map has one."""

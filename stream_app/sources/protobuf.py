@@ -27,11 +27,12 @@ from google.protobuf import (
 )
 from google.protobuf.descriptor import FieldDescriptor
 
-from stream_app.sources import protobuf_objects
+from stream_app.sources import protobuf_objects, protobuf_types
 from stream_app.sources.compiled_values import UncompiledError
 from stream_app.sources.json_values import NotOfSchemaError, base64_text, number, shortest
 from stream_app.sources.objects import Node
 from stream_app.sources.protobuf_objects import Told
+from stream_app.sources.schema_types import Types, Wanted, known
 from stream_app.sources.times import LAST_MS
 
 _KNOWN: Final = {
@@ -110,9 +111,17 @@ class Protobuf:
         """As in protobuf_objects.py. `Raises` UncompiledError."""
         if not self._are_texts_checked:  # by the parser, of proto3 alone; those of others where they are read
             raise UncompiledError
+        return protobuf_objects.reader(self._messages(), _parser, lambda field: _of_field(field, self._known), root)
+
+    def types(self, of: Types, wanted: Wanted) -> int:
+        """As in protobuf_types.py. `Raises` UnknownError."""
+        known(self._are_texts_checked)
+        return protobuf_types.types(self._messages(), of, wanted)
+
+    def _messages(self) -> list[Any]:
+        """The types of the messages of the file, in its order."""
         named = (_name(self._file, [index]) for index in range(len(self._file.message_type)))
-        messages = [self._pool.FindMessageTypeByName(name) for name in named]
-        return protobuf_objects.reader(messages, _parser, lambda field: _of_field(field, self._known), root)
+        return [self._pool.FindMessageTypeByName(name) for name in named]
 
 
 def _parser(type_: Any) -> Told:

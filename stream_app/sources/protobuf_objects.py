@@ -20,10 +20,10 @@ from stream_app.sources.times import LAST_MS
 
 _HEADER: Final = 5  # bytes of a value before the indexes that name the message
 _MESSAGES_MAX: Final = 64  # of a file, whose indexes are one byte
-_TIMESTAMP: Final = "google.protobuf.Timestamp"
+TIMESTAMP: Final = "google.protobuf.Timestamp"
 # What may be no time, no duration and so on, though it is a message.
-_REFUSABLE: Final = frozenset(
-    {_TIMESTAMP, *(f"google.protobuf.{name}" for name in ("Duration", "Any", "FieldMask", "Struct", "Value", "ListValue"))}
+REFUSABLE: Final = frozenset(
+    {TIMESTAMP, *(f"google.protobuf.{name}" for name in ("Duration", "Any", "FieldMask", "Struct", "Value", "ListValue"))}
 )  # fmt: skip
 _GIVEN: Final[Mapping[str, Any]] = {"DecodeError": DecodeError, "as_parsed": as_parsed}
 Told = Callable[[Any], Any]  # of a value, as `protobuf` has it in JSON
@@ -66,7 +66,7 @@ def _settle_times(messages: Sequence[Any], node: Node) -> None:
         if isinstance(wanted, Node):
             _settle_times([field.message_type for field in fields if field.message_type is not None], wanted)
         elif isinstance(wanted, Moment):
-            are_times = {_kind(field) == _TIMESTAMP and not field.is_repeated for field in fields}
+            are_times = {_kind(field) == TIMESTAMP and not field.is_repeated for field in fields}
             if len(are_times) > 1:
                 raise UncompiledError
             node.fields[name] = Moment.UTC if True in are_times else Any
@@ -149,7 +149,7 @@ class _Lines(SchemaLines):
         """Look at a value that no path names."""
         found = _attribute(message, field)
         with self._text.block(f"if {message}.HasField({field.name!r}):" if field.has_presence else "if True:"):
-            if _kind(field) == _TIMESTAMP and not field.is_repeated:
+            if _kind(field) == TIMESTAMP and not field.is_repeated:
                 self._milliseconds(self._variable(found))
             else:
                 self._line(f"{self._text.name(self._told(field))}({found})")
@@ -163,7 +163,7 @@ _OF_GROUPS: Final = frozenset(
 )  # fmt: skip
 _FRACTIONAL: Final = (FieldDescriptor.TYPE_FLOAT, FieldDescriptor.TYPE_DOUBLE)
 _OF_PLAIN: Final = frozenset(
-    {_TIMESTAMP, *(f"google.protobuf.{name}Value" for name in ("Bool", "Bytes", "Int32", "Int64", "String", "UInt32", "UInt64"))}
+    {TIMESTAMP, *(f"google.protobuf.{name}Value" for name in ("Bool", "Bytes", "Int32", "Int64", "String", "UInt32", "UInt64"))}
 )  # fmt: skip
 
 
@@ -180,7 +180,7 @@ def _may_hold_refusable(type_: Any) -> bool:
     types = [type_]
     while types:
         one = types.pop()
-        if one.full_name in _REFUSABLE:
+        if one.full_name in REFUSABLE:
             return True
         if one.full_name not in seen:
             seen.add(one.full_name)

@@ -5,27 +5,33 @@ writes it is told from what does not by the first byte, and by the kind of the s
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Never
 
 from stream_app.domain.errors import Reason, Rejection
 from stream_app.sources import avro, protobuf
 from stream_app.sources.json_values import NotOfSchemaError, ToJson
 from stream_app.sources.objects import Objects
+from stream_app.sources.schema_types import Types, Wanted
 
 # Formats as registries name them -> as maps do.
 _KINDS: Final = {"AVRO": "avro", "JSON": "json-schema", "PROTOBUF": "protobuf"}
 FORMATS: Final = frozenset(_KINDS.values())
 _NONE: Final[Mapping[str, str]] = {}
+_JSON: Final = -1  # instead of a type
 HEADER: Final = 5  # bytes before the record
 
 
 class Schema(NamedTuple):
-    """A schema of a registry. `format`: of its records; `to_json`: of the bytes of one, `Raises` NotOfSchemaError; `objects`: of whole values, without JSON between."""
+    """A schema of a registry. `format`: of its records; `to_json`: of the bytes of one, `Raises` NotOfSchemaError; `objects`: of whole values, without JSON between.
+
+    `types`: puts its types for the native library, of which a map reads what is wanted, and gives the one of its records; -1: they are JSON. `Raises` UnknownError.
+    """
 
     format: str
     to_json: ToJson
     objects: Objects | None = None
+    types: Callable[[Types, Wanted], int] | None = None
 
 
 Known = Mapping[int, Schema | None]  # None: the registry has no schema of that id
@@ -42,12 +48,12 @@ def schema(kind: str, text: str, others: Mapping[str, str] = _NONE) -> Schema:
         match kind:
             case "AVRO":
                 found = avro.Avro(text, others.values())
-                return Schema(format_, found.to_json, found.objects)
+                return Schema(format_, found.to_json, found.objects, found.types)
             case "PROTOBUF":
                 of = protobuf.Protobuf(text, others)
-                return Schema(format_, of.to_json, of.objects)
+                return Schema(format_, of.to_json, of.objects, of.types)
             case _:
-                return Schema(format_, bytes)
+                return Schema(format_, bytes, None, lambda *_: _JSON)
     except NotOfSchemaError as error:
         return _refused(format_, str(error))
 

@@ -13,6 +13,7 @@ from stream_app.kernel.source_records import new_reader
 from stream_app.sources import FUTURE_MS, read
 from stream_app.sources.maps.map_load import load_topic
 from stream_app.sources.registry import mapped
+from stream_app.sources.wire import NONE_KNOWN
 from tests.sources.samples import NOW_MS
 
 PARTITION, FIRST_OFFSET, TIMESTAMP = 3, 100, 1_793_000_000_123
@@ -87,7 +88,7 @@ def topic(sections, more=""):
 PLAIN, NUMBERED = topic(SESSIONS + PAYMENTS), topic(NUMBERS)
 ORDER = {
     "merchant": "M1", "driver": {"id": "c-1"}, "state": "paid", "opened": "2026-10-03T08:29:59+02:00", "closed": "2026-10-03T09:29:59.5Z", "currency": "EUR",
-    "order": {"id": "p-1", "session": "s-1"}, "wh": 12_400, "total": "12.50", "voucher": 1.5, "back": 5, "revision": 3, "site": {"at": [52.5, -1e-3], "open": True},
+    "order": {"id": "p-1", "session": "s-1"}, "wh": 12_400, "total": "12.50", "voucher": 1.5, "back": 5, "revision": 3, "site": {"at": [52.5, -1e-3], "open": True, "名": "大\n"},
 }  # fmt: skip
 NUMBERED_ORDER = ORDER | {"opened": NOW_MS - 10**7, "closed": NOW_MS // 1000 - 100, "wh": "12.4", "total": 1250}
 SCALED_ORDER = ORDER | {"type": "sale", "live": True, "wh0": 400, "total": "BOI=", "voucher": "AJY=", "back": "AMNQ"}
@@ -109,10 +110,12 @@ TOPICS = {
 }  # fmt: skip
 
 
-def python(source, values):
+def python(source, values, schemas=NONE_KNOWN):
     """What Python makes of values: (kind, operator, id, row) by their index."""
     offsets = list(range(FIRST_OFFSET, FIRST_OFFSET + len(values)))
-    found = read(source, values, offsets, [TIMESTAMP] * len(values), PARTITION, now_ms=NOW_MS, ocpi_operators={})
+    found = read(
+        source, values, offsets, [TIMESTAMP] * len(values), PARTITION, now_ms=NOW_MS, ocpi_operators={}, schemas=schemas
+    )
     events = {index: [] for index in range(len(values))}
     for kind in sorted(found.by_kind):
         for operator, part in found.by_kind[kind].items():
@@ -121,9 +124,9 @@ def python(source, values):
     return events
 
 
-def native(source, values, **bounds):
+def native(source, values, schemas=NONE_KNOWN, **bounds):
     """What the library makes of them, and what it left."""
-    program = source.map_reader.program
+    program = source.map_reader.program(schemas)
     assert READER is not None
     assert program is not None
     bounds = {"oldest_ms": 0, "latest_ms": NOW_MS + FUTURE_MS} | bounds
@@ -143,17 +146,17 @@ def native(source, values, **bounds):
     return events, taken.left
 
 
-def check(source, values):
+def check(source, values, schemas=NONE_KNOWN):
     """What is taken is what Python makes of it; gives what is left."""
-    found, left = native(source, values)
-    wanted = python(source, values)
+    found, left = native(source, values, schemas)
+    wanted = python(source, values, schemas)
     assert found == {index: events for index, events in wanted.items() if index not in left}
     return left
 
 
 VALUES = st.sampled_from(
     [
-        None, "", "M1", "guest", "0", 0, 7, -1, 10**16, 10**17, 2**53, 2**53 + 1, True, False, 1.5, 1e3, "1e3", "大", "a\\b", "x" * 200, "x" * 201, [], {}, ["a"], {"id": "c"},
+        None, "", "M1", "guest", "0", 0, 7, -1, 10**16, 10**17, 2**53, 2**53 + 1, True, False, 1.5, 1e3, "1e3", "大", "a\\b", "é", "x" * 200, "x" * 201, [], {}, ["a"], {"id": "c"},
         "12.5", "12.50", "12.505", "012.5", "12.", ".5", " 12.5", "-12.5", "12,5", "12.5 EUR", "EUR 5", "1250", "999999999", "1000000000", "99999999999.99", "999999999999", 9999.999, 0.0005,
         "paid", "open", "COMPLETED", "SUCCEEDED", "PAID", "EUR", "eur", "Euro", "JPY", "KWD", "CLF", "XXX", "2026-10-03T08:29:59Z", "2026-10-03T08:29:59", "2026-10-03 08:29:59Z",
         "2026-10-03T08:29:60Z", "1970-01-01T00:00:00Z", "2999-01-01T00:00:00Z", NOW_MS, NOW_MS // 1000, NOW_MS + 10**9, "12.4 kWh", "5Wh", 999_999.999, 1_000_000, 12.3456,
@@ -287,7 +290,7 @@ def test_many_values_with_long_ids_find_room():
 def test_which_maps_of_the_examples_are_known(name, is_known):
     """The others read a wall clock of Berlin's, and lists."""
     text = (ROOT / "config" / "maps" / "topics" / f"{name}.toml").read_bytes()
-    assert (mapped(load_topic(text)).map_reader.program is not None) == is_known
+    assert (mapped(load_topic(text)).map_reader.program(NONE_KNOWN) is not None) == is_known
 
 
 @pytest.mark.parametrize(
@@ -301,9 +304,9 @@ def test_which_maps_of_the_examples_are_known(name, is_known):
     ],
 )  # fmt: skip
 def test_a_map_that_says_more_has_no_program(text):
-    assert topic(text).map_reader.program is None
+    assert topic(text).map_reader.program(NONE_KNOWN) is None
 
 
 @pytest.mark.parametrize("more", ['format = "json-lines"', 'records = "rows"', 'envelope = "ocpi"', 'format = "avro"'])
 def test_nor_has_one_of_another_form(more):
-    assert topic(SESSIONS, more).map_reader.program is None
+    assert topic(SESSIONS, more).map_reader.program(NONE_KNOWN) is None

@@ -118,7 +118,7 @@ UNUSUAL_TIMES = [
     [
         *((kind, fields) for kind in OF_TIME for fields in ({"customer_id": None}, {"customer_id": ...})),
         *((kind, fields) for kind in KINDS for fields in ({}, {"version": ...}, {"version": None}, {"unknown": "x"}, {"unknown": 12}, {"unknown": True})),
-        *((kind, {"unknown": value}) for kind in KINDS for value in ([], {}, -1, 1.5, -0.0, 1e-7, 1e300, 2**70, [1, [{}, []], {"a": None}], {"a": {"b": [False]}})),
+        *((kind, {"unknown": value}) for kind in KINDS for value in ("大", ["大"], {"大": 1}, ["a\\b"], {"\n": '"/\f'}, [], {}, -1, 1.5, -0.0, 1e-7, 1e300, 2**70, [1, [{}, []], {"a": None}], {"a": {"b": [False]}})),
         *((kind, {"customer_id": "x" * length}) for kind in KINDS for length in (1, 31, 32, 200)),
         *((kind, {"version": version}) for kind in KINDS for version in (0, 127, 128, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**53)),
         *((SESSION, {"started_at": time, "ended_at": NOW_MS}) for time in TEXT_TIMES),
@@ -155,7 +155,6 @@ def test_what_records_nearly_always_are_is_taken(kind, fields):
         *((PAYMENT, {"amount_received": value}) for value in (-1, 2**53, 1.5, "100", None, ...)),
         *((PAYMENT, {"currency": value}) for value in ("eur", "XXX", "EURO", "", None, ...)),
         (PAYMENT, {"amount_received": 100, "amount_refunded": 101}),
-        *((kind, {"unknown": value}) for kind in KINDS for value in ("大", ["大"], {"大": 1}, ["a\\b"])),
         (SESSION, {"started_at": NOW_MS + FUTURE_MS + 1}),
         *((MEMBERSHIP, {"group_ids": groups}) for groups in (["ALL"], ["a", "ALL"], [""], ["大"], ["a\\b"], [1], [["a"]], {}, None, "a", ..., [f"g{n}" for n in range(33)], ["x" * 201])),
     ],
@@ -164,6 +163,28 @@ def test_what_is_unusual_is_left_to_python(kind, fields):
     """Which decides on it by rules that are written once."""
     found, taken = native(kind, [good(kind, **fields)])
     assert (found.events, taken.left) == ({}, [0])
+
+
+CHARACTERS = [
+    "a", "é", "大", "😀", "\x7f", "\x00", "\x1f", '\\"', "\\/", "\\u5927", "\\u00e9", "\\u0000", "\\uD7ff", "\\ue000", "\\x", "\\u12g4", "\\u123", "\\'", "\\\\", "\\",
+    "\\ud83d\\ude00", "\\ud83d", "\\uDE00", "\ud800",
+]  # fmt: skip
+BYTES = [
+    *(each.encode("utf-8", "surrogatepass") for each in CHARACTERS),
+    *(b"\x80", b"\xc3", b"\xc0\xaf", b"\xc1\xbf", b"\xe0\x9f\xbf", b"\xe0\xa0\x80", b"\xef\xbf\xbf", b"\xf0\x8f\xbf\xbf", b"\xf0\x90\x80\x80", b"\xf4\x8f\xbf\xbf", b"\xf4\x90\x80\x80", b"\xf8"),
+]  # fmt: skip
+LEFT = [b"\\ud83d\\ude00", b"\\ud83d", b"\\uDE00"]  # surrogates by escapes, which may be a pair
+
+
+@pytest.mark.parametrize("character", BYTES)
+def test_a_text_that_nobody_asks_for_is_passed_over_where_it_is_one(character):
+    """In any place; what Python refuses is left."""
+    raw = good(PAYMENT)[:-1]
+    values = [raw + b',"unknown":' + text % character + b"}" for text in (b'"%s"', b'"a%s"', b'["%sz"]', b'{"%s":1}')]
+    found, taken = native(PAYMENT, values)
+    wanted = python(PAYMENT, values)
+    assert found.events == {index: event for index, event in wanted.events.items() if index not in taken.left}
+    assert (taken.left == []) == (len(wanted.events) == len(values) and character not in LEFT)
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"{}", b"[]", b"null", b"{} ", b'{"a":1,}', b'{"a" 1}', b"\xff", None])
