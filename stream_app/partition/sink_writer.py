@@ -28,6 +28,8 @@ _BACKOFF_S = (0.25, 5.0)
 AS_OF_S = 1.0  # between two writes of an as-of that stands still: they tell whether the sink was emptied
 LOOK_S = 2.0  # between two looks for keys that are gone, of some hundred keys each
 _REST_S = 0.1  # until a write where no tick was committed: as-of moves by samples alone, too
+_BEHIND_REST = 9  # while lanes are behind: times as long as a write took, so that a tenth of the time goes into it
+_BEHIND_REST_S_MAX = 15.0
 _SAY_S = 60.0  # between two lines of what was found
 
 
@@ -60,13 +62,13 @@ class SinkWriter:
         backoff = _BACKOFF_S[0]
         while True:
             self._news.clear()
+            started = time.monotonic()
             try:
                 await self._step()
                 if self.failing:
                     log.warning("%s answers again", self._sink.name)
                 self.failing, backoff = False, _BACKOFF_S[0]
-                behind = any(lane.is_behind for lane in self._lanes())
-                await asyncio.sleep(self._interval_s * (BEHIND_FACTOR if behind else 1))
+                await self._rest(time.monotonic() - started)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_REST_S):
                         await self._news.wait()
@@ -85,6 +87,15 @@ class SinkWriter:
                 self._forget()
                 await asyncio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311  # spreads workers, hides nothing
                 backoff = min(backoff * 2, _BACKOFF_S[1])
+
+    async def _rest(self, took_s: float) -> None:
+        """Wait after a write: the sink's interval, and longer while lanes are behind, when many keys would be written again and again, and be old each time."""
+        rest_s = max(BEHIND_FACTOR * self._interval_s, min(_BEHIND_REST * took_s, _BEHIND_REST_S_MAX))
+        until = time.monotonic() + rest_s
+        while True:
+            await asyncio.sleep(self._interval_s)
+            if time.monotonic() >= until or not any(lane.is_behind for lane in self._lanes()):
+                return
 
     def _forget(self) -> None:
         self._compared.clear()

@@ -122,6 +122,29 @@ async def world(monkeypatch):
     assert sink.closed
 
 
+async def test_while_a_lane_is_behind_a_tenth_of_the_time_goes_into_writes(world, monkeypatch):
+    """And no longer: what is whole again is written at once."""
+    sink, lanes, writer = world
+    monkeypatch.setattr(sink_writer, "_BEHIND_REST_S_MAX", 60.0)
+    lanes.append(Lane(3))
+    await sink.until("as of", {3: 1000})
+    lanes[0].is_behind = True
+    for name in "abc":
+        sink.during["write"] = lambda: time.sleep(0.02)  # that long it takes
+        lanes[0].commits(writer, dirty(name), 2000 + ord(name))
+        await sink.until("write", {3: {key(name)}})
+    times = [at for (call, _), at in zip(sink.calls, sink.times, strict=True) if call == "write"]
+    assert min(after - before for before, after in pairwise(times)) >= 10 * 0.02
+    sink.during["write"] = lambda: time.sleep(0.5)
+    lanes[0].commits(writer, dirty("d"), 3000)
+    await sink.until("write", {3: {key("d")}})
+    lanes[0].is_behind = False
+    lanes[0].commits(writer, dirty("e"), 4000)
+    started = time.monotonic()
+    await sink.until("write", {3: {key("e")}})
+    assert time.monotonic() - started < 9 * 0.5
+
+
 async def test_a_new_lane_is_compared_then_written_then_its_as_of(world):
     """What differs is written before as-of says that it holds."""
     sink, lanes, writer = world
