@@ -29,7 +29,7 @@ AS_OF_S = 1.0  # between two writes of an as-of that stands still: they tell whe
 LOOK_S = 2.0  # between two looks for keys that are gone, of some hundred keys each
 _REST_S = 0.1  # until a write where no tick was committed: as-of moves by samples alone, too
 _BEHIND_REST = 9  # while lanes are behind: times as long as a write took, so that a tenth of the time goes into it
-_BEHIND_REST_S_MAX = 15.0
+_BEHIND_REST_S_MAX = 10.0
 _SAY_S = 60.0  # between two lines of what was found
 
 
