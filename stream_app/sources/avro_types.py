@@ -20,9 +20,7 @@ def types(schema: Any, named: Mapping[str, Any], logical: str, of: Types, wanted
 class _Schema:
     def __init__(self, named: Mapping[str, Any], logical: str, of: Types) -> None:
         self._named, self._logical, self._of = named, logical, of
-        self._passed: dict[
-            str, tuple[int, int]
-        ] = {}  # the fields of records of which nothing is wanted, by their names
+        self._passed: dict[str, tuple[int, int]] = {}  # records of which nothing is wanted: their fields
 
     def put(self, at: int, schema: Any, wanted: Wanted) -> None:
         """Put a type there. `Raises` UnknownError."""

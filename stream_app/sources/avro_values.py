@@ -1,6 +1,6 @@
 """What the fast ways of Avro ask of a schema, what they look values up in, and what they call for those that are rare.
 
-Under `avro_objects`. Invariant: a value is what msgspec makes of the JSON that `avro` makes of it, or one of DOUBTS of lookups.py is raised.
+Under `avro_objects` and `avro_types`. Invariant: a value is what msgspec makes of the JSON that `avro` makes of it, or one of DOUBTS of lookups.py is raised.
 """
 
 import struct

@@ -203,7 +203,7 @@ def decode_mapped(
     """
     out: ByKind = {kind: {} for kind in reader.kinds}
     refused: Mapping[int, Rejection] = {}
-    reads = reader.by_schema(schemas) if reader.uses_schemas else None
+    reads = reader.by_schema(schemas) if reader.uses_schemas and values else None  # most often the library has read all
     if reader.uses_schemas and reads is None:
         values, refused = wire.opened(reader.map.topic.format, values, schemas)
     rejections = list(refused.items())

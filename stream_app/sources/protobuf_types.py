@@ -32,10 +32,9 @@ def types(messages: Sequence[Any], of: Types, wanted: Wanted) -> int:
     """Put the types of the messages of a file, in its order; which one that of the file is. `Raises` UnknownError."""
     file, first = of.room(1), of.room(len(messages))
     of.put(file, Kind.MESSAGES, None, first, len(messages))
-    known_types = _Messages(of)
     for at, message in enumerate(messages, first):
         try:
-            known_types.put(at, message, wanted)
+            _Messages(of).put(at, message, wanted)  # one each: what one that is unknown has put is not whole
         except UnknownError:
             of.put(at, Kind.UNKNOWN)
     return file
@@ -44,9 +43,7 @@ def types(messages: Sequence[Any], of: Types, wanted: Wanted) -> int:
 class _Messages:
     def __init__(self, of: Types) -> None:
         self._of = of
-        self._passed: dict[
-            str, tuple[int, int]
-        ] = {}  # the fields of messages of which nothing is wanted, by their names
+        self._passed: dict[str, tuple[int, int]] = {}  # messages of which nothing is wanted: their fields
 
     def put(self, at: int, message: Any, wanted: Wanted, **more: int) -> None:
         """Put the type of a message there. `Raises` UnknownError."""

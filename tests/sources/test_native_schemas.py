@@ -491,6 +491,20 @@ def test_of_the_members_of_a_oneof_one_is_read():
     assert protobuf_left(schema, n15=tagged(15, b"site"))
 
 
+def test_what_a_message_that_is_not_known_holds_is_not_known_to_others():
+    """The first one of the file has more oneofs than the library tells apart; so has, by what it holds, the order behind it."""
+    wide = [field(f"w{number}", number + 1, "INT32") for number in range(124)] + [field("at", 200, AT)]
+    messages = {"First": [field("wide", 1, ".Wide")], **MESSAGES, "Wide": wide}
+    messages["Order"] = [*messages["Order"], field("wide", 18, ".Wide")]
+    schema = file("any", messages=messages, enums={"State": ["none", "paid"]}, imports=dict.fromkeys(IMPORTS))
+    for number in range(62):
+        schema.message_type[-1].oneof_decl.add(name=f"of{number}")
+        for at in (2 * number, 2 * number + 1):
+            schema.message_type[-1].field[at].oneof_index = number
+    assert protobuf_left(schema, index=b"\2\2", n18=b"\x92\1" + bytes([6]) + b"\xc2\x0c\3\x10\x81\x01")
+    assert protobuf_left(schema, index=b"\2\2", n18=b"\x92\1\x0e\xc2\x0c\x0b\x10" + b"\xff" * 9 + b"\1")
+
+
 def test_a_message_that_holds_itself_is_read_as_deep_as_anybody_would_have_it():
     schema = descriptor_pb2.FileDescriptorProto.FromString(ORDERS.SerializeToString())
     schema.message_type[0].field.append(field("again", 18, ".Order"))
