@@ -117,7 +117,8 @@ class ClickHouseSink:
         await self._insert_operators(operators)
         await self._write_groups(changes)
         for chunk in chunks:
-            await self._insert(statements.insert(chunk.table, self._database), chunk.columns())
+            insert, sent = statements.insert(chunk.table, self._database), statements.sent(chunk.table)
+            await self._insert(insert, chunk.columns(), sent)
         await self._insert_operators(moved)
         whole = [(name, version) for view, name, version in marked if held or _newest(view, name) <= version]
         await self._insert(writes, finished(whole))
@@ -176,8 +177,12 @@ class ClickHouseSink:
                     rows.append((operator_id, group_id, *row, view.partition, view.version))
         await self._insert(sql("insert_groups", self._database), as_columns(rows))
 
-    async def _insert(self, statement: str, columns: Columns) -> None:
-        if columns:
+    async def _insert(self, statement: str, columns: Columns, sent: Sequence[statements.Column] = ()) -> None:
+        """Insert columns, or what the statement makes of `sent` ones."""
+        if sent:
+            rows = list(zip(*columns, strict=True))
+            await self._connections.use(lambda to: to.insert_out_of(statement, statements.SENT, sent, rows))
+        elif columns:
             await self._connections.use(lambda to: to.insert(statement, columns))
 
     async def write_as_of(self, as_of_ms: dict[int, int]) -> set[int]:

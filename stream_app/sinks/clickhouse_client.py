@@ -49,6 +49,10 @@ class Connection:
             self._server = self._client.connection.server_info
         self._client.execute(statement, list(columns), columnar=True, settings=self._insert_settings)
 
+    def insert_out_of(self, statement: str, table: str, structure: Sequence[tuple[str, str]], rows: Rows) -> None:
+        """Insert what a statement makes of rows, which it finds under a name that no other sees; acknowledged when it is stored."""
+        self._client.execute(statement, external_tables=[{"name": table, "structure": structure, "data": rows}])
+
     def insert_nothing(self, statement: str) -> None:
         """See that rows may be inserted; inserts none."""
         self._client.execute(statement, [])

@@ -1,7 +1,7 @@
 """Rows for ClickHouse out of a view, as columns; cells out of rows; and what rows add up to. Pure: no network.
 
 The order of columns is that of the statements. A cell of figures gives a row for each currency that it has an entry of,
-a cell of counts one for each slot. Amounts travel as decimal strings: the driver takes them as they are, exactly.
+a cell of counts one with all of its slots, of which ClickHouse makes one for each. Amounts travel as decimal strings: the driver takes them as they are, exactly.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -67,7 +67,7 @@ class CellChunk(NamedTuple):
     partition: int
 
     def columns(self) -> Columns:
-        """Columns of their rows."""
+        """Columns of their rows, or of what rows are made of there (`clickhouse_statements.sent`)."""
         rows = _figure_columns if isinstance(self.table, FigureTable) else _count_columns
         return rows(self.table, self.cells, self.partition)
 
@@ -117,18 +117,20 @@ def _figure_columns(table: AnyTable, cells: Sequence[tuple[CellKey, FigureCell]]
 
 
 def _count_columns(table: AnyTable, cells: Sequence[tuple[CellKey, CountCell]], partition: int) -> Columns:
-    operators, groups, dates, slots, counts, partitions, as_of, versions = columns = [list[Any]() for _ in range(8)]
-    for key, cell in cells:
-        width = len(cell.slots)
-        operators += [key.operator] * width
-        groups += [key.group] * width
-        dates += [period_date(table, key.period)] * width
-        slots += range(width)
-        counts += cell.slots
-        partitions += [partition] * width
-        as_of += [cell.as_of // 1000] * width
-        versions += [cell.version] * width
-    return columns
+    return as_columns(
+        [
+            (
+                key.operator,
+                key.group,
+                period_date(table, key.period),
+                cell.slots,
+                partition,
+                cell.as_of // 1000,
+                cell.version,
+            )
+            for key, cell in cells
+        ]
+    )
 
 
 def as_columns(rows: Sequence[Row]) -> Columns:

@@ -65,8 +65,8 @@ async def test_another_number_of_partitions_claims_nothing_until_all_operators_h
         sink = sinks[view.partition] = clickhouse_sink_of(after, generation=2)  # a worker for each
         insert = sink._insert
 
-        async def insert_and_check(statement, columns, insert=insert):
-            await insert(statement, columns)
+        async def insert_and_check(*inserted, insert=insert):
+            await insert(*inserted)
             await check()
 
         sink._insert = insert_and_check

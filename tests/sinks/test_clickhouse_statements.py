@@ -97,8 +97,26 @@ def test_an_insert_names_its_columns():
         "    as_of,\n"
         "    version\n"
         ")\n"
-        "VALUES"
+        "SELECT\n"
+        "    operator_id,\n"
+        "    group_id,\n"
+        "    stat_month,\n"
+        "    toUInt8(slot - 1),\n"
+        "    charge_count,\n"
+        "    partition,\n"
+        "    as_of,\n"
+        "    version\n"
+        "FROM cells\n"
+        "ARRAY JOIN charge_counts AS charge_count, arrayEnumerate(charge_counts) AS slot"
     )
+    names = ["operator_id", "group_id", "stat_month", "charge_counts", "partition", "as_of", "version"]
+    assert [name for name, _ in statements.sent(BY_MONTH)] == names
+    head, _, values = statements.insert(BY_DAY, "db").rpartition(")\n")
+    assert (
+        head
+        == "INSERT INTO db.by_day\n(\n" + ",\n".join(f"    {name}" for name, _ in statements.columns(BY_DAY)) + "\n"
+    )
+    assert (values, statements.sent(BY_DAY)) == ("VALUES", [])
 
 
 def test_sums_and_reads():

@@ -52,8 +52,8 @@ def between(clickhouse_sink, monkeypatch):
     def do(work):
         insert = clickhouse_sink._insert
 
-        async def insert_and_do(statement, columns):
-            await insert(statement, columns)
+        async def insert_and_do(statement, *inserted):
+            await insert(statement, *inserted)
             await work(statement)
 
         monkeypatch.setattr(clickhouse_sink, "_insert", insert_and_do)

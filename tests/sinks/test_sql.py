@@ -15,8 +15,9 @@ from stream_app.sinks.clickhouse_migrations import FOLDER
 from stream_app.sinks.clickhouse_rows import chunks_of
 from stream_app.sinks.sql import OTHER_TABLES, RECORD, sql
 from tests.sinks.conftest import DATABASE
+from tests.support.clickhouse_today import with_rows
 from tests.support.fake_view import MONTH as CURRENT
-from tests.support.fake_view import FakeView
+from tests.support.fake_view import TODAY, FakeView
 
 NAMES = sorted(
     entry.name[: -len(".sql")] for entry in files("stream_app.sinks.sql").iterdir() if entry.name.endswith(".sql")
@@ -65,13 +66,15 @@ INSERTS = {
         lambda view: view.set_month("M'1", "ALL", CURRENT, 7, [9, 4, 0, 99_999], EUR=[9999, 150, 0, 3, 2, 0]),
         lambda view: view.set_month("M'1", "ALL", CURRENT - 1, 6, [0, 0, 0], EUR=[-5, 0, 5, 1, 0, -5]),
     ),
-    "insert_days": [
-        ("M'1", "ALL", "2026-11-24", 0, 5, 3, 1795507200, 8),
-        ("M'1", "ALL", "2026-11-24", 0, 6, 3, 1795507200, 8),
-        ("M'1", "ALL", "2026-11-24", 0, 4, 3, 1795507200, 7),
-        ("M'1", "ALL", "2026-11-23", 0, 2, 3, 1795507200, 9),
-    ],
+    "insert_days": rows_of(
+        HALF_HOUR,
+        lambda view: view.set_day("M'1", "ALL", TODAY, 8, {0: 5}),
+        lambda view: view.set_day("M'1", "ALL", TODAY, 8, {0: 6, 47: 1}),
+        lambda view: view.set_day("M'1", "ALL", TODAY, 7, {0: 4}),
+        lambda view: view.set_day("M'1", "ALL", TODAY - 1, 9, {0: 2}),
+    ),
 }
+SENT = {"insert_days": statements_of.sent(HALF_HOUR)}  # of statements that rows go along with
 CHANGES = {"drop_as_of"}  # which answer nothing
 TEXTS = {
     "insert_months": statements_of.insert(MONTHLY, DATABASE),
@@ -107,6 +110,13 @@ def text_of(name) -> str:
     return TEXTS[name] if name in TEXTS else sql(name, DATABASE)
 
 
+def with_row(name, row) -> str:
+    """As a statement that needs nothing else."""
+    if name in SENT:
+        return with_rows(text_of(name), statements_of.SENT, SENT[name], [row])
+    return f"{text_of(name)} ({', '.join(map(literal, row))})"
+
+
 def with_parameters(text: str) -> str:
     """As the driver puts them in: into a statement that has some."""
     return text % PARAMETERS if "%(" in text else text
@@ -116,7 +126,7 @@ def statements() -> list[tuple[str, str]]:
     """All statements as text: tables, inserts, then questions."""
     texts = tables()
     for name, rows in INSERTS.items():
-        texts += [(name, f"{text_of(name)} ({', '.join(map(literal, row))})") for row in rows]
+        texts += [(name, with_row(name, row)) for row in rows]
     asked = [name for name in [*NAMES, *TEXTS] if name not in {*MADE, *INSERTS}]
     return texts + [(name, with_parameters(text_of(name))) for name in asked] + [("view", view) for view in VIEWS]
 
@@ -165,7 +175,11 @@ def test_the_outcome_is_the_same(raw_clickhouse, todays):
         raw_clickhouse.execute(text_of_it)
     for name, rows in INSERTS.items():  # the driver sends rows apart from their statement
         for row in rows:
-            raw_clickhouse.execute(text_of(name), [[parsed(value) for value in row]])
+            if name in SENT:
+                sent = {"name": statements_of.SENT, "structure": SENT[name], "data": [row]}
+                raw_clickhouse.execute(text_of(name), external_tables=[sent])
+            else:
+                raw_clickhouse.execute(text_of(name), [[parsed(value) for value in row]])
     compared = set()
     for name, statement in statements():
         if not statement.startswith("SELECT"):
@@ -192,10 +206,12 @@ def test_the_outcome_is_the_same(raw_clickhouse, todays):
         f"SELECT received_amount, energy_kwh FROM {DATABASE}.{statements_of.view_name(MONTHLY)} WHERE version = 8"
     )
     assert (str(received), str(energy)) == ("10.01", "12.345")  # of equal versions, what was inserted last
-    ((charges,),) = raw_clickhouse.execute(
-        f"SELECT charge_count FROM {DATABASE}.{statements_of.view_name(HALF_HOUR)} WHERE version = 8"
+    slots = dict(
+        raw_clickhouse.execute(
+            f"SELECT slot, charge_count FROM {DATABASE}.{statements_of.view_name(HALF_HOUR)} WHERE version = 8"
+        )
     )
-    assert charges == 6
+    assert slots == dict.fromkeys(range(48), 0) | {0: 6, 47: 1}
 
 
 def number(value: str) -> str | float:

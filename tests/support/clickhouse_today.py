@@ -17,7 +17,7 @@ from typing import Any, Final
 from xml.sax.saxutils import escape
 
 from clickhouse_driver.errors import ServerException
-from clickhouse_driver.util.escape import escape_params
+from clickhouse_driver.util.escape import escape_param, escape_params
 
 from stream_app.local.downloads import provide, python_package
 from stream_app.sinks.sql import sql
@@ -69,12 +69,26 @@ class Connection:
             rows = "\n".join(json.dumps(row, default=str) for row in zip(*columns, strict=True))
             self.ask(f"{statement.removesuffix('VALUES')} FORMAT JSONCompactEachRow\n{rows}")
 
+    def insert_out_of(
+        self, statement: str, table: str, structure: Sequence[tuple[str, str]], rows: Iterable[Any]
+    ) -> None:
+        self.ask(with_rows(statement, table, structure, rows))
+
     def insert_nothing(self, statement: str) -> None:
         raise AssertionError("a server of today says what it grants")
 
     def close(self) -> None:
         """End the process."""
         self._process.communicate(timeout=30)
+
+
+def with_rows(statement: str, table: str, structure: Sequence[tuple[str, str]], rows: Iterable[Any]) -> str:
+    """A statement with the rows of a table that the driver sends along with it in it, as a subquery."""
+    named = ", ".join(
+        f"CAST(row.{at}, {escape_param(kind, _CONTEXT)}) AS {name}" for at, (name, kind) in enumerate(structure, 1)
+    )
+    values = escape_param(list(rows), _CONTEXT)
+    return statement.replace(f"FROM {table}\n", f"FROM (SELECT {named} FROM (SELECT arrayJoin({values}) AS row))\n")
 
 
 def _value(found: Any, kind: str) -> Any:
