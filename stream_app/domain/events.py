@@ -8,7 +8,9 @@ that keeps more of it is later than itself.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
+
+import msgspec
 
 Row = list[Any]
 
@@ -65,12 +67,48 @@ class SourceEvents(NamedTuple):
     indexes: list[int]  # of each in the batch of source records
 
 
-class Events(NamedTuple):
-    """Events of one kind of one operator, in order.
+class Events(Protocol):
+    """Events of one kind of one operator, in order."""
 
-    `ids` are UTF-8, `keys` name the rows of entities; `raws`, `again` as in formats.frames. `encoded`: ids and rows as msgpack, where those lists are
-    decoded only when they are looked at.
-    """
+    @property
+    def operator(self) -> str:
+        """Its id."""
+
+    @property
+    def kind(self) -> int:
+        """Of which kind."""
+
+    @property
+    def count(self) -> int:
+        """How many."""
+
+    @property
+    def ids(self) -> Sequence[bytes]:
+        """The id of each, in UTF-8."""
+
+    @property
+    def keys(self) -> Sequence[bytes]:
+        """The name of the row of each, where it is an entity; none of others."""
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The row of each."""
+
+    @property
+    def raws(self) -> dict[int, list[bytes | None]]:
+        """Source key and value of some, as in formats.frames."""
+
+    @property
+    def again(self) -> bool:
+        """Were they read from their source for another time? As in formats.frames."""
+
+    @property
+    def encoded(self) -> tuple[bytes, bytes] | None:
+        """Ids and rows as msgpack, where they can be applied as such: the lists are decoded then when somebody looks at them."""
+
+
+class DecodedEvents(msgspec.Struct, gc=False):
+    """Events that are there as lists only."""
 
     operator: str
     kind: int
@@ -79,7 +117,15 @@ class Events(NamedTuple):
     rows: Sequence[Row]
     raws: dict[int, list[bytes | None]]
     again: bool = False
-    encoded: tuple[bytes, bytes] | None = None
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return len(self.ids)
+
+    @property
+    def encoded(self) -> None:
+        """They are not."""
 
 
 def later(new: Row, old: Row) -> bool:

@@ -12,21 +12,23 @@ Frames are written in the newest format, and read in every one that ever was: fo
 session, no session of a payment, and times to the quarter hour only.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar, overload
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 import msgspec
 
-from stream_app.domain.events import Row
+from stream_app.domain.events import MEMBERSHIP, PAYMENT, SESSION, Row
 from stream_app.formats import older
-
-T = TypeVar("T")
+from stream_app.formats.rows import entity_keys
 
 FORMAT = 2
 EVENTS_MAX = 1000
 BYTES_MAX = 256 * 1024
 _HEAD_BYTES = 16  # before the parts of a frame, at most
+_APPLIED_ENCODED: Final = (SESSION, PAYMENT, MEMBERSHIP)
+_SHORT_LISTS, _LISTS_OF_16_BITS = range(0x90, 0xA0), 0xDC  # first bytes of msgpack's lists
 
 Raws = dict[int, list[bytes | None]]
 
@@ -49,15 +51,43 @@ class EncodedPart(NamedTuple):
     events: int
 
 
-class UnreadPart(msgspec.Struct, array_like=True, gc=False):
-    """A part as FramePart, of which ids and rows are not decoded."""
+class UnreadPart(msgspec.Struct, array_like=True, dict=True):
+    """A part of the newest format as domain.events.Events, of which ids and rows are decoded when somebody looks at them."""
 
     operator: str
     kind: int
-    ids: msgspec.Raw
-    rows: msgspec.Raw
+    raw_ids: msgspec.Raw
+    raw_rows: msgspec.Raw
     raws: Raws
     again: bool = False
+
+    @property
+    def count(self) -> int:
+        """The number of events, as the list of ids begins with it."""
+        head = memoryview(self.raw_ids)[:5]
+        if head[0] in _SHORT_LISTS:
+            return head[0] & 0x0F
+        return int.from_bytes(head[1:3] if head[0] == _LISTS_OF_16_BITS else head[1:5], "big")
+
+    @cached_property
+    def ids(self) -> list[bytes]:
+        """As FramePart has them."""
+        return _decode(self.raw_ids)
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """As FramePart has them."""
+        return _decode(self.raw_rows)
+
+    @cached_property
+    def keys(self) -> list[bytes]:
+        """Names of the rows of entities, none of other events."""
+        return entity_keys(self.operator, self.kind, self.ids)
+
+    @property
+    def encoded(self) -> tuple[bytes, bytes] | None:
+        """Ids and rows of sessions, payments and memberships."""
+        return (self.raw_ids, self.raw_rows) if self.kind in _APPLIED_ENCODED else None
 
 
 class FrameError(Exception):
@@ -146,40 +176,6 @@ def probe_frame() -> bytes:
 
 
 _read = msgspec.msgpack.Decoder(list[int | UnreadPart | None]).decode
-_SHORT_LISTS, _LISTS_OF_16_BITS = range(0x90, 0xA0), 0xDC  # first bytes of msgpack's lists
-
-
-class LazyList(Sequence[T]):
-    """A list of msgpack that is decoded when somebody looks into it. `of`: what its list becomes."""
-
-    __slots__ = ("_items", "_of", "_raw")
-
-    def __init__(self, raw: msgspec.Raw, of: Callable[[list[Any]], list[T]]) -> None:
-        self._raw, self._of = raw, of
-        self._items: list[T] | None = None
-
-    def _all(self) -> list[T]:
-        if self._items is None:
-            self._items = self._of(_decode(self._raw))
-        return self._items
-
-    def __len__(self) -> int:
-        if self._items is not None:
-            return len(self._items)
-        head = memoryview(self._raw)[:5]
-        if head[0] in _SHORT_LISTS:
-            return head[0] & 0x0F
-        return int.from_bytes(head[1:3] if head[0] == _LISTS_OF_16_BITS else head[1:5], "big")
-
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[T]: ...
-    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
-        return self._all()[index]
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self._all())
 
 
 def read_frame(frame: bytes) -> tuple[int | None, Sequence[FramePart | UnreadPart]]:

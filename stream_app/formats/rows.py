@@ -26,7 +26,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from stream_app.domain.cells import Cell, CellKey, CountCell, Customer, FigureCell, Group, Operator
-from stream_app.domain.events import Row
+from stream_app.domain.events import ENTITIES, Row
 from stream_app.domain.tables import Table
 from stream_app.domain.wide import ext_hook, widened
 from stream_app.formats import older
@@ -99,6 +99,14 @@ def entity_prefix(operator: str, kind: int) -> bytes:
     return b"e%b\0%c" % (operator.encode(), kind)
 
 
+def entity_keys(operator: str, kind: int, ids: Iterable[bytes]) -> list[bytes]:
+    """The keys of the rows of an operator's events of a kind by id; none where the kind has no entities."""
+    if kind not in ENTITIES:
+        return []
+    prefix = entity_prefix(operator, kind)
+    return [prefix + entity for entity in ids]
+
+
 def entities_prefix(operator: str) -> bytes:
     """The prefix of the rows of all entities of an operator; the byte behind it is the kind."""
     return b"e%b\0" % operator.encode()
@@ -114,6 +122,12 @@ def cell_key(table: Table[Any], key: CellKey) -> bytes:
     """The key of a cell's row."""
     operator, group, period = key
     return b"%b%d" % (_group_prefix(table.prefix, operator, group), period)
+
+
+def keys_of_cells(table: Table[Any], names: Iterable[CellKey]) -> list[bytes]:
+    """The keys of the rows of cells."""
+    prefix = table.prefix
+    return [b"%b%d" % (_group_prefix(prefix, operator, group), period) for operator, group, period in names]
 
 
 def cell_keys(table: Table[Any], operator: str, group: str, periods: Iterable[int]) -> list[bytes]:

@@ -108,7 +108,7 @@ class EncodedCells(Generic[C]):
 
     def peek_rows(self, names: Sequence[CellKey]) -> list[bytes | None]:
         """Their rows."""
-        return self.load([rows.cell_key(self.table, name) for name in names])
+        return self.load(rows.keys_of_cells(self.table, names))
 
     def freeze(self, version: int, as_of: int) -> tuple[dict[CellKey, bytes], dict[bytes, bytes]]:
         """Rows that changed since the last freeze, with this version and as-of (epoch milliseconds), by name and by key."""

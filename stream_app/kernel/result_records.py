@@ -6,7 +6,7 @@ What is unusual is left to that, see result_records.c. How figures are shown and
 import ctypes
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -28,6 +28,8 @@ _SIGNATURE: Final = (
     *(_AT, _AT),
 )
 
+K = TypeVar("K")
+
 _json = msgspec.json.Encoder().encode
 
 
@@ -42,22 +44,28 @@ class MadeRecord(NamedTuple):
     as_of: int
 
 
+class _Indexes(dict[K, int]):
+    """Where the texts of places begin among all texts, each told once: made when they are asked for."""
+
+    def __init__(self, data: bytearray, ends: "array[int]", texts: Callable[[K], Iterable[bytes]]) -> None:
+        self._data, self._ends, self._texts = data, ends, texts
+
+    def __missing__(self, place: K) -> int:
+        found = self[place] = len(self._ends)
+        for text in self._texts(place):
+            self._data += text
+            self._ends.append(len(self._data))
+        return found
+
+
 class _Texts:
     """Texts that places are told by, each once, one after the other."""
 
-    def __init__(self) -> None:
-        self.data, self.ends = bytearray(), array("q")
-        self._indexes: dict[Any, int] = {}
-
-    def index(self, name: Any, texts: Callable[[], Iterable[bytes]]) -> int:
-        """Where the texts of a name begin."""
-        found = self._indexes.get(name)
-        if found is None:
-            found = self._indexes[name] = len(self.ends)
-            for text in texts():
-                self.data += text
-                self.ends.append(len(self.data))
-        return found
+    def __init__(self, table: Table[Any]) -> None:
+        data, ends = self.data, self.ends = bytearray(), array("q")
+        self.operators = _Indexes[tuple[str, str]](data, ends, _of_operator)  # by id and zone
+        self.groups = _Indexes[str](data, ends, lambda group: (encode_id(group).encode(), _json(group)))
+        self.periods = _Indexes[int](data, ends, lambda period: (table.period.text(period).encode(),))
 
 
 class NativeResultRecords:
@@ -67,7 +75,7 @@ class NativeResultRecords:
         self._make, self._end = library.stream_app_result_records, library.stream_app_result_records_end
         self._make.argtypes, self._make.restype = _SIGNATURE, ctypes.c_int32
         self._end.argtypes, self._end.restype = (_AT,), None
-        self._table, self._texts = table, _Texts()
+        self._table, self._texts = table, _Texts(table)
         shown = SHOWN if isinstance(table, FigureTable) else []
         names = [b'"%b":' % figure.name.encode() for figure in shown]
         self._figures = array("q")
@@ -89,12 +97,17 @@ class NativeResultRecords:
     ) -> tuple[list[MadeRecord], list[int]]:
         """Records of cells, of operators in these zones, that have these rows, in their order, and the indexes of those that are left."""
         if len(self._texts.data) > _TEXTS_MAX:
-            self._texts = _Texts()
-        texts, places = self._texts, array("q")
-        for (operator, group, period), timezone in zip(names, timezones, strict=True):
-            places.append(texts.index((operator, timezone), lambda: _of_operator(operator, timezone)))  # noqa: B023  # asked at once
-            places.append(texts.index((group,), lambda: (encode_id(group).encode(), _json(group))))  # noqa: B023
-            places.append(texts.index(period, lambda: (self._table.period.text(period).encode(),)))  # noqa: B023
+            self._texts = _Texts(self._table)
+        texts = self._texts
+        operators, groups, periods = texts.operators, texts.groups, texts.periods
+        places = array(
+            "q",
+            [
+                at
+                for (operator, group, period), timezone in zip(names, timezones, strict=True)
+                for at in (operators[operator, timezone], groups[group], periods[period])
+            ],
+        )
         lengths, left, results = array("q", map(len, rows)), bytearray(len(rows) + 1), array("q", bytes(48))
         failed = self._make(
             *(b"".join(rows), address(lengths), len(rows), address(places), address_of_bytes(texts.data)),
@@ -111,7 +124,8 @@ class NativeResultRecords:
         return list(made), [index for index, is_left in enumerate(left[:-1]) if is_left]
 
 
-def _of_operator(operator: str, timezone: str) -> tuple[bytes, ...]:
+def _of_operator(place: tuple[str, str]) -> tuple[bytes, ...]:
+    operator, timezone = place
     return encode_id(operator).encode(), _json(operator), _json(timezone)
 
 

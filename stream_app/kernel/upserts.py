@@ -18,7 +18,7 @@ import msgspec
 
 from stream_app.domain import tables
 from stream_app.domain.cells import CellKey, Customer
-from stream_app.domain.events import Events, Row
+from stream_app.domain.events import DecodedEvents, Events, Row
 from stream_app.domain.local_time import Zone, zone
 from stream_app.domain.rules import Groups, Rule, kept
 from stream_app.domain.steps import in_steps
@@ -41,6 +41,7 @@ _MOVED_BY: Final = 1000  # days, of the first one of those tables
 _PAYMENT_KEY, _SESSION_KEY, _COUNT_KEY = 5, 4, 4  # numbers that name a difference, see upserts.c
 _PAID: Final = 4  # numbers that tell of payments
 _COUNTS, _LACKS = 2, 4  # what is said of a cell, in bits; 0: it is left
+_WHICH_COUNTS, _WHICH_LACKS = (bytes(flag & bit for flag in range(256)) for bit in (_COUNTS, _LACKS))
 
 _TEXT, _AT, _NUMBER = ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64
 _SIGNATURES: Final = {
@@ -291,14 +292,15 @@ class NativeUpserts:
 
     def _put(self, table: Table[Any], cells: "_Cells", rows_: Sequence[bytes], flags: bytes) -> None:
         """Hold changed rows of cells."""
-        encoded = self.cells[table.name]
-        changed = zip(cells.keys, zip(cells.names, rows_, strict=True), strict=True)
-        encoded.changed.update(compress(changed, flags))
-        for key, flag in zip(cells.keys, flags, strict=True) if isinstance(table, FigureTable) else ():
-            if flag:
-                (encoded.lacking.add if flag & _LACKS else encoded.lacking.discard)(key)
-                if table is MONTHLY:
-                    encoded.counts[key] = bool(flag & _COUNTS)
+        encoded, keys = self.cells[table.name], list(compress(cells.keys, flags))
+        encoded.changed.update(
+            zip(keys, zip(compress(cells.names, flags), compress(rows_, flags), strict=True), strict=True)
+        )
+        encoded.lacking.difference_update(keys)
+        encoded.lacking.update(compress(cells.keys, flags.translate(_WHICH_LACKS)))
+        if table is MONTHLY:
+            counted = compress(flags.translate(_WHICH_COUNTS), flags)
+            encoded.counts.update(zip(keys, map(bool, counted), strict=True))
 
     def _add(
         self,
@@ -521,7 +523,7 @@ class _Run:
             if is_left:
                 out.append(part)
                 continue
-            here = events[at : at + len(part.ids)]
+            here = events[at : at + part.count]
             at += len(here)
             if 1 in here:
                 out.append(_only(part, list(compress(range(len(here)), here))))
@@ -533,7 +535,7 @@ def _only(part: Events, indexes: Sequence[int]) -> Events:
     ids, keys = ([some[index] for index in indexes] if some else [] for some in (part.ids, part.keys))
     found = [part.rows[index] for index in indexes]
     raws = {new: part.raws[old] for new, old in enumerate(indexes) if old in part.raws}
-    return Events(part.operator, part.kind, ids, keys, found, raws, part.again)
+    return DecodedEvents(part.operator, part.kind, ids, keys, found, raws, part.again)
 
 
 def _rows_of(at: int, size: int, width: int) -> list[list[int]]:

@@ -65,7 +65,7 @@ class _Apart:
 
 
 def _count(parts: Iterable[Events]) -> int:
-    return sum(len(part.rows) for part in parts)
+    return sum(part.count for part in parts)
 
 
 class OperatorsApart:

@@ -15,7 +15,7 @@ from stream_app.domain.steps import in_steps
 from stream_app.domain.tables import TABLES, Table
 from stream_app.formats import rows
 from stream_app.partition.pieces import Pieces, join, whole
-from stream_app.ports.store import RowStore
+from stream_app.ports.store import RowStore, Store
 
 C = TypeVar("C", bound=Cell)
 
@@ -79,7 +79,7 @@ class FrozenRows:
 
     def cells(self, table: Table[C], keys: Sequence[CellKey]) -> list[C | None]:
         """Cells of a table by key, filled up to today's figures."""
-        return self._cells(table, [rows.cell_key(table, key) for key in keys])
+        return self._cells(table, rows.keys_of_cells(table, keys))
 
     def series(self, table: Table[C], operator: str, group: str, periods: Sequence[int]) -> list[C | None]:
         """Cells of a group by period, filled up to today's figures."""
@@ -154,18 +154,20 @@ def encoding(frozen: Frozen) -> Generator[None, None, dict[bytes, bytes]]:
 class CommittedRows:
     """The committed state of one partition, for sinks."""
 
-    def __init__(self, partition: int, store: RowStore) -> None:
+    def __init__(self, partition: int, store: Store) -> None:
         self.partition = partition
-        self._rows = FrozenRows(store)
+        self._store, self._rows = store, FrozenRows(store)
+        self._version, self._log = 0, -1  # of the state at a changelog position
 
     @property
     def version(self) -> int:
         """The version of the state, 0 before any."""
-        (raw,) = self._rows.load([rows.POSITION])
-        if raw is None:
-            return 0
-        position = rows.decode_position(raw)
-        return rows.version_of(position.generation, position.applied)
+        if self._store.log != self._log:
+            self._log = self._store.log
+            (raw,) = self._rows.load([rows.POSITION])
+            position = None if raw is None else rows.decode_position(raw)
+            self._version = 0 if position is None else rows.version_of(position.generation, position.applied)
+        return self._version
 
     def operators(self) -> list[str]:
         """Ids of the known operators."""

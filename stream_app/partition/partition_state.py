@@ -10,16 +10,14 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-import msgspec
-
 from stream_app.domain import probe
 from stream_app.domain.cells import CellKey
-from stream_app.domain.events import ENTITIES, MEMBERSHIP, PAYMENT, SESSION, Events, Row
+from stream_app.domain.events import DecodedEvents, Events
 from stream_app.domain.ledger import Frozen, Ledger
 from stream_app.domain.steps import outcome
 from stream_app.domain.tables import TABLES, Table
 from stream_app.formats import rows
-from stream_app.formats.frames import FramePart, LazyList, UnreadPart, decode_frame, read_frame
+from stream_app.formats.frames import FramePart, UnreadPart, decode_frame, read_frame
 from stream_app.formats.rows import Position, version_of
 from stream_app.kernel.upserts import new_upserts
 from stream_app.partition.apart import OperatorsApart
@@ -144,7 +142,7 @@ class PartitionState:
             rest = self.apart.hold(self.read, parts)
             own.append((clock, rest if self.read >= self.applied else []))  # else an earlier owner has applied it
             self.read += 1
-            self.events += sum(len(part.ids) for part in parts)
+            self.events += sum(part.count for part in parts)
         yield from self._apply(own)
         self.must_freeze = self.must_freeze and self.changed
         return len(decoded)
@@ -318,30 +316,10 @@ class PartitionState:
         return dirty
 
 
-def _events(clock: int | None, parts: Iterable[FramePart | UnreadPart]) -> tuple[int | None, list[Events]]:
-    return clock, [_unread(part) if isinstance(part, UnreadPart) else _decoded(part) for part in parts]
+def _events(clock: int | None, parts: Sequence[FramePart | UnreadPart]) -> tuple[int | None, Sequence[Events]]:
+    return clock, [_decoded(part) if isinstance(part, FramePart) else part for part in parts]
 
 
 def _decoded(part: FramePart) -> Events:
     operator, kind, ids, found, raws, again = part
-    prefix = rows.entity_prefix(operator, kind)
-    keys = [prefix + entity for entity in ids] if kind in ENTITIES else []
-    return Events(operator, kind, ids, keys, found, raws, again)
-
-
-def _unread(part: UnreadPart) -> Events:
-    """Sessions, payments and memberships stay as they are: upserts take them so."""
-    if part.kind not in (SESSION, PAYMENT, MEMBERSHIP):
-        ids, found = msgspec.msgpack.decode(part.ids), msgspec.msgpack.decode(part.rows)
-        return _decoded(FramePart(part.operator, part.kind, ids, found, part.raws, part.again))
-    prefix = rows.entity_prefix(part.operator, part.kind)
-    return Events(
-        part.operator,
-        part.kind,
-        LazyList[bytes](part.ids, list),
-        [] if part.kind == MEMBERSHIP else LazyList[bytes](part.ids, lambda ids: [prefix + entity for entity in ids]),
-        LazyList[Row](part.rows, list),
-        part.raws,
-        part.again,
-        (part.ids, part.rows),
-    )
+    return DecodedEvents(operator, kind, ids, rows.entity_keys(operator, kind, ids), found, raws, again)

@@ -146,8 +146,11 @@ class Store:
         """Values in the order of keys."""
         if not keys:
             return []
-        with self.errors():
+        try:
             return self._db.get(list(keys))  # type: ignore[return-value]  # bytes by bytes in raw mode
+        except Exception:  # only then: a context takes longer than a key
+            with self.errors():
+                raise
 
     def write(self, rows: Mapping[bytes, bytes | None], log: int) -> None:
         """Rows (empty or None: deleted), the changelog position that they stand for and `clean_ms`, at once."""

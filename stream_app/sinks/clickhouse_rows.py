@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from decimal import Context, Decimal, Inexact, localcontext
 from functools import cache, lru_cache
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from stream_app.domain.cells import CellKey, CountCell, FigureCell, Group, Operator
@@ -29,6 +31,7 @@ Added = tuple[int | Decimal, ...]  # number of rows, their versions as ClickHous
 _MODULUS: Final = 2**64  # of sums of UInt64
 _EXACT: Final = Context(prec=76, traps=[Inexact])  # twice the digits that a column has
 
+_PERIOD: Final = attrgetter("period")
 _LAST_DAY: Final = day_of(date(2105, 12, 31))  # of a Date in 18.16; today's ends later
 
 
@@ -84,15 +87,17 @@ def _chunks(table: AnyTable, keys: Iterable[CellKey]) -> Iterator[list[CellKey]]
     """Keys in order of their periods: ClickHouse refuses an insert into more than 100 of its partitions, which are months."""
     chunk: list[CellKey] = []
     months: set[tuple[int, int]] = set()
-    dated = (key for key in keys if has_date(table, key.period))
-    for key in sorted(dated, key=lambda key: (key.period, key)):
-        first = period_date(table, key.period)
+    for period, own in groupby(sorted(keys, key=_PERIOD), key=_PERIOD):
+        if not has_date(table, period):
+            continue
+        first = period_date(table, period)
         month = first.year, first.month
-        if len(chunk) == CELLS_MAX or (len(months) == MONTHS_MAX and month not in months):
-            yield chunk
-            chunk, months = [], set()
-        chunk.append(key)
-        months.add(month)
+        for key in own:
+            if len(chunk) == CELLS_MAX or (len(months) == MONTHS_MAX and month not in months):
+                yield chunk
+                chunk, months = [], set()
+            chunk.append(key)
+            months.add(month)
     if chunk:
         yield chunk
 

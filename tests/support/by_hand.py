@@ -42,6 +42,7 @@ from stream_app.domain.events import (
     START,
     TIME,
     VERSION,
+    DecodedEvents,
     Events,
     Row,
 )
@@ -292,7 +293,7 @@ class World:
         row[OFFSET] = self._offset
         assert len(row[STAMP]) == FORMAT + 1
         keys = [self.rows.entity_key(operator, kind, id_)] if kind in ENTITIES else []
-        return None, [Events(operator, kind, [id_.encode()], keys, [row], {}, is_again)]
+        return None, [DecodedEvents(operator, kind, [id_.encode()], keys, [row], {}, is_again)]
 
     def freeze(self) -> Frozen:
         """Freeze with the offset as the version; the rows hold it then."""
