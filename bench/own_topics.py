@@ -26,6 +26,7 @@ from bench.orders import (
     Order,
     as_avro,
     as_change,
+    as_cloud_event,
     as_json,
     as_protobuf,
     topic_map,
@@ -52,6 +53,7 @@ class Form(NamedTuple):
 
 FORMS: Final = (
     Form("JSON", "", as_json),
+    Form("CloudEvents", 'envelope = "cloudevents"', as_cloud_event),
     Form("changes of Debezium", 'envelope = "debezium"', as_change),
     Form("Avro", 'format = "avro"', as_avro),
     Form("Protobuf", 'format = "protobuf"', as_protobuf),

@@ -43,7 +43,9 @@ _TICK_BYTES_MAX = 1_000_000  # of frames in a tick under load; an event is some 
 _TICK_CELLS_MAX = 10_000  # changed in a tick: with their rows and records some 50 MB, of each partition
 _APART_MAX = 100_000  # events held of operators apart: some 50 MB
 _BEHIND_S = 5.0  # as-of older than this: catching up
-BEHIND_FACTOR = 3  # then results topics and sinks are written so much more seldom
+BEHIND_FACTOR = 3  # then results topics and sinks are written so much more seldom, at least
+_PUBLISH_SHARE = 0.1  # and results topics later than they could be by that share of as-of's age,
+_PUBLISH_S_MAX = 30.0  # at most: nothing has an as-of before all that was there at the first start is applied
 _STOP_S = 5.0  # a commit that hangs when the partition is given away is left to its next owner, who ends it
 
 
@@ -207,7 +209,7 @@ class Lane:
         """
         is_in_vain = self._queue.reached(end, is_fetched=not self.is_full)
         self.frontiers.add(time_ms, end)
-        if self._state.changed:
+        if self._state.changed or self._state.unpublished:
             self._wake.set()  # a tick may be due
         return is_in_vain
 
@@ -327,9 +329,14 @@ class Lane:
         return self._state.events
 
     @property
+    def lag_s(self) -> float:
+        """How old as-of is; since 1970, where there is none."""
+        return time.time() - self.frontiers.as_of(self._state.applied) / 1000
+
+    @property
     def is_behind(self) -> bool:
         """Is as-of so old that fewer, larger steps are better than fresh results?"""
-        return time.time() - self.frontiers.as_of(self._state.applied) / 1000 > _BEHIND_S
+        return self.lag_s > _BEHIND_S
 
     def _tick_due(self) -> float:
         """When the next tick is due. One that would not raise as-of waits for the next sample, as long again at most: readers see nothing before."""
@@ -339,7 +346,10 @@ class Lane:
         return self._ticked_at + self._conf.pace.tick_s * (1 if raises else 2)
 
     def _publish_s(self) -> float:
-        return self._conf.pace.publish_s * (BEHIND_FACTOR if self.is_behind else 1)
+        own_s = self._conf.pace.publish_s
+        if not self.is_behind:
+            return own_s
+        return max(BEHIND_FACTOR * own_s, min(_PUBLISH_SHARE * self.lag_s, _PUBLISH_S_MAX))
 
     def _is_publish_due(self) -> bool:
         if not (self._state.unpublished or self._state.changed):
@@ -350,7 +360,10 @@ class Lane:
         if publish:
             self._published_at = time.monotonic()
         self._as_of_ms = self.frontiers.as_of(self._state.complete)
-        return await self._step_through(self._state.freezing(self._as_of_ms, publish=publish))
+        tick = await self._step_through(self._state.freezing(self._as_of_ms, publish=publish))
+        if publish and self._state.unpublished:  # more than one transaction takes
+            self._published_at = -math.inf
+        return tick
 
     async def _step_through(self, steps: Generator[None, None, T]) -> T:
         """Let other partitions and tasks work between steps; what the steps return."""

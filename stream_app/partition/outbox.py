@@ -28,7 +28,7 @@ from stream_app.sinks.topics import ResultRecords, partition_for
 C = TypeVar("C", bound=Cell | None)
 Records = dict[tuple[str, int], list[Record]]  # by (topic, partition)
 
-_PUBLISHED_MAX = 20_000  # cells of a table in one transaction; a whole generation is published in several
+_PUBLISHED_MAX = 5_000  # cells of a table in one transaction, some 8 MB; what is more goes with the next ones
 _STEP_RECORDS = 500  # made at once: some 10 ms
 _STEP_CELLS = 20_000  # noted at once: some 10 ms
 

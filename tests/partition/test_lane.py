@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from stream_app.formats.rows import POSITION, Position, decode_position, encode_position, version_of
-from stream_app.partition import frame_queue
+from stream_app.partition import frame_queue, outbox
 from stream_app.partition import lane as lane_module
 from stream_app.partition.lane import Lane
 from stream_app.partition.positions import PositionError, SupersededError, new_position
@@ -33,13 +33,14 @@ class World:
         store: MemoryStore | None = None,
         log: MemoryLog | None = None,
         tick_s: float = 0.0,
+        publish_s: float = 0.0,
     ) -> None:
         self.store, self.log = store or MemoryStore(), log or MemoryLog()
         self.told: list[tuple[int, set[str]]] = []
         self.crashes: list[Exception] = []
         self.lost: list[Lane] = []
         self.told_of: Callable[[], None] = lambda: None
-        made = conf(muted=muted, tick_s=tick_s)
+        made = conf(muted=muted, tick_s=tick_s, publish_s=publish_s)
         self.lane = Lane(made, 0, self.store, self.log, self._told, self._lost, self._crash)
 
     def _told(self, lane, dirty) -> None:
@@ -297,6 +298,34 @@ async def test_a_tick_that_would_not_raise_as_of_waits_for_the_next_sample_as_lo
     assert order == [True, False]
     for world in worlds.values():
         await world.lane.stop()
+
+
+async def test_far_behind_results_are_published_seldom_and_at_once_when_it_has_caught_up(world):
+    """A tenth of as-of's age apart: meanwhile most of them change again."""
+    now_ms = int(time.time() * 1000)
+    world.lane.reached(now_ms - 290_000, 1)
+    await world.lane.put([batch(0, *FRAMES[:1])])
+    await world.until(lambda: world.lane.published == 1)
+    await world.lane.put([batch(1, *FRAMES[1:])])
+    await world.until(lambda: world.lane.committed == 6)
+    await asyncio.sleep(0.1)
+    assert (world.lane.published, world.sessions()) == (1, 0)
+    world.lane.reached(now_ms, 6)
+    await world.until(lambda: world.lane.published == 6)
+    assert world.sessions() == 5
+
+
+async def test_results_that_one_transaction_can_t_hold_go_with_the_next_ones_at_once(monkeypatch):
+    """However far away the next time to publish is."""
+    monkeypatch.setattr(outbox, "_PUBLISHED_MAX", 1)
+    world = await World(publish_s=60.0).start()
+    days = [frame(session(f"s{day}", f"2026-11-{day:02d} 12:00"), offset=day) for day in range(1, 6)]
+    await world.lane.put([batch(0, FRAMES[0], *days)])
+    await world.until(lambda: world.lane.published == 6)
+    counts = [len(commit.records.get(RESULTS["half_hour"], [])) for commit in world.log.commits]
+    assert max(counts) == 1
+    assert sum(counts) == 6  # five days, and today
+    await world.lane.stop()
 
 
 async def test_what_was_applied_is_committed_when_a_lane_stops():

@@ -21,11 +21,17 @@ PARTITIONS = dict.fromkeys([*RESULTS.values(), "dead-letters"], 1)
 
 
 def conf(
-    generation: int = 3, *, muted: bool = False, topic_id: str = "the topic", tick_s: float = 0.0, native: bool = True
+    generation: int = 3,
+    *,
+    muted: bool = False,
+    topic_id: str = "the topic",
+    tick_s: float = 0.0,
+    publish_s: float = 0.0,
+    native: bool = True,
 ) -> Conf:
     """Of a partition that publishes with each tick."""
     settings = Settings(13, 92, "EUR")
-    return Conf(TOPICS, Pace(tick_s, 0.0), settings, generation, topic_id, "test", "/test", native, muted)
+    return Conf(TOPICS, Pace(tick_s, publish_s), settings, generation, topic_id, "test", "/test", native, muted)
 
 
 class MemoryStore:
