@@ -43,9 +43,7 @@ _TICK_BYTES_MAX = 1_000_000  # of frames in a tick under load; an event is some 
 _TICK_CELLS_MAX = 10_000  # changed in a tick: with their rows and records some 50 MB, of each partition
 _APART_MAX = 100_000  # events held of operators apart: some 50 MB
 _BEHIND_S = 5.0  # as-of older than this: catching up
-BEHIND_FACTOR = 3  # then results topics and sinks are written so much more seldom, at least
-_PUBLISH_SHARE = 0.1  # and results topics later than they could be by that share of as-of's age,
-_PUBLISH_S_MAX = 30.0  # at most: nothing has an as-of before all that was there at the first start is applied
+BEHIND_FACTOR = 3  # then results topics and sinks are written so much more seldom
 _STOP_S = 5.0  # a commit that hangs when the partition is given away is left to its next owner, who ends it
 
 
@@ -329,14 +327,9 @@ class Lane:
         return self._state.events
 
     @property
-    def lag_s(self) -> float:
-        """How old as-of is; since 1970, where there is none."""
-        return time.time() - self.frontiers.as_of(self._state.applied) / 1000
-
-    @property
     def is_behind(self) -> bool:
         """Is as-of so old that fewer, larger steps are better than fresh results?"""
-        return self.lag_s > _BEHIND_S
+        return time.time() - self.frontiers.as_of(self._state.applied) / 1000 > _BEHIND_S
 
     def _tick_due(self) -> float:
         """When the next tick is due. One that would not raise as-of waits for the next sample, as long again at most: readers see nothing before."""
@@ -346,10 +339,7 @@ class Lane:
         return self._ticked_at + self._conf.pace.tick_s * (1 if raises else 2)
 
     def _publish_s(self) -> float:
-        own_s = self._conf.pace.publish_s
-        if not self.is_behind:
-            return own_s
-        return max(BEHIND_FACTOR * own_s, min(_PUBLISH_SHARE * self.lag_s, _PUBLISH_S_MAX))
+        return self._conf.pace.publish_s * (BEHIND_FACTOR if self.is_behind else 1)
 
     def _is_publish_due(self) -> bool:
         if not (self._state.unpublished or self._state.changed):

@@ -29,8 +29,7 @@ AS_OF_S = 1.0  # between two writes of an as-of that stands still: they tell whe
 LOOK_S = 2.0  # between two looks for keys that are gone, of some hundred keys each
 _REST_S = 0.1  # until a write where no tick was committed: as-of moves by samples alone, too
 _BEHIND_REST = 9  # while lanes are behind: times as long as a write took, so that a tenth of the time goes into it
-_BEHIND_REST_S_MAX = 60.0
-_PENDING_MAX = 200_000  # keys that wait at most while lanes are behind, some 40 MB
+_BEHIND_REST_S_MAX = 10.0
 _SAY_S = 60.0  # between two lines of what was found
 
 
@@ -55,7 +54,7 @@ class SinkWriter:
     def told(self, lane: Lane, dirty: Dirty) -> None:
         """A tick of a lane was committed."""
         if lane in self._compared:  # else the comparison will see it
-            self._dirty.setdefault(lane, Dirty()).update(dirty if self._sink.keeps_cells else dirty.of_groups())
+            self._dirty.setdefault(lane, Dirty()).update(dirty)
         self._news.set()
 
     async def run(self) -> None:
@@ -90,17 +89,12 @@ class SinkWriter:
                 backoff = min(backoff * 2, _BACKOFF_S[1])
 
     async def _rest(self, took_s: float) -> None:
-        """Wait after a write: the sink's interval, and longer while lanes are behind, when many keys would be written again and again, and be old each time.
-
-        No longer than as-of is old: so what the sink shows is at most twice as old as what is known.
-        """
-        lag_s = max((lane.lag_s for lane in self._lanes()), default=0.0)
-        rest_s = min(_BEHIND_REST * took_s, lag_s, _BEHIND_REST_S_MAX)
-        until = time.monotonic() + max(BEHIND_FACTOR * self._interval_s, rest_s)
+        """Wait after a write: the sink's interval, and longer while lanes are behind, when many keys would be written again and again, and be old each time."""
+        rest_s = max(BEHIND_FACTOR * self._interval_s, min(_BEHIND_REST * took_s, _BEHIND_REST_S_MAX))
+        until = time.monotonic() + rest_s
         while True:
             await asyncio.sleep(self._interval_s)
-            is_due = time.monotonic() >= until or self.pending >= _PENDING_MAX
-            if is_due or not any(lane.is_behind for lane in self._lanes()):
+            if time.monotonic() >= until or not any(lane.is_behind for lane in self._lanes()):
                 return
 
     def _forget(self) -> None:

@@ -76,13 +76,6 @@ class Dirty:
             self.cells[name] |= keys
         self.operators |= other.operators
 
-    def of_groups(self) -> "Dirty":
-        """The same for what is made of all periods of a group: one key for each, of no period."""
-        cells = {
-            name: {CellKey(operator, group, 0) for operator, group, _ in keys} for name, keys in self.cells.items()
-        }
-        return Dirty(cells, set(self.operators))
-
     def by_operator(self) -> dict[str, "Dirty"]:
         """The same by operator, in order, each with what is its own."""
         found = {operator: Dirty(operators=self.operators & {operator}) for operator in sorted(self.concerned)}
@@ -109,7 +102,6 @@ class Sink(Protocol):
 
     name: str
     errors: tuple[type[Exception], ...]  # what its calls raise when the place fails, besides OSError
-    keeps_cells: bool  # of each period; of another, which holds documents, it is said of which groups something changed
     keeps_past: bool  # cells that left retention stay in it as they last were: they are held until it has them
 
     async def compare(self, view: View) -> Dirty:

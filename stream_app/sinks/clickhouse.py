@@ -53,7 +53,7 @@ class ClickHouseSink:
 
     name = "clickhouse"
     errors: tuple[type[Exception], ...] = (ClickHouseError, EOFError, UnusableTablesError)
-    keeps_cells = keeps_past = True
+    keeps_past = True
 
     def __init__(self, url: str, database: str, *, generation: int, partitions: int) -> None:
         self._generation = generation

@@ -56,7 +56,7 @@ class RedisSink:
 
     name = "redis"
     errors: tuple[type[Exception], ...] = (RedisError, RedisClusterException)
-    keeps_cells = keeps_past = False
+    keeps_past = False
 
     def __init__(self, url: str, *, generation: int, partitions: int) -> None:
         self._client, self._generation, self._partitions = connect(url), generation, partitions

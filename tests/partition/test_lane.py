@@ -300,12 +300,14 @@ async def test_a_tick_that_would_not_raise_as_of_waits_for_the_next_sample_as_lo
         await world.lane.stop()
 
 
-async def test_far_behind_results_are_published_seldom_and_at_once_when_it_has_caught_up(world):
-    """A tenth of as-of's age apart: meanwhile most of them change again."""
+async def test_results_that_waited_are_published_at_once_when_a_sample_says_that_nothing_is_behind():
+    """Though the time that is kept between two is longer while as-of is old."""
+    world = await World(publish_s=8.0).start()
     now_ms = int(time.time() * 1000)
     world.lane.reached(now_ms - 290_000, 1)
     await world.lane.put([batch(0, *FRAMES[:1])])
     await world.until(lambda: world.lane.published == 1)
+    world.lane._published_at = time.monotonic() - 9.0
     await world.lane.put([batch(1, *FRAMES[1:])])
     await world.until(lambda: world.lane.committed == 6)
     await asyncio.sleep(0.1)
@@ -313,6 +315,7 @@ async def test_far_behind_results_are_published_seldom_and_at_once_when_it_has_c
     world.lane.reached(now_ms, 6)
     await world.until(lambda: world.lane.published == 6)
     assert world.sessions() == 5
+    await world.lane.stop()
 
 
 async def test_results_that_one_transaction_can_t_hold_go_with_the_next_ones_at_once(monkeypatch):

@@ -346,8 +346,7 @@ async def test_a_store_that_is_found_corrupt_is_read_anew(what, at, workers):
 class Reader:
     """A sink that reads a store while it is compared with it (ports.sinks.Sink), and finds it corrupt, once."""
 
-    name, errors = "reader", ()
-    keeps_cells = keeps_past = False
+    name, errors, keeps_past = "reader", (), False
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes

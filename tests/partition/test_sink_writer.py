@@ -31,7 +31,7 @@ class View:
 class Lane:
     """What a sink writer sees of a lane."""
 
-    is_behind, lag_s = False, 0.0
+    is_behind = False
 
     def __init__(self, partition, as_of_ms=1000):
         self.partition, self.is_open, self.committed = partition, True, 0
@@ -51,8 +51,7 @@ class Lane:
 class Sink:
     """Notes its calls. `fails`: what the next call of a name raises; `during`: what happens while one waits."""
 
-    name, errors = "the sink", (SinkError,)
-    keeps_cells = keeps_past = True
+    name, errors, keeps_past = "the sink", (SinkError,), True
 
     def __init__(self):
         self.calls, self.times, self.fails, self.during = [], [], {}, {}
@@ -123,12 +122,13 @@ async def world(monkeypatch):
     assert sink.closed
 
 
-async def test_while_a_lane_is_behind_a_tenth_of_the_time_goes_into_writes(world):
+async def test_while_a_lane_is_behind_a_tenth_of_the_time_goes_into_writes(world, monkeypatch):
     """And no longer: what is whole again is written at once."""
     sink, lanes, writer = world
+    monkeypatch.setattr(sink_writer, "_BEHIND_REST_S_MAX", 60.0)
     lanes.append(Lane(3))
     await sink.until("as of", {3: 1000})
-    lanes[0].is_behind, lanes[0].lag_s = True, 60.0
+    lanes[0].is_behind = True
     for name in "abc":
         sink.during["write"] = lambda: time.sleep(0.02)  # that long it takes
         lanes[0].commits(writer, dirty(name), 2000 + ord(name))
@@ -143,37 +143,6 @@ async def test_while_a_lane_is_behind_a_tenth_of_the_time_goes_into_writes(world
     started = time.monotonic()
     await sink.until("write", {3: {key("e")}})
     assert time.monotonic() - started < 9 * 0.5
-
-
-@pytest.mark.parametrize("bound", ["as-of", "keys"])
-async def test_while_a_lane_is_behind_neither_its_age_nor_what_waits_grows_without_bound(world, monkeypatch, bound):
-    """A rest is no longer than as-of is old, and ends when very many keys wait."""
-    sink, lanes, writer = world
-    lanes.append(Lane(3))
-    await sink.until("as of", {3: 1000})
-    lanes[0].is_behind, lanes[0].lag_s = True, 0.1 if bound == "as-of" else 60.0
-    sink.during["write"] = lambda: time.sleep(0.5)
-    lanes[0].commits(writer, dirty("a"), 2000)
-    await sink.until("write", {3: {key("a")}})
-    if bound == "keys":
-        monkeypatch.setattr(sink_writer, "_PENDING_MAX", 2)
-    started = time.monotonic()
-    lanes[0].commits(writer, dirty("b"), 3000)
-    lanes[0].commits(writer, dirty("c"), 4000)
-    await sink.until("write", {3: {key("b"), key("c")}})
-    assert time.monotonic() - started < 9 * 0.5
-
-
-async def test_a_sink_that_keeps_documents_is_told_of_groups(world):
-    """Their documents show all periods: one key stands for any number of those."""
-    sink, lanes, writer = world
-    sink.keeps_cells = False
-    lanes.append(Lane(3))
-    await sink.until("as of", {3: 1000})
-    cells = dirty("a")
-    cells.cells[MONTHLY.name] |= {key("a")._replace(period=period) for period in range(202601, 202613)}
-    lanes[0].commits(writer, cells, 2000)
-    await sink.until("write", {3: {key("a")._replace(period=0)}})
 
 
 async def test_a_new_lane_is_compared_then_written_then_its_as_of(world):

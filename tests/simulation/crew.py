@@ -110,8 +110,7 @@ class _Behind:
 
     def __init__(self, sink: Documents | Rows, gate: Gate) -> None:
         self._sink, self._gate = sink, gate
-        self.name, self.errors = sink.name, sink.errors
-        self.keeps_cells, self.keeps_past = sink.keeps_cells, sink.keeps_past
+        self.name, self.errors, self.keeps_past = sink.name, sink.errors, sink.keeps_past
 
     async def compare(self, view: View) -> Dirty:
         await self._gate.passed()

@@ -215,7 +215,7 @@ class Documents:
 
     name = "documents"
     errors: tuple[type[Exception], ...] = ()
-    keeps_cells = keeps_past = False
+    keeps_past = False
 
     def __init__(self, town: Town) -> None:
         self._town = town
@@ -302,7 +302,7 @@ class Rows:
 
     name = "rows"
     errors: tuple[type[Exception], ...] = ()
-    keeps_cells = keeps_past = True
+    keeps_past = True
 
     def __init__(self, town: Town) -> None:
         self._town = town

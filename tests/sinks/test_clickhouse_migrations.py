@@ -232,7 +232,7 @@ def test_workers_that_start_at_the_same_moment(begin, clickhouse_url, raw_clickh
 class Lane:
     """What a sink writer sees of a lane."""
 
-    is_open, is_behind, lag_s, committed, partition = True, False, 0.0, 1, 3
+    is_open, is_behind, committed, partition = True, False, 1, 3
     frontiers = Frontiers(1_795_507_200_000, 0)
 
     def __init__(self):

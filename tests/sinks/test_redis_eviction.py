@@ -18,7 +18,7 @@ from tests.support.waiting import until
 class Lane:
     """What a sink writer sees of a lane."""
 
-    is_open, is_behind, lag_s, committed, partition = True, False, 0.0, 0, 3
+    is_open, is_behind, committed, partition = True, False, 0, 3
 
     def __init__(self, view):
         self.view, self.frontiers = view, Frontiers(1_795_507_200_000, 0)
