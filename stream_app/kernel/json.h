@@ -97,11 +97,11 @@ static inline int64_t day_of(int year, int month, int day) {
     return 365 * years + years / 4 - years / 100 + years / 400 + (153 * months + 2) / 5 + day - 719469;
 }
 
-/* 2026-11-30T12:34:56, any fraction, Z or an offset. */
-static inline int written_time(Text t, int64_t *out) {
-    int century, years, month, day, hour, minute, second, offset_hours, offset_minutes;
+/* 2026-11-30T12:34:56 and any fraction, as if it were of UTC; what stands behind it. */
+static inline int clock_time(Text t, int64_t *out, Text *rest) {
+    int century, years, month, day, hour, minute, second;
     const uint8_t *s = t.at, *end = t.at + t.length;
-    if (t.length < 20 || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':') return 0;
+    if (t.length < 19 || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':') return 0;
     if (!pair(s, &century) || !pair(s + 2, &years) || !pair(s + 5, &month) || !pair(s + 8, &day)) return 0;
     if (!pair(s + 11, &hour) || !pair(s + 14, &minute) || !pair(s + 17, &second)) return 0;
     int year = century * 100 + years;
@@ -109,19 +109,32 @@ static inline int written_time(Text t, int64_t *out) {
     if (hour > 23 || minute > 59 || second > 59) return 0;
     int64_t ms = day_of(year, month, day) * DAY_MS + (hour * 60 + minute) * (int64_t)MINUTE_MS + second * 1000;
     s += 19;
-    if (*s == '.') {
+    if (s < end && *s == '.') {
         int count = 0, factor = 100;
         for (s++; s < end && *s >= '0' && *s <= '9'; s++, count++, factor /= 10) ms += (*s - '0') * factor;
         if (count == 0) return 0;
     }
-    if (end - s == 6 && (*s == '+' || *s == '-') && s[3] == ':') {
+    *out = ms;
+    *rest = (Text){s, end - s};
+    return 1;
+}
+
+/* The same less its offset: Z, or hours and minutes. */
+static inline int without_offset(Text offset, int64_t *ms) {
+    int offset_hours, offset_minutes;
+    const uint8_t *s = offset.at;
+    if (offset.length == 6 && (*s == '+' || *s == '-') && s[3] == ':') {
         if (!pair(s + 1, &offset_hours) || !pair(s + 4, &offset_minutes) || offset_hours > 23 || offset_minutes > 59) return 0;
-        ms -= (*s == '+' ? 1 : -1) * (int64_t)(offset_hours * 60 + offset_minutes) * MINUTE_MS;
-    } else if (end - s != 1 || *s != 'Z') {
+        *ms -= (*s == '+' ? 1 : -1) * (int64_t)(offset_hours * 60 + offset_minutes) * MINUTE_MS;
+    } else if (offset.length != 1 || *s != 'Z') {
         return 0;
     }
-    *out = ms;
-    return ms >= 0 && ms <= LAST_MS;
+    return *ms >= 0 && *ms <= LAST_MS;
+}
+
+static inline int written_time(Text t, int64_t *out) {
+    Text offset;
+    return clock_time(t, out, &offset) && without_offset(offset, out);
 }
 
 static inline int time_of(Cursor *c, int64_t *out) {

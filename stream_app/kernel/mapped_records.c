@@ -7,7 +7,7 @@
 
 enum { PLACES_MAX = 64, NODES_MAX = 64, MOST_WH = 999999999 };
 enum { PLAIN, DEBEZIUM, CLOUD_EVENTS };           /* envelopes */
-enum { WRITTEN, EPOCH_S, EPOCH_MS, EPOCH_US };    /* forms of times */
+enum { WRITTEN, EPOCH_S, EPOCH_MS, EPOCH_US, LOCAL_MS, LOCAL_US }; /* forms of times */
 enum { MINOR, MAJOR };                            /* units of amounts */
 enum { KILOWATT_HOURS, WATT_HOURS };
 
@@ -62,6 +62,8 @@ typedef struct {
     const int64_t *digits;                              /* of each currency */
     const int64_t *schemas;                             /* of records by a schema: its id, and which type they are, JSON: -1 */
     int64_t schema_count;
+    const int64_t *clock; /* of the map's zone: its first day, and from then on by day what its clock is ahead of UTC, NO_VALUE where that changes */
+    int64_t clock_days;
     Typed typed;
     Text places[PLACES_MAX]; /* of one value: what stands there, as JSON has it or a time by a schema; length 0: nothing */
     uint8_t seen[NODES_MAX]; /* of one value: nodes that were there */
@@ -186,16 +188,27 @@ static int word_at(const Reader *r, Value v, Words words, int64_t *out) {
     return *out >= 0;
 }
 
-static int time_at(Text t, int64_t form, int64_t *out) {
+/* The instant of a wall clock's time of the map's zone, counted as if it were UTC's. */
+static int less_zone(const Reader *r, int64_t *ms) {
+    int64_t day = r->clock_days ? *ms / DAY_MS - r->clock[0] : -1;
+    if (day < 0 || day >= r->clock_days || r->clock[1 + day] == NO_VALUE) return 0;
+    *ms -= r->clock[1 + day];
+    return 1;
+}
+
+static int time_at(const Reader *r, Text t, int64_t form, int64_t *out) {
     if (form == WRITTEN && t.length > 1 && *t.at == MOMENT) {
         *out = integer_of((Text){t.at + 1, t.length - 1});
     } else if (form == WRITTEN) {
-        if (!is_string(t) || !written_time(inside(t), out)) return 0;
+        Text offset;
+        if (!is_string(t) || !clock_time(inside(t), out, &offset)) return 0;
+        if (!(offset.length ? without_offset(offset, out) : less_zone(r, out))) return 0;
     } else {
         if (!is_plain_integer(t)) return 0;
         int64_t value = integer_of(t);
         if (form == EPOCH_S && value > LAST_MS / 1000) return 0;
-        *out = form == EPOCH_S ? value * 1000 : form == EPOCH_US ? value / 1000 : value;
+        *out = form == EPOCH_S ? value * 1000 : form == EPOCH_US || form == LOCAL_US ? value / 1000 : value;
+        if ((form == LOCAL_MS || form == LOCAL_US) && !less_zone(r, out)) return 0;
     }
     return *out > 0 && *out <= LAST_MS;
 }
@@ -307,14 +320,14 @@ static int common(const Reader *r, const Common *of, int counts_as, Event *e) {
     if (e->customer.length && meaning(r, e->customer, p->anonymous) >= 0) e->customer = (Text){NULL, 0};
     if (!named_at(r, of->id, of->ids, &e->id) || !word_at(r, of->status, of->statuses, &counts)) return 0;
     e->counted = counts ? counts_as : 0;
-    return time_at(found(r, of->time), of->time_form, &e->time_ms) && version_at(found(r, of->version), of->version, &e->version);
+    return time_at(r, found(r, of->time), of->time_form, &e->time_ms) && version_at(found(r, of->version), of->version, &e->version);
 }
 
 static int session(const Reader *r, Event *e) {
     const Program *p = r->p;
     if (!common(r, &p->session, AS_SESSION, e)) return 0;
     Text ended = found(r, p->ended);
-    if (!is_nothing(ended) && !(is_string(ended) && ended.length == 2) && !time_at(ended, p->ended_form, &e->ended_ms)) return 0;
+    if (!is_nothing(ended) && !(is_string(ended) && ended.length == 2) && !time_at(r, ended, p->ended_form, &e->ended_ms)) return 0;
     return energy_at(r, p->energy, p->less, p->energy_unit, &e->wh);
 }
 
@@ -402,15 +415,15 @@ static int read_value(Reader *r, Cursor c, Event *of_session, Event *of_payment,
 
 static int64_t room_of(const Event *e) { return ROW_BYTES + PART_BYTES + e->operator_id.length + e->id.length + e->customer.length + e->session.length; }
 
-/* As stream_app_source_records, of records by a map. `tree`: nodes, fields, words, conditions, schemas and types, of which `sizes` has how many numbers all but the last have, and how many
+/* As stream_app_source_records, of records by a map. `tree`: nodes, fields, words, conditions, schemas, the clock of a zone and types, of which `sizes` has how many numbers all but the last have, and how many
  * places there are. `totals`: the number of parts of sessions, that of payments behind them, and of sessions taken whose energy is not known. 1: `out` is smaller than the first of `totals`. */
 int32_t stream_app_mapped_records(
     const int64_t *program, const uint8_t *texts, const int64_t *tree, const int64_t *sizes, const uint8_t *currencies, const int64_t *digits_of_currencies,
     const uint8_t *data, int64_t count, const int64_t *lengths, const int64_t *timestamps, const int64_t *offsets, int64_t partition, int64_t oldest_ms, int64_t latest_ms,
     int64_t events_max, int64_t bytes_max, uint8_t *out, int64_t out_size, int64_t *parts, uint8_t *left, int64_t *totals) {
-    const int64_t *fields = tree + sizes[0], *words = fields + sizes[1], *conditions = words + sizes[2], *schemas = conditions + sizes[3], *types = schemas + sizes[4];
+    const int64_t *fields = tree + sizes[0], *words = fields + sizes[1], *conditions = words + sizes[2], *schemas = conditions + sizes[3], *clock = schemas + sizes[4], *types = clock + sizes[5];
     Reader r = {
-        (const Program *)program, texts, tree, fields, words, conditions, currencies, digits_of_currencies, schemas, sizes[4] / 2,
+        (const Program *)program, texts, tree, fields, words, conditions, currencies, digits_of_currencies, schemas, sizes[4] / 2, clock, sizes[5] ? sizes[5] - 1 : 0,
         {(const Type *)types, texts, NULL, {NULL}, {NULL, 0}, NULL, 0}, {{0}}, {0},
     };
     Batch sessions = {0}, payments = {0};
@@ -418,7 +431,7 @@ int32_t stream_app_mapped_records(
     int64_t bytes = 0, room = 0;
     int32_t failed = -1;
     for (int64_t i = 0; i < count; i++) bytes += lengths[i];
-    if (r.schema_count && (said = malloc((size_t)(bytes + (count + 1) * (sizes[5] + 1) * SAID_BYTES))) == NULL) goto done;
+    if (r.schema_count && (said = malloc((size_t)(bytes + (count + 1) * (sizes[6] + 1) * SAID_BYTES))) == NULL) goto done;
     if (!begin_batch(&sessions, count) || !begin_batch(&payments, count)) goto done;
     r.typed.said.at = said;
     const uint8_t *at = data;

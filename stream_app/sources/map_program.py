@@ -1,20 +1,24 @@
 """A map -> the program by which the native library reads its records; None for a map that says more than that knows.
 
-Beside `compiled`, for plain records, changes of Debezium and CloudEvents that are a session, a payment or both, in JSON or by schemas: of places that names lead to, and times with an
-offset. What the program leaves, a map's own ways read.
+Beside `compiled`, for plain records, changes of Debezium and CloudEvents that are a session, a payment or both, in JSON or by schemas: of places that names lead to, and times of
+one form. What the program leaves, a map's own ways read.
 """
 
 from array import array
 from collections.abc import Mapping
 from contextlib import suppress
-from itertools import chain
+from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import chain, pairwise
 from typing import Any, Final
 
+from stream_app.domain.local_time import EPOCH
 from stream_app.domain.money import DIGITS
-from stream_app.ports.map_program import MapProgram
+from stream_app.ports.map_program import CHANGES, MapProgram
 from stream_app.sources import compiled_rows as rows
 from stream_app.sources.exact import ID_LENGTH
 from stream_app.sources.maps import map_file as m
+from stream_app.sources.maps.cells import zone_info
 from stream_app.sources.maps.paths import ROOT, steps
 from stream_app.sources.schema_types import Types, UnknownError, known
 from stream_app.sources.wire import FORMATS, Known, Schema
@@ -22,14 +26,28 @@ from stream_app.sources.wire import FORMATS, Known, Schema
 _PLACES_MAX: Final = 64
 _ENVELOPES: Final = {"plain": 0, "debezium": 1, "cloudevents": 2}
 _PREFIXES: Final = {"plain": (), "debezium": ("after",), "cloudevents": ("data",)}
-_FORMS: Final = {m.ISO_8601: 0, m.EPOCH_S: 1, m.EPOCH_MS: 2, m.EPOCH_US: 3}
-_OF_UTC: Final = {m.LOCAL_MS: _FORMS[m.EPOCH_MS], m.LOCAL_US: _FORMS[m.EPOCH_US]}  # whose wall clock is never ahead
-_UTC: Final = ("UTC", "Etc/UTC")
+_FORMS: Final = {m.ISO_8601: 0, m.EPOCH_S: 1, m.EPOCH_MS: 2, m.EPOCH_US: 3, m.LOCAL_MS: 4, m.LOCAL_US: 5}
+_CLOCK_FROM, _CLOCK_DAYS = datetime(2000, 1, 1), 60 * 365  # noqa: DTZ001  # a wall clock's time; others are read in Python
 _AMOUNTS: Final = {"minor": 0, "major": 1}
 _ENERGIES: Final = {"kWh": 0, "Wh": 1}
 _NONE: Final = (-1, -1)  # a value that is neither at a place nor a constant
 _NO_SECTION: Final = (0,) * 16
 _Node = dict[str, Any]  # of names: a node, or the number of a place
+
+
+@lru_cache(100)
+def _clock(zone: str) -> "array[int]":
+    """A zone's clock by day, as the program has it."""
+    info, day = zone_info(zone), timedelta(days=1)
+    midnights = [(_CLOCK_FROM + number * day).replace(tzinfo=info) for number in range(_CLOCK_DAYS + 1)]
+    ahead = [{at.utcoffset(), at.replace(fold=1).utcoffset()} for at in midnights]
+    of_days = [before | after for before, after in pairwise(ahead)]
+    first = (_CLOCK_FROM.date() - EPOCH).days
+    return array("q", (first, *(CHANGES if len(found) > 1 else _ms(*found) for found in of_days)))
+
+
+def _ms(offset: timedelta | None) -> int:
+    return CHANGES if offset is None else offset // timedelta(milliseconds=1)
 
 
 class Program:
@@ -89,7 +107,8 @@ class _Program:
                     usable.extend((number, schema.types(types, self._root)))
         if schemas and not usable:
             return None
-        parts = [*self._tree, self._words, self._conditions, usable]
+        zone = self._map.times.zone
+        parts = [*self._tree, self._words, self._conditions, usable, _clock(zone) if zone else []]
         sizes = array("q", (*map(len, parts), self._places))
         return MapProgram(self._numbers, bytes(texts), array("q", chain(*parts, types.numbers)), sizes)
 
@@ -190,9 +209,8 @@ class _Program:
         if spec is None:
             return 0
         formats = spec.formats or self._map.times.formats
-        forms = _FORMS | (_OF_UTC if self._map.times.zone in _UTC else {})
-        known(not (spec.date or spec.time or spec.zone), len(formats) == 1, formats[0] in forms)
-        return forms[formats[0]]
+        known(not (spec.date or spec.time or spec.zone), len(formats) == 1, formats[0] in _FORMS)
+        return _FORMS[formats[0]]
 
     def _named(self, spec: m.Text) -> list[int]:
         """A place of an id, and what it is translated to; or a constant."""

@@ -101,6 +101,8 @@ TOPICS = {
     "constant": (topic(CONSTANT + SESSIONS), ORDER, lambda order: order),
     "translated": (topic('[row]\noperator_id = { path = "merchant", values = { M1 = "operator-1", x = "y" } }\n' + PAYMENTS), ORDER, lambda order: order),
     "clock": (topic('[times]\nzone = "UTC"\nformats = ["local_us"]\n' + SESSIONS, 'envelope = "debezium"'), ORDER | {"opened": 1_790_000_000_123_456, "closed": 1_790_000_001_000_000}, lambda order: {"op": "c", "after": order}),
+    "zone": (topic('[times]\nzone = "Europe/Berlin"\n' + SESSIONS), ORDER | {"opened": "2026-07-03T08:29:59.123456", "closed": "2026-11-03T09:29:59"}, lambda order: order),
+    "numbered zone": (topic('[times]\nzone = "America/St_Johns"\nformats = ["local_ms"]\n' + SESSIONS), ORDER | {"opened": 1_790_000_000_123, "closed": 1_790_000_001_000}, lambda order: order),
     "plain": (PLAIN, ORDER, lambda order: order),
     "sessions": (topic(SESSIONS), ORDER, lambda order: order),
     "payments": (topic(PAYMENTS), ORDER, lambda order: order),
@@ -254,6 +256,29 @@ def test_what_is_unusual_is_left_to_python(name, value):
     assert check(TOPICS[name][0], [json.dumps(value).encode()]) == [0]
 
 
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "Europe/Berlin",
+        "America/St_Johns",
+        "Australia/Lord_Howe",
+        "Africa/Casablanca",
+        "Asia/Shanghai",
+        "Pacific/Apia",
+        "UTC",
+    ],
+)
+def test_a_wall_clock_is_read_as_python_reads_it(zone):
+    """In two years, and around the first day that the library knows; days on which the clock changes are left."""
+    source = topic(f'[times]\nzone = "{zone}"\nformats = ["local_ms"]\n' + SESSIONS)
+    day, oldest = 86_400_000, 10_957 * 86_400_000
+    clocks = [*range(NOW_MS - 730 * day, NOW_MS, 8_100_000), *range(oldest - day, oldest + day, 900_000)]
+    values = [json.dumps(ORDER | {"opened": clock, "closed": None}).encode() for clock in clocks]
+    left = [clocks[index] for index in check(source, values)]
+    assert len({clock // day for clock in left if clock > oldest}) <= 8
+    assert [clock for clock in left if clock < oldest] == [clock for clock in clocks if clock < oldest]
+
+
 def test_a_place_twice_is_left():
     """What the last one says counts, in Python."""
     raw = json.dumps(ORDER).encode()
@@ -285,10 +310,10 @@ def test_many_values_with_long_ids_find_room():
 
 @pytest.mark.parametrize(
     ("name", "is_known"),
-    [("orders", True), ("orders-postgresql", True), ("stripe-charges", True), ("orders-mysql", False), ("ocpp-transactions", False)],
+    [("orders", True), ("orders-postgresql", True), ("stripe-charges", True), ("orders-mysql", True), ("ocpp-transactions", False)],
 )  # fmt: skip
 def test_which_maps_of_the_examples_are_known(name, is_known):
-    """The others read a wall clock of Berlin's, and lists."""
+    """The other reads lists."""
     text = (ROOT / "config" / "maps" / "topics" / f"{name}.toml").read_bytes()
     assert (mapped(load_topic(text)).map_reader.program(NONE_KNOWN) is not None) == is_known
 
@@ -299,7 +324,7 @@ def test_which_maps_of_the_examples_are_known(name, is_known):
         PAYMENTS.replace('path = "order.id"', 'paths = ["merchant", "order.id"]'), SESSIONS.replace('"wh", unit = "Wh"', '"wh", minus = "wh0"'), SESSIONS.replace('"wh"', '"wh", decimal = ","'),
         SESSIONS.replace('"opened"', '"opened", formats = ["%Y-%m-%dT%H:%M:%S%z"]'), SESSIONS.replace('"order.id"', '"orders[0].id"'), SESSIONS.replace('"order.id"', '"driver"'),
         '[times]\nformats = ["iso8601", "epoch_ms"]\n' + SESSIONS, '[money]\ndecimal = ","\n' + PAYMENTS, SESSIONS + '[groups]\ngroup_ids = { path = "tags" }\nat = { path = "opened" }',
-        '[times]\nzone = "Europe/Berlin"\nformats = ["local_us"]\n' + SESSIONS,
+        SESSIONS.replace('"opened"', '"opened", zone = "site.zone"'),
         SESSIONS.replace('"order.id"', '"order.id", values = { a = "大" }'), '[row]\noperator_id = { paths = ["a", "b"] }\n' + SESSIONS,
     ],
 )  # fmt: skip
