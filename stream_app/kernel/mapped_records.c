@@ -5,7 +5,8 @@
 #include "events.h"
 #include "schemas.h"
 
-enum { PLACES_MAX = 64, NODES_MAX = 64, MOST_WH = 999999999 };
+enum { PLACES_MAX = 64, NODES_MAX = 64, ITEMS_MAX = 8, MOST_WH = 999999999 };
+enum { AT = -1, WHERE = -2, LAST = -1 };          /* lengths of names that are none: a place in a list, or the first object in it by two words: a name, and its text */
 enum { PLAIN, DEBEZIUM, CLOUD_EVENTS };           /* envelopes */
 enum { WRITTEN, EPOCH_S, EPOCH_MS, EPOCH_US, LOCAL_MS, LOCAL_US }; /* forms of times */
 enum { MINOR, MAJOR };                            /* units of amounts */
@@ -73,10 +74,92 @@ static int is_equal(const Reader *r, Text t, const int64_t *at_and_length) {
     return t.length == at_and_length[1] && (t.length == 0 || memcmp(t.at, r->texts + at_and_length[0], (size_t)t.length) == 0);
 }
 
-/* Note what stands at the places below a node, whose object begins here. */
+/* An integer as its digits are. */
+static int is_plain_integer(Text t) {
+    if (t.length < 1 || t.length > MOST_DIGITS || (*t.at == '0' && t.length > 1)) return 0;
+    for (int64_t i = 0; i < t.length; i++)
+        if (t.at[i] < '0' || t.at[i] > '9') return 0;
+    return 1;
+}
+
+/* Whether an item of a list is an object in which a name has a text, both of which are words; -1: that is in doubt. */
+static int is_where(const Reader *r, const int64_t *words, Text item) {
+    Cursor c = {item.at, item.at + item.length};
+    int is = 0, times = 0;
+    if (!take(&c, '{') || take(&c, '}')) return 0;
+    do {
+        Text name, value;
+        if (!text(&c, &name) || !take(&c, ':')) return -1;
+        skip_space(&c);
+        const uint8_t *from = c.at;
+        int is_named = is_equal(r, name, words);
+        if (is_named && from < c.end && *from == '"') {
+            if (!text(&c, &value)) return -1;
+        } else {
+            if (!skip_any(&c, 0)) return -1;
+            value = (Text){from, c.at - from};
+        }
+        if (!is_named) continue;
+        if (times++) return -1;
+        if (*from != '"' && *from != 't' && *from != 'f' && !is_plain_integer(value)) {
+            if (*from != 'n' && *from != '{' && *from != '[') return -1;
+        } else {
+            is = is_equal(r, value, words + 3);
+        }
+    } while (take(&c, ','));
+    return is;
+}
+
+static int read_node(Reader *r, Cursor *c, int64_t node, int depth);
+
+/* Note what stands in a list, which begins here, at the places below a node. */
+static int read_list(Reader *r, Cursor *c, int64_t node, int depth) {
+    const int64_t *fields = r->fields + 3 * r->nodes[2 * node], count = r->nodes[2 * node + 1];
+    Text items[ITEMS_MAX] = {{NULL, 0}};
+    int is_list = 0;
+    for (int64_t i = 0; i < count; i++) is_list |= fields[3 * i + 1] < 0;
+    if (!is_list || !take(c, '[')) return 0;
+    if (take(c, ']')) return 1;
+    int64_t number = 0;
+    do {
+        skip_space(c);
+        Text item = {c->at, 0};
+        if (!skip_any(c, depth + 1)) return 0;
+        item.length = c->at - item.at;
+        for (int64_t i = 0; i < count; i++) {
+            const int64_t *field = fields + 3 * i;
+            if (field[1] == AT && (field[0] == LAST || field[0] == number)) {
+                items[i] = item;
+            } else if (field[1] == WHERE && items[i].length == 0) {
+                int is = is_where(r, r->words + 3 * field[0], item);
+                if (is < 0) return 0;
+                if (is) items[i] = item;
+            }
+        }
+        number++;
+    } while (take(c, ','));
+    if (!take(c, ']')) return 0;
+    for (int64_t i = 0; i < count; i++) {
+        Cursor item = {items[i].at, items[i].at + items[i].length};
+        Text plain;
+        if (items[i].length == 0 || *item.at == 'n') continue;
+        if (fields[3 * i + 2] >= 0) {
+            if (!read_node(r, &item, fields[3 * i + 2], depth + 1)) return 0;
+        } else {
+            if (*item.at == '"' && !text(&item, &plain)) return 0;
+            r->places[-1 - fields[3 * i + 2]] = items[i];
+        }
+    }
+    return 1;
+}
+
+/* Note what stands at the places below a node, whose object or list begins here. */
 static int read_node(Reader *r, Cursor *c, int64_t node, int depth) {
-    if (r->seen[node] || depth > DEEPEST || !take(c, '{')) return 0;
+    if (r->seen[node] || depth > DEEPEST) return 0;
     r->seen[node] = 1;
+    skip_space(c);
+    if (c->at < c->end && *c->at == '[') return read_list(r, c, node, depth);
+    if (!take(c, '{')) return 0;
     if (take(c, '}')) return 1;
     do {
         Text name;
@@ -117,14 +200,6 @@ static int is_nothing(Text t) { return t.length == 0 || *t.at == 'n'; }
 static int is_string(Text t) { return t.length >= 2 && *t.at == '"'; }
 
 static Text inside(Text t) { return (Text){t.at + 1, t.length - 2}; }
-
-/* An integer as its digits are. */
-static int is_plain_integer(Text t) {
-    if (t.length < 1 || t.length > MOST_DIGITS || (*t.at == '0' && t.length > 1)) return 0;
-    for (int64_t i = 0; i < t.length; i++)
-        if (t.at[i] < '0' || t.at[i] > '9') return 0;
-    return 1;
-}
 
 static int64_t integer_of(Text t) {
     int64_t value = 0;

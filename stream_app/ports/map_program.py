@@ -10,7 +10,8 @@ CHANGES: Final = -(1 << 63)  # what is NO_VALUE in kernel/events.h
 class MapProgram(NamedTuple):
     """What is read where. `numbers`: the fields of `Program` of kernel/mapped_records.c, one by one; `texts`: names, words and constants, one behind the other.
 
-    `tree`: nodes (first field, how many), fields (where its name is, how long, a node or -1 less a place), words (where, how long, its meaning), conditions (a place, whether it must hold
+    `tree`: nodes (first field, how many), fields (where its name is, how long, a node or -1 less a place; of an item of a list its number, -1 for the last, and -1; of the first
+    object in a list by a name and its text the first of two words, and -2), words (where, how long, its meaning), conditions (a place, whether it must hold
     or must not hold one of the words, the first of these, how many), schemas (its id, the type of its records or -1 for JSON), the clock of the map's zone (a day since 1970, and of each day from then on the milliseconds that it
     is ahead of UTC, CHANGES where that changes in the course of it), types (as in `Kind`); `sizes`: how many numbers all but the
     last have, and the number of places. A text as a meaning or a constant is where it is, times 256, and how long. Without schemas values are JSON.

@@ -1,7 +1,7 @@
 """A map -> the program by which the native library reads its records; None for a map that says more than that knows.
 
-Beside `compiled`, for plain records, changes of Debezium and CloudEvents that are a session, a payment or both, in JSON or by schemas: of places that names lead to, and times of
-one form. What the program leaves, a map's own ways read.
+Beside `compiled`, for plain records, changes of Debezium and CloudEvents that are a session, a payment or both, in JSON or by schemas: of places that names lead to
+and places in lists, and times of one form. What the program leaves, a map's own ways read.
 """
 
 from array import array
@@ -19,7 +19,7 @@ from stream_app.sources import compiled_rows as rows
 from stream_app.sources.exact import ID_LENGTH
 from stream_app.sources.maps import map_file as m
 from stream_app.sources.maps.cells import zone_info
-from stream_app.sources.maps.paths import ROOT, steps
+from stream_app.sources.maps.paths import ROOT, Step, steps
 from stream_app.sources.schema_types import Types, UnknownError, known
 from stream_app.sources.wire import FORMATS, Known, Schema
 
@@ -32,7 +32,9 @@ _AMOUNTS: Final = {"minor": 0, "major": 1}
 _ENERGIES: Final = {"kWh": 0, "Wh": 1}
 _NONE: Final = (-1, -1)  # a value that is neither at a place nor a constant
 _NO_SECTION: Final = (0,) * 16
-_Node = dict[str, Any]  # of names: a node, or the number of a place
+_Node = dict[Any, Any]  # by step of a path: a node, or the number of a place
+_AT, _WHERE = -1, -2  # stand in place of the length of a name
+_ITEMS_MAX: Final = 8  # of a list
 
 
 @lru_cache(100)
@@ -196,7 +198,7 @@ class _Program:
     def _at(self, path: tuple[Any, ...]) -> int:
         """The number of the place at a path from the whole value on."""
         node = self._root
-        known(path, *(isinstance(step, str) for step in path))
+        known(path, *(isinstance(step, str) or self._map.topic.format == "json" for step in path))
         for step in path[:-1]:
             node = node.setdefault(step, {})
             known(isinstance(node, dict))
@@ -246,17 +248,30 @@ class _Program:
         self._texts += encoded
         return at, len(encoded)
 
+    def _step(self, step: Step) -> tuple[int, int]:
+        """A name; a place in a list, the last one included; or where an object is told by, as two words."""
+        if isinstance(step, str):
+            return self._text(step)
+        if isinstance(step, int):
+            known(step >= -1)
+            return step, _AT
+        known(step.text)
+        first = len(self._words) // 3
+        self._words.extend((*self._text(step.key), 0, *self._text(step.text), 0))
+        return first, _WHERE
+
     def _nodes(self) -> tuple[list[int], list[int], int]:
         """Nodes and fields of the places, and which node the record is."""
         nodes: list[int] = []
         fields: list[int] = []
-        of_row, todo = 0, [(tuple[str, ...](), self._root)]
+        of_row, todo = 0, [(tuple[Step, ...](), self._root)]
         for path, node in todo:  # those below are added to it
             if path == self._prefix:
                 of_row = len(nodes) // 2
             nodes += [len(fields) // 3, len(node)]
+            known(len(node) <= _ITEMS_MAX or all(isinstance(step, str) for step in node))
             for name, below in node.items():
-                fields += self._text(name)
+                fields += self._step(name)
                 if isinstance(below, dict):
                     fields.append(len(todo))
                     todo.append(((*path, name), below))

@@ -61,8 +61,8 @@ class Watched(ClickHouseSink):
         super().__init__(url, DATABASE, generation=generation, partitions=1)
         self._behind = behind
 
-    async def _insert(self, statement, columns) -> None:
-        await super()._insert(statement, columns)
+    async def _insert(self, statement, columns, sent=()) -> None:
+        await super()._insert(statement, columns, sent)
         if columns:
             await self._behind()
 

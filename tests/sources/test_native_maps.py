@@ -80,6 +80,20 @@ where = [{ path = "live", is_not = ["0"] }]
 """
 
 
+LISTS = """
+[session]
+session_id = { path = "lines[0].id" }
+status = { path = "state", values = { paid = "COMPLETED", open = "ACTIVE" } }
+started_at = { path = "lines[-1].at" }
+ended_at = { path = "lines[1].at" }
+version = { path = "tags[0][1]" }
+[session.energy_kwh]
+path = "readings[context=End].wh"
+minus = "readings[context=Begin].wh"
+unit = "Wh"
+"""
+
+
 def topic(sections, more=""):
     row = ROW if "[row]" not in sections else ""
     return mapped(load_topic(f'[topic]\nname = "own"\nnumber = 1\n{more}\n{row}{sections}'.encode()))
@@ -92,6 +106,18 @@ ORDER = {
 }  # fmt: skip
 NUMBERED_ORDER = ORDER | {"opened": NOW_MS - 10**7, "closed": NOW_MS // 1000 - 100, "wh": "12.4", "total": 1250}
 SCALED_ORDER = ORDER | {"type": "sale", "live": True, "wh0": 400, "total": "BOI=", "voucher": "AJY=", "back": "AMNQ"}
+LINES = [
+    {"id": "p-1", "at": "2026-10-03T08:29:59Z"},
+    {"id": "p-2", "at": "2026-10-03T09:29:59Z"},
+    {"at": "2026-10-03T08:30:59+02:00"},
+]
+READINGS = [
+    {"context": "Begin", "wh": 400},
+    {"wh": 900, "context": "Middle"},
+    {"wh": 12_800, "context": "End"},
+    {"wh": 1, "context": "End"},
+]
+LISTED_ORDER = ORDER | {"lines": LINES, "readings": READINGS, "tags": [["a", 4]]}
 CONSTANT = """
 [row]
 operator_id = { value = "M9" }
@@ -103,6 +129,8 @@ TOPICS = {
     "clock": (topic('[times]\nzone = "UTC"\nformats = ["local_us"]\n' + SESSIONS, 'envelope = "debezium"'), ORDER | {"opened": 1_790_000_000_123_456, "closed": 1_790_000_001_000_000}, lambda order: {"op": "c", "after": order}),
     "zone": (topic('[times]\nzone = "Europe/Berlin"\n' + SESSIONS), ORDER | {"opened": "2026-07-03T08:29:59.123456", "closed": "2026-11-03T09:29:59"}, lambda order: order),
     "numbered zone": (topic('[times]\nzone = "America/St_Johns"\nformats = ["local_ms"]\n' + SESSIONS), ORDER | {"opened": 1_790_000_000_123, "closed": 1_790_000_001_000}, lambda order: order),
+    "lists": (topic(LISTS), LISTED_ORDER, lambda order: order),
+    "lists of changes": (topic(LISTS, 'envelope = "debezium"'), LISTED_ORDER, lambda order: {"op": "u", "before": order, "after": order}),
     "plain": (PLAIN, ORDER, lambda order: order),
     "sessions": (topic(SESSIONS), ORDER, lambda order: order),
     "payments": (topic(PAYMENTS), ORDER, lambda order: order),
@@ -215,6 +243,76 @@ def test_what_is_taken_is_what_python_makes_of_it(data):
     check(source, values + data.draw(st.lists(st.none() | st.binary(max_size=9), max_size=1)))
 
 
+ITEMS = st.one_of(
+    VALUES,
+    st.dictionaries(
+        st.sampled_from(["id", "at", "wh", "context", "else", "é"]),
+        VALUES | st.sampled_from(["End", "Begin", "2026-10-03T08:29:59Z"]),
+        max_size=4,
+    ),
+    st.lists(VALUES, max_size=3),
+    st.sampled_from([*LINES, *READINGS]),
+)
+
+
+@settings(max_examples=800, deadline=None)
+@given(st.data())
+def test_what_is_taken_of_lists_is_what_python_makes_of_it(data):
+    values = []
+    for _ in range(data.draw(st.integers(1, 4))):
+        order = LISTED_ORDER | {
+            name: data.draw(st.lists(ITEMS, max_size=4) | VALUES)
+            for name in data.draw(st.sets(st.sampled_from(["lines", "readings", "tags"])))
+        }
+        values.append(disturbed(data.draw, json.dumps(order, ensure_ascii=data.draw(st.booleans())).encode()))
+    check(TOPICS["lists"][0], values)
+
+
+OCPP = mapped(load_topic((ROOT / "config" / "maps" / "topics" / "ocpp-transactions.toml").read_bytes()))
+
+
+def ended(**changes):
+    """The last event of a transaction, as a charging station sends it."""
+    register = "Energy.Active.Import.Register"
+    readings = [
+        {"timestamp": f"2026-10-03T0{hour}:29:59Z", "sampledValue": [{"value": 21.5, "measurand": "SoC"}, {"value": wh, "measurand": register}]}
+        for hour, wh in ((8, 1200), (9, 13_600))
+    ]  # fmt: skip
+    return {
+        "eventType": "Ended", "timestamp": "2026-10-03T09:30:00Z", "seqNo": 7, "idToken": {"idToken": "C-1", "type": "ISO14443"},
+        "transactionInfo": {"transactionId": "T-1"}, "meterValue": readings,
+    } | changes  # fmt: skip
+
+
+def test_messages_of_a_charging_station_are_taken():
+    """Others than that of the end are no session."""
+    calls = [
+        [2, "1", "TransactionEvent", ended()], [2, "2", "TransactionEvent", ended(eventType="Updated", meterValue=[])], [2, "3", "Heartbeat", {}],
+        [2, "4", "TransactionEvent", ended(meterValue=ended()["meterValue"][:1], idToken=None)],
+    ]  # fmt: skip
+    assert check(OCPP, [json.dumps(call).encode() for call in calls]) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["x"], [], {}, {"2": "TransactionEvent"}, [2, "1", "TransactionEvent", ended(meterValue={})], [2, "1", "TransactionEvent", [ended()]], [2, "1", ["TransactionEvent"], ended()],
+        [2, "1", "TransactionEvent", ended(meterValue=[None])], [2, "1", "TransactionEvent", ended(meterValue=[{"timestamp": "2026-10-03T08:29:59Z", "sampledValue": [{"measurand": 1.5}]}])],
+        [2, "1", "TransactionEvent", ended(meterValue=[{"timestamp": "2026-10-03T08:29:59Z", "sampledValue": [{"measurand": "é"}, {"m\u00e9": 1}]}])],
+    ],
+)  # fmt: skip
+def test_messages_of_another_shape_are_what_python_makes_of_them(value):
+    check(OCPP, [json.dumps(value, ensure_ascii=ascii_).encode() for ascii_ in (True, False)])
+
+
+@pytest.mark.parametrize("again", ['"measurand": "SoC"', '"value": 3'])
+def test_a_name_twice_in_an_item_is_what_python_makes_of_it(again):
+    raw = json.dumps([2, "1", "TransactionEvent", ended()]).replace(
+        '"measurand": "Energy', f'{again}, "measurand": "Energy'
+    )
+    check(OCPP, [raw.encode()])
+
+
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
@@ -310,10 +408,9 @@ def test_many_values_with_long_ids_find_room():
 
 @pytest.mark.parametrize(
     ("name", "is_known"),
-    [("orders", True), ("orders-postgresql", True), ("stripe-charges", True), ("orders-mysql", True), ("ocpp-transactions", False)],
+    [("orders", True), ("orders-postgresql", True), ("stripe-charges", True), ("orders-mysql", True), ("ocpp-transactions", True)],
 )  # fmt: skip
 def test_which_maps_of_the_examples_are_known(name, is_known):
-    """The other reads lists."""
     text = (ROOT / "config" / "maps" / "topics" / f"{name}.toml").read_bytes()
     assert (mapped(load_topic(text)).map_reader.program(NONE_KNOWN) is not None) == is_known
 
@@ -322,7 +419,7 @@ def test_which_maps_of_the_examples_are_known(name, is_known):
     "text",
     [
         PAYMENTS.replace('path = "order.id"', 'paths = ["merchant", "order.id"]'), SESSIONS.replace('"wh", unit = "Wh"', '"wh", minus = "wh0"'), SESSIONS.replace('"wh"', '"wh", decimal = ","'),
-        SESSIONS.replace('"opened"', '"opened", formats = ["%Y-%m-%dT%H:%M:%S%z"]'), SESSIONS.replace('"order.id"', '"orders[0].id"'), SESSIONS.replace('"order.id"', '"driver"'),
+        SESSIONS.replace('"opened"', '"opened", formats = ["%Y-%m-%dT%H:%M:%S%z"]'), SESSIONS.replace('"order.id"', '"orders[-2].id"'), SESSIONS.replace('"order.id"', '"orders[kind=].id"'), SESSIONS.replace('"wh"', '"wh", minus = "$.a[7].b[0][1].c"').replace('"Wh"', '"kWh"'), SESSIONS.replace('"order.id"', '"driver"'),
         '[times]\nformats = ["iso8601", "epoch_ms"]\n' + SESSIONS, '[money]\ndecimal = ","\n' + PAYMENTS, SESSIONS + '[groups]\ngroup_ids = { path = "tags" }\nat = { path = "opened" }',
         SESSIONS.replace('"opened"', '"opened", zone = "site.zone"'),
         SESSIONS.replace('"order.id"', '"order.id", values = { a = "大" }'), '[row]\noperator_id = { paths = ["a", "b"] }\n' + SESSIONS,
