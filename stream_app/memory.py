@@ -5,7 +5,6 @@ import ctypes
 import gc
 
 _CYCLES_S = 300.0  # between two looks for cycles
-_GAPS_S = 10.0  # between two times that free pages are given back: some milliseconds each
 _MALLOC = {-8: 2, -3: 512 << 10, -1: 16 << 20}  # M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h
 
 
@@ -22,17 +21,6 @@ def fit_to_ticks() -> None:
     if mallopt is not None:
         for parameter, value in _MALLOC.items():
             mallopt(parameter, value)
-
-
-async def give_back_gaps() -> None:
-    """Give pages of glibc's heap that lie free between others back to the system, from time to time, until cancelled. Other C libraries keep no such.
-
-    Rows of very many cells, a few hundred bytes each, leave them: of a process of 625 MB that had caught up on 5,000 operators, 119 MB.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    while trim is not None:
-        await asyncio.sleep(_GAPS_S)
-        await asyncio.to_thread(trim, 0)
 
 
 async def free_cycles() -> None:

@@ -320,7 +320,6 @@ def run(
     async def start_watching() -> None:
         app.add_future(worker.follow(settings))
         app.add_future(memory.free_cycles())
-        app.add_future(memory.give_back_gaps())
         if ready_file is not None:
             app.add_future(_tell_when_ready(apps, ready_file))
 
